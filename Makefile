@@ -1,0 +1,109 @@
+# Sleddog. Two targets do everything on a fresh Debian machine:
+#   make demo     install what is missing, build, classify drawn photos on four local workers, show the result
+#   make check    install what is missing, build, run the tests
+# Others: make (build only), make asan|tsan (the tests under sanitizers), make bench, make fuzz, make lint,
+# make install, make clean. CONFIG=release|asan|tsan|clang; objects of each live side by side.
+
+CONFIG  ?= release
+BUILD   := build$(if $(filter-out release,$(CONFIG)),/$(CONFIG))
+OBJ     := $(BUILD)/obj
+PREFIX  ?= /usr/local
+VERSION := 0.1.0
+
+# ---- compilers ------------------------------------------------------------------------------------------------------
+ifeq ($(origin CC),default)
+CC := $(if $(filter clang,$(CONFIG)),clang,gcc)
+endif
+CFLAGS      ?= -O2 -g
+WARNINGS    := -Wall -Wextra -Wpedantic $(if $(WERROR),-Werror)
+SAN_asan    := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+SAN_tsan    := -fsanitize=thread -fno-omit-frame-pointer
+SANITIZE    := $(SAN_$(CONFIG))
+# An FMA can flip a resize coefficient, and results must not depend on the compiler's taste.
+ALL_CFLAGS   = -std=gnu11 -D_GNU_SOURCE -DSLEDDOG_VERSION='"$(VERSION)"' -I. -fPIC -fvisibility=hidden -ffp-contract=off \
+               -pthread -MMD -MP $(WARNINGS) $(CFLAGS) $(SANITIZE) $(CFLAGS_EXTRA)
+ALL_LDFLAGS  = -pthread $(LDFLAGS) $(SANITIZE)
+
+# ---- foreign libraries, each named once -----------------------------------------------------------------------------
+pkg = $(shell pkg-config --libs $(1) 2>/dev/null || echo $(2))
+LIBS_common      := $(call pkg,libcrypto,-lcrypto) $(call pkg,libzmq,-lzmq)
+LIBS_proto       := -lmpack
+LIBS_worker      := $(call pkg,libjpeg,-ljpeg) $(call pkg,jansson,-ljansson) -ldl -lm
+LIBS_coordinator := $(call pkg,sqlite3,-lsqlite3) $(call pkg,jansson,-ljansson) -lm
+LIBS_onednn      := -ldnnl -lm
+LIBS_demo        := -llapacke -lopenblas
+
+# ---- what is built --------------------------------------------------------------------------------------------------
+sources = $(sort $(foreach dir,$(1),$(wildcard $(dir)/*.c)))
+objects = $(patsubst %.c,$(OBJ)/%.o,$(1))
+
+COMMON      := $(call sources,common)
+PROTO       := $(call sources,proto)
+COORDINATOR := $(call sources,coordinator coordinator/source coordinator/export)
+WORKER      := $(call sources,worker worker/image worker/weights) $(wildcard worker/engines/sim.c)
+# What a plugin carries of the worker: the layer table and the weights.
+NETWORK     := $(call sources,worker/weights) $(wildcard worker/network.c)
+
+LIB_common      := $(OBJ)/libcommon.a
+LIB_proto       := $(OBJ)/libproto.a
+LIB_coordinator := $(OBJ)/libcoordinator.a
+LIB_worker      := $(OBJ)/libworker.a
+LIB_test        := $(OBJ)/libtest.a
+
+PROGRAMS := $(if $(wildcard coordinator/main.c),$(BUILD)/sleddog-coordinator) $(if $(wildcard worker/main.c),$(BUILD)/sleddog-worker)
+PLUGINS  := $(if $(wildcard worker/engines/onednn.c),$(BUILD)/sleddog-engine-onednn.so)
+
+all: $(PROGRAMS) $(PLUGINS)
+
+$(LIB_common): $(call objects,$(COMMON))
+$(LIB_proto): $(call objects,$(PROTO))
+$(LIB_coordinator): $(call objects,$(filter-out coordinator/main.c,$(COORDINATOR)))
+$(LIB_worker): $(call objects,$(filter-out worker/main.c,$(WORKER)))
+$(LIB_test): $(call objects,$(call sources,tests tests/cluster/lib))
+$(OBJ)/%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(OBJ)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(CFLAGS_$(<D)) -c -o $@ $<
+
+$(BUILD)/sleddog-coordinator: $(OBJ)/coordinator/main.o $(LIB_coordinator) $(LIB_proto) $(LIB_common)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_coordinator) $(LIBS_proto) $(LIBS_common)
+
+$(BUILD)/sleddog-worker: $(OBJ)/worker/main.o $(LIB_worker) $(LIB_proto) $(LIB_common)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_worker) $(LIBS_proto) $(LIBS_common)
+
+$(BUILD)/sleddog-engine-onednn.so: $(call objects,$(wildcard worker/engines/onednn*.c) $(NETWORK)) $(LIB_common)
+	$(CC) $(ALL_LDFLAGS) -shared -o $@ $^ $(LIBS_onednn) $(call pkg,jansson,-ljansson) $(LIBS_common)
+
+# ---- packages: one list, deploy/packages ----------------------------------------------------------------------------
+packages-%:
+	@deploy/install-packages $*
+
+# ---- tests: every tests/{unit,cluster}/test_*.c is a program ---------------------------------------------------------
+TESTS  := $(sort $(wildcard tests/unit/test_*.c tests/cluster/test_*.c))
+BINARY := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS))
+ALL_LIBS = $(LIB_test) $(LIB_coordinator) $(LIB_worker) $(LIB_proto) $(LIB_common)
+ALL_FOREIGN = $(LIBS_coordinator) $(LIBS_worker) $(LIBS_proto) $(LIBS_common)
+
+$(BUILD)/tests/%: $(OBJ)/tests/%.o $(ALL_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -rdynamic -o $@ $(filter %.o,$^) $(filter %.a,$^) $(ALL_FOREIGN) $(LIBS_$(basename $(@F)))
+
+tests: all $(BINARY)
+
+check: packages-check
+	@$(MAKE) --no-print-directory tests
+	@SLEDDOG_BUILD=$(abspath $(BUILD)) tests/run $(BINARY)
+
+asan tsan clang:
+	@$(MAKE) --no-print-directory CONFIG=$@ check
+
+clean:
+	rm -rf build
+
+.PHONY: all tests check asan tsan clang clean
+.SECONDARY:
+-include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

@@ -1,0 +1,112 @@
+/* engine.h: the interface between the pipeline and whatever does the arithmetic. All of it.
+ *
+ * An engine is a network with its weights, prepared for one image size and one batch size on one device.
+ * The pipeline acquires a slot, lets decode threads write pixels into it, submits it, and waits for rows:
+ *
+ *     open --> [ slot_acquire --> (pixels) --> submit --> wait --> (rows) --> slot_release ]* --> close
+ *
+ * Threads:   slot_acquire, submit and slot_release may be called by any thread; wait by one thread at a time. open is slow
+ *            (layouts, plans, warm-up); nothing between open and close allocates memory. Several engines may be
+ *            open in one process.
+ * Ownership: the engine owns its slots and all the memory in them; a slot is lent from acquire to release, and its rows
+ *            are valid from wait to release. The spec, its network and its weights need to live only during open,
+ *            unless the engine says otherwise in its own documentation.
+ * Errors:    negative errno, with a sentence in `why`. After an error from submit or wait the engine is broken: close it.
+ * Numerics:  the rows of an image depend on its pixels and on the engine (its fingerprint), never on its place in the
+ *            batch or on its neighbours. A partial batch is padded by the engine itself. */
+#pragma once
+
+#include "common/why.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct network;
+struct weights;
+
+enum emit {
+    EMIT_TOPK,     /* the `top` most probable classes */
+    EMIT_LOGITS,   /* those, and every class's logit */
+    EMIT_FEATURES, /* the pooled features in front of `fc`, and no classes */
+};
+
+enum precision {
+    PRECISION_AUTO,
+    PRECISION_F32,
+    PRECISION_F16,
+    PRECISION_BF16,
+    PRECISION_INT8,
+};
+
+struct engine_spec {
+    const struct network *network; /* the layer table; NULL for an engine that does no arithmetic */
+    const struct weights *weights; /* validated against the network by the engine; may be NULL likewise */
+    int height, width;             /* of the crop, pixels */
+    float mean[3], std[3];         /* input = (pixel / 255 - mean) / std, R G B; 0 and 1 for none */
+    int classes;                   /* outputs of `fc` */
+    enum emit emit;
+    int top;                       /* 1..classes; predictions a row */
+    enum precision precision;
+    int batch;                     /* images a slot; 0: the engine's choice */
+    int threads;                   /* single-threaded streams on a CPU; 0: one a core */
+    int slots;                     /* how many slots may be lent or submitted at once; 0: the engine's choice */
+    const char *device;            /* NULL: the engine's choice */
+    int cost_us;                   /* `sim` only: time an image takes, microseconds */
+};
+
+struct engine_info {
+    const char *engine;      /* "onednn" */
+    char device[128];        /* for people: "Intel Xeon, avx512_core, 2 streams" */
+    char fingerprint[256];   /* equal fingerprints give equal bytes: engine, version, precision, batch, ISA */
+    int batch;               /* images a slot */
+    int slots;
+    int threads;
+    size_t image_bytes;      /* of one image in a slot: height * width * 3 */
+    size_t image_read;       /* how many of them the engine looks at: all, but for `sim` */
+    int top;                 /* predictions a row (0 with EMIT_FEATURES) */
+    size_t values;           /* floats a row: classes (EMIT_LOGITS), features (EMIT_FEATURES) or 0 */
+};
+
+struct prediction {
+    uint32_t index;
+    float probability; /* softmax over all classes, f32 */
+};
+
+struct engine_slot {
+    uint8_t *pixels;                /* (batch, height, width, 3) R G B, u8 */
+    int count;                      /* images submitted */
+    struct prediction *predictions; /* (count, top), most probable first, lowest index first on a tie */
+    float *values;                  /* (count, values) or NULL */
+    uint64_t busy_ns;               /* CPU (or device) time this slot took */
+    void *user;                     /* the pipeline's */
+};
+
+struct engine;
+
+struct engine_ops {
+    uint32_t abi; /* ENGINE_ABI */
+    const char *name;
+
+    int (*open)(const struct engine_spec *spec, struct engine **ret, struct why *why);
+    const struct engine_info *(*info)(const struct engine *engine);
+
+    /* Lends a free slot; waits for one. -EPIPE once interrupted. */
+    int (*slot_acquire)(struct engine *engine, struct engine_slot **ret);
+    /* Runs the first `n` images (1..batch) of a slot. Does not wait. */
+    int (*submit)(struct engine *engine, struct engine_slot *slot, int n, struct why *why);
+    /* Waits for the oldest submitted slot. -EPIPE once interrupted and nothing is submitted any more. */
+    int (*wait)(struct engine *engine, struct engine_slot **ret, struct why *why);
+    void (*slot_release)(struct engine *engine, struct engine_slot *slot);
+    /* Wakes whoever waits in slot_acquire or wait; slots already submitted still come out of wait. */
+    void (*interrupt)(struct engine *engine);
+    /* Every slot must be back. Accepts NULL. */
+    void (*close)(struct engine *engine);
+    /* One line for `sleddog-worker info`: is there a device for this engine here? 0, or -ENODEV and why not. */
+    int (*probe)(char *text, size_t size, struct why *why);
+};
+
+#define ENGINE_ABI 1
+
+/* A plugin exports one function of this name and type. */
+#define ENGINE_ENTRY_POINT "sleddog_engine"
+typedef const struct engine_ops *engine_entry_point(void);
