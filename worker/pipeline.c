@@ -87,20 +87,24 @@ static void free_data(struct pipeline *pipeline, struct task *task)
     task->data = NULL;
 }
 
-static void fetch_task(struct pipeline *pipeline, struct task *task)
+/* Returns how many bytes it read. The task is somebody else's afterwards. */
+static uint64_t fetch_task(struct pipeline *pipeline, struct task *task, enum row_error *ret_error)
 {
     struct why why = { "" };
+    *ret_error = ROW_OK;
     if (atomic_load(&task->work->abandoned)) {
         fail_task(pipeline, task, ROW_FETCH, "abandoned");
-        return;
+        return 0;
     }
-    enum row_error error = fetch(task->item, reserve_fetched, pipeline, &task->data, &task->size, &why);
-    if (error)
-        fail_task(pipeline, task, error, why.text);
+    *ret_error = fetch(task->item, reserve_fetched, pipeline, &task->data, &task->size, &why);
+    uint64_t size = task->size;
+    if (*ret_error)
+        fail_task(pipeline, task, *ret_error, why.text);
     else if (queue_push(pipeline->decode_queue, task) < 0) {
         free_data(pipeline, task);
         fail_task(pipeline, task, ROW_FETCH, "the worker is stopping");
     }
+    return size;
 }
 
 static void run_fetcher(void *arg)
@@ -113,11 +117,9 @@ static void run_fetcher(void *arg)
         if (queue_pop(pipeline->fetch_queue, &item) < 0)
             return;
         uint64_t waited = clock_now_ns() - start;
-        struct task *task = item;
-        /* The task may be gone once it is passed on: count by what the row will say. */
-        uint64_t size = task->item->size;
-        fetch_task(pipeline, task);
-        stage_count(stage, cpu, waited, size, 0);
+        enum row_error error;
+        uint64_t size = fetch_task(pipeline, item, &error);
+        stage_count(stage, cpu, waited, size, error != ROW_OK);
     }
 }
 
