@@ -54,21 +54,21 @@ static void weigh(const struct filter *filter, int i, int first, int taps, int32
     }
 }
 
-/* Cuts the 23 bits of a weight in two, since pmaddwd multiplies 16 signed bits: eight words of low halves, then of high ones. */
-static void split_weights(const int32_t *weight, int groups, int16_t *to)
+/* Cuts the 23 bits of each weight of a group in two: the low 15, then the high 8. */
+static void halve(const int32_t *weight, int16_t *to)
 {
-    for (; groups--; weight += AXIS_GROUP, to += 4 * AXIS_GROUP)
-        for (int k = 0; k < 2 * AXIS_GROUP; k++) {
-            int32_t w = weight[k / 4 * 2 + k % 2];
-            to[k] = (int16_t)(w & 0x7fff);
-            to[2 * AXIS_GROUP + k] = (int16_t)(w >> 15);
-        }
+    for (int k = 0; k < AXIS_GROUP; k++) {
+        to[k] = (int16_t)(weight[k] & 0x7fff);
+        to[AXIS_GROUP + k] = (int16_t)(weight[k] >> 15);
+    }
 }
 
+/* Memory for `kept` output pixels and the blank ones that round them up to a group. */
 static int axis_reserve(struct axis *axis)
 {
-    size_t kept = (size_t)axis->kept, weights = kept * (size_t)axis->groups * AXIS_GROUP;
-    size_t need = weights * 4 * sizeof(int16_t) + weights * sizeof(int32_t) + 2 * kept * sizeof(int);
+    size_t outputs = ((size_t)axis->kept + AXIS_GROUP - 1) / AXIS_GROUP * AXIS_GROUP;
+    size_t weights = outputs * (size_t)axis->groups * AXIS_GROUP;
+    size_t need = weights * (sizeof(int32_t) + 2 * sizeof(int16_t)) + 2 * outputs * sizeof(int);
     if (need > axis->room) {
         free(axis->memory);
         axis->room = 0;
@@ -77,37 +77,55 @@ static int axis_reserve(struct axis *axis)
             return -ENOMEM;
         axis->room = need;
     }
-    axis->split = axis->memory;
-    axis->weight = (int32_t *)axis->memory + weights * 2;
-    axis->start = axis->weight + weights;
-    axis->taps = axis->start + kept;
+    memset(axis->memory, 0, need);
+    axis->weight = axis->memory;
+    axis->halves = (int16_t *)(axis->weight + weights);
+    axis->start = axis->weight + 2 * weights;
+    axis->taps = axis->start + outputs;
     return 0;
+}
+
+/* Which source pixels each output pixel needs, and all of them together. */
+static void find_spans(struct axis *axis, const struct filter *filter, int source, int offset)
+{
+    int first, end;
+    span(filter, source, offset, &axis->first, &end);
+    span(filter, source, offset + axis->kept - 1, &first, &end);
+    axis->count = end - axis->first;
+    for (int i = 0; i < axis->kept; i++) {
+        span(filter, source, offset + i, &first, &end);
+        axis->start[i] = first - axis->first;
+        axis->taps[i] = end - first;
+    }
+}
+
+static int most_taps(const struct filter *filter, int source, int offset, int kept)
+{
+    int first, end, most = 0;
+    for (int i = 0; i < kept; i++) {
+        span(filter, source, offset + i, &first, &end);
+        most = end - first > most ? end - first : most;
+    }
+    return most;
 }
 
 int axis_plan(struct axis *axis, int source, int resized, int crop)
 {
     struct filter filter = filter_of(source, resized);
-    int first, end, offset = crop < resized ? crop_offset(resized, crop) : 0;
-    axis->crop = crop;
+    int offset = crop < resized ? crop_offset(resized, crop) : 0;
     axis->kept = crop < resized ? crop : resized;
     axis->padding = (crop - axis->kept) / 2;
-    axis->groups = ((int)ceil(filter.width) * 2 + 1 + AXIS_GROUP - 1) / AXIS_GROUP;
-    span(&filter, source, offset, &axis->first, &end);
-    span(&filter, source, offset + axis->kept - 1, &first, &end);
-    axis->count = end - axis->first;
+    axis->groups = (most_taps(&filter, source, offset, axis->kept) + AXIS_GROUP - 1) / AXIS_GROUP;
     int r = axis_reserve(axis);
     if (r < 0)
         return r;
-    int stride = axis->groups * AXIS_GROUP;
-    memset(axis->weight, 0, sizeof(int32_t) * (size_t)axis->kept * (size_t)stride);
+    find_spans(axis, &filter, source, offset);
     for (int i = 0; i < axis->kept; i++) {
-        int32_t *weight = axis->weight + (size_t)i * (size_t)stride;
-        span(&filter, source, offset + i, &first, &end);
-        axis->start[i] = first - axis->first;
-        axis->taps[i] = end - first;
-        weigh(&filter, offset + i, first, end - first, weight);
+        size_t at = (size_t)i * (size_t)axis->groups * AXIS_GROUP;
+        weigh(&filter, offset + i, axis->first + axis->start[i], axis->taps[i], axis->weight + at);
+        for (int g = 0; g < axis->groups; g++)
+            halve(axis->weight + at + g * AXIS_GROUP, axis->halves + 2 * at + 2 * g * AXIS_GROUP);
     }
-    split_weights(axis->weight, axis->kept * axis->groups, axis->split);
     return 0;
 }
 
@@ -162,8 +180,3 @@ static void plain_column(const struct axis *y, int i, const uint8_t *from, size_
 }
 
 const struct resizer resizer_plain = { "plain", plain_row, plain_column };
-
-const struct resizer *resizer_best(void)
-{
-    return &resizer_plain;
-}

@@ -17,21 +17,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The weights of SIMD lanes: four source pixels at a time. */
+/* Weights come in groups of so many, and so do output pixels; what is missing to a whole group is zero. */
 #define AXIS_GROUP 4
 
 struct axis {
-    int crop;          /* output pixels with the padding */
-    int padding;       /* of them, zero pixels in front */
-    int kept;          /* then output pixels that come from the source */
-    int first, count;  /* source pixels that they need */
-    int groups;        /* of AXIS_GROUP weights, an output pixel */
-    int *start;        /* (kept) the first source pixel of each, counted from `first`; start + taps <= count + 3 */
-    int *taps;         /* (kept) weights of each that are not padding */
-    int32_t *weight;   /* (kept, groups * AXIS_GROUP) 22 fractional bits, zeros after the taps */
-    void *split;       /* the same as pairs of 16 bits, for pmaddwd; layout in resize_avx2.c */
-    size_t room;       /* bytes there is memory for */
-    void *memory;
+    int padding;      /* zero pixels in front of those that come from the source; behind them go what is left of the crop */
+    int kept;         /* output pixels that come from the source */
+    int first, count; /* source pixels that they need */
+    int groups;       /* of weights, an output pixel */
+    int *start;       /* (kept) the first source pixel of each, counted from `first` */
+    int *taps;        /* (kept) how many source pixels each needs */
+    int32_t *weight;  /* (kept, groups, AXIS_GROUP) 22 fractional bits */
+    int16_t *halves;  /* (kept, groups, 2, AXIS_GROUP) the same, cut in two: the low 15 bits, then the high 8 */
+    void *memory;     /* of the four above */
+    size_t room;      /* bytes */
 };
 
 /* Sizes up to 65535, resize and crop up to 16384. */
