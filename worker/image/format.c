@@ -65,6 +65,8 @@ static const char *kind_of_text(const uint8_t *file, size_t size)
         return "HTML";
     if (left >= 5 && strncasecmp(text, "<?xml", 5) == 0)
         return "XML";
+    if (i == 0 && file[0] > 0x7e)
+        return NULL;
     for (size_t k = 0; k < checked; k++)
         if ((unsigned char)text[k] < 0x20 && !memchr(space, text[k], sizeof(space) - 1))
             return NULL;

@@ -7,7 +7,8 @@
  * Kept equal to Pillow 9.4, by experiment (tests/unit/test_hostile.c):
  *   - 1, 3 or 4 components of 8 bits. Grey is replicated; four components are CMYK or YCCK, taken as inverted with or
  *     without an Adobe marker.
- *   - The end marker may be missing. What stands between the last row and the end marker must be well formed.
+ *   - A file without its end marker is refused: the entropy decoder reads up to a marker. But when anything else follows the
+ *     last row, no end marker is needed; what does follow, up to one, must be well formed.
  *   - Warnings are ignored: the data is damaged, but decoded the same way there and here.
  * Different on purpose: a progressive file of more than SCANS_MAX scans is refused. A few bytes can ask for thousands of passes
  * over a huge frame; libjpeg-turbo's authors advise such a limit, and real files have about ten scans. */
@@ -155,11 +156,23 @@ static void deliver(struct job *job, int y, uint8_t *row)
     job->frame->row(job->frame, y, first);
 }
 
+/* To an aligned row libjpeg-turbo writes past the caches, and reading it back would wait for memory (measured: a quarter
+ * of the whole time). So no row is aligned. */
+#define MISALIGNMENT 8
+
+static JSAMPARRAY take_rows(struct jpeg_decompress_struct *jpeg)
+{
+    JDIMENSION bytes = jpeg->output_width * (JDIMENSION)jpeg->output_components + ROW_PADDING + MISALIGNMENT;
+    JSAMPARRAY rows = jpeg->mem->alloc_sarray((j_common_ptr)jpeg, JPOOL_IMAGE, bytes, (JDIMENSION)jpeg->rec_outbuf_height);
+    for (int i = 0; i < jpeg->rec_outbuf_height; i++)
+        rows[i] += MISALIGNMENT;
+    return rows;
+}
+
 static void read_rows(struct job *job)
 {
     struct jpeg_decompress_struct *jpeg = &job->jpeg;
-    JDIMENSION bytes = jpeg->output_width * (JDIMENSION)jpeg->output_components + ROW_PADDING;
-    JSAMPARRAY rows = jpeg->mem->alloc_sarray((j_common_ptr)jpeg, JPOOL_IMAGE, bytes, (JDIMENSION)jpeg->rec_outbuf_height);
+    JSAMPARRAY rows = take_rows(jpeg);
     while (jpeg->output_scanline < jpeg->output_height) {
         int y = (int)jpeg->output_scanline;
         int n = (int)jpeg_read_scanlines(jpeg, rows, (JDIMENSION)jpeg->rec_outbuf_height);

@@ -2,7 +2,7 @@
  *
  * Pillow feeds libjpeg-turbo what the file holds and no more, with the library's defaults (accurate integer DCT, smooth
  * chroma upsampling, block smoothing). What follows from that holds here too, see jpeg.c:
- *   - a file that ends before the last row is complete is refused; one that only lacks its end marker is not;
+ *   - a file that ends before libjpeg has its last row is refused, even if only the end marker is missing;
  *   - an error of the library refuses the file; a warning (damaged data that it could get over) does not.
  *
  * Threads:   any number at once.

@@ -61,7 +61,7 @@ AVX2_INLINE int groups_of(const struct axis *x, int i)
 
 AVX2 static void avx2_row(const struct axis *x, const uint8_t *from, uint8_t *to)
 {
-    if (x->groups == 1) { /* reductions to less than half, and enlargements */
+    if (x->groups == 1) { /* enlargements, and reductions to half or more */
         for (int i = 0; i < x->kept; i += 4, to += 12)
             finish(output(x, from, i, 1), output(x, from, i + 1, 1), output(x, from, i + 2, 1), output(x, from, i + 3, 1), to);
         return;
