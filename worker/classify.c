@@ -35,7 +35,7 @@ const struct option_row *classify_rows(void)
     return rows;
 }
 
-DEFINE_FREEP(labels_free, struct labels)
+DEFINE_FREEP(labels_close, struct labels)
 
 static void print_row(const struct rec_item *item, const struct rec_row *row, const struct labels *labels)
 {
@@ -101,7 +101,7 @@ static int classify(const struct classify_options *options, char **files, int co
     snprintf(spec.weights, sizeof(spec.weights), "%s", options->weights);
     memcpy(spec.mean, preset->mean, sizeof(spec.mean));
     memcpy(spec.std, preset->std, sizeof(spec.std));
-    CLEANUP(labels_freep) struct labels *labels = NULL;
+    CLEANUP(labels_closep) struct labels *labels = NULL;
     CLEANUP(runtime_freep) struct runtime *runtime = NULL;
     struct mailbox box;
     int r = labels_open(options->labels, &labels, why);

@@ -70,7 +70,7 @@ static enum row_error fetch_file(const struct rec_item *item, fetch_reserve *res
                                  struct why *why)
 {
     CLEANUP(closep) int fd = -1;
-    size_t size;
+    size_t size = 0;
     enum row_error error = open_file(item->uri.data, &fd, &size, why);
     if (error)
         return error;

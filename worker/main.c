@@ -5,6 +5,7 @@
 #include "worker/commands.h"
 #include "worker/worker.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 

@@ -24,6 +24,11 @@
 
 #include <jerror.h>
 
+#define TEXT_OF(macro) TEXT(macro)
+#define TEXT(text)     #text
+
+const char jpeg_library[] = "libjpeg-turbo " TEXT_OF(LIBJPEG_TURBO_VERSION);
+
 #define SCANS_MAX 500
 
 enum jump {

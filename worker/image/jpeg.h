@@ -13,3 +13,6 @@
 #include "worker/image/format.h"
 
 extern const struct decoder jpeg_decoder;
+
+/* "libjpeg-turbo 2.1.5": the release this was built against. */
+extern const char jpeg_library[];

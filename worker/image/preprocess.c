@@ -1,6 +1,7 @@
 #include "worker/image/preprocess.h"
 
 #include "worker/image/format.h"
+#include "worker/image/jpeg.h"
 #include "worker/image/resize.h"
 
 #include <errno.h>
@@ -125,4 +126,9 @@ void preprocess_render(const struct preprocess *p, uint8_t *pixels)
         p->resizer->column(&p->y, kept, p->rows + from_bytes * (size_t)p->y.start[kept], from_bytes, pixels + left, from_bytes);
         memset(pixels + left + from_bytes, 0, to_bytes - left - from_bytes);
     }
+}
+
+const char *preprocess_fingerprint(void)
+{
+    return jpeg_library;
 }

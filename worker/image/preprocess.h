@@ -39,3 +39,6 @@ int preprocess_decode(struct preprocess *p, const void *file, size_t size, struc
 
 /* Writes (crop, crop, 3) R G B of the image decoded last, u8. Only after a preprocess_decode() that returned 0. */
 void preprocess_render(const struct preprocess *p, uint8_t *pixels);
+
+/* The decoder and its version: equal ones give equal pixels. */
+const char *preprocess_fingerprint(void);
