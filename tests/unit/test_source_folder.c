@@ -146,13 +146,14 @@ TEST(a_folder_that_cannot_be_read_is_named)
     touch("d/secret/x");
     CHECK_INT(chmod(".", 0755), 0);
     CHECK_INT(chmod("d/secret", 0), 0);
-    CHECK_INT(seteuid(65534), 0);
+    CHECK(geteuid() != 0 || seteuid(65534) == 0); /* root may read everything */
     CHECK_CONTAINS(listed("d"), "d/secret/: this folder cannot be read: Permission denied");
     char *args[] = { "d/secret" };
     struct source *source;
     struct why why;
     CHECK_INT(source_open(args, 1, false, &source, &why), -EACCES);
     CHECK_CONTAINS(why.text, "d/secret");
+    CHECK(seteuid(getuid()) == 0);
 }
 
 TEST(a_path_too_long_for_the_system_is_an_error)
