@@ -182,11 +182,11 @@ static void take_answer(struct coordinator *c, struct store_request *request)
 static void finish_listing(struct coordinator *c, int r, const struct why *why)
 {
     const char *first;
-    uint64_t skipped = lister_skipped(c->lister, &first);
+    c->skipped = lister_skipped(c->lister, &first);
     if (r < 0)
         coordinator_fail(c, r, "%s", why->text);
-    else if (skipped)
-        log_warning("%" PRIu64 " things that are neither file nor folder were passed over, the first is %s", skipped, first);
+    else if (c->skipped)
+        log_warning("%" PRIu64 " things that are neither file nor folder were passed over, the first is %s", c->skipped, first);
 }
 
 static void on_mail(void *arg)

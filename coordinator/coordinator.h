@@ -56,6 +56,7 @@ struct coordinator {
     bool load_asked;
     struct db_counts counts;
     bool listed;
+    uint64_t skipped;   /* neither file nor folder */
 
     struct loop_timer tick;
     uint64_t start_ns, first_dispatch_ns, last_commit_ns;

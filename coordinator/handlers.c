@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "coordinator/coordinator.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -40,7 +41,9 @@ static void remember(struct coordinator *c, struct node *node, const struct msg_
     snprintf(node->device, sizeof(node->device), "%s", welcome->device);
     snprintf(node->host, sizeof(node->host), "%s", welcome->host);
     snprintf(node->fingerprint, sizeof(node->fingerprint), "%s", welcome->fingerprint);
+    snprintf(node->version, sizeof(node->version), "%s", welcome->version);
     node->threads = welcome->threads;
+    node->engine_batch = welcome->engine_batch;
     if (*c->fingerprint)
         return;
     snprintf(c->fingerprint, sizeof(c->fingerprint), "%s", welcome->fingerprint);

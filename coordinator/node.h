@@ -38,7 +38,8 @@ struct node {
     char why_not[LIMIT_TEXT]; /* the last refusal */
     /* for the report */
     char engine[64], device[LIMIT_TEXT], fingerprint[LIMIT_TEXT], host[256];
-    uint32_t threads;
+    char version[64];
+    uint32_t threads, engine_batch;
     uint64_t images_done, batches_done;
     struct rec_stage stages[LIMIT_STAGES];
     char stage_names[LIMIT_STAGES][33];

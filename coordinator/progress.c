@@ -5,6 +5,7 @@
 #include "coordinator/coordinator.h"
 #include "coordinator/status.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <string.h>
