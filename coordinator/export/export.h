@@ -9,7 +9,7 @@
  *   per-image  <directory>/<key>.json, the object of one row; see image_path.h for keys that make no good file name
  *
  * A table is written beside its place under a temporary name; exporters_close() renames them when all are on the disk, so each
- * is there whole or not at all. Per-image files appear as rows pass, each whole; exporters_close() waits until they are on the disk.
+ * is there whole or not at all. Per-image files appear as rows pass, each whole; exporters_close() waits for the disk.
  *
  * Threads:   one at a time.
  * Ownership: rows are borrowed for the call; exporters_abort() and a failed exporters_close() remove what is unfinished.

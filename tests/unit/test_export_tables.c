@@ -128,7 +128,8 @@ TEST(an_index_beyond_the_labels_has_no_label)
     put(exporters, "/x.jpg", &row, NULL, MATCH_NONE);
     done(exporters);
     check_file("out/predictions.jsonl", "{\"uri\":\"/x.jpg\",\"name\":\"x\",\"truth\":null,"
-                                        "\"predictions\":[{\"index\":4294967295,\"label\":null,\"probability\":0.250000}],\"match\":null,\"error\":null}\n");
+                                        "\"predictions\":[{\"index\":4294967295,\"label\":null,\"probability\":0.250000}],"
+                                        "\"match\":null,\"error\":null}\n");
 }
 
 TEST(nothing_is_seen_before_the_end_and_nothing_after_an_abort)
