@@ -62,9 +62,9 @@ static void put_answer(const struct csv *csv, const struct rec_row *row, struct 
     const struct rec_prediction *top = &row->predictions[0];
     const char *label = labels_name(csv->labels, top->index);
     put_field(out, label ? label : "", label ? strlen(label) : 0);
-    json_unsigned(out, top->index);
+    json_text_unsigned(out, top->index);
     bytes_append_char(out, ',');
-    json_number(out, top->probability);
+    json_text_number(out, top->probability);
     bytes_append_char(out, ',');
 }
 

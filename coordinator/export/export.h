@@ -1,15 +1,15 @@
 /* export.h: the files a finished job leaves, written row by row in the order of the list.
  *
- *   jsonl      predictions.jsonl: one object a line, keys uri, name, truth, predictions, match, error (and uri_base64 after uri
- *              when that is not UTF-8)
+ *   jsonl      predictions.jsonl: one object a line, keys uri, name, truth, predictions, match, error (and uri_base64 after
+ *              uri when that is not UTF-8)
  *   csv        predictions.csv: a header line, then uri,name,truth,label,index,probability,match,error,detail of the first
- *              prediction; fields quoted by RFC 4180, lines end with LF; bytes that are not UTF-8 become U+FFFD
+ *              prediction; fields quoted by RFC 4180, lines end with LF; what is not UTF-8 becomes U+FFFD
  *   npy        features.npy or logits.npy with --emit: '<f4' (rows, values), row i belongs to line i of predictions.jsonl,
  *              which is then written too; a row that failed is NaN
  *   per-image  <directory>/<key>.json, the object of one row; see image_path.h for keys that make no good file name
  *
  * A table is written beside its place under a temporary name; exporters_close() renames them when all are on the disk, so each
- * is there whole or not at all. Per-image files appear as rows pass, each whole; exporters_close() waits until they are on the disk.
+ * is there whole or not at all. Per-image files appear as rows pass, each whole; exporters_close() waits for the disk.
  *
  * Threads:   one at a time.
  * Ownership: rows are borrowed for the call; exporters_abort() and a failed exporters_close() remove what is unfinished.

@@ -34,7 +34,7 @@ static size_t escape(struct bytes *out, const char *data, size_t size)
     return 1;
 }
 
-void json_string(struct bytes *out, const char *data, size_t size)
+void json_text_string(struct bytes *out, const char *data, size_t size)
 {
     bytes_append_char(out, '"');
     for (size_t i = 0; i < size;) {
@@ -57,7 +57,7 @@ static char *digits(char *end, uint64_t value, int width)
     return end;
 }
 
-void json_unsigned(struct bytes *out, uint64_t value)
+void json_text_unsigned(struct bytes *out, uint64_t value)
 {
     char text[24], *end = text + sizeof(text), *begin = digits(end, value, 1);
     bytes_append(out, begin, (size_t)(end - begin));
@@ -65,7 +65,7 @@ void json_unsigned(struct bytes *out, uint64_t value)
 
 /* A float has 24 significant bits and 1000000 is 15625 * 2^6, so the product is exact in a double and rint() rounds as printf
  * does: to nearest, ties to even. From 2^24 on every float is a whole number, beyond 2^43 the product leaves uint64_t. */
-void json_number(struct bytes *out, float value)
+void json_text_number(struct bytes *out, float value)
 {
     if (!isfinite(value)) {
         bytes_append(out, "null", 4);
@@ -86,7 +86,7 @@ void json_number(struct bytes *out, float value)
     bytes_append(out, begin, (size_t)(end - begin));
 }
 
-void json_base64(struct bytes *out, const char *data, size_t size)
+void json_text_base64(struct bytes *out, const char *data, size_t size)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const unsigned char *byte = (const unsigned char *)data;

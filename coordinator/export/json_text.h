@@ -11,15 +11,15 @@
 #include <stdint.h>
 
 /* "text", quoted and escaped. */
-void json_string(struct bytes *out, const char *data, size_t size);
+void json_text_string(struct bytes *out, const char *data, size_t size);
 
 /* What printf("%.6f") writes in the C locale; JSON has no word for what is not finite: null. */
-void json_number(struct bytes *out, float value);
+void json_text_number(struct bytes *out, float value);
 
-void json_unsigned(struct bytes *out, uint64_t value);
+void json_text_unsigned(struct bytes *out, uint64_t value);
 
 /* "base64", RFC 4648 section 4, quoted. */
-void json_base64(struct bytes *out, const char *data, size_t size);
+void json_text_base64(struct bytes *out, const char *data, size_t size);
 
 /* Quoted only if it holds a comma, a quote, CR or LF. */
 void csv_field(struct bytes *out, const char *data, size_t size);

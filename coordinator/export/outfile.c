@@ -92,7 +92,8 @@ static int open_part(struct outfile *file, struct why *why)
         return 0;
     closep(&file->fd); /* not ours to remove */
     if (r == -EWOULDBLOCK)
-        return because(why, -EBUSY, "%.600s: another process is writing it; wait for that, or give another --output", file->path);
+        return because(why, -EBUSY, "%.600s: another process is writing it; wait for that, or give another --output",
+                       file->path);
     return complain(file, r, why);
 }
 

@@ -33,10 +33,10 @@ static void append_head(const struct labels *labels, uint32_t index, struct byte
 {
     const char *name = labels_name(labels, index);
     TEXT(out, "{\"index\":");
-    json_unsigned(out, index);
+    json_text_unsigned(out, index);
     TEXT(out, ",\"label\":");
     if (name)
-        json_string(out, name, strlen(name));
+        json_text_string(out, name, strlen(name));
     else
         TEXT(out, "null");
     TEXT(out, ",\"probability\":");
@@ -83,7 +83,7 @@ static void append_predictions(const struct row_json *json, const struct rec_row
             bytes_append(out, json->heads.data + json->head[index], json->head[index + 1] - json->head[index]);
         else
             append_head(json->labels, index, out);
-        json_number(out, row->predictions[i].probability);
+        json_text_number(out, row->predictions[i].probability);
         bytes_append_char(out, '}');
     }
 }
@@ -92,23 +92,23 @@ static void append_error(const struct rec_row *row, struct bytes *out)
 {
     const char *kind = row_error_name(row->error), *detail = row->detail ? row->detail : "";
     TEXT(out, "{\"kind\":");
-    json_string(out, kind, strlen(kind));
+    json_text_string(out, kind, strlen(kind));
     TEXT(out, ",\"detail\":");
-    json_string(out, detail, strlen(detail));
+    json_text_string(out, detail, strlen(detail));
     bytes_append_char(out, '}');
 }
 
 static void append_names(struct span uri, struct bytes *out)
 {
     TEXT(out, "{\"uri\":");
-    json_string(out, uri.data, uri.size);
+    json_text_string(out, uri.data, uri.size);
     if (!utf8_valid(uri.data, uri.size)) {
         TEXT(out, ",\"uri_base64\":");
-        json_base64(out, uri.data, uri.size);
+        json_text_base64(out, uri.data, uri.size);
     }
     struct span name = row_name(uri);
     TEXT(out, ",\"name\":");
-    json_string(out, name.data, name.size);
+    json_text_string(out, name.data, name.size);
 }
 
 void row_json_append(const struct row_json *json, const struct export_row *row, struct bytes *out)
@@ -116,7 +116,7 @@ void row_json_append(const struct row_json *json, const struct export_row *row, 
     append_names(row->item->uri, out);
     TEXT(out, ",\"truth\":");
     if (row->truth.data)
-        json_string(out, row->truth.data, row->truth.size);
+        json_text_string(out, row->truth.data, row->truth.size);
     else
         TEXT(out, "null");
     TEXT(out, ",\"predictions\":[");

@@ -25,5 +25,6 @@ for i, (raw, line, record) in enumerate(zip(names, lines, records[1:])):
     prediction = row["predictions"][0]
     assert len(row["predictions"]) == 1 and prediction["index"] == i * 100 and prediction["probability"] == i / 8
     assert row["match"] is (False if i % 2 else None) and (row["truth"] is None) == (i % 2 == 0) and row["error"] is None
-    expected = [text, stem, row["truth"] or "", prediction["label"], str(i * 100), "%.6f" % (i / 8), "false" if i % 2 else "", "", ""]
+    answer = [prediction["label"], str(i * 100), "%.6f" % (i / 8)]
+    expected = [text, stem, row["truth"] or ""] + answer + ["false" if i % 2 else "", "", ""]
     assert record == expected, (record, expected)

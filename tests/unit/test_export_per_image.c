@@ -92,7 +92,8 @@ TEST(a_name_too_long_for_a_file_is_cut_and_stays_its_own)
 static struct exporters *opened(uint64_t rows)
 {
     CHECK_INT(labels_open(NULL, &labels, NULL), 0);
-    struct export_options options = { .directory = "out", .formats = EXPORT_PER_IMAGE | EXPORT_JSONL, .labels = labels, .rows = rows };
+    struct export_options options = { .directory = "out", .formats = EXPORT_PER_IMAGE | EXPORT_JSONL, .labels = labels,
+                                      .rows = rows };
     struct exporters *exporters;
     if (exporters_open(&options, &exporters, &why) < 0)
         test_fail(__FILE__, __LINE__, "%s", why.text);
@@ -110,9 +111,10 @@ static int put(struct exporters *exporters, const char *uri, uint32_t base)
 
 TEST(every_image_has_a_file_with_its_line)
 {
-    static const char *const uris[] = { "/d/a/1.jpg", "/d/a/2.jpg", "/d/a/b/1.jpg", "/d/c", "/e/a/1.jpg", "/d/../x", "/d/a/1.jpg.json/z" };
-    static const char *const files[] = { "a/1.jpg.json", "a/2.jpg.json", "a/b/1.jpg.json", "c.json", "a/1.jpg~5.json", "_../x.json",
-                                         "a/1.jpg.json_/z.json" };
+    static const char *const uris[] = { "/d/a/1.jpg", "/d/a/2.jpg", "/d/a/b/1.jpg", "/d/c", "/e/a/1.jpg", "/d/../x",
+                                        "/d/a/1.jpg.json/z" };
+    static const char *const files[] = { "a/1.jpg.json", "a/2.jpg.json", "a/b/1.jpg.json", "c.json", "a/1.jpg~5.json",
+                                         "_../x.json", "a/1.jpg.json_/z.json" };
     struct exporters *exporters = opened(7);
     for (int i = 0; i < 7; i++)
         CHECK_INT(put(exporters, uris[i], 3), 0);
