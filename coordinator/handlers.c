@@ -64,7 +64,9 @@ void coordinator_on_welcome(struct coordinator *c, struct node *node, const stru
         return;
     }
     node_give_back(node); /* after a second hello: what it still has it offers again */
-    node->incarnation = message->from;
+    if (node->served && node->served != message->from)
+        node_restarted(node);
+    node->incarnation = node->served = message->from;
     node->state = NODE_READY;
     node->granted = node->sent = node->sent_batches = 0;
     remember(c, node, welcome);

@@ -94,23 +94,38 @@ static double images_per_second(struct progress *progress, uint64_t now, uint64_
             progress->count++;
     }
     const struct sample *oldest = &progress->samples[(progress->newest + SAMPLES - progress->count + 1) % SAMPLES];
-    return now > oldest->at_ns ? (double)(images - oldest->images) * 1e9 / (double)(now - oldest->at_ns) : 0;
+    return now > oldest->at_ns && images > oldest->images ? (double)(images - oldest->images) * 1e9 / (double)(now - oldest->at_ns) : 0;
 }
 
-static void put_summary(struct bytes *out, const struct coordinator *c, double rate)
+/* Images through with, safe or not yet: batches are long, and a bar that stands still looks broken. The workers' own counters tell,
+ * as far as they are about images that they hold. */
+static uint64_t images_through(const struct coordinator *c)
+{
+    uint64_t images = c->counts.done_images;
+    for (const struct node *node = c->nodes; node; node = node->next) {
+        uint64_t through = 0;
+        for (uint32_t i = 0; i < node->stage_count; i++)
+            through += i + 1 < node->stage_count ? node->stages[i].errors : node->stages[i].items;
+        uint64_t fresh = through > node->images_done ? through - node->images_done : 0;
+        images += fresh < node->held ? fresh : node->held;
+    }
+    return images;
+}
+
+static void put_summary(struct bytes *out, const struct coordinator *c, uint64_t through, double rate)
 {
     const struct db_counts *counts = &c->counts;
-    bytes_printf(out, "%" PRIu64 "/%" PRIu64 "%s images, %.1f/s", counts->done_images, counts->images, c->listed ? "" : "+", rate);
+    bytes_printf(out, "%" PRIu64 "/%" PRIu64 "%s images, %.1f/s", through, counts->images, c->listed ? "" : "+", rate);
     if (rate > 0 && c->listed) {
-        uint64_t left = (uint64_t)((double)(counts->images - counts->done_images) / rate);
+        uint64_t left = (uint64_t)((double)(counts->images - through) / rate);
         bytes_printf(out, ", %" PRIu64 ":%02" PRIu64 " left", left / 60, left % 60);
     }
     bytes_printf(out, ", %" PRIu64 " error%s", counts->errors, counts->errors == 1 ? "" : "s");
 }
 
-static void put_bar(struct bytes *out, const struct coordinator *c, int width)
+static void put_bar(struct bytes *out, uint64_t through, uint64_t images, int width)
 {
-    int full = c->counts.images ? (int)((double)width * (double)c->counts.done_images / (double)c->counts.images) : 0;
+    int full = images ? (int)((double)width * (double)through / (double)images) : 0;
     bytes_append_char(out, '[');
     for (int i = 0; i < width; i++)
         bytes_append_char(out, i < full ? '#' : '.');
@@ -141,14 +156,14 @@ static void put_node(struct bytes *out, const struct node *node)
         bytes_printf(out, "  %s", node->why_not);
 }
 
-static void draw_screen(struct progress *progress, const struct coordinator *c, double rate)
+static void draw_screen(struct progress *progress, const struct coordinator *c, uint64_t through, double rate)
 {
     struct bytes *out = &progress->text;
     int columns = screen_columns(), lines = 1;
     erase();
     bytes_clear(out);
-    put_bar(out, c, columns > 100 ? 30 : 16);
-    put_summary(out, c, rate);
+    put_bar(out, through, c->counts.images, columns > 100 ? 30 : 16);
+    put_summary(out, c, through, rate);
     end_line(out, 0, columns);
     for (const struct node *node = c->nodes; node && lines <= MAX_WORKERS; node = node->next, lines++) {
         size_t start = out->size;
@@ -163,13 +178,13 @@ static void draw_screen(struct progress *progress, const struct coordinator *c, 
     draw();
 }
 
-static void print_plain(struct progress *progress, const struct coordinator *c, double rate)
+static void print_plain(struct progress *progress, const struct coordinator *c, uint64_t through, double rate)
 {
     int ready = 0;
     for (const struct node *node = c->nodes; node; node = node->next)
         ready += node->state == NODE_READY;
     bytes_clear(&progress->text);
-    put_summary(&progress->text, c, rate);
+    put_summary(&progress->text, c, through, rate);
     bytes_printf(&progress->text, ", %d of %d workers", ready, c->node_count);
     if (!bytes_error(&progress->text))
         log_info("%s", progress->text.data);
@@ -178,13 +193,14 @@ static void print_plain(struct progress *progress, const struct coordinator *c, 
 void progress_update(struct progress *progress, struct coordinator *c)
 {
     uint64_t now = clock_now_ns();
-    double rate = images_per_second(progress, now, c->counts.done_images);
+    uint64_t through = images_through(c);
+    double rate = images_per_second(progress, now, through);
     if (progress->terminal && now - progress->drawn_ns >= DRAW_NS) {
         progress->drawn_ns = now;
-        draw_screen(progress, c, rate);
+        draw_screen(progress, c, through, rate);
     } else if (!progress->terminal && now - progress->plain_ns >= PLAIN_NS) {
         progress->plain_ns = now;
-        print_plain(progress, c, rate);
+        print_plain(progress, c, through, rate);
     }
     if (now - progress->status_ns >= STATUS_NS) {
         progress->status_ns = now;

@@ -221,12 +221,15 @@ static void print_model(struct bytes *out, const json_t *summary)
     const json_t *model = json_object_get(summary, "model"), *preset = json_object_get(summary, "preset");
     const char *weights = text_at(model, "weights");
     subject(out, "model");
-    show(out, text_at(model, "network"));
-    bytes_append_text(out, ", ");
-    show_count(out, count_at(model, "classes"));
-    bytes_append_text(out, " classes, ");
-    show(out, *weights ? weights : "the workers' own weights");
-    bytes_printf(out, " (sha256 %.12s)\n", text_at(model, "sha256"));
+    if (*text_at(model, "network")) {
+        show(out, text_at(model, "network"));
+        bytes_append_text(out, ", ");
+        show_count(out, count_at(model, "classes"));
+        bytes_append_text(out, " classes, ");
+        show(out, *weights ? weights : "the workers' own weights");
+        bytes_printf(out, " (sha256 %.12s)\n", text_at(model, "sha256"));
+    } else
+        bytes_append_text(out, "none: the predictions are made up\n");
     subject(out, "preset");
     show(out, text_at(preset, "name"));
     bytes_printf(out, ", resize %" PRIu64 ", crop %" PRIu64 "\n", count_at(preset, "resize"), count_at(preset, "crop"));
