@@ -67,11 +67,19 @@ static int complain(const struct outfile *file, int r, struct why *why)
     return outfile_because(why, r, file->path);
 }
 
+/* Some mounts of foreign file systems know no locks and no syncing of folders: we do without. */
+static bool is_unsupported(int error)
+{
+    return error == EOPNOTSUPP || error == ENOSYS || error == ENOLCK || error == EINVAL;
+}
+
 /* 1: the descriptor is locked and still what the part's name means; 0: it was renamed or removed meanwhile. */
 static int lock_part(const struct outfile *file)
 {
     struct stat ours, named;
-    if (flock(file->fd, LOCK_EX | LOCK_NB) < 0 || fstat(file->fd, &ours) < 0)
+    if (flock(file->fd, LOCK_EX | LOCK_NB) < 0 && !is_unsupported(errno))
+        return -errno;
+    if (fstat(file->fd, &ours) < 0)
         return -errno;
     if (fstatat(file->directory, file->part, &named, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : -errno;
@@ -175,5 +183,5 @@ int outfile_commit(struct outfile *file, struct why *why)
     if (renameat(file->directory, file->part, file->directory, name) < 0)
         return complain(file, -errno, why);
     file->committed = true;
-    return fsync(file->directory) < 0 ? complain(file, -errno, why) : 0;
+    return fsync(file->directory) < 0 && !is_unsupported(errno) ? complain(file, -errno, why) : 0;
 }
