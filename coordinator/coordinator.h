@@ -98,4 +98,5 @@ int node_connect(struct node *node, struct why *why); /* a new socket, and hello
 uint64_t node_give_back(struct node *node); /* how many batches */
 void node_lost(struct node *node, const char *reason); /* its batches go back; it is called again */
 void node_refused(struct node *node, const char *reason); /* for this job, for good */
+void nodes_start_if_enough(struct coordinator *c);
 void nodes_tick(struct coordinator *c);

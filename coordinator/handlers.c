@@ -70,6 +70,7 @@ void coordinator_on_welcome(struct coordinator *c, struct node *node, const stru
     node->state = NODE_READY;
     node->granted = node->sent = node->sent_batches = 0;
     remember(c, node, welcome);
+    nodes_start_if_enough(c);
     log_debug("%s: ready, %s", node->name, node->device);
 }
 

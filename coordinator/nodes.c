@@ -86,8 +86,8 @@ static void call_node(struct coordinator *c, struct node *node)
                    .emit = spec->emit, .top = (uint32_t)spec->top, .batch = (uint32_t)spec->batch,
                    .expiry_ms = (uint32_t)(c->plan->expiry_s * 1000) },
     };
-    node->called_ns = clock_now_ns();
-    coordinator_send(c, node, &message);
+    /* Nobody there yet: try again at the next tick. */
+    node->called_ns = coordinator_send(c, node, &message) < 0 ? 0 : clock_now_ns();
 }
 
 struct node *node_add(struct coordinator *c, const char *name, const char *endpoint, struct why *why)
@@ -220,16 +220,24 @@ static void describe_nodes(const struct coordinator *c, char *text, size_t size)
     }
 }
 
+static int count_nodes(const struct coordinator *c, enum node_state state)
+{
+    int count = 0;
+    for (const struct node *node = c->nodes; node; node = node->next)
+        count += node->state == state;
+    return count;
+}
+
+void nodes_start_if_enough(struct coordinator *c)
+{
+    if (count_nodes(c, NODE_READY) >= c->plan->min_nodes)
+        c->started = true;
+}
+
 static void check_enough(struct coordinator *c, uint64_t now)
 {
-    int ready = 0, hopeful = 0, wanted = c->started ? 1 : c->plan->min_nodes;
-    for (const struct node *node = c->nodes; node; node = node->next) {
-        ready += node->state == NODE_READY;
-        hopeful += node->state == NODE_READY || node->state == NODE_LOADING;
-    }
-    if (ready >= wanted)
-        c->started = true;
-    if (hopeful >= wanted)
+    int wanted = c->started ? 1 : c->plan->min_nodes;
+    if (count_nodes(c, NODE_READY) + count_nodes(c, NODE_LOADING) >= wanted)
         c->enough_ns = now;
     else if (now - c->enough_ns > (uint64_t)c->plan->node_timeout_s * NS_PER_S) {
         char text[600];
