@@ -106,7 +106,11 @@ tests: all $(BINARY)
 
 check: packages-check
 	@$(MAKE) --no-print-directory tests
-	@SLEDDOG_BUILD=$(abspath $(BUILD)) tests/run $(BINARY)
+	@SLEDDOG_BUILD=$(abspath $(BUILD)) $(TEST_ENV_$(CONFIG)) tests/run $(BINARY)
+
+# Sanitizers are slow, and stop a test at their first finding.
+TEST_ENV_asan := SLEDDOG_TEST_TIME_SCALE=5 ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
+TEST_ENV_tsan := SLEDDOG_TEST_TIME_SCALE=10 TSAN_OPTIONS=halt_on_error=1:suppressions=$(CURDIR)/tests/tsan.supp
 
 asan tsan clang:
 	@$(MAKE) --no-print-directory CONFIG=$@ check
