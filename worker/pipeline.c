@@ -78,10 +78,18 @@ static void spoil_task(struct pipeline *pipeline, struct task *task, const char 
 
 /* ---- fetch ---- */
 
+struct reservation {
+    struct pipeline *pipeline;
+    size_t size;
+};
+
 static int reserve_fetched(void *arg, size_t size)
 {
-    struct pipeline *pipeline = arg;
-    return budget_take(&pipeline->fetched, size);
+    struct reservation *reservation = arg;
+    int r = budget_take(&reservation->pipeline->fetched, size);
+    if (r == 0)
+        reservation->size = size;
+    return r;
 }
 
 static void free_data(struct pipeline *pipeline, struct task *task)
@@ -96,16 +104,18 @@ static void free_data(struct pipeline *pipeline, struct task *task)
 static uint64_t fetch_task(struct pipeline *pipeline, struct task *task, enum row_error *ret_error)
 {
     struct why why = { "" };
+    struct reservation reservation = { .pipeline = pipeline };
     *ret_error = ROW_OK;
     if (atomic_load(&task->work->abandoned)) {
         fail_task(pipeline, task, ROW_FETCH, "abandoned");
         return 0;
     }
-    *ret_error = fetch(task->item, reserve_fetched, pipeline, &task->data, &task->size, &why);
+    *ret_error = fetch(task->item, reserve_fetched, &reservation, &task->data, &task->size, &why);
     uint64_t size = task->size;
-    if (*ret_error)
+    if (*ret_error) {
+        budget_give(&pipeline->fetched, reservation.size);
         fail_task(pipeline, task, *ret_error, why.text);
-    else if (queue_push(pipeline->decode_queue, task) < 0) {
+    } else if (queue_push(pipeline->decode_queue, task) < 0) {
         free_data(pipeline, task);
         spoil_task(pipeline, task, "the worker is stopping");
     }
