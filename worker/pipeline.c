@@ -389,6 +389,18 @@ static void join_all(struct queue *queue, struct thread *threads, int count)
         thread_join(&threads[i]);
 }
 
+/* What a broken engine never gave back goes out as well, spoiled. */
+static void let_slots_flow_out(struct pipeline *pipeline)
+{
+    struct task *task;
+    while (pipeline->batcher && (task = batcher_reclaim(pipeline->batcher))) {
+        struct work *work = task->work;
+        atomic_store(&work->spoiled, true);
+        task_fail(task, ROW_FETCH, "the engine broke");
+        unhold(pipeline, work);
+    }
+}
+
 void pipeline_free(struct pipeline *pipeline)
 {
     if (!pipeline)
@@ -398,6 +410,7 @@ void pipeline_free(struct pipeline *pipeline)
     join_all(pipeline->decode_queue, pipeline->decoders, pipeline->decoder_count);
     pipeline->ops->interrupt(pipeline->engine);
     thread_join(&pipeline->collector);
+    let_slots_flow_out(pipeline);
     batcher_free(pipeline->batcher);
     pipeline->ops->close(pipeline->engine);
     queue_free(pipeline->fetch_queue);
