@@ -40,9 +40,10 @@ objects = $(patsubst %.c,$(OBJ)/%.o,$(1))
 COMMON      := $(call sources,common)
 PROTO       := $(call sources,proto)
 COORDINATOR := $(call sources,coordinator coordinator/source coordinator/export)
-WORKER      := $(call sources,worker worker/image worker/weights) $(wildcard worker/engines/sim.c)
-# What a plugin carries of the worker: the layer table and the weights.
+# What every engine is made of, and what a plugin carries of the worker besides: the layer table and the weights.
+ENGINE      := $(wildcard worker/engines/slots.c worker/engines/rows.c)
 NETWORK     := $(call sources,worker/weights) $(wildcard worker/network.c)
+WORKER      := $(call sources,worker worker/image worker/weights) $(wildcard worker/engines/sim.c) $(ENGINE)
 
 LIB_common      := $(OBJ)/libcommon.a
 LIB_proto       := $(OBJ)/libproto.a
@@ -75,7 +76,7 @@ $(BUILD)/sleddog-coordinator: $(OBJ)/coordinator/main.o $(LIB_coordinator) $(LIB
 $(BUILD)/sleddog-worker: $(OBJ)/worker/main.o $(LIB_worker) $(LIB_proto) $(LIB_common)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_worker) $(LIBS_proto) $(LIBS_common)
 
-$(BUILD)/sleddog-engine-onednn.so: $(call objects,$(wildcard worker/engines/onednn*.c) $(NETWORK)) $(LIB_common)
+$(BUILD)/sleddog-engine-onednn.so: $(call objects,$(wildcard worker/engines/onednn*.c) $(ENGINE) $(NETWORK)) $(LIB_common)
 	$(CC) $(ALL_LDFLAGS) -shared -o $@ $^ $(LIBS_onednn) $(call pkg,jansson,-ljansson) $(LIBS_common)
 
 # ---- packages: one list, deploy/packages ----------------------------------------------------------------------------

@@ -43,7 +43,7 @@ struct engine_spec {
     const struct weights *weights; /* validated against the network by the engine; may be NULL likewise */
     int height, width;             /* of the crop, pixels */
     float mean[3], std[3];         /* input = (pixel / 255 - mean) / std, R G B; 0 and 1 for none */
-    int classes;                   /* outputs of `fc` */
+    int classes;                   /* outputs of `fc`; 0: as many as the weights have (`sim`: 1000) */
     enum emit emit;
     int top;                       /* 1..classes; predictions a row */
     enum precision precision;
@@ -57,12 +57,13 @@ struct engine_spec {
 struct engine_info {
     const char *engine;      /* "onednn" */
     char device[128];        /* for people: "Intel Xeon, avx512_core, 2 streams" */
-    char fingerprint[256];   /* equal fingerprints give equal bytes: engine, version, precision, batch, ISA */
+    char fingerprint[256];   /* with the same spec, equal fingerprints give equal bytes: engine, version, precision, batch, ISA */
     int batch;               /* images a slot */
     int slots;
     int threads;
     size_t image_bytes;      /* of one image in a slot: height * width * 3 */
-    size_t image_read;       /* how many of them the engine looks at: all, but for `sim` */
+    size_t image_read;       /* how many of them, from the first, the engine looks at: all, but for `sim` */
+    int classes;
     int top;                 /* predictions a row (0 with EMIT_FEATURES) */
     size_t values;           /* floats a row: classes (EMIT_LOGITS), features (EMIT_FEATURES) or 0 */
 };

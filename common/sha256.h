@@ -1,0 +1,15 @@
+/* sha256.h: SHA-256 of memory and of files, as 64 lower-case hex digits.
+ *
+ * Threads:   no state; call from anywhere.
+ * Ownership: `hex` is the caller's.
+ * Errors:    negative errno of the file system; -ENOMEM when OpenSSL has no memory. */
+#pragma once
+
+#include "common/why.h"
+
+#include <stddef.h>
+
+#define SHA256_HEX 65 /* bytes of the text, with its NUL */
+
+int sha256_memory(const void *data, size_t size, char hex[SHA256_HEX]);
+int sha256_file(const char *path, char hex[SHA256_HEX], struct why *why);

@@ -1,0 +1,427 @@
+/* onednn.c: ResNets on a CPU with oneDNN, f32 [dnnl.h].
+ *
+ * N stream threads take slots from one queue; each runs a whole batch alone. Debian's oneDNN uses OpenMP, which is told in every
+ * thread that calls it to use one thread: N independent single-threaded streams do not wait for each other, and the bytes
+ * do not depend on how many there are.
+ *
+ *     onednn_net.c     the network as primitives, with weights; shared by the streams
+ *     onednn_stream.c  the memory of one stream, and its walk through the network
+ *     slots.c, rows.c  the queue of slots; softmax and top-k
+ *
+ * The fingerprint ends in a hash of the rows of a fixed batch of noise, run at open: oneDNN chooses its summation order by
+ * ISA and cache sizes, so CPUs with equal names may differ, and this tells. */
+#include "worker/engines/onednn_stream.h"
+
+#include "common/cleanup.h"
+#include "common/sha256.h"
+#include "worker/engines/rows.h"
+#include "worker/engines/slots.h"
+
+#include <errno.h>
+#include <gnu/libc-version.h>
+#include <sched.h>
+#include <string.h>
+#include <time.h>
+
+#define DEFAULT_BATCH 8
+#define BATCH_MAX     4096
+#define THREADS_MAX   1024
+
+struct stream_thread {
+    struct engine *engine;
+    pthread_t thread;
+    bool ready; /* its memory is there, or `r` says why not */
+    int r;
+    struct why why;
+};
+
+struct engine {
+    struct engine_info info;
+    struct slots slots;
+    struct onednn_net net;
+    enum emit emit;
+    float mean[3], std[3];
+    pthread_mutex_t lock; /* of `ready` */
+    pthread_cond_t ready;
+    struct stream_thread *threads;
+    int started;
+};
+
+/* From the OpenMP library that oneDNN was built with; absent if it was built without. */
+extern void omp_set_num_threads(int count) __attribute__((weak));
+extern int omp_get_max_threads(void) __attribute__((weak));
+
+/* For the calling thread alone. Returns what it was, 0 without OpenMP. */
+static int set_openmp_threads(int count)
+{
+    if (!omp_set_num_threads || !omp_get_max_threads || count < 1)
+        return 0;
+    int before = omp_get_max_threads();
+    omp_set_num_threads(count);
+    return before;
+}
+
+/* ---- streams ---------------------------------------------------------------------------------------------------------- */
+
+static uint64_t thread_ns(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+}
+
+static int make_rows(const struct engine *engine, const float *output, struct engine_slot *slot)
+{
+    const struct engine_info *info = &engine->info;
+    size_t width = engine->emit == EMIT_FEATURES ? (size_t)engine->net.features : (size_t)info->classes;
+    for (int i = 0; i < slot->count; i++) {
+        const float *row = output + (size_t)i * width;
+        int r = engine->emit == EMIT_FEATURES
+                    ? rows_check(row, width)
+                    : rows_predict(row, info->classes, info->top, slot->predictions + (size_t)i * (size_t)info->top);
+        if (r < 0)
+            return r;
+    }
+    if (info->values)
+        memcpy(slot->values, output, (size_t)slot->count * width * sizeof(*output));
+    return 0;
+}
+
+static int run(struct onednn_stream *stream, const struct engine *engine, struct engine_slot *slot, struct why *why)
+{
+    uint64_t start_ns = thread_ns();
+    int r = onednn_stream_run(stream, slot->pixels, slot->count, why);
+    if (r == 0) {
+        r = make_rows(engine, stream->output, slot);
+        if (r < 0)
+            because(why, r, "engine onednn: the network produced values that are not finite; its weights are damaged");
+    }
+    slot->busy_ns = thread_ns() - start_ns;
+    return r;
+}
+
+static void tell_ready(struct stream_thread *self, int r)
+{
+    pthread_mutex_lock(&self->engine->lock);
+    self->r = r;
+    self->ready = true;
+    pthread_cond_signal(&self->engine->ready);
+    pthread_mutex_unlock(&self->engine->lock);
+}
+
+static void *stream_main(void *argument)
+{
+    struct stream_thread *self = argument;
+    struct engine *engine = self->engine;
+    CLEANUP(freep) struct onednn_stream *stream = calloc(1, sizeof(*stream));
+    set_openmp_threads(1);
+    int r = stream ? onednn_stream_init(stream, &engine->net, engine->mean, engine->std, &self->why)
+                   : because(&self->why, -ENOMEM, "engine onednn: no memory for a stream");
+    tell_ready(self, r);
+    struct slot *slot;
+    while (r == 0 && (slot = slots_take(&engine->slots))) {
+        struct why why;
+        int ran = run(stream, engine, &slot->slot, &why);
+        slots_finish(&engine->slots, slot, ran, &why);
+    }
+    if (stream)
+        onednn_stream_done(stream);
+    return NULL;
+}
+
+static int start_thread(struct stream_thread *thread, struct why *why)
+{
+    int r = pthread_create(&thread->thread, NULL, stream_main, thread);
+    if (r)
+        return because(why, -r, "engine onednn: cannot start a thread: %s", strerror(r));
+    pthread_setname_np(thread->thread, "onednn");
+    thread->engine->started++;
+    return 0;
+}
+
+static int wait_ready(struct stream_thread *thread, struct why *why)
+{
+    pthread_mutex_lock(&thread->engine->lock);
+    while (!thread->ready)
+        pthread_cond_wait(&thread->engine->ready, &thread->engine->lock);
+    pthread_mutex_unlock(&thread->engine->lock);
+    if (thread->r < 0 && why)
+        *why = thread->why;
+    return thread->r;
+}
+
+static int start_streams(struct engine *engine, struct why *why)
+{
+    int r = 0;
+    engine->threads = calloc((size_t)engine->info.threads, sizeof(engine->threads[0]));
+    if (!engine->threads)
+        return because(why, -ENOMEM, "engine onednn: no memory");
+    for (int i = 0; i < engine->info.threads && r == 0; i++) {
+        engine->threads[i].engine = engine;
+        r = start_thread(&engine->threads[i], why);
+    }
+    for (int i = 0; i < engine->started && r == 0; i++)
+        r = wait_ready(&engine->threads[i], why);
+    return r;
+}
+
+/* ---- what it is ------------------------------------------------------------------------------------------------------- */
+
+static const char *isa_name(void)
+{
+    static const struct {
+        dnnl_cpu_isa_t isa;
+        const char *name;
+    } names[] = {
+        { dnnl_cpu_isa_sse41, "sse4.1" },
+        { dnnl_cpu_isa_avx, "avx" },
+        { dnnl_cpu_isa_avx2, "avx2" },
+        { dnnl_cpu_isa_avx2_vnni, "avx2_vnni" },
+        { dnnl_cpu_isa_avx512_core, "avx512_core" },
+        { dnnl_cpu_isa_avx512_core_vnni, "avx512_core_vnni" },
+        { dnnl_cpu_isa_avx512_core_bf16, "avx512_core_bf16" },
+        { dnnl_cpu_isa_avx512_core_amx, "avx512_core_amx" },
+    };
+    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (names[i].isa == isa)
+            return names[i].name;
+    return "other ISA";
+}
+
+/* "model name : Intel(R) ..." of the first CPU. */
+static void cpu_name(char *name, size_t size)
+{
+    CLEANUP(fclosep) FILE *file = fopen("/proc/cpuinfo", "r");
+    char line[256];
+    snprintf(name, size, "CPU");
+    while (file && fgets(line, sizeof(line), file)) {
+        char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", 10) || !colon)
+            continue;
+        line[strcspn(line, "\n")] = '\0';
+        snprintf(name, size, "%s", colon + 1 + strspn(colon + 1, " "));
+        return;
+    }
+}
+
+static int cores(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+static int check_spec(const struct engine_spec *spec, struct why *why)
+{
+    if (!spec->network || !spec->weights)
+        return because(why, -EINVAL, "engine onednn: needs a network and weights");
+    if (spec->precision != PRECISION_AUTO && spec->precision != PRECISION_F32)
+        return because(why, -ENOTSUP, "engine onednn: computes in f32 only; use --precision f32 or auto");
+    if (spec->device && *spec->device && strcmp(spec->device, "cpu"))
+        return because(why, -ENODEV, "engine onednn: device %.64s: it has only \"cpu\"", spec->device);
+    if (spec->batch < 0 || spec->batch > BATCH_MAX || spec->threads < 0 || spec->threads > THREADS_MAX || spec->slots < 0)
+        return because(why, -EINVAL, "engine onednn: batch may be 1 to %d, threads 1 to %d, slots not negative", BATCH_MAX,
+                       THREADS_MAX);
+    for (int c = 0; c < 3; c++)
+        if (!(spec->std[c] > 0))
+            return because(why, -EINVAL, "engine onednn: std %g of the preset cannot be divided by", (double)spec->std[c]);
+    return 0;
+}
+
+static int describe(struct engine *engine, const struct engine_spec *spec, struct why *why)
+{
+    bool features = spec->emit == EMIT_FEATURES;
+    int classes = engine->net.classes, threads = spec->threads ? spec->threads : cores();
+    if (spec->classes && spec->classes != classes)
+        return because(why, -EINVAL, "engine onednn: the weights have %d classes, expected %d", classes, spec->classes);
+    if (!features && (spec->top < 1 || spec->top > classes))
+        return because(why, -EINVAL, "engine onednn: top %d of %d classes is impossible", spec->top, classes);
+    engine->info = (struct engine_info){
+        .engine = "onednn",
+        .batch = engine->net.batch,
+        .slots = spec->slots ? spec->slots : threads + 2,
+        .threads = threads,
+        .image_bytes = (size_t)spec->height * (size_t)spec->width * 3,
+        .image_read = (size_t)spec->height * (size_t)spec->width * 3,
+        .classes = classes,
+        .top = features ? 0 : spec->top,
+        .values = features ? (size_t)engine->net.features : spec->emit == EMIT_LOGITS ? (size_t)classes : 0,
+    };
+    char cpu[80];
+    cpu_name(cpu, sizeof(cpu));
+    snprintf(engine->info.device, sizeof(engine->info.device), "%s, %s, %d stream%s", cpu, isa_name(), threads,
+             threads == 1 ? "" : "s");
+    return 0;
+}
+
+/* ---- the fingerprint -------------------------------------------------------------------------------------------------- */
+
+/* A linear congruential generator (Knuth, MMIX); its upper bits are noise enough. */
+static void fill_noise(uint8_t *pixels, size_t size)
+{
+    uint64_t state = 1;
+    for (size_t i = 0; i < size; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        pixels[i] = (uint8_t)(state >> 56);
+    }
+}
+
+static int hash_rows(const struct engine_info *info, const struct engine_slot *slot, char hex[SHA256_HEX])
+{
+    char parts[2 * SHA256_HEX] = "";
+    size_t images = (size_t)slot->count;
+    int r = sha256_memory(slot->predictions, images * (size_t)info->top * sizeof(struct prediction), parts);
+    if (r == 0)
+        r = sha256_memory(slot->values, images * info->values * sizeof(float), parts + SHA256_HEX);
+    return r < 0 ? r : sha256_memory(parts, sizeof(parts), hex);
+}
+
+/* Runs a batch of noise, which also warms everything up. */
+static int fingerprint(struct engine *engine, struct why *why)
+{
+    struct engine_info *info = &engine->info;
+    struct engine_slot *slot;
+    char hex[SHA256_HEX];
+    int r = slots_acquire(&engine->slots, &slot);
+    if (r < 0)
+        return r;
+    fill_noise(slot->pixels, (size_t)info->batch * info->image_bytes);
+    if ((r = slots_submit(&engine->slots, slot, info->batch, why)) < 0 || (r = slots_wait(&engine->slots, &slot, why)) < 0)
+        return r;
+    r = hash_rows(info, slot, hex);
+    slots_release(&engine->slots, slot);
+    if (r < 0)
+        return because(why, r, "engine onednn: no memory");
+    const dnnl_version_t *version = dnnl_version();
+    snprintf(info->fingerprint, sizeof(info->fingerprint), "onednn %d.%d.%d, glibc %s, f32, batch %d, %s, noise %.16s",
+             version->major, version->minor, version->patch, gnu_get_libc_version(), info->batch, isa_name(), hex);
+    return 0;
+}
+
+/* ---- open and close --------------------------------------------------------------------------------------------------- */
+
+static void onednn_close(struct engine *engine)
+{
+    if (!engine)
+        return;
+    slots_stop(&engine->slots);
+    for (int i = 0; i < engine->started; i++)
+        pthread_join(engine->threads[i].thread, NULL);
+    onednn_net_done(&engine->net);
+    slots_done(&engine->slots);
+    pthread_mutex_destroy(&engine->lock);
+    pthread_cond_destroy(&engine->ready);
+    free(engine->threads);
+    free(engine);
+}
+DEFINE_FREEP(onednn_close, struct engine)
+
+static int make_net(struct engine *engine, const struct engine_spec *spec, struct why *why)
+{
+    int before = set_openmp_threads(1);
+    int r = onednn_net_init(&engine->net, spec, spec->batch ? spec->batch : DEFAULT_BATCH, spec->emit != EMIT_FEATURES, why);
+    set_openmp_threads(before);
+    return r;
+}
+
+/* An engine that can be closed, whatever else it lacks. */
+static int make_engine(const struct engine_spec *spec, struct engine **ret, struct why *why)
+{
+    struct engine *engine = calloc(1, sizeof(*engine));
+    if (!engine)
+        return because(why, -ENOMEM, "engine onednn: no memory");
+    engine->emit = spec->emit;
+    memcpy(engine->mean, spec->mean, sizeof(engine->mean));
+    memcpy(engine->std, spec->std, sizeof(engine->std));
+    int r = make_net(engine, spec, why);
+    if (r == 0)
+        r = describe(engine, spec, why);
+    if (r == 0)
+        r = slots_init(&engine->slots, &engine->info, why);
+    if (r < 0) {
+        onednn_net_done(&engine->net);
+        free(engine);
+        return r;
+    }
+    pthread_mutex_init(&engine->lock, NULL);
+    pthread_cond_init(&engine->ready, NULL);
+    *ret = engine;
+    return 0;
+}
+
+static int onednn_open(const struct engine_spec *spec, struct engine **ret, struct why *why)
+{
+    CLEANUP(onednn_closep) struct engine *engine = NULL;
+    int r = check_spec(spec, why);
+    if (r == 0)
+        r = make_engine(spec, &engine, why);
+    if (r == 0)
+        r = start_streams(engine, why);
+    if (r == 0)
+        r = fingerprint(engine, why);
+    if (r < 0)
+        return r;
+    *ret = take(engine);
+    return 0;
+}
+
+static const struct engine_info *onednn_info(const struct engine *engine)
+{
+    return &engine->info;
+}
+
+static int onednn_acquire(struct engine *engine, struct engine_slot **ret)
+{
+    return slots_acquire(&engine->slots, ret);
+}
+
+static int onednn_submit(struct engine *engine, struct engine_slot *slot, int n, struct why *why)
+{
+    return slots_submit(&engine->slots, slot, n, why);
+}
+
+static int onednn_wait(struct engine *engine, struct engine_slot **ret, struct why *why)
+{
+    return slots_wait(&engine->slots, ret, why);
+}
+
+static void onednn_release(struct engine *engine, struct engine_slot *slot)
+{
+    slots_release(&engine->slots, slot);
+}
+
+static void onednn_interrupt(struct engine *engine)
+{
+    slots_interrupt(&engine->slots);
+}
+
+static int onednn_probe(char *text, size_t size, struct why *why)
+{
+    (void)why;
+    char cpu[80];
+    cpu_name(cpu, sizeof(cpu));
+    const dnnl_version_t *version = dnnl_version();
+    snprintf(text, size, "oneDNN %d.%d.%d on %s, %s, %d cores", version->major, version->minor, version->patch, cpu, isa_name(),
+             cores());
+    return 0;
+}
+
+__attribute__((visibility("default"))) engine_entry_point sleddog_engine;
+
+const struct engine_ops *sleddog_engine(void)
+{
+    static const struct engine_ops ops = {
+        .abi = ENGINE_ABI,
+        .name = "onednn",
+        .open = onednn_open,
+        .info = onednn_info,
+        .slot_acquire = onednn_acquire,
+        .submit = onednn_submit,
+        .wait = onednn_wait,
+        .slot_release = onednn_release,
+        .interrupt = onednn_interrupt,
+        .close = onednn_close,
+        .probe = onednn_probe,
+    };
+    return &ops;
+}

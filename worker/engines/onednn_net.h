@@ -1,0 +1,39 @@
+/* onednn_net.h: the network as a list of oneDNN primitives with their weights [dnnl.h].
+ *
+ * Everything here is shared by all streams: executing a primitive does not change it, since scratchpads are the stream's own.
+ * Activations are f32 in nhwc order, and lie in a few arenas that each stream allocates once.
+ *
+ * Threads:   onednn_net_init() on one thread that is told to use one OpenMP thread; constant afterwards.
+ * Ownership: onednn_net_done() frees everything, also after a failed init. The spec is needed only during init.
+ * Errors:    -ENOMEM, -ENOTSUP for what oneDNN cannot do, -EIO for its other complaints, -EINVAL for wrong weights. */
+#pragma once
+
+#include "worker/engine.h"
+#include "worker/network.h"
+
+#include <dnnl.h>
+
+struct onednn_step {
+    dnnl_primitive_t primitive;
+    dnnl_memory_t weight, bias; /* NULL for a pool */
+    dnnl_memory_desc_t source, target;
+    int source_arena, target_arena;
+};
+
+struct onednn_net {
+    dnnl_engine_t engine;
+    int batch, classes, features;
+    int height, width; /* of the image */
+    int count;
+    struct onednn_step steps[NETWORK_LAYERS_MAX];
+    int arenas;
+    size_t arena_bytes[NETWORK_LAYERS_MAX + 1];
+    size_t scratch_bytes;
+};
+
+/* `batch` images at a time; without `classify` the network ends at the pooled features. */
+int onednn_net_init(struct onednn_net *net, const struct engine_spec *spec, int batch, bool classify, struct why *why);
+void onednn_net_done(struct onednn_net *net);
+
+/* Negative errno for a status, with a sentence: "engine onednn: WHAT: ...". */
+int onednn_failed(dnnl_status_t status, const char *what, struct why *why);

@@ -1,0 +1,127 @@
+#include "worker/engines/onednn_stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ALIGNMENT 64 /* bytes: a cache line, the widest vector */
+
+/* The arithmetic of torchvision's ToTensor and Normalize, done once for each of the 256 values. */
+static void make_input_table(struct onednn_stream *stream, const float mean[3], const float std[3])
+{
+    for (int c = 0; c < 3; c++)
+        for (int v = 0; v < 256; v++)
+            stream->input[c][v] = ((float)v / 255.0f - mean[c]) / std[c];
+}
+
+static void normalise(const struct onednn_stream *stream, const uint8_t *pixels, int n)
+{
+    const struct onednn_net *net = stream->net;
+    size_t plane = (size_t)net->height * (size_t)net->width, used = (size_t)n * plane, all = (size_t)net->batch * plane;
+    float *image = stream->image;
+    for (size_t i = 0; i < used; i++)
+        for (size_t c = 0; c < 3; c++)
+            image[3 * i + c] = stream->input[c][pixels[3 * i + c]];
+    memset(image + 3 * used, 0, (all - used) * 3 * sizeof(*image));
+}
+
+/* Zeroed by the thread that uses it, so that its pages are near and are there before the first run. */
+static void *allocate(size_t bytes)
+{
+    size_t rounded = (bytes + ALIGNMENT) / ALIGNMENT * ALIGNMENT;
+    void *memory = rounded > bytes ? aligned_alloc(ALIGNMENT, rounded) : NULL;
+    return memory ? memset(memory, 0, rounded) : NULL;
+}
+
+static int allocate_all(struct onednn_stream *stream, struct why *why)
+{
+    const struct onednn_net *net = stream->net;
+    for (int i = 0; i <= net->arenas; i++) {
+        size_t bytes = i < net->arenas ? net->arena_bytes[i] : net->scratch_bytes;
+        stream->memory[i] = allocate(bytes);
+        if (!stream->memory[i])
+            return because(why, -ENOMEM, "engine onednn: no memory for %zu bytes of activations; use a smaller batch or fewer "
+                           "threads", bytes);
+    }
+    return 0;
+}
+
+static dnnl_status_t make_memories(struct onednn_stream *stream)
+{
+    const struct onednn_net *net = stream->net;
+    dnnl_dims_t bytes = { (dnnl_dim_t)net->scratch_bytes };
+    dnnl_memory_desc_t desc;
+    dnnl_status_t status;
+    if ((status = dnnl_memory_desc_init_by_tag(&desc, 1, bytes, dnnl_u8, dnnl_a)) ||
+        (status = dnnl_memory_create(&stream->scratch, &desc, net->engine, stream->memory[net->arenas])))
+        return status;
+    for (int i = 0; i < net->count; i++) {
+        const struct onednn_step *step = &net->steps[i];
+        if ((status = dnnl_memory_create(&stream->sources[i], &step->source, net->engine, stream->memory[step->source_arena])) ||
+            (status = dnnl_memory_create(&stream->targets[i], &step->target, net->engine, stream->memory[step->target_arena])))
+            return status;
+    }
+    return dnnl_success;
+}
+
+int onednn_stream_init(struct onednn_stream *stream, const struct onednn_net *net, const float mean[3], const float std[3],
+                       struct why *why)
+{
+    memset(stream, 0, sizeof(*stream));
+    stream->net = net;
+    make_input_table(stream, mean, std);
+    int r = allocate_all(stream, why);
+    if (r < 0)
+        return r;
+    dnnl_status_t status = dnnl_stream_create(&stream->stream, net->engine, dnnl_stream_default_flags);
+    if (!status)
+        status = make_memories(stream);
+    if (status)
+        return onednn_failed(status, "stream", why);
+    stream->image = stream->memory[net->steps[0].source_arena];
+    stream->output = stream->memory[net->steps[net->count - 1].target_arena];
+    return 0;
+}
+
+void onednn_stream_done(struct onednn_stream *stream)
+{
+    if (!stream->net)
+        return;
+    for (int i = 0; i < stream->net->count; i++) {
+        if (stream->sources[i])
+            dnnl_memory_destroy(stream->sources[i]);
+        if (stream->targets[i])
+            dnnl_memory_destroy(stream->targets[i]);
+    }
+    if (stream->scratch)
+        dnnl_memory_destroy(stream->scratch);
+    if (stream->stream)
+        dnnl_stream_destroy(stream->stream);
+    for (int i = 0; i <= stream->net->arenas; i++)
+        free(stream->memory[i]);
+    memset(stream, 0, sizeof(*stream));
+}
+
+static dnnl_status_t run_step(const struct onednn_stream *stream, int i)
+{
+    const struct onednn_step *step = &stream->net->steps[i];
+    dnnl_exec_arg_t args[5] = {
+        { DNNL_ARG_SRC, stream->sources[i] },
+        { DNNL_ARG_DST, stream->targets[i] },
+        { DNNL_ARG_SCRATCHPAD, stream->scratch },
+        { DNNL_ARG_WEIGHTS, step->weight },
+        { DNNL_ARG_BIAS, step->bias },
+    };
+    return dnnl_primitive_execute(step->primitive, stream->stream, step->weight ? 5 : 3, args);
+}
+
+int onednn_stream_run(struct onednn_stream *stream, const uint8_t *pixels, int n, struct why *why)
+{
+    normalise(stream, pixels, n);
+    dnnl_status_t status = dnnl_success;
+    for (int i = 0; i < stream->net->count && !status; i++)
+        status = run_step(stream, i);
+    if (!status)
+        status = dnnl_stream_wait(stream->stream);
+    return status ? onednn_failed(status, "run", why) : 0;
+}

@@ -1,0 +1,180 @@
+#include "worker/weights/weights.h"
+
+#include "worker/weights/reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+/* A new format is one more line here. */
+static const struct weights_reader *const readers[] = {
+    &safetensors_reader,
+};
+
+static const struct {
+    const char *name;
+    size_t size;
+} dtypes[] = {
+    [DTYPE_F32] = { "F32", 4 },
+    [DTYPE_F16] = { "F16", 2 },
+    [DTYPE_BF16] = { "BF16", 2 },
+    [DTYPE_I64] = { "I64", 8 },
+};
+
+const char *dtype_name(enum dtype dtype)
+{
+    return dtypes[dtype].name;
+}
+
+size_t dtype_size(enum dtype dtype)
+{
+    return dtypes[dtype].size;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct tensor *)a)->name, ((const struct tensor *)b)->name);
+}
+
+const struct tensor *weights_find(const struct weights *weights, const char *name)
+{
+    struct tensor key = { .name = name };
+    return weights->count ? bsearch(&key, weights->tensors, weights->count, sizeof(key), by_name) : NULL;
+}
+
+static int read_tensors(struct weights *weights, struct why *why)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(readers); i++) {
+        if (!readers[i]->recognise(weights->bytes, weights->size))
+            continue;
+        int r = readers[i]->read(weights, why);
+        if (r < 0)
+            return r;
+        if (weights->count)
+            qsort(weights->tensors, weights->count, sizeof(weights->tensors[0]), by_name);
+        return 0;
+    }
+    return because(why, -EINVAL, "%s: not a weights file: its first bytes are those of no known format; give a .safetensors file",
+                   weights->path);
+}
+
+static struct weights *weights_new(const char *path)
+{
+    struct weights *weights = calloc(1, sizeof(*weights));
+    if (weights)
+        weights->path = strdup(path);
+    if (weights && !weights->path) {
+        free(weights);
+        return NULL;
+    }
+    return weights;
+}
+
+void weights_close(struct weights *weights)
+{
+    if (!weights)
+        return;
+    for (size_t i = 0; i < weights->count; i++)
+        free((char *)weights->tensors[i].name);
+    free(weights->tensors);
+    if (weights->mapped)
+        munmap((void *)weights->bytes, weights->size);
+    free(weights->path);
+    free(weights);
+}
+
+static int finish(struct weights *weights, struct why *why)
+{
+    int r = sha256_memory(weights->bytes, weights->size, weights->sha256);
+    if (r < 0)
+        return because(why, r, "%s: no memory to hash it", weights->path);
+    return read_tensors(weights, why);
+}
+
+int weights_from_memory(const char *name, const void *data, size_t size, struct weights **ret, struct why *why)
+{
+    CLEANUP(weights_closep) struct weights *weights = weights_new(name);
+    if (!weights)
+        return because(why, -ENOMEM, "%s: no memory", name);
+    weights->bytes = data;
+    weights->size = size;
+    int r = finish(weights, why);
+    if (r < 0)
+        return r;
+    *ret = take(weights);
+    return 0;
+}
+
+static int map_file(struct weights *weights, struct why *why)
+{
+    CLEANUP(closep) int fd = open(weights->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return because(why, -errno, "%s: cannot open the weights: %s", weights->path, strerror(errno));
+    struct stat status;
+    if (fstat(fd, &status) < 0)
+        return because(why, -errno, "%s: %s", weights->path, strerror(errno));
+    if (!S_ISREG(status.st_mode))
+        return because(why, -EINVAL, "%s: not a regular file; give a .safetensors file", weights->path);
+    if (status.st_size == 0)
+        return because(why, -EINVAL, "%s: the file is empty", weights->path);
+    if ((uint64_t)status.st_size > WEIGHTS_FILE_MAX)
+        return because(why, -EFBIG, "%s: %lld bytes, and weights may have %llu at most", weights->path,
+                       (long long)status.st_size, WEIGHTS_FILE_MAX);
+    void *bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (bytes == MAP_FAILED)
+        return because(why, -errno, "%s: cannot map: %s", weights->path, strerror(errno));
+    weights->bytes = bytes;
+    weights->size = (size_t)status.st_size;
+    weights->mapped = true;
+    return 0;
+}
+
+int weights_open(const char *path, struct weights **ret, struct why *why)
+{
+    CLEANUP(weights_closep) struct weights *weights = weights_new(path);
+    if (!weights)
+        return because(why, -ENOMEM, "%s: no memory", path);
+    int r = map_file(weights, why);
+    if (r < 0)
+        return r;
+    r = finish(weights, why);
+    if (r < 0)
+        return r;
+    *ret = take(weights);
+    return 0;
+}
+
+static float f32_of_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+/* IEEE 754 binary16: 1 sign, 5 exponent (bias 15), 10 mantissa bits. */
+static float f32_of_f16(uint16_t half)
+{
+    uint32_t sign = (uint32_t)(half >> 15) << 31, exponent = half >> 10 & 31, mantissa = half & 1023;
+    if (exponent == 0) { /* zero and subnormals: mantissa * 2^-24, exact in f32 */
+        float value = (float)mantissa * 0x1p-24f;
+        return sign ? -value : value;
+    }
+    uint32_t wide = exponent == 31 ? 255 : exponent - 15 + 127;
+    return f32_of_bits(sign | wide << 23 | mantissa << 13);
+}
+
+void tensor_to_f32(const struct tensor *tensor, float *out)
+{
+    if (tensor->dtype == DTYPE_F32) {
+        if (tensor->count)
+            memcpy(out, tensor->data, tensor->count * sizeof(float));
+        return;
+    }
+    const uint8_t *bytes = tensor->data;
+    for (size_t i = 0; i < tensor->count; i++) {
+        uint16_t bits = (uint16_t)(bytes[2 * i] | bytes[2 * i + 1] << 8);
+        out[i] = tensor->dtype == DTYPE_BF16 ? f32_of_bits((uint32_t)bits << 16) : f32_of_f16(bits);
+    }
+}
