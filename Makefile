@@ -22,6 +22,9 @@ SANITIZE    := $(SAN_$(CONFIG))
 # An FMA can flip a resize coefficient, and results must not depend on the compiler's taste.
 ALL_CFLAGS   = -std=gnu11 -D_GNU_SOURCE -DSLEDDOG_VERSION='"$(VERSION)"' -I. -fPIC -fvisibility=hidden -ffp-contract=off \
                -pthread -MMD -MP $(WARNINGS) $(CFLAGS) $(SANITIZE) $(CFLAGS_EXTRA)
+# `make V=1` shows the whole commands.
+Q           := $(if $(V),,@)
+say          = $(if $(V),,@echo '  $(1) $@')
 ALL_LDFLAGS  = -pthread $(LDFLAGS) $(SANITIZE)
 
 # ---- foreign libraries, each named once -----------------------------------------------------------------------------
@@ -64,20 +67,25 @@ $(LIB_test): $(call objects,$(call sources,tests tests/cluster/lib))
 $(OBJ)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR )
+	$(Q)$(AR) rcs $@ $(filter %.o,$^)
 
 $(OBJ)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(CFLAGS_$(<D)) -c -o $@ $<
+	$(call say,CC )
+	$(Q)$(CC) $(ALL_CFLAGS) $(CFLAGS_$(<D)) -c -o $@ $<
 
 $(BUILD)/sleddog-coordinator: $(OBJ)/coordinator/main.o $(LIB_coordinator) $(LIB_proto) $(LIB_common)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_coordinator) $(LIBS_proto) $(LIBS_common)
+	$(call say,LD )
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_coordinator) $(LIBS_proto) $(LIBS_common)
 
 $(BUILD)/sleddog-worker: $(OBJ)/worker/main.o $(LIB_worker) $(LIB_proto) $(LIB_common)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_worker) $(LIBS_proto) $(LIBS_common)
+	$(call say,LD )
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_worker) $(LIBS_proto) $(LIBS_common)
 
 $(BUILD)/sleddog-engine-onednn.so: $(call objects,$(wildcard worker/engines/onednn*.c) $(ENGINE) $(NETWORK)) $(LIB_common)
-	$(CC) $(ALL_LDFLAGS) -shared -o $@ $^ $(LIBS_onednn) $(call pkg,jansson,-ljansson) $(LIBS_common)
+	$(call say,LD )
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -o $@ $^ $(LIBS_onednn) $(call pkg,jansson,-ljansson) $(LIBS_common)
 
 # ---- packages: one list, deploy/packages ----------------------------------------------------------------------------
 packages-%:
@@ -91,7 +99,8 @@ ALL_FOREIGN = $(LIBS_coordinator) $(LIBS_worker) $(LIBS_proto) $(LIBS_common)
 
 $(BUILD)/tests/%: $(OBJ)/tests/%.o $(ALL_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -rdynamic -o $@ $(filter %.o,$^) $(filter %.a,$^) $(ALL_FOREIGN) $(LIBS_$(basename $(@F)))
+	$(call say,LD )
+	$(Q)$(CC) $(ALL_LDFLAGS) -rdynamic -o $@ $(filter %.o,$^) $(filter %.a,$^) $(ALL_FOREIGN) $(LIBS_$(basename $(@F)))
 
 tests: all $(BINARY)
 

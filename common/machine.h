@@ -1,0 +1,15 @@
+/* machine.h: what this machine and this process are.
+ *
+ * Threads: any. Errors: none; 0 or "?" for what cannot be told. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+const char *machine_host(void);
+const char *machine_owner(void);     /* "user@host" */
+uint64_t machine_memory(void);       /* bytes of RAM, or the cgroup's limit */
+uint64_t machine_resident(void);     /* bytes this process holds */
+
+/* Path of a file beside the running program. */
+int machine_beside(const char *name, char *path, size_t size);

@@ -1,0 +1,156 @@
+#include "common/options.h"
+
+#include "common/cleanup.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define MAX_OPTIONS 64
+
+static int parse_number(const char *text, bool size, int64_t *ret)
+{
+    char *end;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (errno || end == text)
+        return -EINVAL;
+    const char *units = "KMGT", *unit = size && *end ? strchr(units, *end) : NULL;
+    if (unit && *unit) {
+        int shift = 10 * (int)(unit - units + 1);
+        if (number < 0 || number > INT64_MAX >> shift)
+            return -ERANGE;
+        number <<= shift;
+        end++;
+    }
+    if (*end)
+        return -EINVAL;
+    *ret = number;
+    return 0;
+}
+
+static bool is_choice(const char *choices, const char *value)
+{
+    size_t length = strlen(value);
+    for (const char *word = choices; length && word; word = strchr(word, '|') ? strchr(word, '|') + 1 : NULL)
+        if (!strncmp(word, value, length) && (word[length] == '|' || !word[length]))
+            return true;
+    return false;
+}
+
+static int set_number(const struct option_row *row, void *at, const char *value, struct why *why)
+{
+    int64_t number;
+    int r = parse_number(value, row->type == OPTION_SIZE, &number);
+    if (r < 0)
+        return because(why, -EINVAL, "--%s: \"%s\" is not a %s", row->name, value,
+                       row->type == OPTION_SIZE ? "size such as 500M or 2G" : "whole number");
+    if (number < row->min || number > row->max)
+        return because(why, -EINVAL, "--%s: %s is outside %" PRId64 " to %" PRId64, row->name, value, row->min, row->max);
+    *(int64_t *)at = number;
+    return 0;
+}
+
+static int set_flag(const struct option_row *row, bool *at, const char *value, struct why *why)
+{
+    if (!value || !strcmp(value, "yes"))
+        *at = true;
+    else if (!strcmp(value, "no"))
+        *at = false;
+    else
+        return because(why, -EINVAL, "--%s: \"%s\" is neither yes nor no", row->name, value);
+    return 0;
+}
+
+static int set_row(const struct option_row *row, void *target, const char *value, struct why *why)
+{
+    void *at = (char *)target + row->offset;
+    switch (row->type) {
+    case OPTION_FLAG:
+        return set_flag(row, at, value, why);
+    case OPTION_INT:
+    case OPTION_SIZE:
+        return set_number(row, at, value, why);
+    case OPTION_CHOICE:
+        if (!is_choice(row->choices, value))
+            return because(why, -EINVAL, "--%s: \"%s\" is not one of %s", row->name, value, row->choices);
+        break;
+    case OPTION_TEXT:
+        break;
+    }
+    *(const char **)at = value;
+    return 0;
+}
+
+int options_set(const struct option_row *table, void *target, const char *name, const char *value, struct why *why)
+{
+    for (const struct option_row *row = table; row->name; row++)
+        if (!strcmp(row->name, name))
+            return set_row(row, target, value, why);
+    return because(why, -EINVAL, "there is no option \"%s\"", name);
+}
+
+static int make_getopt_tables(const struct option_row *table, struct option *longs, char *letters)
+{
+    int count = 0;
+    *letters++ = ':';
+    for (; table[count].name && count < MAX_OPTIONS; count++) {
+        const struct option_row *row = &table[count];
+        longs[count] = (struct option){ row->name, row->type == OPTION_FLAG ? no_argument : required_argument, NULL, 256 + count };
+        if (row->letter) {
+            *letters++ = row->letter;
+            if (row->type != OPTION_FLAG)
+                *letters++ = ':';
+        }
+    }
+    *letters = '\0';
+    longs[count] = (struct option){ 0 };
+    return count;
+}
+
+static const struct option_row *find_row(const struct option_row *table, int code)
+{
+    if (code >= 256)
+        return &table[code - 256];
+    for (const struct option_row *row = table; row->name; row++)
+        if (row->letter == code)
+            return row;
+    return NULL;
+}
+
+int options_parse(const struct option_row *table, void *target, int argc, char **argv, int *ret_first, struct why *why)
+{
+    struct option longs[MAX_OPTIONS + 1];
+    char letters[2 * MAX_OPTIONS + 2];
+    make_getopt_tables(table, longs, letters);
+    opterr = 0;
+    optind = 0;
+    for (int code; (code = getopt_long(argc, argv, letters, longs, NULL)) != -1;) {
+        const char *word = argv[optind - 1];
+        if (code == ':')
+            return because(why, -EINVAL, "%s needs a value", word);
+        if (code == '?')
+            return optopt && optopt < 256 ? because(why, -EINVAL, "there is no option -%c", optopt)
+                                          : because(why, -EINVAL, "there is no option %s, or it takes no value", word);
+        int r = set_row(find_row(table, code), target, optarg, why);
+        if (r < 0)
+            return r;
+    }
+    *ret_first = optind;
+    return 0;
+}
+
+void options_print(const struct option_row *table, FILE *out)
+{
+    for (const struct option_row *row = table; row->name; row++) {
+        char left[64], letter[8] = "    ";
+        if (row->letter)
+            snprintf(letter, sizeof(letter), "-%c, ", row->letter);
+        snprintf(left, sizeof(left), "%s--%s%s%s", letter, row->name, row->value ? " " : "", row->value ? row->value : "");
+        fprintf(out, "  %-28s %s", left, row->help);
+        if (row->choices)
+            fprintf(out, " (%s)", row->choices);
+        fputc('\n', out);
+    }
+}

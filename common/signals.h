@@ -1,0 +1,13 @@
+/* signals.h: signals as something the loop can read.
+ *
+ * signals_open() blocks them in the calling thread, before others are started; SIGPIPE is ignored.
+ *
+ * Threads:   the main thread's. Errors: negative errno. */
+#pragma once
+
+/* `list` ends with 0. */
+int signals_open(const int *list);
+int signals_fd(void);
+
+/* The next signal's number, 0 when there is none. */
+int signals_read(void);

@@ -1,0 +1,55 @@
+#include "common/thread.h"
+
+#include "common/cleanup.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+
+static void *enter(void *arg)
+{
+    struct thread *thread = arg;
+    pthread_setname_np(pthread_self(), thread->name);
+    thread->run(thread->arg);
+    return NULL;
+}
+
+int thread_start(struct thread *thread, const char *name, void (*run)(void *arg), void *arg)
+{
+    snprintf(thread->name, sizeof(thread->name), "%s", name);
+    thread->run = run;
+    thread->arg = arg;
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int r = pthread_create(&thread->id, NULL, enter, thread);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    thread->running = r == 0;
+    return -r;
+}
+
+void thread_join(struct thread *thread)
+{
+    if (thread->running)
+        pthread_join(thread->id, NULL);
+    thread->running = false;
+}
+
+/* cgroup v2: "QUOTA PERIOD" or "max PERIOD"; 0 when there is no quota */
+static int quota_cpus(void)
+{
+    CLEANUP(fclosep) FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
+    long quota, period;
+    if (!file || fscanf(file, "%ld %ld", &quota, &period) != 2 || period <= 0)
+        return 0;
+    return (int)((quota + period - 1) / period);
+}
+
+int thread_cpus(void)
+{
+    cpu_set_t set;
+    int cpus = sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set), quota = quota_cpus();
+    if (quota > 0 && quota < cpus)
+        cpus = quota;
+    return cpus > 0 ? cpus : 1;
+}

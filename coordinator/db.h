@@ -1,0 +1,65 @@
+/* db.h: job.db: what must survive: the job's description, its batches of items, their results.
+ *
+ *     meta(key, value)                          the job's spec, epoch, listing state
+ *     batch(id, first, count, items)            `items` as items_encode() writes them; ids from 0 in list order, no holes
+ *     result(id, rows, attempt, node, errors)   one for each batch that is done; `rows` as rows_encode() writes them
+ *
+ * A batch and its rows are a blob each: one insert for sixty images. WAL and synchronous=NORMAL: after a power cut the last
+ * transactions may be missing, never half there, and those batches just run again.
+ *
+ * Threads:   a handle belongs to one thread at a time; several handles (processes) may have the file open.
+ * Ownership: db_close() frees. Blobs given to a callback live during the call.
+ * Errors:    negative errno with the file and SQLite's reason: -ENOSPC disk full, -EROFS read-only, -EBUSY locked, -EBADMSG
+ *            damaged or not a job, -ENOENT, -EEXIST, -EIO. */
+#pragma once
+
+#include "common/cleanup.h"
+#include "common/why.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct db;
+
+int db_create(const char *path, struct db **ret, struct why *why); /* must not exist */
+int db_open(const char *path, bool read_only, struct db **ret, struct why *why);
+void db_close(struct db *db); /* accepts NULL */
+DEFINE_FREEP(db_close, struct db)
+
+int db_begin(struct db *db, struct why *why);
+int db_commit(struct db *db, struct why *why);
+
+/* Texts of meta. db_get: -ENOENT when there is none; the text is the caller's to free. */
+int db_set(struct db *db, const char *key, const char *value, struct why *why);
+int db_get(struct db *db, const char *key, char **ret, struct why *why);
+
+struct db_batch {
+    uint64_t id, first; /* `first`: place of its first item in the list */
+    uint32_t count;
+    const void *items;
+    size_t items_size;
+    const void *rows; /* NULL while it is not done */
+    size_t rows_size;
+};
+
+int db_add_batch(struct db *db, const struct db_batch *batch, struct why *why);
+
+/* 1 when stored, 0 when this batch had a result already (nothing changes). */
+int db_add_result(struct db *db, uint64_t id, const void *rows, size_t size, uint32_t attempt, const char *node, uint32_t errors,
+                  struct why *why);
+
+struct db_counts {
+    uint64_t batches, images;           /* listed */
+    uint64_t done_batches, done_images; /* with a result */
+    uint64_t errors;                    /* rows among those that failed */
+};
+
+int db_count(struct db *db, struct db_counts *ret, struct why *why);
+
+/* Calls `each` for batches in list order: those from `from` on without a result, at most `limit`. A negative answer stops. */
+typedef int db_each(void *arg, const struct db_batch *batch, struct why *why);
+int db_pending(struct db *db, uint64_t from, uint32_t limit, db_each *each, void *arg, struct why *why);
+
+/* The same for every batch, with its rows. */
+int db_walk(struct db *db, db_each *each, void *arg, struct why *why);

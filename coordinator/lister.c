@@ -1,0 +1,152 @@
+#include "coordinator/lister.h"
+
+#include "common/thread.h"
+#include "coordinator/source/source.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+struct lister {
+    struct mail mail;
+    const struct spec *spec;
+    struct store *store;
+    struct mailbox *box;
+    struct source *source;
+    struct thread thread;
+    atomic_bool stopping;
+    uint64_t skip, next_image, next_batch;
+    int result;
+    struct why why;
+};
+
+/* Items of the batch being made, encoded one by one would need a count in front: they are copied until the batch is full. */
+struct gathering {
+    struct rec_item *items;
+    uint32_t count;
+    struct arena arena;
+};
+
+static int keep_item(struct gathering *batch, const struct rec_item *item)
+{
+    struct rec_item *copy = &batch->items[batch->count];
+    *copy = *item;
+    char *uri = arena_take(&batch->arena, (size_t)item->uri.size + 1);
+    if (!uri)
+        return -ENOMEM;
+    memcpy(uri, item->uri.data, item->uri.size);
+    copy->uri.data = uri;
+    copy->etag = "";
+    batch->count++;
+    return 0;
+}
+
+static int post_batch(struct lister *lister, struct gathering *batch)
+{
+    struct store_request *request = store_request_new(STORE_ADD_BATCH, SIZE_MAX / 2);
+    if (!request)
+        return -ENOMEM;
+    request->id = lister->next_batch++;
+    request->first = lister->next_image;
+    request->count = batch->count;
+    int r = items_encode(batch->items, batch->count, &request->data);
+    if (r < 0) {
+        store_request_free(request);
+        return r;
+    }
+    lister->next_image += batch->count;
+    store_post_batch(lister->store, request);
+    batch->count = 0;
+    arena_done(&batch->arena);
+    return 0;
+}
+
+static int list_all(struct lister *lister, struct gathering *batch)
+{
+    struct rec_item item;
+    int r;
+    while ((r = source_next(lister->source, &item, &lister->why)) > 0) {
+        if (atomic_load_explicit(&lister->stopping, memory_order_relaxed))
+            return -ECANCELED;
+        if (lister->skip) {
+            lister->skip--;
+            continue;
+        }
+        r = keep_item(batch, &item);
+        if (r == 0 && batch->count == (uint32_t)lister->spec->batch)
+            r = post_batch(lister, batch);
+        if (r < 0)
+            return because(&lister->why, r, "listing: %s", strerror(-r));
+    }
+    if (r == 0 && batch->count)
+        r = post_batch(lister, batch);
+    return r;
+}
+
+static void run(void *arg)
+{
+    struct lister *lister = arg;
+    struct gathering batch = { .items = calloc((size_t)lister->spec->batch, sizeof(struct rec_item)) };
+    arena_init(&batch.arena, SIZE_MAX / 2);
+    lister->result = batch.items ? list_all(lister, &batch) : because(&lister->why, -ENOMEM, "listing: out of memory");
+    arena_done(&batch.arena);
+    free(batch.items);
+    if (lister->result == 0) {
+        struct store_request *request = store_request_new(STORE_LISTED, 0);
+        if (request)
+            store_post(lister->store, request);
+        else
+            lister->result = because(&lister->why, -ENOMEM, "listing: out of memory");
+    }
+    mailbox_post(lister->box, &lister->mail);
+}
+
+int lister_start(const struct spec *spec, struct store *store, struct mailbox *box, uint64_t skip, uint64_t batch, struct lister **ret,
+                 struct why *why)
+{
+    struct lister *lister = calloc(1, sizeof(*lister));
+    if (!lister)
+        return because(why, -ENOMEM, "listing: out of memory");
+    lister->spec = spec;
+    lister->store = store;
+    lister->box = box;
+    lister->skip = lister->next_image = skip;
+    lister->next_batch = batch;
+    int r = source_open(spec->sources, spec->source_count, spec->null_separated, &lister->source, why);
+    if (r == 0) {
+        r = thread_start(&lister->thread, "list", run, lister);
+        if (r < 0)
+            because(why, r, "listing: no thread: %s", strerror(-r));
+    }
+    if (r < 0) {
+        lister_stop(lister);
+        return r;
+    }
+    *ret = lister;
+    return 0;
+}
+
+void lister_stop(struct lister *lister)
+{
+    if (!lister)
+        return;
+    atomic_store(&lister->stopping, true);
+    thread_join(&lister->thread);
+    source_close(lister->source);
+    free(lister);
+}
+
+bool lister_is_done(struct lister *lister, const struct mail *mail, int *r, struct why *why)
+{
+    if (mail != &lister->mail)
+        return false;
+    *r = lister->result;
+    if (lister->result < 0)
+        *why = lister->why;
+    return true;
+}
+
+uint64_t lister_skipped(const struct lister *lister, const char **ret_first)
+{
+    return source_skipped(lister->source, ret_first);
+}

@@ -1,0 +1,47 @@
+#include "coordinator/node.h"
+
+const char *node_state_name(enum node_state state)
+{
+    static const char *const names[] = {
+        [NODE_CALLING] = "calling",
+        [NODE_LOADING] = "loading",
+        [NODE_READY] = "ready",
+        [NODE_REFUSED] = "refused",
+    };
+    return names[state];
+}
+
+uint64_t node_credit(const struct node *node)
+{
+    return node->state == NODE_READY && node->granted > node->sent ? node->granted - node->sent : 0;
+}
+
+void node_hold(struct node *node, struct batch *batch)
+{
+    batch->state = BATCH_OUT;
+    batch->node = node;
+    batch->next = node->batches;
+    node->batches = batch;
+    node->held += batch->count;
+}
+
+void node_unhold(struct node *node, struct batch *batch)
+{
+    struct batch **at = &node->batches;
+    while (*at != batch)
+        at = &(*at)->next;
+    *at = batch->next;
+    batch->next = NULL;
+    batch->node = NULL;
+    node->held -= batch->count;
+}
+
+void node_keep_stages(struct node *node, const struct rec_stage *stages, uint32_t count)
+{
+    node->stage_count = count < LIMIT_STAGES ? count : LIMIT_STAGES;
+    for (uint32_t i = 0; i < node->stage_count; i++) {
+        node->stages[i] = stages[i];
+        snprintf(node->stage_names[i], sizeof(node->stage_names[i]), "%s", stages[i].name);
+        node->stages[i].name = node->stage_names[i];
+    }
+}

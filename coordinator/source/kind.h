@@ -1,0 +1,34 @@
+/* kind.h: what a kind of source is to source.c; one file a kind, all of them in its table.
+ *
+ * Threads:   as in source.h.
+ * Ownership: `state` belongs to source.c from a successful open to close; the context outlives it.
+ * Errors:    as in source.h. */
+#pragma once
+
+#include "coordinator/source/path.h"
+#include "coordinator/source/source.h"
+
+struct source_context {
+    char cwd[PATH_SIZE]; /* empty: there is none any more */
+    bool null_separated;
+    bool stdin_taken; /* by an earlier "@-" */
+    uint64_t skipped;
+    char first_skipped[PATH_SIZE];
+};
+
+struct source_kind {
+    bool (*takes)(const char *arg); /* the first that does gets it */
+    int (*open)(const char *arg, struct source_context *context, void **ret, struct why *why);
+    int (*next)(void *state, struct rec_item *ret, struct why *why); /* 1, 0 at the end, negative errno */
+    void (*close)(void *state);
+};
+
+extern const struct source_kind source_sim, source_list, source_folder, source_file, source_glob;
+
+void source_skip(struct source_context *context, const char *path);
+
+/* -ENOTSUP and a sentence for "s3://..." and other addresses, else 0. */
+int source_refuse_remote(const char *text, struct why *why);
+
+/* An item for a local path; `path` must live as long as the item. */
+struct rec_item source_item(const char *path, size_t size, size_t base);

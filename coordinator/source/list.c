@@ -1,0 +1,133 @@
+/* list.c: @FILE and @-, one path an entry. */
+#include "common/cleanup.h"
+#include "coordinator/source/kind.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct list {
+    FILE *file;
+    struct source_context *context;
+    uint64_t number; /* of the entry read last, from 1 */
+    size_t size;
+    char entry[LIMIT_URI + 2]; /* a full one, CR, NUL */
+    char path[PATH_SIZE];
+    char name[]; /* of the list */
+};
+
+static void close_list(void *state)
+{
+    struct list *list = state;
+    if (list->file && list->file != stdin)
+        fclose(list->file);
+    free(list);
+}
+
+DEFINE_FREEP(close_list, struct list)
+
+static bool takes(const char *arg)
+{
+    return arg[0] == '@';
+}
+
+static int open_stdin(struct list *list, struct why *why)
+{
+    if (list->context->stdin_taken)
+        return because(why, -EINVAL, "@-: given twice; standard input can be read only once");
+    list->context->stdin_taken = true;
+    list->file = stdin;
+    return 0;
+}
+
+static int open_file(struct list *list, struct why *why)
+{
+    struct stat status;
+    list->file = fopen(list->name, "re");
+    if (!list->file || fstat(fileno(list->file), &status) < 0)
+        return because(why, -errno, "@%.500s: the list cannot be read: %s", list->name, strerror(errno));
+    if (S_ISDIR(status.st_mode))
+        return because(why, -EISDIR, "@%.500s: a folder, not a list; to have all that is in it, give it without the @", list->name);
+    return 0;
+}
+
+static int open_list(const char *arg, struct source_context *context, void **ret, struct why *why)
+{
+    CLEANUP(close_listp) struct list *list = calloc(1, sizeof(*list) + strlen(arg));
+    if (!list)
+        return -ENOMEM;
+    strcpy(list->name, arg + 1);
+    list->context = context;
+    int r = strcmp(list->name, "-") ? open_file(list, why) : open_stdin(list, why);
+    if (r < 0)
+        return r;
+    *ret = take(list);
+    return 0;
+}
+
+static int complain(const struct list *list, int r, struct why *why, const char *what)
+{
+    return because(why, r, "@%.500s: %s %llu %s", list->name, list->context->null_separated ? "entry" : "line",
+                   (unsigned long long)list->number, what);
+}
+
+/* Takes a CR off the end of a line, and a byte order mark off the beginning of the first one. */
+static void trim(struct list *list)
+{
+    if (list->size && list->entry[list->size - 1] == '\r')
+        list->entry[--list->size] = '\0';
+    if (list->number == 1 && !strncmp(list->entry, "\xef\xbb\xbf", 3))
+        memmove(list->entry, list->entry + 3, (list->size -= 3) + 1);
+}
+
+/* 1: an entry, perhaps empty; 0: the end. */
+static int read_entry(struct list *list, struct why *why)
+{
+    int end = list->context->null_separated ? '\0' : '\n', c;
+    list->number++;
+    list->size = 0;
+    while ((c = getc_unlocked(list->file)) != EOF && c != end) {
+        if (list->size > LIMIT_URI)
+            return complain(list, -ENAMETOOLONG, why, "is too long for a path; a list has one path a line (see --null)");
+        if (c == '\0')
+            return complain(list, -EINVAL, why, "holds a NUL byte; if NUL separates the paths, give --null");
+        list->entry[list->size++] = (char)c;
+    }
+    list->entry[list->size] = '\0';
+    if (ferror(list->file))
+        return because(why, -EIO, "@%.500s: the list cannot be read: %s", list->name, strerror(errno));
+    if (!list->context->null_separated)
+        trim(list);
+    return c != EOF || list->size;
+}
+
+static int refuse(const struct list *list, struct why *why)
+{
+    if (!strncmp(list->entry, "sim:", 4))
+        return complain(list, -EINVAL, why, "begins with sim:, which a list cannot hold; a file of that name is ./sim:...");
+    struct why reason;
+    int r = source_refuse_remote(list->entry, &reason);
+    return r < 0 ? complain(list, r, why, reason.text) : 0;
+}
+
+static int next(void *state, struct rec_item *ret, struct why *why)
+{
+    struct list *list = state;
+    int r;
+    do {
+        r = read_entry(list, why);
+        if (r <= 0)
+            return r;
+    } while (!list->size);
+    r = refuse(list, why);
+    if (r < 0)
+        return r;
+    struct why reason;
+    int size = path_absolute(list->context->cwd, list->entry, list->path, &reason);
+    if (size < 0)
+        return complain(list, size, why, reason.text);
+    *ret = source_item(list->path, (size_t)size, path_name(list->path, (size_t)size));
+    return 1;
+}
+
+const struct source_kind source_list = { takes, open_list, next, close_list };

@@ -1,0 +1,122 @@
+#include "coordinator/source/source.h"
+
+#include "common/cleanup.h"
+#include "coordinator/source/kind.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* In the order in which they are asked: a real file's name wins over reading it as a pattern. */
+static const struct source_kind *const kinds[] = {
+    &source_sim, &source_list, &source_folder, &source_file, &source_glob,
+};
+
+struct part {
+    const struct source_kind *kind;
+    void *state; /* NULL: done */
+};
+
+struct source {
+    struct source_context context;
+    int count, at;
+    struct part part[];
+};
+
+DEFINE_FREEP(source_close, struct source)
+
+static void close_part(struct part *part)
+{
+    if (part->state)
+        part->kind->close(part->state);
+    part->state = NULL;
+}
+
+void source_close(struct source *source)
+{
+    if (!source)
+        return;
+    for (int i = 0; i < source->count; i++)
+        close_part(&source->part[i]);
+    free(source);
+}
+
+int source_refuse_remote(const char *text, struct why *why)
+{
+    size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
+    if (!scheme || strncmp(text + scheme, "://", 3))
+        return 0;
+    return because(why, -ENOTSUP, "%.500s: this build does not read %.*s:// yet; mount it or copy the images, and give the folder",
+                   text, (int)scheme, text);
+}
+
+static const struct source_kind *kind_of(const char *arg)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        if (kinds[i]->takes(arg))
+            return kinds[i];
+    return NULL;
+}
+
+static int open_part(struct source *source, const char *arg, struct part *part, struct why *why)
+{
+    int r = source_refuse_remote(arg, why);
+    if (r < 0)
+        return r;
+    errno = 0;
+    part->kind = kind_of(arg);
+    if (!part->kind)
+        return because(why, errno ? -errno : -ENOENT, "%.500s: %s; give a folder, a file, a pattern, @LIST or sim:N", arg,
+                       *arg ? strerror(errno ? errno : ENOENT) : "an empty SOURCE");
+    return part->kind->open(arg, &source->context, &part->state, why);
+}
+
+int source_open(char *const *args, int count, bool null_separated, struct source **ret, struct why *why)
+{
+    if (count < 1)
+        return because(why, -EINVAL, "no SOURCE; give a folder, a file, a pattern, @LIST or sim:N");
+    CLEANUP(source_closep) struct source *source = calloc(1, sizeof(*source) + (size_t)count * sizeof(struct part));
+    if (!source)
+        return -ENOMEM;
+    source->context.null_separated = null_separated;
+    if (!getcwd(source->context.cwd, sizeof(source->context.cwd)))
+        source->context.cwd[0] = '\0';
+    source->count = count;
+    for (int i = 0; i < count; i++) {
+        int r = open_part(source, args[i], &source->part[i], why);
+        if (r < 0)
+            return r;
+    }
+    *ret = take(source);
+    return 0;
+}
+
+int source_next(struct source *source, struct rec_item *ret, struct why *why)
+{
+    for (; source->at < source->count; source->at++) {
+        struct part *part = &source->part[source->at];
+        int r = part->kind->next(part->state, ret, why);
+        if (r != 0)
+            return r;
+        close_part(part);
+    }
+    return 0;
+}
+
+void source_skip(struct source_context *context, const char *path)
+{
+    if (context->skipped++ == 0)
+        strncpy(context->first_skipped, path, sizeof(context->first_skipped) - 1);
+}
+
+uint64_t source_skipped(const struct source *source, const char **ret_first)
+{
+    if (ret_first)
+        *ret_first = source->context.skipped ? source->context.first_skipped : NULL;
+    return source->context.skipped;
+}
+
+struct rec_item source_item(const char *path, size_t size, size_t base)
+{
+    return (struct rec_item){ .uri = { path, (uint32_t)size }, .base = (uint32_t)base, .etag = "" };
+}

@@ -1,0 +1,36 @@
+/* source.h: the images a job is about, one after another, from the SOURCE arguments of the command line.
+ *
+ *   directory      every file below it, links followed, in bytewise order of the path below it (a folder sorts as "name/")
+ *   pattern        * ? [...] within one path component, ** for any depth; the same order. A leading dot needs a dot. A file
+ *                  or folder that really has the name is taken as that
+ *   file           itself
+ *   @list, @-      one path a line; CRLF and a byte order mark are tolerated, empty lines are not entries
+ *   sim:N          N made-up images, sim:0 to sim:N-1
+ *
+ * Local paths become absolute by their letters alone: "." and doubled slashes go, ".." stays (a link may stand before it).
+ * `base` of an item says where the part of its URI begins that is relative to its source: below the directory, below the
+ * part of a pattern before its first wildcard; the file name for files and lists; the number for sim.
+ *
+ * Threads:   one at a time.
+ * Ownership: an item lives until the next call; source_close() frees everything.
+ * Errors:    negative errno and a sentence. Only names of folders that are being read are kept in memory. */
+#pragma once
+
+#include "common/why.h"
+#include "proto/messages.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct source;
+
+/* Checks what can be checked at once. `null_separated`: entries of lists end with NUL instead of a line end. */
+int source_open(char *const *args, int count, bool null_separated, struct source **ret, struct why *why);
+
+/* 1 and an item, 0 at the end. */
+int source_next(struct source *source, struct rec_item *ret, struct why *why);
+void source_close(struct source *source);
+
+/* What was found so far and is neither file nor folder (pipes, sockets, devices; folders where a pattern asks for files).
+ * `ret_first` is the first of them, NULL if none. */
+uint64_t source_skipped(const struct source *source, const char **ret_first);

@@ -1,0 +1,135 @@
+#include "coordinator/spec.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <string.h>
+
+/* The plain members, said once for both directions. */
+#define TEXTS(X) \
+    X(job) X(version) X(folder) X(weights) X(weights_sha256) X(labels) X(truth) X(preset) X(output) X(formats)
+#define NUMBERS(X) X(resize) X(crop) X(emit) X(top) X(batch)
+#define FLAGS(X)   X(null_separated) X(per_image) X(mixed)
+
+void spec_free(struct spec *spec)
+{
+    if (!spec)
+        return;
+#define FREE(member) free(spec->member);
+    TEXTS(FREE)
+    for (int i = 0; spec->sources && i < spec->source_count; i++)
+        free(spec->sources[i]);
+    free(spec->sources);
+    free(spec);
+}
+
+/* Paths may hold any bytes but NUL, JSON only UTF-8: those that are not are kept as an array of byte values. */
+static json_t *text_to_json(const char *text)
+{
+    json_t *json = json_string(text ? text : "");
+    if (json)
+        return json;
+    json = json_array();
+    for (const unsigned char *c = (const unsigned char *)text; json && *c; c++)
+        json_array_append_new(json, json_integer(*c));
+    return json;
+}
+
+static char *text_from_json(const json_t *json)
+{
+    if (json_is_string(json))
+        return strdup(json_string_value(json));
+    size_t size = json_array_size(json);
+    char *text = json_is_array(json) ? malloc(size + 1) : NULL;
+    for (size_t i = 0; text && i < size; i++)
+        text[i] = (char)json_integer_value(json_array_get(json, i));
+    if (text)
+        text[size] = '\0';
+    return text;
+}
+
+static json_t *floats_to_json(const float *values)
+{
+    return json_pack("[fff]", (double)values[0], (double)values[1], (double)values[2]);
+}
+
+int spec_to_json(const struct spec *spec, char **ret, struct why *why)
+{
+    json_t *json = json_object(), *sources = json_array();
+#define PUT_TEXT(member)   json_object_set_new(json, #member, text_to_json(spec->member));
+#define PUT_NUMBER(member) json_object_set_new(json, #member, json_integer((json_int_t)spec->member));
+#define PUT_FLAG(member)   json_object_set_new(json, #member, json_boolean(spec->member));
+    TEXTS(PUT_TEXT)
+    NUMBERS(PUT_NUMBER)
+    FLAGS(PUT_FLAG)
+    for (int i = 0; i < spec->source_count; i++)
+        json_array_append_new(sources, text_to_json(spec->sources[i]));
+    json_object_set_new(json, "sources", sources);
+    json_object_set_new(json, "mean", floats_to_json(spec->mean));
+    json_object_set_new(json, "std", floats_to_json(spec->std));
+    json_object_set_new(json, "created", json_real(spec->created));
+    *ret = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    json_decref(json);
+    return *ret ? 0 : because(why, -ENOMEM, "the job's description: out of memory");
+}
+
+static int read_floats(const json_t *json, float *values)
+{
+    for (size_t i = 0; i < 3; i++) {
+        const json_t *value = json_array_get(json, i);
+        if (!json_is_number(value))
+            return -EBADMSG;
+        values[i] = (float)json_number_value(value);
+    }
+    return 0;
+}
+
+static int read_sources(const json_t *json, struct spec *spec)
+{
+    size_t count = json_array_size(json);
+    spec->sources = calloc(count + 1, sizeof(char *));
+    if (!spec->sources)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        spec->sources[i] = text_from_json(json_array_get(json, i));
+        if (!spec->sources[i])
+            return -EBADMSG;
+        spec->source_count = (int)i + 1;
+    }
+    return 0;
+}
+
+static int read_members(const json_t *json, struct spec *spec)
+{
+    int r = 0;
+#define GET_TEXT(member)                                             \
+    spec->member = text_from_json(json_object_get(json, #member));   \
+    if (!spec->member)                                               \
+        r = -EBADMSG;
+#define GET_NUMBER(member)                                                                       \
+    if (!json_is_integer(json_object_get(json, #member)))                                        \
+        r = -EBADMSG;                                                                            \
+    spec->member = (__typeof__(spec->member))json_integer_value(json_object_get(json, #member));
+#define GET_FLAG(member) spec->member = json_is_true(json_object_get(json, #member));
+    TEXTS(GET_TEXT)
+    NUMBERS(GET_NUMBER)
+    FLAGS(GET_FLAG)
+    spec->created = json_number_value(json_object_get(json, "created"));
+    if (r == 0)
+        r = read_floats(json_object_get(json, "mean"), spec->mean);
+    if (r == 0)
+        r = read_floats(json_object_get(json, "std"), spec->std);
+    return r < 0 ? r : read_sources(json_object_get(json, "sources"), spec);
+}
+
+int spec_from_json(const char *text, struct spec **ret, struct why *why)
+{
+    CLEANUP(spec_freep) struct spec *spec = calloc(1, sizeof(*spec));
+    json_error_t error;
+    json_t *json = json_loads(text, 0, &error);
+    int r = !spec ? -ENOMEM : !json ? -EBADMSG : read_members(json, spec);
+    json_decref(json);
+    if (r < 0)
+        return because(why, r, "the job's description in job.db is damaged%s%s", json ? "" : ": ", json ? "" : error.text);
+    *ret = take(spec);
+    return 0;
+}

@@ -1,0 +1,42 @@
+/* spec.h: the description of a job: all that decides its rows and where they go. Kept in job.db as JSON, so that a job can be resumed and
+ * exported without its command line.
+ *
+ * Threads:   plain data, constant once made.
+ * Ownership: spec_free() frees everything inside.
+ * Errors:    negative errno with a sentence. */
+#pragma once
+
+#include "common/cleanup.h"
+#include "common/why.h"
+#include "proto/messages.h"
+
+#include <stdbool.h>
+
+struct spec {
+    char *job;             /* id */
+    char *version;         /* that made it */
+    char **sources;        /* as given */
+    int source_count;
+    char *folder;          /* where relative sources were meant */
+    bool null_separated;
+    char *weights;         /* absolute path, or "" for the workers' own */
+    char *weights_sha256;  /* "" where the file is not here */
+    char *labels;          /* absolute path, or "" for the built-in list */
+    char *truth;           /* regular expression, or "" */
+    char *preset;
+    int resize, crop;
+    float mean[3], std[3];
+    enum row_emit emit;
+    int top, batch;
+    char *output;          /* folder */
+    char *formats;         /* "jsonl,csv" */
+    bool per_image, mixed;
+    double created;        /* seconds since 1970 */
+};
+
+void spec_free(struct spec *spec);
+DEFINE_FREEP(spec_free, struct spec)
+
+/* To and from JSON; the text is the caller's to free. */
+int spec_to_json(const struct spec *spec, char **ret, struct why *why);
+int spec_from_json(const char *text, struct spec **ret, struct why *why);

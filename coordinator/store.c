@@ -1,0 +1,177 @@
+#include "coordinator/store.h"
+
+#include "common/thread.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#define BATCHES_IN_FRONT 256
+
+struct store {
+    struct db *db;
+    struct mailbox requests, *answers;
+    struct thread thread;
+    sem_t room;
+    atomic_bool stopping;
+    int error;
+    struct why why;
+};
+
+struct store_request *store_request_new(enum store_kind kind, size_t data_cap)
+{
+    struct store_request *request = calloc(1, sizeof(*request));
+    if (!request)
+        return NULL;
+    request->kind = kind;
+    bytes_init(&request->data, data_cap);
+    return request;
+}
+
+void store_request_free(struct store_request *request)
+{
+    if (!request)
+        return;
+    while (request->batches) {
+        struct store_batch *batch = request->batches;
+        request->batches = batch->next;
+        free(batch);
+    }
+    bytes_done(&request->data);
+    free(request);
+}
+
+static int keep_batch(void *arg, const struct db_batch *batch, struct why *why)
+{
+    struct store_batch ***last = arg;
+    struct store_batch *copy = malloc(sizeof(*copy) + batch->items_size);
+    if (!copy)
+        return because(why, -ENOMEM, "out of memory");
+    *copy = (struct store_batch){ .id = batch->id, .count = batch->count, .size = batch->items_size };
+    memcpy(copy->items, batch->items, batch->items_size);
+    **last = copy;
+    *last = &copy->next;
+    return 0;
+}
+
+static int serve(struct store *store, struct store_request *request)
+{
+    struct store_batch **last = &request->batches;
+    switch (request->kind) {
+    case STORE_ADD_BATCH: {
+        struct db_batch batch = { .id = request->id, .first = request->first, .count = request->count, .items = request->data.data,
+                                  .items_size = request->data.size };
+        return db_add_batch(store->db, &batch, &store->why);
+    }
+    case STORE_LISTED:
+        return db_set(store->db, "listed", "yes", &store->why);
+    case STORE_LOAD:
+        return db_pending(store->db, request->id, request->limit, keep_batch, &last, &store->why);
+    case STORE_RESULT:
+        return db_add_result(store->db, request->id, request->data.data, request->data.size, request->attempt, request->node,
+                             request->errors, &store->why);
+    }
+    return -EINVAL;
+}
+
+/* One transaction for everything that is waiting. */
+static void serve_all(struct store *store, struct mail *list)
+{
+    if (!store->error)
+        store->error = db_begin(store->db, &store->why);
+    for (struct mail *mail = list; mail; mail = mail->next) {
+        struct store_request *request = (struct store_request *)mail;
+        request->r = store->error ? store->error : serve(store, request);
+        if (request->r < 0)
+            store->error = request->r;
+    }
+    if (!store->error)
+        store->error = db_commit(store->db, &store->why);
+    for (struct mail *mail = list, *next; mail; mail = next) {
+        struct store_request *request = (struct store_request *)mail;
+        next = mail->next;
+        if (store->error)
+            request->r = store->error;
+        if (request->kind == STORE_ADD_BATCH) {
+            bytes_done(&request->data);
+            sem_post(&store->room);
+        }
+        mailbox_post(store->answers, mail);
+    }
+}
+
+static void run(void *arg)
+{
+    struct store *store = arg;
+    struct pollfd wait = { .fd = store->requests.fd, .events = POLLIN };
+    for (;;) {
+        /* Asked before the box is emptied: what was posted before the stop is still done. */
+        bool stopping = atomic_load(&store->stopping);
+        struct mail *list = mailbox_take(&store->requests);
+        if (list)
+            serve_all(store, list);
+        else if (stopping)
+            return;
+        else
+            poll(&wait, 1, -1);
+    }
+}
+
+int store_start(struct db *db, struct mailbox *answers, struct store **ret, struct why *why)
+{
+    struct store *store = calloc(1, sizeof(*store));
+    int r = store ? mailbox_init(&store->requests) : -ENOMEM;
+    if (r < 0) {
+        free(store);
+        db_close(db);
+        return because(why, r, "the job store: %s", strerror(-r));
+    }
+    store->db = db;
+    store->answers = answers;
+    sem_init(&store->room, 0, BATCHES_IN_FRONT);
+    r = thread_start(&store->thread, "store", run, store);
+    if (r < 0) {
+        store_stop(store);
+        return because(why, r, "the job store: no thread: %s", strerror(-r));
+    }
+    *ret = store;
+    return 0;
+}
+
+void store_stop(struct store *store)
+{
+    if (!store)
+        return;
+    atomic_store(&store->stopping, true);
+    uint64_t one = 1;
+    ssize_t woken = write(store->requests.fd, &one, sizeof(one));
+    (void)woken;
+    thread_join(&store->thread);
+    for (struct mail *mail = mailbox_take(&store->requests), *next; mail; mail = next) {
+        next = mail->next;
+        store_request_free((struct store_request *)mail);
+    }
+    sem_destroy(&store->room);
+    mailbox_done(&store->requests);
+    db_close(store->db);
+    free(store);
+}
+
+const struct why *store_why(const struct store *store)
+{
+    return &store->why;
+}
+
+void store_post(struct store *store, struct store_request *request)
+{
+    mailbox_post(&store->requests, &request->mail);
+}
+
+void store_post_batch(struct store *store, struct store_request *request)
+{
+    while (sem_wait(&store->room) < 0 && errno == EINTR)
+        ;
+    store_post(store, request);
+}

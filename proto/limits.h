@@ -1,0 +1,10 @@
+/* limits.h: the largest things a peer may send, side by side. Checked before memory is taken. */
+#pragma once
+
+#define LIMIT_FRAME      (64u << 20) /* bytes of one message */
+#define LIMIT_DECODED    (512u << 20) /* bytes of memory one decoded message may take */
+#define LIMIT_TEXT       1024u       /* bytes of a sentence or a name */
+#define LIMIT_URI        4096u       /* bytes of an image's or a model's address */
+#define LIMIT_BATCH      4096u       /* images a batch */
+#define LIMIT_CLASSES    65536u      /* classes of a network, and so predictions a row */
+#define LIMIT_STAGES     16u         /* stages of a worker's pipeline */

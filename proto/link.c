@@ -1,0 +1,193 @@
+#include "proto/link.h"
+
+#include "common/cleanup.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <zmq.h>
+
+/* Above any credit in messages: sends block on credit, never on ZeroMQ's own queue. */
+#define HIGH_WATER_MARK 100000
+
+struct link {
+    void *socket;
+    bool bound;
+    char endpoint[512];
+    struct bytes frame; /* scratch for encoding */
+};
+
+DEFINE_FREEP(link_free, struct link)
+
+int link_context_new(void **ret, struct why *why)
+{
+    void *context = zmq_ctx_new();
+    if (!context)
+        return because(why, -errno, "ZeroMQ: %s", zmq_strerror(errno));
+    zmq_ctx_set(context, ZMQ_MAX_SOCKETS, 8192);
+    *ret = context;
+    return 0;
+}
+
+void link_context_free(void *context)
+{
+    if (context)
+        while (zmq_ctx_term(context) < 0 && errno == EINTR)
+            ;
+}
+
+static void set_int(void *socket, int option, int value)
+{
+    zmq_setsockopt(socket, option, &value, sizeof(value));
+}
+
+static int open_socket(void *context, int type, const char *endpoint, struct link **ret, struct why *why)
+{
+    CLEANUP(link_freep) struct link *link = calloc(1, sizeof(*link));
+    if (!link)
+        return because(why, -ENOMEM, "%s: out of memory", endpoint);
+    bytes_init(&link->frame, LIMIT_FRAME);
+    link->socket = zmq_socket(context, type);
+    if (!link->socket)
+        return because(why, -errno, "%s: %s; too many nodes for RLIMIT_NOFILE (ulimit -n)?", endpoint, zmq_strerror(errno));
+    int64_t largest = LIMIT_FRAME;
+    zmq_setsockopt(link->socket, ZMQ_MAXMSGSIZE, &largest, sizeof(largest));
+    set_int(link->socket, ZMQ_LINGER, 200);
+    set_int(link->socket, ZMQ_SNDHWM, HIGH_WATER_MARK);
+    set_int(link->socket, ZMQ_RCVHWM, HIGH_WATER_MARK);
+    set_int(link->socket, ZMQ_IPV6, 1);
+    set_int(link->socket, ZMQ_TCP_KEEPALIVE, 1);
+    *ret = take(link);
+    return 0;
+}
+
+int link_bind(void *context, const char *endpoint, struct link **ret, struct why *why)
+{
+    CLEANUP(link_freep) struct link *link = NULL;
+    int r = open_socket(context, ZMQ_ROUTER, endpoint, &link, why);
+    if (r < 0)
+        return r;
+    link->bound = true;
+    set_int(link->socket, ZMQ_ROUTER_MANDATORY, 1);
+    if (zmq_bind(link->socket, endpoint) < 0)
+        return because(why, -errno, "%s: cannot listen: %s", endpoint, zmq_strerror(errno));
+    size_t size = sizeof(link->endpoint);
+    zmq_getsockopt(link->socket, ZMQ_LAST_ENDPOINT, link->endpoint, &size);
+    *ret = take(link);
+    return 0;
+}
+
+int link_connect(void *context, const char *endpoint, struct link **ret, struct why *why)
+{
+    CLEANUP(link_freep) struct link *link = NULL;
+    int r = open_socket(context, ZMQ_DEALER, endpoint, &link, why);
+    if (r < 0)
+        return r;
+    /* Queue only for a peer that is there; look for it again quickly. */
+    set_int(link->socket, ZMQ_IMMEDIATE, 1);
+    set_int(link->socket, ZMQ_RECONNECT_IVL, 50);
+    set_int(link->socket, ZMQ_RECONNECT_IVL_MAX, 2000);
+    if (zmq_connect(link->socket, endpoint) < 0)
+        return because(why, -errno, "%s: not an address to connect to: %s", endpoint, zmq_strerror(errno));
+    snprintf(link->endpoint, sizeof(link->endpoint), "%s", endpoint);
+    *ret = take(link);
+    return 0;
+}
+
+void link_free(struct link *link)
+{
+    if (!link)
+        return;
+    if (link->socket)
+        zmq_close(link->socket);
+    bytes_done(&link->frame);
+    free(link);
+}
+
+void *link_socket(struct link *link)
+{
+    return link->socket;
+}
+
+const char *link_endpoint(const struct link *link)
+{
+    return link->endpoint;
+}
+
+/* A ROUTER puts the sender's routing id in front. */
+static int receive_peer(struct link *link, struct peer *peer)
+{
+    int size = zmq_recv(link->socket, peer->id, sizeof(peer->id), ZMQ_DONTWAIT);
+    if (size < 0)
+        return -errno;
+    peer->size = (size_t)size < sizeof(peer->id) ? (size_t)size : sizeof(peer->id);
+    return 0;
+}
+
+/* Drops the rest of a message that has more frames than ours have. */
+static bool drop_rest(void *socket, bool more)
+{
+    bool dropped = false;
+    while (more) {
+        zmq_msg_t part;
+        zmq_msg_init(&part);
+        if (zmq_msg_recv(&part, socket, ZMQ_DONTWAIT) < 0)
+            more = false;
+        else
+            more = zmq_msg_more(&part);
+        zmq_msg_close(&part);
+        dropped = true;
+    }
+    return dropped;
+}
+
+int link_receive(struct link *link, struct peer *peer, struct message *ret, struct why *why)
+{
+    if (link->bound) {
+        int r = receive_peer(link, peer);
+        if (r < 0)
+            return r;
+        int more = 0;
+        size_t size = sizeof(more);
+        zmq_getsockopt(link->socket, ZMQ_RCVMORE, &more, &size);
+        if (!more)
+            return because(why, -EBADMSG, "a message without a body");
+    }
+    zmq_msg_t frame;
+    zmq_msg_init(&frame);
+    if (zmq_msg_recv(&frame, link->socket, ZMQ_DONTWAIT) < 0) {
+        int r = -errno;
+        zmq_msg_close(&frame);
+        return r;
+    }
+    int r = message_decode(zmq_msg_data(&frame), zmq_msg_size(&frame), ret, why);
+    if (drop_rest(link->socket, zmq_msg_more(&frame)) && r == 0) {
+        message_free(ret);
+        r = because(why, -EBADMSG, "a message of several frames");
+    }
+    zmq_msg_close(&frame);
+    return r;
+}
+
+int link_send_frame(struct link *link, const struct peer *peer, const void *frame, size_t size)
+{
+    if (peer && zmq_send(link->socket, peer->id, peer->size, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
+        return -errno;
+    return zmq_send(link->socket, frame, size, ZMQ_DONTWAIT) < 0 ? -errno : 0;
+}
+
+int link_send(struct link *link, const struct peer *peer, const struct message *message)
+{
+    bytes_clear(&link->frame);
+    int r = message_encode(message, &link->frame);
+    return r < 0 ? r : link_send_frame(link, peer, link->frame.data, link->frame.size);
+}
+
+uint64_t link_random_id(void)
+{
+    uint64_t id = 0;
+    while (!id)
+        if (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
+            id = 0;
+    return id;
+}

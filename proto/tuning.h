@@ -1,0 +1,45 @@
+/* tuning.h: the options that say how a worker works, said once: for the worker itself, and for the coordinator, which hands them to
+ * the workers it starts with --local.
+ *
+ * Threads: constant data. */
+#pragma once
+
+#include "common/bytes.h"
+#include "common/options.h"
+
+struct tuning {
+    const char *engine;     /* auto, onednn, cudnn, sim */
+    const char *precision;
+    int64_t engine_batch;   /* images; 0: the engine's choice */
+    int64_t engine_threads; /* 0: one a core */
+    int64_t threads;        /* that decode */
+    int64_t fetch_threads;
+    int64_t fetch_memory;   /* bytes */
+    int64_t sim_cost_us;
+};
+
+#define TUNING_DEFAULTS                                                                              \
+    {                                                                                                \
+        .engine = "auto", .precision = "auto", .threads = 32, .fetch_threads = 8, .fetch_memory = 256 << 20 \
+    }
+
+/* Rows for a struct option_row table whose target has a member `member` of type struct tuning. */
+#define TUNING_ROWS(type, member)                                                                                          \
+    { 0, "engine", OPTION_CHOICE, offsetof(type, member.engine), "NAME",                                                   \
+      "what does the arithmetic", 0, 0, "auto|onednn|cudnn|sim" },                                                          \
+    { 0, "precision", OPTION_CHOICE, offsetof(type, member.precision), "NAME",                                             \
+      "number format of the engine", 0, 0, "auto|f32|f16|bf16|int8" },                                                      \
+    { 0, "engine-batch", OPTION_INT, offsetof(type, member.engine_batch), "N",                                             \
+      "images the engine computes at once; 0: its own choice", 0, 4096, NULL },                                             \
+    { 0, "engine-threads", OPTION_INT, offsetof(type, member.engine_threads), "N",                                         \
+      "single-threaded streams of a CPU engine; 0: one a core", 0, 1024, NULL },                                            \
+    { 0, "threads", OPTION_INT, offsetof(type, member.threads), "N", "threads that decode, 32 by default", 1, 1024, NULL }, \
+    { 0, "fetch-threads", OPTION_INT, offsetof(type, member.fetch_threads), "N",                                           \
+      "threads that read files, 8 by default", 1, 1024, NULL },                                                             \
+    { 0, "fetch-memory", OPTION_SIZE, offsetof(type, member.fetch_memory), "SIZE",                                         \
+      "how much may be fetched and not yet decoded, 256M by default", 1 << 20, INT64_MAX, NULL },                           \
+    { 0, "sim-cost-us", OPTION_INT, offsetof(type, member.sim_cost_us), "N",                                               \
+      "engine sim: microseconds an image takes", 0, 60000000, NULL }
+
+/* Writes the arguments that make a worker work like this: NUL-separated "--engine", "auto", ... */
+int tuning_arguments(const struct tuning *tuning, struct bytes *out);

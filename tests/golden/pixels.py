@@ -1,0 +1,34 @@
+"""pixels.py RESIZE CROP LIST OUT: what Pillow and torchvision make of each file named in LIST, one a line.
+
+OUT gets, for each file, a byte 1 and the (CROP, CROP, 3) R G B bytes of Resize(RESIZE) -> CenterCrop(CROP), or a byte 0 when
+Pillow refuses the file; the reason goes to stdout.
+"""
+import sys
+import warnings
+
+from PIL import Image
+from torchvision.transforms import CenterCrop, Resize
+
+warnings.simplefilter("ignore")
+
+
+def pixels(path, resize, crop):
+    with Image.open(path) as image:
+        if image.format not in ("JPEG", "MPO"):
+            raise OSError(f"a {image.format}, which is not read yet")
+        return CenterCrop(crop)(Resize(resize)(image.convert("RGB"))).tobytes()
+
+
+def main():
+    resize, crop = int(sys.argv[1]), int(sys.argv[2])
+    with open(sys.argv[3]) as names, open(sys.argv[4], "wb") as out:
+        for path in names.read().splitlines():
+            try:
+                data = pixels(path, resize, crop)
+                out.write(b"\1" + data)
+            except Exception as error:
+                out.write(b"\0")
+                print(f"{path}: {type(error).__name__}: {error}")
+
+
+main()

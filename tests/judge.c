@@ -1,0 +1,40 @@
+#include "tests/judge.h"
+
+#include "common/cleanup.h"
+#include "tests/test.h"
+
+void judge_ask(struct judge *judge, int resize, int crop)
+{
+    *judge = (struct judge){ .resize = resize, .crop = crop, .list = fopen("judge-list", "w") };
+    CHECK(judge->list);
+}
+
+void judge_add(struct judge *judge, const char *path)
+{
+    fprintf(judge->list, "%s\n", path);
+}
+
+void judge_run(struct judge *judge)
+{
+    CLEANUP(freep) char *output = NULL;
+    CHECK_INT(fclose(judge->list), 0);
+    if (test_shell(&output, "/usr/bin/python3 -c 'import PIL, torchvision'"))
+        test_skip("no Pillow and torchvision for /usr/bin/python3 (python3-pil, python3-torchvision)");
+    freep(&output);
+    if (test_shell(&output, "/usr/bin/python3 %s/tests/golden/pixels.py %d %d judge-list judge-answers", test_source(),
+                   judge->resize, judge->crop))
+        test_fail(__FILE__, __LINE__, "%s", output);
+    judge->answers = test_read_file("judge-answers", &judge->size);
+}
+
+const uint8_t *judge_next(struct judge *judge)
+{
+    size_t bytes = 3 * (size_t)judge->crop * (size_t)judge->crop;
+    CHECK(judge->at < judge->size);
+    if (!judge->answers[judge->at++])
+        return NULL;
+    const uint8_t *pixels = (const uint8_t *)judge->answers + judge->at;
+    judge->at += bytes;
+    CHECK(judge->at <= judge->size);
+    return pixels;
+}

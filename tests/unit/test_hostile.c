@@ -1,0 +1,332 @@
+/* test_hostile.c: damaged, foreign and malicious files. Where a file is a JPEG at all, Pillow is the judge: what it refuses is
+ * refused, what it accepts has its pixels. */
+#include "worker/image/preprocess.h"
+
+#include "tests/jpegs.h"
+#include "tests/judge.h"
+#include "tests/test.h"
+
+#include <sys/resource.h>
+
+#define RESIZE 48
+#define CROP 40
+
+/* Small, so that every offset matters. */
+static const struct jpeg_recipe recipes[] = {
+    { .name = "baseline", .width = 61, .height = 83, .h = 2, .v = 2 },
+    { .name = "restarts", .width = 75, .height = 62, .h = 2, .restart = 3 },
+    { .name = "progressive", .width = 64, .height = 66, .h = 2, .v = 2, .progressive = true },
+    { .name = "grey", .width = 60, .height = 50, .colour = JPEG_GREY },
+    { .name = "cmyk", .width = 50, .height = 57, .colour = JPEG_CMYK },
+    { .name = "ycck", .width = 50, .height = 57, .colour = JPEG_YCCK, .progressive = true },
+    { .name = "arithmetic", .width = 61, .height = 83, .arithmetic = true },
+};
+
+struct trial {
+    struct judge judge;
+    struct preprocess *p;
+    int count, room;
+    struct answer {
+        char path[64];
+        int r;
+        char why[256];
+        uint8_t *pixels; /* NULL if refused */
+    } *answers;
+};
+
+static void trial_new(struct trial *trial)
+{
+    struct preprocess_spec spec = { .resize = RESIZE, .crop = CROP };
+    *trial = (struct trial){ .room = 20000 };
+    trial->answers = calloc((size_t)trial->room, sizeof(*trial->answers));
+    CHECK_INT(preprocess_new(&spec, &trial->p), 0);
+    judge_ask(&trial->judge, RESIZE, CROP);
+}
+
+/* What we say of `file` is kept for the comparison; the file is written for the judge. */
+static void trial_add(struct trial *trial, const void *file, size_t size, const char *name, size_t at)
+{
+    struct why why = { "" };
+    CHECK(trial->count < trial->room);
+    struct answer *answer = &trial->answers[trial->count++];
+    snprintf(answer->path, sizeof(answer->path), "%s-%zu-%d.jpg", name, at, trial->count);
+    test_write_file(answer->path, file, size);
+    judge_add(&trial->judge, answer->path);
+    CLEANUP(freep) char *copy = malloc(size + !size); /* exactly as large, so that ASan sees a read past the end */
+    memcpy(copy, file, size);
+    answer->r = preprocess_decode(trial->p, copy, size, &why);
+    snprintf(answer->why, sizeof(answer->why), "%.255s", why.text);
+    if (answer->r < 0)
+        return;
+    answer->pixels = malloc(3 * CROP * CROP);
+    preprocess_render(trial->p, answer->pixels);
+}
+
+static void compare(const struct answer *ours, const uint8_t *theirs)
+{
+    if (ours->pixels && !theirs)
+        test_fail(__FILE__, __LINE__, "%s: Pillow refuses it, we do not", ours->path);
+    if (!ours->pixels && theirs)
+        test_fail(__FILE__, __LINE__, "%s: Pillow accepts it, we say: %s", ours->path, ours->why);
+    if (ours->pixels && memcmp(ours->pixels, theirs, 3 * CROP * CROP))
+        test_fail(__FILE__, __LINE__, "%s: Pillow has other pixels", ours->path);
+    if (!ours->pixels)
+        CHECK(strlen(ours->why) > 10);
+}
+
+static void trial_end(struct trial *trial, int *ret_accepted)
+{
+    *ret_accepted = 0;
+    judge_run(&trial->judge);
+    for (int i = 0; i < trial->count; i++) {
+        compare(&trial->answers[i], judge_next(&trial->judge));
+        *ret_accepted += trial->answers[i].pixels != NULL;
+        free(trial->answers[i].pixels);
+    }
+    free(trial->answers);
+    free(trial->judge.answers);
+    preprocess_free(trial->p);
+}
+
+TEST_WITHIN(180, a_file_cut_anywhere_is_refused_when_pillow_refuses_it)
+{
+    struct trial trial;
+    int accepted;
+    trial_new(&trial);
+    for (size_t i = 0; i < ARRAY_SIZE(recipes); i++) {
+        size_t size;
+        CLEANUP(freep) uint8_t *file = jpeg_draw(&recipes[i], &size);
+        for (size_t cut = 3; cut < size; cut += cut + 40 < size ? 11 : 1)
+            trial_add(&trial, file, cut, recipes[i].name, cut);
+    }
+    trial_end(&trial, &accepted);
+    CHECK(trial.count > 500);
+    CHECK_INT(accepted, 0); /* not even without the end marker alone */
+}
+
+TEST_WITHIN(180, a_damaged_byte_is_taken_as_pillow_takes_it)
+{
+    struct trial trial;
+    int accepted;
+    uint32_t dice = 1;
+    trial_new(&trial);
+    for (size_t i = 0; i < ARRAY_SIZE(recipes); i++) {
+        size_t size;
+        CLEANUP(freep) uint8_t *file = jpeg_draw(&recipes[i], &size);
+        for (size_t at = 3; at < size; at += at < 700 ? 2 : 7) {
+            dice = dice * 1664525u + 1013904223u;
+            uint8_t right = file[at];
+            file[at] ^= (uint8_t)(1 + dice % 255);
+            trial_add(&trial, file, size, recipes[i].name, at);
+            file[at] = right;
+        }
+    }
+    trial_end(&trial, &accepted);
+    CHECK(accepted > 0 && accepted < trial.count);
+}
+
+/* Of a drawn file: everything but the end marker, then `tail`. */
+static void add_with_tail(struct trial *trial, const struct jpeg_recipe *recipe, size_t lead, const void *tail, size_t tail_size)
+{
+    size_t size;
+    CLEANUP(freep) uint8_t *file = jpeg_draw(recipe, &size);
+    CLEANUP(freep) uint8_t *whole = calloc(1, lead + size + tail_size);
+    memcpy(whole + lead, file, size - 2);
+    memcpy(whole + lead + size - 2, tail, tail_size);
+    trial_add(trial, whole, lead + size - 2 + tail_size, recipe->name, tail_size);
+}
+
+TEST_WITHIN(120, what_follows_the_image_is_judged_as_pillow_judges_it)
+{
+    static const uint8_t zeros[100], garbage[] = "\xff\xd9 and then some notes of the camera \xff\xd8\xff",
+                         twice[] = { 0xff, 0xd9, 0xff, 0xd9 }, table[] = { 0xff, 0xc4, 0, 3, 0x77, 0xff, 0xd9 },
+                         comment[] = { 0xff, 0xfe, 0, 4, 'h', 'i', 0xff, 0xd9 }, frame[] = { 0xff, 0xc0, 0, 8, 0xff, 0xd9 };
+    struct trial trial;
+    int accepted;
+    trial_new(&trial);
+    for (size_t i = 0; i < ARRAY_SIZE(recipes); i++) {
+        add_with_tail(&trial, &recipes[i], 0, zeros, sizeof(zeros));
+        add_with_tail(&trial, &recipes[i], 0, garbage, sizeof(garbage));
+        add_with_tail(&trial, &recipes[i], 0, twice, sizeof(twice));
+        add_with_tail(&trial, &recipes[i], 0, table, sizeof(table));
+        add_with_tail(&trial, &recipes[i], 0, comment, sizeof(comment));
+        add_with_tail(&trial, &recipes[i], 0, frame, sizeof(frame));
+        add_with_tail(&trial, &recipes[i], 5, garbage, sizeof(garbage));
+    }
+    trial_end(&trial, &accepted);
+    CHECK(accepted > 0 && accepted < trial.count);
+}
+
+/* ---- what Pillow need not be asked about ----------------------------------------------------------------------------- */
+
+static int decode(const void *file, size_t size, struct why *why)
+{
+    struct preprocess_spec spec = { .resize = 256, .crop = 224 };
+    CLEANUP(preprocess_freep) struct preprocess *p = NULL;
+    CHECK_INT(preprocess_new(&spec, &p), 0);
+    CLEANUP(freep) char *copy = malloc(size + !size);
+    memcpy(copy, file, size);
+    return preprocess_decode(p, copy, size, why);
+}
+
+static void refused(const void *file, size_t size, int r, const char *part)
+{
+    struct why why = { "" };
+    CHECK_INT(decode(file, size, &why), r);
+    CHECK_CONTAINS(why.text, part);
+}
+
+#define REFUSED(bytes, part) refused(bytes, sizeof(bytes) - 1, -EOPNOTSUPP, part)
+
+TEST(an_empty_file_is_named_as_such)
+{
+    refused("", 0, -EBADMSG, "file is empty");
+}
+
+TEST(other_formats_are_named)
+{
+    REFUSED("\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", "PNG file; only JPEG is read");
+    REFUSED("RIFF\x10\0\0\0WEBPVP8 ", "WebP file");
+    REFUSED("GIF89a", "GIF file");
+    REFUSED("II*\0\x08\0\0\0", "TIFF file");
+    REFUSED("BM\x36\0\0\0", "BMP file");
+    REFUSED("\0\0\0\x18" "ftypheic", "HEIC file");
+    REFUSED("\0\0\0\x18" "ftypavif", "AVIF file");
+    REFUSED("%PDF-1.4", "PDF file");
+    REFUSED("\n<!DOCTYPE html><html>", "HTML file");
+    REFUSED("<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code></Error>", "XML file");
+    REFUSED("version https://git-lfs.github.com/spec/v1\n", "text file");
+    REFUSED("\0\1\2\3\4", "begins with 00 01 02 03");
+    REFUSED("\xff", "begins with ff 00 00 00");
+}
+
+/* Where the frame header is: FF C0..C2, length, precision, height, width, components. */
+static uint8_t *frame_header(uint8_t *file)
+{
+    for (uint8_t *at = file + 2;; at += 2 + at[2] * 256 + at[3])
+        if (at[1] >= 0xc0 && at[1] <= 0xc2)
+            return at;
+}
+
+static uint8_t *draw_claiming(const struct jpeg_recipe *recipe, int width, int height, size_t *ret_size)
+{
+    uint8_t *file = jpeg_draw(recipe, ret_size), *at = frame_header(file);
+    at[5] = (uint8_t)(height >> 8);
+    at[6] = (uint8_t)height;
+    at[7] = (uint8_t)(width >> 8);
+    at[8] = (uint8_t)width;
+    return file;
+}
+
+static void limit_memory(size_t bytes)
+{
+    struct rlimit limit = { bytes, bytes };
+    CHECK_INT(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
+TEST(a_header_that_claims_too_much_is_refused_before_memory_is_taken)
+{
+    size_t size;
+    CLEANUP(freep) uint8_t *file = draw_claiming(&recipes[2], 60000, 60000, &size);
+    if (!SANITIZED)
+        limit_memory(128 << 20);
+    refused(file, size, -E2BIG, "60000 x 60000 pixels; at most 178956970");
+}
+
+TEST(memory_refused_fails_the_image_only)
+{
+    size_t size;
+    CLEANUP(freep) uint8_t *file = draw_claiming(&recipes[2], 13000, 13000, &size);
+    if (SANITIZED)
+        test_skip("sanitizers need all the address space");
+    limit_memory(256 << 20);
+    refused(file, size, -ENOMEM, "13000 x 13000 pixels");
+}
+
+TEST(a_limit_of_pixels_is_kept_to_the_pixel)
+{
+    struct preprocess_spec spec = { .resize = 256, .crop = 224, .max_pixels = 61 * 83 };
+    struct why why;
+    size_t size;
+    CLEANUP(freep) uint8_t *file = jpeg_draw(&recipes[0], &size);
+    CLEANUP(preprocess_freep) struct preprocess *p = NULL, *tight = NULL;
+    CHECK_INT(preprocess_new(&spec, &p), 0);
+    CHECK_INT(preprocess_decode(p, file, size, &why), 0);
+    spec.max_pixels--;
+    CHECK_INT(preprocess_new(&spec, &tight), 0);
+    CHECK_INT(preprocess_decode(tight, file, size, &why), -E2BIG);
+}
+
+TEST(variants_that_are_not_read_are_named)
+{
+    size_t size;
+    struct jpeg_recipe two = { .name = "two", .width = 20, .height = 20, .colour = JPEG_TWO };
+    CLEANUP(freep) uint8_t *file = jpeg_draw(&two, &size), *deep = NULL;
+    refused(file, size, -EOPNOTSUPP, "JPEG with 2 components");
+    deep = jpeg_draw(&recipes[0], &size);
+    frame_header(deep)[4] = 12;
+    refused(deep, size, -EOPNOTSUPP, "12");
+    frame_header(deep)[4] = 8;
+    frame_header(deep)[1] = 0xc3; /* lossless */
+    refused(deep, size, -EOPNOTSUPP, "SOF type 0xc3");
+}
+
+TEST(a_cut_file_says_where_it_ends)
+{
+    size_t size;
+    CLEANUP(freep) uint8_t *file = jpeg_draw(&recipes[0], &size), *progressive = NULL;
+    refused(file, 100, -EBADMSG, "JPEG data ends inside the header");
+    refused(file, size - 100, -EBADMSG, "of 83");
+    progressive = jpeg_draw(&recipes[2], &size);
+    refused(progressive, size - 2, -EBADMSG, "before its last scan");
+}
+
+/* Pillow takes it: the one place where we refuse more. */
+TEST(a_progressive_file_with_a_thousand_scans_is_refused)
+{
+    size_t size, room = 1 << 20, used;
+    struct jpeg_recipe recipe = { .name = "scans", .width = 8, .height = 8, .colour = JPEG_GREY, .progressive = true };
+    CLEANUP(freep) uint8_t *file = jpeg_draw(&recipe, &size), *bomb = malloc(room);
+    uint8_t *scan = memmem(file, size, "\xff\xda", 2), *end = memmem(scan + 2, size, "\xff", 1);
+    used = (size_t)(scan - file);
+    memcpy(bomb, file, used);
+    for (int i = 0; i < 1000; i++) {
+        memcpy(bomb + used, scan, (size_t)(end - scan));
+        used += (size_t)(end - scan);
+    }
+    memcpy(bomb + used, "\xff\xd9", 2);
+    refused(bomb, used + 2, -EBADMSG, "more than 500 scans");
+}
+
+/* Tables of one file must not serve the next. */
+TEST(nothing_of_a_file_is_left_for_the_next)
+{
+    struct preprocess_spec spec = { .resize = RESIZE, .crop = CROP };
+    struct why why;
+    size_t size;
+    CLEANUP(freep) uint8_t *file = jpeg_draw(&recipes[0], &size);
+    CLEANUP(preprocess_freep) struct preprocess *p = NULL;
+    CHECK_INT(preprocess_new(&spec, &p), 0);
+    CHECK_INT(preprocess_decode(p, file, size, &why), 0);
+    for (uint8_t *at = file + 2; at[1] != 0xda; at += 2 + at[2] * 256 + at[3])
+        if (at[1] == 0xdb)
+            at[1] = 0xfe; /* the quantisation tables become comments */
+    CHECK_INT(preprocess_decode(p, file, size, &why), -EBADMSG);
+    CHECK_CONTAINS(why.text, "Quantization table");
+}
+
+TEST(a_recipe_without_sense_is_refused)
+{
+    struct preprocess *p = NULL;
+    static const struct preprocess_spec bad[] = { { 0, 1, 0 }, { 1, 0, 0 }, { -1, 5, 0 }, { 16385, 5, 0 }, { 5, 16385, 0 } };
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        CHECK_INT(preprocess_new(&bad[i], &p), -EINVAL);
+    CHECK(!p);
+    preprocess_free(NULL);
+}

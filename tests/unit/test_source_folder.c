@@ -1,0 +1,205 @@
+#include "coordinator/source/source.h"
+
+#include "common/bytes.h"
+#include "tests/test.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void touch(const char *path)
+{
+    char folder[4096];
+    for (const char *slash = path; (slash = strchr(slash, '/')); slash++) {
+        snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
+        if (*folder)
+            mkdir(folder, 0755);
+    }
+    test_write_file(path, "", 0);
+}
+
+static struct source *opened(char *arg)
+{
+    struct source *source = NULL;
+    struct why why = { "" };
+    char *args[] = { arg };
+    if (source_open(args, 1, false, &source, &why) < 0)
+        test_fail(__FILE__, __LINE__, "%s", why.text);
+    return source;
+}
+
+/* The keys of all items below their bases, each with a '|' behind it; or the sentence. */
+static const char *listed(char *arg)
+{
+    static struct bytes outs[2]; /* of this call and the one before */
+    static int turn;
+    struct bytes *out = &outs[turn++ % 2];
+    static struct why why;
+    struct source *source = opened(arg);
+    struct rec_item item;
+    bytes_done(out);
+    bytes_init(out, 1 << 20);
+    int r;
+    while ((r = source_next(source, &item, &why)) > 0) {
+        CHECK(item.uri.data[0] == '/' && item.uri.data[item.uri.size] == '\0');
+        CHECK(item.base <= item.uri.size && item.uri.data[item.base - 1] == '/');
+        CHECK_INT(access(item.uri.data, F_OK), 0);
+        bytes_append(out, item.uri.data + item.base, item.uri.size - item.base);
+        bytes_append_char(out, '|');
+    }
+    source_close(source);
+    return r < 0 ? why.text : out->size ? out->data : "";
+}
+
+TEST(a_folder_is_read_in_bytewise_order_of_the_full_path)
+{
+    touch("d/a/x");
+    touch("d/a.jpg");
+    touch("d/a-b/x");
+    touch("d/a0");
+    touch("d/B");
+    touch("d/.hidden");
+    touch("d/\xc3\xa9t\xc3\xa9");
+    CHECK_STR(listed("d"), ".hidden|B|a-b/x|a.jpg|a/x|a0|\xc3\xa9t\xc3\xa9|");
+    CHECK_STR(listed("./d//."), listed("d/"));
+}
+
+TEST(any_name_a_file_can_have_is_an_entry)
+{
+    touch("d/two words");
+    touch("d/\"quoted'");
+    touch("d/new\nline");
+    touch("d/\xff\xfe");
+    touch("d/back\\slash");
+    CHECK_STR(listed("d"), "\"quoted'|back\\slash|new\nline|two words|\xff\xfe|");
+}
+
+TEST(a_folder_s_items_are_relative_to_it_and_absolute_as_a_whole)
+{
+    touch("d/sub/x.jpg");
+    char cwd[4096], expected[8192];
+    CHECK(getcwd(cwd, sizeof(cwd)));
+    snprintf(expected, sizeof(expected), "%s/d/../d/sub/x.jpg", cwd);
+    struct source *source = opened("d/../d");
+    struct rec_item item;
+    CHECK_INT(source_next(source, &item, NULL), 1);
+    CHECK_STR(item.uri.data, expected);
+    CHECK_STR(item.uri.data + item.base, "sub/x.jpg");
+    CHECK_INT(source_next(source, &item, NULL), 0);
+    source_close(source);
+}
+
+TEST(links_are_followed_and_a_broken_one_is_an_entry)
+{
+    touch("real/x");
+    touch("d/a");
+    CHECK_INT(symlink("../real", "d/folder"), 0);
+    CHECK_INT(symlink("a", "d/file"), 0);
+    CHECK_INT(symlink("nowhere", "d/broken"), 0);
+    struct source *source = opened("d");
+    struct rec_item item;
+    const char *expected[] = { "a", "broken", "file", "folder/x" };
+    for (int i = 0; i < 4; i++) {
+        CHECK_INT(source_next(source, &item, NULL), 1);
+        CHECK_STR(item.uri.data + item.base, expected[i]);
+    }
+    CHECK_INT(source_next(source, &item, NULL), 0);
+    source_close(source);
+}
+
+TEST(a_link_that_leads_back_is_refused_by_name)
+{
+    touch("d/sub/x");
+    CHECK_INT(symlink("..", "d/sub/up"), 0);
+    CHECK_CONTAINS(listed("d"), "d/sub/up/: this link leads back to a folder it is in");
+    CHECK_CONTAINS(listed("d/**/x"), "leads back");
+}
+
+TEST(what_is_neither_file_nor_folder_is_counted)
+{
+    touch("d/a");
+    CHECK_INT(mkfifo("d/pipe", 0600), 0);
+    CHECK_INT(mkfifo("d/pipe2", 0600), 0);
+    struct source *source = opened("d");
+    struct rec_item item;
+    const char *first = "";
+    CHECK_INT(source_skipped(source, &first), 0);
+    CHECK(!first);
+    CHECK_INT(source_next(source, &item, NULL), 1);
+    CHECK_INT(source_next(source, &item, NULL), 0);
+    CHECK_INT(source_skipped(source, &first), 2);
+    CHECK_CONTAINS(first, "/d/pipe");
+    source_close(source);
+}
+
+TEST(an_empty_folder_has_no_items)
+{
+    mkdir("d", 0755);
+    mkdir("d/e", 0755);
+    CHECK_STR(listed("d"), "");
+}
+
+TEST(a_folder_that_cannot_be_read_is_named)
+{
+    touch("d/a");
+    touch("d/secret/x");
+    CHECK_INT(chmod(".", 0755), 0);
+    CHECK_INT(chmod("d/secret", 0), 0);
+    CHECK_INT(seteuid(65534), 0);
+    CHECK_CONTAINS(listed("d"), "d/secret/: this folder cannot be read: Permission denied");
+    char *args[] = { "d/secret" };
+    struct source *source;
+    struct why why;
+    CHECK_INT(source_open(args, 1, false, &source, &why), -EACCES);
+    CHECK_CONTAINS(why.text, "d/secret");
+}
+
+TEST(a_path_too_long_for_the_system_is_an_error)
+{
+    char name[201];
+    memset(name, 'n', 200);
+    name[200] = '\0';
+    mkdir("d", 0755);
+    CHECK_INT(chdir("d"), 0);
+    for (int i = 0; i < 21; i++) {
+        CHECK_INT(mkdir(name, 0755), 0);
+        CHECK_INT(chdir(name), 0);
+    }
+    for (int i = 0; i < 22; i++)
+        CHECK_INT(chdir(".."), 0);
+    CHECK_CONTAINS(listed("d"), "the path is longer than 4095 bytes");
+    test_shell(NULL, "rm -rf d");
+}
+
+TEST(a_large_flat_folder_costs_its_names_and_little_more)
+{
+    enum { FILES = 20000, SUBS = 20 };
+    char path[64];
+    for (int i = 0; i < FILES; i++) {
+        if (i < SUBS) {
+            snprintf(path, sizeof(path), "d/sub%02d", i);
+            mkdir("d", 0755);
+            mkdir(path, 0755);
+        }
+        snprintf(path, sizeof(path), "d/sub%02d/file%05d", i % SUBS, i);
+        int fd = creat(path, 0600);
+        CHECK(fd >= 0);
+        close(fd);
+    }
+    struct rusage before, after;
+    getrusage(RUSAGE_SELF, &before);
+    struct source *source = opened("d");
+    struct rec_item item;
+    int count = 0;
+    char last[4096] = "";
+    while (source_next(source, &item, NULL) > 0) {
+        CHECK(strcmp(last, item.uri.data) < 0);
+        snprintf(last, sizeof(last), "%s", item.uri.data);
+        count++;
+    }
+    source_close(source);
+    getrusage(RUSAGE_SELF, &after);
+    CHECK_INT(count, FILES);
+    CHECK(after.ru_maxrss - before.ru_maxrss < 4096); /* KiB */
+}

@@ -1,0 +1,153 @@
+/* classify.c: one-off classification here, no cluster: the same pipeline, fed from the command line. */
+#include "common/labels.h"
+#include "common/log.h"
+#include "common/thread.h"
+#include "proto/preset.h"
+#include "worker/commands.h"
+#include "worker/runtime.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+
+struct classify_options {
+    struct tuning tuning;
+    const char *weights, *preset, *labels;
+    int64_t top;
+    bool help;
+};
+
+#define OPTION(member) offsetof(struct classify_options, member)
+
+static const struct option_row rows[] = {
+    { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE", "the model: a safetensors file", 0, 0, NULL },
+    { 0, "preset", OPTION_CHOICE, OPTION(preset), "NAME", "preprocessing", 0, 0, "torchvision|torchvision-v2|article" },
+    { 0, "labels", OPTION_TEXT, OPTION(labels), "FILE", "class names, one a line; ImageNet's by default", 0, 0, NULL },
+    { 0, "top", OPTION_INT, OPTION(top), "K", "classes shown for each image, 5 by default", 1, LIMIT_CLASSES, NULL },
+    TUNING_ROWS(struct classify_options, tuning),
+    { 'h', "help", OPTION_FLAG, OPTION(help), NULL, "print this help", 0, 0, NULL },
+    { 0 },
+};
+
+const struct option_row *classify_rows(void)
+{
+    return rows;
+}
+
+DEFINE_FREEP(labels_close, struct labels)
+
+static void print_row(const struct rec_item *item, const struct rec_row *row, const struct labels *labels)
+{
+    printf("%s\n", item->uri.data);
+    if (row->error)
+        printf("  %s: %s\n", row_error_name(row->error), row->detail);
+    for (uint32_t k = 0; k < row->predictions_count; k++) {
+        const struct rec_prediction *p = &row->predictions[k];
+        const char *name = p->index < labels_count(labels) ? labels_name(labels, p->index) : "(no label)";
+        printf("  %9.6f  %4u  %s\n", (double)p->probability, p->index, name);
+    }
+}
+
+/* Waits for the one work that is inside. */
+static struct work *wait_for_work(struct mailbox *box, struct pipeline *pipeline, struct why *why)
+{
+    struct pollfd wait = { .fd = box->fd, .events = POLLIN };
+    for (;;) {
+        struct mail *mail = mailbox_take(box);
+        if (mail)
+            return pipeline_broken(pipeline, mail, why) ? NULL : (struct work *)mail;
+        poll(&wait, 1, -1);
+    }
+}
+
+/* At most LIMIT_BATCH files. Returns how many failed, or negative errno. */
+static int classify_some(struct runtime *runtime, struct mailbox *box, const struct labels *labels, char **files, int count,
+                         struct why *why)
+{
+    const struct engine_info *info = pipeline_engine(runtime->pipeline);
+    CLEANUP(freep) struct rec_item *items = calloc((size_t)count, sizeof(*items));
+    CLEANUP(freep) char (*paths)[PATH_MAX] = calloc((size_t)count, PATH_MAX);
+    if (!items || !paths)
+        return because(why, -ENOMEM, "out of memory");
+    for (int i = 0; i < count; i++) {
+        char here[PATH_MAX] = "";
+        bool absolute = files[i][0] == '/' || !strncmp(files[i], "sim:", 4);
+        int length = snprintf(paths[i], PATH_MAX, "%s%s%s", absolute || !getcwd(here, sizeof(here)) ? "" : here, absolute ? "" : "/", files[i]);
+        items[i].uri = (struct span){ paths[i], (uint32_t)(length < PATH_MAX ? length : PATH_MAX - 1) };
+    }
+    struct work *work;
+    int r = work_new(0, 0, items, (uint32_t)count, info->top, info->values, &work);
+    if (r < 0)
+        return because(why, r, "out of memory");
+    pipeline_submit(runtime->pipeline, work);
+    work = wait_for_work(box, runtime->pipeline, why);
+    if (!work)
+        return -EIO;
+    int failed = 0;
+    for (uint32_t i = 0; i < work->count; i++) {
+        items[i].uri.data = files[i];
+        print_row(&items[i], &work->rows[i], labels);
+        failed += work->rows[i].error != ROW_OK;
+    }
+    work_free(work);
+    return failed;
+}
+
+static int classify(const struct classify_options *options, char **files, int count, struct why *why)
+{
+    const struct preset *preset = preset_find(options->preset);
+    struct runtime_spec spec = { .resize = preset->resize, .crop = preset->crop, .top = (int)options->top, .batch = LIMIT_BATCH };
+    snprintf(spec.weights, sizeof(spec.weights), "%s", options->weights);
+    memcpy(spec.mean, preset->mean, sizeof(spec.mean));
+    memcpy(spec.std, preset->std, sizeof(spec.std));
+    CLEANUP(labels_closep) struct labels *labels = NULL;
+    CLEANUP(runtime_freep) struct runtime *runtime = NULL;
+    struct mailbox box;
+    int r = labels_open(options->labels, &labels, why);
+    if (r < 0)
+        return r;
+    r = mailbox_init(&box);
+    if (r < 0)
+        return because(why, r, "cannot start: %s", strerror(-r));
+    r = runtime_open(&options->tuning, &spec, &box, &runtime, why);
+    if (r == 0 && (int)labels_count(labels) != runtime->classes)
+        r = because(why, -EINVAL, "%s: has %d classes, %s has %zu names; give the model's own with --labels", options->weights,
+                    runtime->classes, options->labels ? options->labels : "the built-in list", (size_t)labels_count(labels));
+    int failed = 0;
+    for (int at = 0; r >= 0 && at < count; at += LIMIT_BATCH) {
+        r = classify_some(runtime, &box, labels, files + at, count - at < (int)LIMIT_BATCH ? count - at : (int)LIMIT_BATCH, why);
+        failed += r > 0 ? r : 0;
+    }
+    runtime_freep(&runtime);
+    mailbox_done(&box);
+    return r < 0 ? r : failed;
+}
+
+int command_classify(int argc, char **argv)
+{
+    struct classify_options options = { .tuning = TUNING_DEFAULTS, .weights = "", .preset = "torchvision", .top = 5 };
+    struct why why;
+    int first;
+    log_open("sleddog-worker classify", LOG_LEVEL_INFO);
+    if (options_parse(rows, &options, argc, argv, &first, &why) < 0) {
+        log_error("%s; see sleddog-worker --help", why.text);
+        return 2;
+    }
+    if (options.help) {
+        puts("sleddog-worker classify [OPTIONS] FILE...: classifies files here, without a cluster\n");
+        options_print(rows, stdout);
+        return 0;
+    }
+    if (first == argc) {
+        log_error("no files given; sleddog-worker classify --weights FILE PHOTO...");
+        return 2;
+    }
+    /* A handful of photos must not wait for threads nobody needs. */
+    if (options.tuning.threads > argc - first)
+        options.tuning.threads = argc - first;
+    int failed = classify(&options, argv + first, argc - first, &why);
+    if (failed < 0)
+        log_error("%s", why.text);
+    return failed != 0;
+}

@@ -1,0 +1,183 @@
+/* handlers.c: what a worker does for each message of a coordinator. */
+#include "worker/worker.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- hello ---- */
+
+static bool is_same_lead(const struct job *job, const struct message *message)
+{
+    return !strcmp(job->id, message->hello.job) && job->epoch == message->hello.epoch && job->coordinator == message->from;
+}
+
+/* The leader of the present job introduces itself again: it lost us, or we lost it. Nothing is thrown away. */
+static void greet_again(struct worker *worker, const struct peer *peer)
+{
+    worker->job->peer = *peer;
+    worker->job->heard_ns = clock_now_ns();
+    if (worker->job->state == JOB_READY)
+        worker_welcome(worker);
+    else
+        worker_send(worker, peer, &(struct message){ .kind = MESSAGE_loading, .loading = { .detail = "the model is being loaded" } });
+}
+
+/* Whether somebody else's claim to this worker is stronger. */
+static bool keep_present_job(struct worker *worker, const struct peer *peer, const struct message *message)
+{
+    const struct job *job = worker->job;
+    char text[LIMIT_TEXT + 128];
+    if (!job)
+        return false;
+    if (!strcmp(job->id, message->hello.job) && message->hello.epoch < job->epoch) {
+        snprintf(text, sizeof(text), "this job goes on elsewhere: epoch %" PRIu64 " of it, by %s, is here", job->epoch, job->owner);
+        worker_refuse(worker, peer, message->from, REFUSE_FENCED, text);
+        return true;
+    }
+    if (!strcmp(job->id, message->hello.job) && message->hello.epoch > job->epoch)
+        return false;
+    if (job_expired(job, clock_now_ns()))
+        return false;
+    snprintf(text, sizeof(text), "serves job %s of %s", job->id, job->owner);
+    worker_refuse(worker, peer, message->from, REFUSE_BUSY, text);
+    return true;
+}
+
+void worker_on_hello(struct worker *worker, const struct peer *peer, const struct message *message)
+{
+    const struct msg_hello *hello = &message->hello;
+    char text[256];
+    if (hello->protocol != PROTOCOL_VERSION) {
+        snprintf(text, sizeof(text), "speaks protocol %u (version %s), the coordinator %u (version %.64s); install the same release",
+                 PROTOCOL_VERSION, SLEDDOG_VERSION, hello->protocol, hello->version);
+        worker_refuse(worker, peer, message->from, REFUSE_MISMATCH, text);
+        return;
+    }
+    if (worker->job && is_same_lead(worker->job, message)) {
+        greet_again(worker, peer);
+        return;
+    }
+    if (keep_present_job(worker, peer, message))
+        return;
+    struct job *job;
+    struct why why;
+    if (job_new(peer, message, &job, &why) < 0) {
+        worker_refuse(worker, peer, message->from, REFUSE_MODEL, why.text);
+        return;
+    }
+    worker_end_job(worker, "another took over");
+    if (!*job->spec.weights)
+        snprintf(job->spec.weights, sizeof(job->spec.weights), "%s", worker->options->weights);
+    worker->job = job;
+    log_info("job %s of %s, epoch %" PRIu64, job->id, job->owner, job->epoch);
+    worker_load(worker);
+}
+
+void worker_on_probe(struct worker *worker, const struct peer *peer, const struct message *message)
+{
+    worker_send_status(worker, peer, message->from);
+}
+
+/* ---- the job ---- */
+
+/* Messages of a job that is over, or of a coordinator that was replaced, change nothing. */
+static struct job *job_of(struct worker *worker, const struct peer *peer, const struct message *message, uint64_t epoch)
+{
+    struct job *job = worker->job;
+    if (!job || job->epoch != epoch || job->coordinator != message->from)
+        return NULL;
+    job->heard_ns = clock_now_ns();
+    job->peer = *peer;
+    return job;
+}
+
+static int accept_batch(struct worker *worker, struct job *job, const struct msg_batch *batch)
+{
+    const struct engine_info *info = pipeline_engine(worker->runtime->pipeline);
+    struct work *work;
+    int r = work_new(batch->batch, batch->attempt, batch->items, batch->items_count, info->top, info->values, &work);
+    if (r < 0)
+        return r;
+    work->next = job->held;
+    job->held = work;
+    pipeline_submit(worker->runtime->pipeline, work);
+    return 0;
+}
+
+void worker_on_batch(struct worker *worker, const struct peer *peer, const struct message *message)
+{
+    const struct msg_batch *batch = &message->batch;
+    struct job *job = job_of(worker, peer, message, batch->epoch);
+    if (!job || job->state != JOB_READY || !batch->items_count)
+        return;
+    job->received++;
+    job->received_images += batch->items_count;
+    struct work *held = job_find(job, batch->batch);
+    if (held) {
+        /* A copy after a loss on the way: the answer to the newest attempt is the same. */
+        held->attempt = batch->attempt;
+        job->images += batch->items_count;
+        if (held->done)
+            worker_offer(worker, held);
+        return;
+    }
+    if (job->received_images > job->images || accept_batch(worker, job, batch) < 0) {
+        log_warning("batch %" PRIu64 " returned: %s", batch->batch,
+                    job->received_images > job->images ? "more images than were granted" : "out of memory");
+        job->images += batch->items_count;
+        worker_send(worker, &job->peer, &(struct message){ .kind = MESSAGE_returned, .returned = { job->epoch, batch->batch } });
+        worker_grant(worker);
+    }
+}
+
+static void forget(struct worker *worker, struct job *job, uint64_t batch)
+{
+    struct work *work = job ? job_find(job, batch) : NULL;
+    if (!work)
+        return;
+    job_drop(job, work);
+    worker_grant(worker);
+}
+
+void worker_on_commit(struct worker *worker, const struct peer *peer, const struct message *message)
+{
+    forget(worker, job_of(worker, peer, message, message->commit.epoch), message->commit.batch);
+}
+
+void worker_on_cancel(struct worker *worker, const struct peer *peer, const struct message *message)
+{
+    forget(worker, job_of(worker, peer, message, message->cancel.epoch), message->cancel.batch);
+}
+
+void worker_on_ping(struct worker *worker, const struct peer *peer, const struct message *message)
+{
+    struct job *job = job_of(worker, peer, message, message->ping.epoch);
+    struct message answer = { .kind = MESSAGE_heartbeat, .to = message->from };
+    struct rec_stage stages[STAGE_COUNT];
+    if (!job) {
+        /* "I do not know you": the coordinator will introduce itself again. */
+        worker_send(worker, peer, &answer);
+        return;
+    }
+    job->expected = message->ping.batches;
+    answer.heartbeat.epoch = job->epoch;
+    answer.heartbeat.expected = job->expected;
+    answer.heartbeat.received = job->received;
+    answer.heartbeat.images = job->images;
+    if (worker->runtime) {
+        pipeline_stages(worker->runtime->pipeline, stages);
+        answer.heartbeat.stages = stages;
+        answer.heartbeat.stages_count = STAGE_COUNT;
+    }
+    worker_send(worker, peer, &answer);
+}
+
+void worker_on_bye(struct worker *worker, const struct peer *peer, const struct message *message)
+{
+    if (job_of(worker, peer, message, message->bye.epoch))
+        worker_end_job(worker, "complete");
+}

@@ -1,0 +1,39 @@
+/* format.h: the image formats, told apart by the first bytes of a file, and what a decoder of one has to do.
+ *
+ * A new format is a `struct decoder` and a line in format.c. A decoder delivers rows from top to bottom to a `struct frame`:
+ * begin() once the header is read, then row() for every row of the window that begin() asked for.
+ *
+ * Threads:   formats are constant data; a frame belongs to the thread that decodes.
+ * Ownership: the file is only read; a row is valid during the call of row(). A decoder keeps nothing between files.
+ * Errors:    -EBADMSG corrupt or truncated, -EOPNOTSUPP a variant that is not read, -E2BIG, -ENOMEM; whatever begin() says. */
+#pragma once
+
+#include "common/why.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A row may be read up to so many bytes past the end of the window: SIMD loads are wider than a pixel. */
+#define ROW_PADDING 16
+
+/* Source pixels that somebody will look at: columns left..right-1 of rows top..bottom-1. */
+struct window {
+    int left, right, top, bottom;
+};
+
+struct frame {
+    /* Says which pixels are wanted of an image of this size; a refusal (negative errno) ends the decoding before memory is
+     * taken for pixels. */
+    int (*begin)(struct frame *frame, int width, int height, struct window *ret, struct why *why);
+    /* (right - left, 3) R G B of row `y`, u8, its first pixel being column `left`. */
+    void (*row)(struct frame *frame, int y, const uint8_t *pixels);
+};
+
+struct decoder {
+    const char *name;
+    /* Decodes a whole file, the pixels outside the window too as far as it takes to notice that the file is damaged. */
+    int (*decode)(const uint8_t *file, size_t size, struct frame *frame, struct why *why);
+};
+
+/* The decoder for a file that begins like this. -EOPNOTSUPP when there is none: `why` names the format if it can. */
+int format_find(const uint8_t *file, size_t size, const struct decoder **ret, struct why *why);

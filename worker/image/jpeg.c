@@ -1,0 +1,261 @@
+/* jpeg.c: one file is one libjpeg decompressor, made and thrown away.
+ *
+ * A decompressor is not reused: Huffman and quantisation tables of one file would be there for the next one.
+ * Errors of the library, and the end of the file where it wanted more, arrive through longjmp in jpeg_decode(), the only place
+ * with setjmp; everything that must survive the jump lives in `struct job`, and every byte taken belongs to the decompressor.
+ *
+ * Kept equal to Pillow 9.4, by experiment (tests/unit/test_hostile.c):
+ *   - 1, 3 or 4 components of 8 bits. Grey is replicated; four components are CMYK or YCCK, taken as inverted with or
+ *     without an Adobe marker.
+ *   - A file without its end marker is refused: the entropy decoder reads up to a marker. But when anything else follows the
+ *     last row, no end marker is needed; what does follow, up to one, must be well formed.
+ *   - Warnings are ignored: the data is damaged, but decoded the same way there and here.
+ * Different on purpose: a progressive file of more than SCANS_MAX scans is refused. A few bytes can ask for thousands of passes
+ * over a huge frame; libjpeg-turbo's authors advise such a limit, and real files have about ten scans. */
+#include "worker/image/jpeg.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <jpeglib.h>
+
+#include <jerror.h>
+
+#define TEXT_OF(macro) TEXT(macro)
+#define TEXT(text)     #text
+
+const char jpeg_library[] = "libjpeg-turbo " TEXT_OF(LIBJPEG_TURBO_VERSION);
+
+#define SCANS_MAX 500
+
+enum jump {
+    JUMP_ERROR = 1, /* libjpeg gave up; its message is in the error manager */
+    JUMP_END,       /* the file ended where libjpeg wanted more */
+    JUMP_SCANS,
+};
+
+struct job {
+    struct jpeg_decompress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    struct jpeg_source_mgr source;
+    struct jpeg_progress_mgr progress;
+    struct frame *frame;
+    struct why *why;
+    struct window window;
+    bool started;    /* the header is complete and the scan has begun */
+    jmp_buf failed;
+};
+
+/* ---- what libjpeg calls ---------------------------------------------------------------------------------------------- */
+
+static __attribute__((noreturn)) void jump(j_common_ptr jpeg, enum jump reason)
+{
+    struct job *job = jpeg->client_data;
+    longjmp(job->failed, reason);
+}
+
+static void on_error(j_common_ptr jpeg)
+{
+    jump(jpeg, JUMP_ERROR);
+}
+
+static void on_message(j_common_ptr jpeg)
+{
+    (void)jpeg;
+}
+
+static void on_progress(j_common_ptr jpeg)
+{
+    if (((j_decompress_ptr)jpeg)->input_scan_number > SCANS_MAX)
+        jump(jpeg, JUMP_SCANS);
+}
+
+static boolean on_more(j_decompress_ptr jpeg)
+{
+    jump((j_common_ptr)jpeg, JUMP_END);
+}
+
+static void on_skip(j_decompress_ptr jpeg, long count)
+{
+    if (count <= 0)
+        return;
+    if ((size_t)count > jpeg->src->bytes_in_buffer)
+        jump((j_common_ptr)jpeg, JUMP_END);
+    jpeg->src->next_input_byte += count;
+    jpeg->src->bytes_in_buffer -= (size_t)count;
+}
+
+static void on_source(j_decompress_ptr jpeg)
+{
+    (void)jpeg;
+}
+
+static void job_prepare(struct job *job, const uint8_t *file, size_t size)
+{
+    job->jpeg.err = jpeg_std_error(&job->errors);
+    job->jpeg.client_data = job;
+    job->errors.error_exit = on_error;
+    job->errors.output_message = on_message;
+    job->source = (struct jpeg_source_mgr){
+        .next_input_byte = file,
+        .bytes_in_buffer = size,
+        .init_source = on_source,
+        .fill_input_buffer = on_more,
+        .skip_input_data = on_skip,
+        .resync_to_restart = jpeg_resync_to_restart,
+        .term_source = on_source,
+    };
+    job->progress.progress_monitor = on_progress;
+}
+
+/* ---- from header to rows --------------------------------------------------------------------------------------------- */
+
+static int check_variant(const struct job *job)
+{
+    int components = job->jpeg.num_components;
+    if (components != 1 && components != 3 && components != 4)
+        return because(job->why, -EOPNOTSUPP, "JPEG with %d components; only 1, 3 and 4 are read", components);
+    if (job->jpeg.data_precision != 8)
+        return because(job->why, -EOPNOTSUPP, "JPEG of %d bits a sample; only 8 are read", job->jpeg.data_precision);
+    return 0;
+}
+
+static int read_header(struct job *job)
+{
+    jpeg_create_decompress(&job->jpeg);
+    job->jpeg.src = &job->source;
+    job->jpeg.progress = &job->progress;
+    while (jpeg_read_header(&job->jpeg, FALSE) != JPEG_HEADER_OK)
+        ; /* tables only, as in Pillow: the image follows */
+    int r = check_variant(job);
+    if (r < 0)
+        return r;
+    job->jpeg.out_color_space = job->jpeg.num_components == 4 ? JCS_CMYK : JCS_RGB;
+    return job->frame->begin(job->frame, (int)job->jpeg.image_width, (int)job->jpeg.image_height, &job->window, job->why);
+}
+
+/* As Pillow's cmyk2rgb on inverted samples: of ink and black, both 255 for none, the product over 255, rounded. */
+static void cmyk_to_rgb(uint8_t *pixels, int width)
+{
+    uint8_t *to = pixels;
+    for (const uint8_t *from = pixels; width--; from += 4, to += 3) {
+        int light = from[3];
+        for (int c = 0; c < 3; c++) {
+            int t = (255 - from[c]) * light + 128, v = light - (((t >> 8) + t) >> 8);
+            to[c] = (uint8_t)(v < 0 ? 0 : v);
+        }
+    }
+}
+
+static void deliver(struct job *job, int y, uint8_t *row)
+{
+    const struct window *window = &job->window;
+    if (y < window->top || y >= window->bottom)
+        return;
+    uint8_t *first = row + (size_t)window->left * (size_t)job->jpeg.output_components;
+    if (job->jpeg.output_components == 4)
+        cmyk_to_rgb(first, window->right - window->left);
+    job->frame->row(job->frame, y, first);
+}
+
+/* To an aligned row libjpeg-turbo writes past the caches, and reading it back would wait for memory (measured: a quarter
+ * of the whole time). So no row is aligned. */
+#define MISALIGNMENT 8
+
+static JSAMPARRAY take_rows(struct jpeg_decompress_struct *jpeg)
+{
+    JDIMENSION bytes = jpeg->output_width * (JDIMENSION)jpeg->output_components + ROW_PADDING + MISALIGNMENT;
+    JSAMPARRAY rows = jpeg->mem->alloc_sarray((j_common_ptr)jpeg, JPOOL_IMAGE, bytes, (JDIMENSION)jpeg->rec_outbuf_height);
+    for (int i = 0; i < jpeg->rec_outbuf_height; i++)
+        rows[i] += MISALIGNMENT;
+    return rows;
+}
+
+static void read_rows(struct job *job)
+{
+    struct jpeg_decompress_struct *jpeg = &job->jpeg;
+    JSAMPARRAY rows = take_rows(jpeg);
+    while (jpeg->output_scanline < jpeg->output_height) {
+        int y = (int)jpeg->output_scanline;
+        int n = (int)jpeg_read_scanlines(jpeg, rows, (JDIMENSION)jpeg->rec_outbuf_height);
+        for (int i = 0; i < n; i++)
+            deliver(job, y + i, rows[i]);
+    }
+}
+
+static int read_image(struct job *job)
+{
+    int r = read_header(job);
+    if (r < 0)
+        return r;
+    job->started = true;
+    jpeg_start_decompress(&job->jpeg);
+    read_rows(job);
+    jpeg_finish_decompress(&job->jpeg);
+    return 0;
+}
+
+/* ---- what went wrong ------------------------------------------------------------------------------------------------- */
+
+static int explain_end(struct job *job)
+{
+    const struct jpeg_decompress_struct *jpeg = &job->jpeg;
+    if (!job->started)
+        return because(job->why, -EBADMSG, "JPEG data ends inside the header");
+    if (jpeg->output_height && jpeg->output_scanline == jpeg->output_height)
+        return 0; /* only the end marker is missing */
+    if (jpeg_has_multiple_scans(&job->jpeg))
+        return because(job->why, -EBADMSG, "JPEG data ends before its last scan is complete");
+    return because(job->why, -EBADMSG, "JPEG data ends after line %u of %u", jpeg->output_scanline, jpeg->image_height);
+}
+
+static int explain_error(struct job *job)
+{
+    char message[JMSG_LENGTH_MAX];
+    job->errors.format_message((j_common_ptr)&job->jpeg, message);
+    switch (job->errors.msg_code) {
+    case JERR_OUT_OF_MEMORY:
+    case JERR_NO_BACKING_STORE:
+        return because(job->why, -ENOMEM, "no memory to decode a JPEG of %u x %u pixels", job->jpeg.image_width,
+                       job->jpeg.image_height);
+    case JERR_IMAGE_TOO_BIG:
+    case JERR_WIDTH_OVERFLOW:
+        return because(job->why, -E2BIG, "JPEG of %u x %u pixels: %s", job->jpeg.image_width, job->jpeg.image_height, message);
+    case JERR_BAD_PRECISION:
+    case JERR_SOF_UNSUPPORTED:
+    case JERR_ARITH_NOTIMPL:
+    case JERR_CONVERSION_NOTIMPL:
+    case JERR_FRACT_SAMPLE_NOTIMPL:
+    case JERR_CCIR601_NOTIMPL:
+        return because(job->why, -EOPNOTSUPP, "JPEG of a kind that is not read: %s", message);
+    default:
+        return because(job->why, -EBADMSG, "JPEG is damaged: %s", message);
+    }
+}
+
+static int explain(struct job *job, enum jump reason)
+{
+    switch (reason) {
+    case JUMP_END:
+        return explain_end(job);
+    case JUMP_SCANS:
+        return because(job->why, -EBADMSG, "progressive JPEG with more than %d scans", SCANS_MAX);
+    default:
+        return explain_error(job);
+    }
+}
+
+static int jpeg_decode(const uint8_t *file, size_t size, struct frame *frame, struct why *why)
+{
+    struct job job = { .frame = frame, .why = why };
+    job_prepare(&job, file, size);
+    int reason = setjmp(job.failed);
+    int r = reason ? explain(&job, (enum jump)reason) : read_image(&job);
+    jpeg_destroy_decompress(&job.jpeg);
+    return r;
+}
+
+const struct decoder jpeg_decoder = { "JPEG", jpeg_decode };

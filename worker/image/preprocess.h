@@ -1,0 +1,44 @@
+/* preprocess.h: from the bytes of a file to the cropped pixels a network is fed with.
+ *
+ * The pixels are those of torchvision's Resize(resize) -> CenterCrop(crop) on Pillow's Image.open(f).convert("RGB"), bit for
+ * bit. Rows are resampled horizontally as they are decoded, and only those columns and rows that the crop needs are kept, so
+ * the memory of a 100-megapixel photo is a few megabytes (but progressive JPEGs: libjpeg holds their coefficients, 6
+ * bytes a pixel at most).
+ *
+ * Threads:   one struct preprocess a thread.
+ * Ownership: the file is only read during preprocess_decode(). Scratch memory is kept from image to image.
+ * Errors:    -EBADMSG corrupt or truncated, -EOPNOTSUPP not a format or variant that is read, -E2BIG more pixels than allowed,
+ *            -ENOMEM. `why` says what is wrong in words for the owner of the photos, without the file's name. After an error
+ *            the next file may be decoded. */
+#pragma once
+
+#include "common/cleanup.h"
+#include "common/why.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where Pillow refuses an image as a decompression bomb. */
+#define PREPROCESS_MAX_PIXELS 178956970
+
+struct preprocess_spec {
+    int resize;          /* the short side becomes so many pixels */
+    int crop;            /* height and width of the crop; larger than the resized image: padded with zeros */
+    uint64_t max_pixels; /* of a source image; 0: PREPROCESS_MAX_PIXELS */
+};
+
+struct preprocess;
+
+/* -EINVAL unless resize and crop are in 1..16384. */
+int preprocess_new(const struct preprocess_spec *spec, struct preprocess **ret);
+void preprocess_free(struct preprocess *p);
+DEFINE_FREEP(preprocess_free, struct preprocess)
+
+/* Decodes a whole file. `max_pixels` is checked against the header, before memory is taken. */
+int preprocess_decode(struct preprocess *p, const void *file, size_t size, struct why *why);
+
+/* Writes (crop, crop, 3) R G B of the image decoded last, u8. Only after a preprocess_decode() that returned 0. */
+void preprocess_render(const struct preprocess *p, uint8_t *pixels);
+
+/* The decoder and its version: equal ones give equal pixels. */
+const char *preprocess_fingerprint(void);

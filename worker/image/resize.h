@@ -1,0 +1,53 @@
+/* resize.h: Pillow's antialiased bilinear resize of 8-bit RGB, bit for bit, for the pixels that a centre crop keeps.
+ *
+ * A picture has two axes; each is planned once from (source size, resized size, crop), then the horizontal one is applied to
+ * source rows and the vertical one to the rows that come out. Between the two, pixels are rounded to 8 bits.
+ *
+ * Source of the arithmetic: Pillow 9.4, Resample.c (BILINEAR, 8 bits a channel): per output pixel a triangle filter as wide as
+ * the reduction, in double; weights rounded to 22 bits; sums in int32, from one half, shifted and clipped to 0..255. An axis
+ * that keeps its size has weights of exactly one, so skipping it, as Pillow does, makes no difference.
+ * Source of the crop: torchvision 0.14, center_crop(): halves go to the even offset; a crop larger than the image pads with
+ * zeros, the odd one after.
+ *
+ * Threads:   an axis belongs to its thread; planned, it is only read.
+ * Ownership: axis_done() frees what axis_plan() took; a zeroed axis is a valid empty one, and may be planned again and again.
+ * Errors:    -ENOMEM from axis_plan(), which leaves the axis to axis_done(). */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Weights come in groups of so many, and so do output pixels; what is missing to a whole group is zero. */
+#define AXIS_GROUP 4
+
+struct axis {
+    int padding;      /* zero pixels in front of those that come from the source; behind them go what is left of the crop */
+    int kept;         /* output pixels that come from the source */
+    int first, count; /* source pixels that they need */
+    int groups;       /* of weights, an output pixel */
+    int *start;       /* (kept) the first source pixel of each, counted from `first` */
+    int *taps;        /* (kept) how many source pixels each needs */
+    int32_t *weight;  /* (kept, groups, AXIS_GROUP) 22 fractional bits */
+    int16_t *halves;  /* (kept, groups, 2, AXIS_GROUP) the same, cut in two: the low 15 bits, then the high 8 */
+    void *memory;     /* of the four above */
+    size_t room;      /* bytes */
+};
+
+/* Sizes up to 65535, resize and crop up to 16384. */
+int axis_plan(struct axis *axis, int source, int resized, int crop);
+void axis_done(struct axis *axis);
+
+/* One way to compute the passes; all give the same bytes. */
+struct resizer {
+    const char *name;
+    /* `from`: (x->count, 3), readable for ROW_PADDING bytes more; `to`: (x->kept, 3), writable for RESIZE_PADDING bytes more. */
+    void (*row)(const struct axis *x, const uint8_t *from, uint8_t *to);
+    /* `from`: rows of `stride` bytes, the first being source row y->first + y->start[i]; `to`: `bytes` bytes of output row i. */
+    void (*column)(const struct axis *y, int i, const uint8_t *from, size_t stride, uint8_t *to, size_t bytes);
+};
+
+#define RESIZE_PADDING 16
+
+extern const struct resizer resizer_plain;
+/* The fastest one that this machine can run. */
+const struct resizer *resizer_best(void);

@@ -1,0 +1,106 @@
+#include "worker/job.h"
+
+#include "common/clock.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int check_numbers(const struct msg_hello *hello, struct why *why)
+{
+    if (hello->crop < 1 || hello->crop > 4096 || hello->resize < 1 || hello->resize > 4096)
+        return because(why, -EINVAL, "a preset of resize %u and crop %u; both must be 1 to 4096", hello->resize, hello->crop);
+    if (hello->std_r == 0 || hello->std_g == 0 || hello->std_b == 0)
+        return because(why, -EINVAL, "a preset with a standard deviation of 0");
+    if (hello->emit > ROW_FEATURES)
+        return because(why, -EINVAL, "an unknown kind of output, %u", hello->emit);
+    if (hello->top < 1 || hello->top > LIMIT_CLASSES || hello->batch < 1 || hello->batch > LIMIT_BATCH)
+        return because(why, -EINVAL, "top %u and batch %u; they must be 1 to %u and 1 to %u", hello->top, hello->batch, LIMIT_CLASSES,
+                       LIMIT_BATCH);
+    if (!*hello->job)
+        return because(why, -EINVAL, "a job without an id");
+    return 0;
+}
+
+int job_new(const struct peer *peer, const struct message *message, struct job **ret, struct why *why)
+{
+    const struct msg_hello *hello = &message->hello;
+    int r = check_numbers(hello, why);
+    if (r < 0)
+        return r;
+    struct job *job = calloc(1, sizeof(*job));
+    if (!job)
+        return because(why, -ENOMEM, "out of memory");
+    job->epoch = hello->epoch;
+    job->coordinator = message->from;
+    job->peer = *peer;
+    job->heard_ns = clock_now_ns();
+    job->expiry_ns = (hello->expiry_ms ? hello->expiry_ms : 10000) * NS_PER_MS;
+    snprintf(job->id, sizeof(job->id), "%s", hello->job);
+    snprintf(job->owner, sizeof(job->owner), "%s", hello->owner);
+    struct runtime_spec *spec = &job->spec;
+    *spec = (struct runtime_spec){
+        .resize = (int)hello->resize,
+        .crop = (int)hello->crop,
+        .mean = { hello->mean_r, hello->mean_g, hello->mean_b },
+        .std = { hello->std_r, hello->std_g, hello->std_b },
+        .emit = (enum emit)hello->emit,
+        .top = (int)hello->top,
+        .batch = (int)hello->batch,
+    };
+    snprintf(spec->weights, sizeof(spec->weights), "%s", hello->model_uri.data);
+    snprintf(spec->sha256, sizeof(spec->sha256), "%s", hello->model_sha256);
+    *ret = job;
+    return 0;
+}
+
+static void release(struct work *work)
+{
+    if (work->done)
+        work_free(work);
+    else
+        atomic_store(&work->abandoned, true);
+}
+
+void job_free(struct job *job)
+{
+    if (!job)
+        return;
+    while (job->held) {
+        struct work *work = job->held;
+        job->held = work->next;
+        release(work);
+    }
+    free(job);
+}
+
+void job_restart_credit(struct job *job, size_t window)
+{
+    size_t held = 0;
+    for (const struct work *work = job->held; work; work = work->next)
+        held += work->count;
+    job->images = held < window ? window - held : 0;
+    job->received = job->received_images = job->expected = 0;
+}
+
+struct work *job_find(struct job *job, uint64_t batch)
+{
+    struct work *work = job->held;
+    while (work && work->batch != batch)
+        work = work->next;
+    return work;
+}
+
+void job_drop(struct job *job, struct work *work)
+{
+    struct work **at = &job->held;
+    while (*at != work)
+        at = &(*at)->next;
+    *at = work->next;
+    job->images += work->count;
+    release(work);
+}
+
+bool job_expired(const struct job *job, uint64_t now_ns)
+{
+    return now_ns > job->heard_ns && now_ns - job->heard_ns > job->expiry_ns;
+}

@@ -1,0 +1,50 @@
+/* job.h: the job a worker serves: who leads it, what was granted, what is held until its commit.
+ *
+ *     JOB_LOADING --(runtime ready)--> JOB_READY --(bye, silence, a higher epoch)--> gone
+ *
+ * A batch is held from its arrival to its commit: first inside the pipeline, then as a result that is offered again until the
+ * coordinator confirms it. Credit is freed at commit, so the results that are kept are bounded too.
+ *
+ * Threads:   the loop's.
+ * Ownership: a job owns its held work. Work inside the pipeline when a job ends is abandoned: the pipeline hands it back, and the
+ *            reader of the mailbox frees it. */
+#pragma once
+
+#include "proto/link.h"
+#include "worker/runtime.h"
+
+enum job_state { JOB_LOADING, JOB_READY };
+
+struct job {
+    enum job_state state;
+    char id[64];
+    char owner[LIMIT_TEXT];
+    uint64_t epoch;
+    uint64_t coordinator; /* incarnation */
+    struct peer peer;
+    uint64_t heard_ns;    /* last sign of life of the coordinator */
+    uint64_t expiry_ns;
+    struct runtime_spec spec;
+    uint64_t images;      /* granted since the welcome */
+    uint64_t received;    /* batches since the welcome */
+    uint64_t received_images;
+    uint64_t expected;    /* batches, by the last ping */
+    struct work *held;
+};
+
+int job_new(const struct peer *peer, const struct message *hello, struct job **ret, struct why *why);
+
+/* Frees finished work, abandons the rest. Accepts NULL. */
+void job_free(struct job *job);
+DEFINE_FREEP(job_free, struct job)
+
+/* Grants start anew: what is held already counts against the window. */
+void job_restart_credit(struct job *job, size_t window);
+
+struct work *job_find(struct job *job, uint64_t batch);
+
+/* Unlinks a batch and frees it, or abandons it if it is in the pipeline. Its images are granted again. */
+void job_drop(struct job *job, struct work *work);
+
+/* The coordinator has been silent for longer than either side waits. */
+bool job_expired(const struct job *job, uint64_t now_ns);

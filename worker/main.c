@@ -1,0 +1,91 @@
+/* main.c: sleddog-worker: options and commands. */
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "common/signals.h"
+#include "worker/commands.h"
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#define OPTION(member) offsetof(struct worker_options, member)
+
+static const struct option_row daemon_rows[] = {
+    { 0, "config", OPTION_TEXT, OPTION(config), "FILE", "read options from FILE first: name = value lines", 0, 0, NULL },
+    { 0, "listen", OPTION_TEXT, OPTION(listen), "ADDRESS:PORT", "where coordinators connect, 127.0.0.1:5571 by default", 0, 0, NULL },
+    { 0, "insecure", OPTION_FLAG, OPTION(insecure), NULL, "listen beyond this machine although nothing is encrypted", 0, 0, NULL },
+    { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE", "model for jobs that name none", 0, 0, NULL },
+    TUNING_ROWS(struct worker_options, tuning),
+    { 'v', "verbose", OPTION_FLAG, OPTION(verbose), NULL, "log more", 0, 0, NULL },
+    { 'h', "help", OPTION_FLAG, OPTION(help), NULL, "print this help", 0, 0, NULL },
+    { 'V', "version", OPTION_FLAG, OPTION(version), NULL, "print the version", 0, 0, NULL },
+    { 0 },
+};
+
+static void print_help(void)
+{
+    puts("sleddog-worker: classifies images for a coordinator, or here and now\n"
+         "\n"
+         "  sleddog-worker [OPTIONS]                     the daemon\n"
+         "  sleddog-worker classify [OPTIONS] FILE...    classify files here, without a cluster\n"
+         "  sleddog-worker info                          engines and device of this machine\n"
+         "\nOptions of the daemon:");
+    options_print(daemon_rows, stdout);
+    puts("\nOptions of classify:");
+    options_print(classify_rows(), stdout);
+    puts("\nManual: man sleddog-worker");
+}
+
+/* A configuration file gives defaults; the command line, read again after it, wins. */
+static int read_options(struct worker_options *options, struct config **config, int argc, char **argv, struct why *why)
+{
+    int first;
+    int r = options_parse(daemon_rows, options, argc, argv, &first, why);
+    if (r == 0 && options->config) {
+        r = config_read(options->config, daemon_rows, options, config, why);
+        if (r == 0)
+            r = options_parse(daemon_rows, options, argc, argv, &first, why);
+    }
+    if (r == 0 && first < argc)
+        return because(why, -EINVAL, "\"%s\" is not a command; there are classify and info", argv[first]);
+    return r;
+}
+
+DEFINE_FREEP(config_free, struct config)
+
+static int run_daemon(int argc, char **argv)
+{
+    static const int handled[] = { SIGTERM, SIGINT, SIGHUP, 0 };
+    struct worker_options options = { .tuning = TUNING_DEFAULTS, .listen = "127.0.0.1:5571", .weights = "" };
+    CLEANUP(config_freep) struct config *config = NULL;
+    struct why why;
+    log_open("sleddog-worker", LOG_LEVEL_INFO);
+    if (read_options(&options, &config, argc, argv, &why) < 0) {
+        log_error("%s; see sleddog-worker --help", why.text);
+        return 2;
+    }
+    if (options.help) {
+        print_help();
+        return 0;
+    }
+    if (options.version) {
+        puts("sleddog-worker " SLEDDOG_VERSION);
+        return 0;
+    }
+    log_open("sleddog-worker", options.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+    if (signals_open(handled) < 0 || worker_run(&options, &why) < 0) {
+        log_error("%s", why.text);
+        return 1;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && !strcmp(argv[1], "classify"))
+        return command_classify(argc - 1, argv + 1);
+    if (argc > 1 && !strcmp(argv[1], "info"))
+        return command_info(argc - 1, argv + 1);
+    return run_daemon(argc, argv);
+}

@@ -1,0 +1,47 @@
+/* pipeline.h: fetch -> decode -> engine, as threads between bounded queues.
+ *
+ *     pipeline_submit --> fetch queue --> fetch threads --> decode queue --> decode threads --> engine slots
+ *                                                                                                   |
+ *     mailbox <-- work with all its rows <-- engine thread <----------------------------------------+
+ *
+ * Made-up images (`sim:N`) skip fetch and decode: one thread puts them straight into engine slots. Fetched bytes that are not
+ * decoded yet are held by a budget; nothing else grows with the input, because a batch needs credit before it comes.
+ *
+ * Threads:   pipeline_submit() and the mailbox belong to one thread, the loop's. Everything else is internal.
+ * Ownership: work belongs to the pipeline from submit until it is in the mailbox. The pipeline owns the engine.
+ * Errors:    a task's trouble becomes its row. A broken engine ends the pipeline: pipeline_broken() is true once the
+ *            mailbox delivers the pipeline's own mail. */
+#pragma once
+
+#include "worker/engine.h"
+#include "worker/stage.h"
+#include "worker/task.h"
+
+struct pipeline;
+
+enum pipeline_stage { STAGE_FETCH, STAGE_DECODE, STAGE_ENGINE, STAGE_COUNT };
+
+struct pipeline_spec {
+    int fetch_threads, decode_threads;
+    size_t fetch_bytes;   /* budget for fetched, undecoded files */
+    size_t window;        /* images that may be inside at once; pipeline_submit() never waits for less */
+    int resize, crop;     /* preprocessing; crop is the engine's height and width */
+};
+
+/* Takes over the engine, also when it fails. */
+int pipeline_new(const struct pipeline_spec *spec, const struct engine_ops *ops, struct engine *engine, struct mailbox *box,
+                 struct pipeline **ret, struct why *why);
+
+/* Lets what is inside flow out into the mailbox, joins every thread, closes the engine. Accepts NULL. */
+void pipeline_free(struct pipeline *pipeline);
+
+/* The work's top and values must be those of pipeline_engine(). */
+void pipeline_submit(struct pipeline *pipeline, struct work *work);
+
+const struct engine_info *pipeline_engine(const struct pipeline *pipeline);
+
+/* STAGE_COUNT records */
+void pipeline_stages(const struct pipeline *pipeline, struct rec_stage *ret);
+
+/* Whether this mail is the pipeline's own announcement that its engine broke, and why. */
+bool pipeline_broken(struct pipeline *pipeline, const struct mail *mail, struct why *why);

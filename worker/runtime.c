@@ -1,0 +1,122 @@
+#include "worker/runtime.h"
+
+#include "worker/engines.h"
+#include "worker/image/preprocess.h"
+#include "worker/network.h"
+#include "worker/weights/check.h"
+#include "worker/weights/weights.h"
+
+#include <errno.h>
+#include <string.h>
+
+bool runtime_spec_equal(const struct runtime_spec *a, const struct runtime_spec *b)
+{
+    return !strcmp(a->weights, b->weights) && !strcmp(a->sha256, b->sha256) && a->resize == b->resize && a->crop == b->crop &&
+           !memcmp(a->mean, b->mean, sizeof(a->mean)) && !memcmp(a->std, b->std, sizeof(a->std)) && a->emit == b->emit &&
+           a->top == b->top && a->batch == b->batch;
+}
+
+static enum precision parse_precision(const char *name)
+{
+    static const char *const names[] = { [PRECISION_AUTO] = "auto", [PRECISION_F32] = "f32", [PRECISION_F16] = "f16",
+                                         [PRECISION_BF16] = "bf16", [PRECISION_INT8] = "int8" };
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (!strcmp(names[i], name))
+            return (enum precision)i;
+    return PRECISION_AUTO;
+}
+
+static int read_weights(struct runtime *runtime, struct weights **ret, const struct network **ret_network, struct why *why)
+{
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    const char *path = runtime->spec.weights, *expected = runtime->spec.sha256;
+    if (!*path)
+        return because(why, -EINVAL, "no weights: give --weights FILE to the run, or \"weights = FILE\" in the worker's configuration");
+    int r = weights_open(path, &weights, why);
+    if (r < 0)
+        return r;
+    if (*expected && strcmp(expected, weights->sha256))
+        return because(why, -EINVAL, "%s: its sha256 is %.12s..., the job wants %.12s...; put the same file on every node", path,
+                       weights->sha256, expected);
+    r = network_detect(weights, ret_network, why);
+    if (r == 0)
+        r = weights_check(weights, *ret_network, &runtime->classes, why);
+    if (r < 0)
+        return r;
+    snprintf(runtime->network, sizeof(runtime->network), "%s", (*ret_network)->name);
+    snprintf(runtime->sha256, sizeof(runtime->sha256), "%s", weights->sha256);
+    *ret = take(weights);
+    return 0;
+}
+
+static int open_engine(struct runtime *runtime, const struct tuning *tuning, struct engines_opened *ret, struct why *why)
+{
+    const struct runtime_spec *spec = &runtime->spec;
+    struct engine_spec engine = {
+        .height = spec->crop,
+        .width = spec->crop,
+        .emit = spec->emit,
+        .top = spec->top,
+        .precision = parse_precision(tuning->precision),
+        .batch = (int)tuning->engine_batch,
+        .threads = (int)tuning->engine_threads,
+        .cost_us = (int)tuning->sim_cost_us,
+    };
+    memcpy(engine.mean, spec->mean, sizeof(engine.mean));
+    memcpy(engine.std, spec->std, sizeof(engine.std));
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    if (strcmp(tuning->engine, "sim")) {
+        int r = read_weights(runtime, &weights, &engine.network, why);
+        if (r < 0)
+            return r;
+        engine.weights = weights;
+        engine.classes = runtime->classes;
+        if (engine.top > engine.classes)
+            engine.top = engine.classes;
+    }
+    return engines_open(tuning->engine, &engine, ret, why);
+}
+
+static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, const struct engines_opened *opened,
+                         struct mailbox *box, struct why *why)
+{
+    const struct engine_info *info = opened->ops->info(opened->engine);
+    runtime->classes = info->classes;
+    /* Two batches, so that one is on its way while another is worked on, and what the engine holds. */
+    runtime->window = 2 * (size_t)runtime->spec.batch + (size_t)info->slots * (size_t)info->batch;
+    snprintf(runtime->fingerprint, sizeof(runtime->fingerprint), "%s %s", info->fingerprint, preprocess_fingerprint());
+    struct pipeline_spec pipeline = {
+        .fetch_threads = (int)tuning->fetch_threads,
+        .decode_threads = (int)tuning->threads,
+        .fetch_bytes = (size_t)tuning->fetch_memory,
+        .window = runtime->window,
+        .resize = runtime->spec.resize,
+        .crop = runtime->spec.crop,
+    };
+    return pipeline_new(&pipeline, opened->ops, opened->engine, box, &runtime->pipeline, why);
+}
+
+int runtime_open(const struct tuning *tuning, const struct runtime_spec *spec, struct mailbox *box, struct runtime **ret,
+                 struct why *why)
+{
+    CLEANUP(runtime_freep) struct runtime *runtime = calloc(1, sizeof(*runtime));
+    if (!runtime)
+        return because(why, -ENOMEM, "out of memory");
+    runtime->spec = *spec;
+    struct engines_opened opened;
+    int r = open_engine(runtime, tuning, &opened, why);
+    if (r == 0)
+        r = open_pipeline(runtime, tuning, &opened, box, why);
+    if (r < 0)
+        return r;
+    *ret = take(runtime);
+    return 0;
+}
+
+void runtime_free(struct runtime *runtime)
+{
+    if (!runtime)
+        return;
+    pipeline_free(runtime->pipeline);
+    free(runtime);
+}

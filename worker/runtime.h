@@ -1,0 +1,38 @@
+/* runtime.h: a model made ready to classify: weights read, engine opened, pipeline running.
+ *
+ * Threads:   runtime_open() is slow (it hashes, folds and warms up) and may run on a thread of its own; the rest belongs
+ *            to the loop.
+ * Ownership: runtime_free() ends the pipeline and what it holds; work that was inside flows out into the mailbox first.
+ * Errors:    negative errno; the sentence names the weights file, the engine, or both. */
+#pragma once
+
+#include "proto/tuning.h"
+#include "worker/pipeline.h"
+
+/* Everything that decides what a runtime computes. Equal specs can share one. */
+struct runtime_spec {
+    char weights[LIMIT_URI + 1]; /* a local file; empty: none (`sim` needs none) */
+    char sha256[65];             /* expected; empty: any */
+    int resize, crop;
+    float mean[3], std[3];
+    enum emit emit;
+    int top;
+    int batch; /* images a dispatch batch, for the window */
+};
+
+struct runtime {
+    struct runtime_spec spec;
+    struct pipeline *pipeline;
+    char network[64];
+    char sha256[65];
+    char fingerprint[512]; /* engine's, and decoder's */
+    int classes;
+    size_t window;         /* images that may be inside at once */
+};
+
+int runtime_open(const struct tuning *tuning, const struct runtime_spec *spec, struct mailbox *box, struct runtime **ret,
+                 struct why *why);
+void runtime_free(struct runtime *runtime); /* accepts NULL */
+DEFINE_FREEP(runtime_free, struct runtime)
+
+bool runtime_spec_equal(const struct runtime_spec *a, const struct runtime_spec *b);

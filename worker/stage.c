@@ -1,0 +1,41 @@
+#include "worker/stage.h"
+
+#include "common/clock.h"
+
+void stage_init(struct stage *stage, const char *name, int threads)
+{
+    *stage = (struct stage){ .name = name, .threads = threads };
+}
+
+static void add(atomic_uint_fast64_t *counter, uint64_t n)
+{
+    if (n)
+        atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+static uint64_t get(const atomic_uint_fast64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+void stage_count(struct stage *stage, uint64_t cpu_ns, uint64_t waited_ns, uint64_t bytes, int error)
+{
+    add(&stage->items, 1);
+    add(&stage->errors, error != 0);
+    add(&stage->bytes, bytes);
+    add(&stage->busy_ns, clock_thread_cpu_ns() - cpu_ns);
+    add(&stage->wait_ns, waited_ns);
+}
+
+struct rec_stage stage_record(const struct stage *stage)
+{
+    return (struct rec_stage){
+        .name = stage->name,
+        .threads = (uint32_t)stage->threads,
+        .items = get(&stage->items),
+        .errors = get(&stage->errors),
+        .bytes = get(&stage->bytes),
+        .busy_ns = get(&stage->busy_ns),
+        .wait_ns = get(&stage->wait_ns),
+    };
+}

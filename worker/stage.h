@@ -1,0 +1,26 @@
+/* stage.h: what one stage of the pipeline counts: items, errors, bytes, CPU time, waiting time.
+ *
+ * Threads:   any thread of the stage adds, any thread reads; a reader may see counters of slightly different moments.
+ * Ownership: plain memory. Errors: none. */
+#pragma once
+
+#include "proto/messages.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct stage {
+    const char *name;
+    int threads;
+    atomic_uint_fast64_t items, errors, bytes;
+    atomic_uint_fast64_t busy_ns; /* CPU time of the stage's threads */
+    atomic_uint_fast64_t wait_ns; /* wall time they waited for input or room */
+};
+
+void stage_init(struct stage *stage, const char *name, int threads);
+
+/* One item done since `cpu_ns` (of clock_thread_cpu_ns()), after `waited_ns` of waiting. */
+void stage_count(struct stage *stage, uint64_t cpu_ns, uint64_t waited_ns, uint64_t bytes, int error);
+
+/* The counters as they travel. */
+struct rec_stage stage_record(const struct stage *stage);

@@ -1,0 +1,341 @@
+/* worker.c: the daemon's loop: socket, mailbox, signals, and a tick that offers kept results again. */
+#include "worker/worker.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/machine.h"
+#include "common/signals.h"
+#include "worker/engines.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TICK_NS       (500 * NS_PER_MS)
+#define OFFER_AGAIN_NS (2 * NS_PER_S)
+/* A coordinator that has been silent for so many expiries is not coming back for its kept results. */
+#define FORGET_EXPIRIES 30
+
+/* ---- sending ---- */
+
+void worker_send(struct worker *worker, const struct peer *peer, struct message *message)
+{
+    message->from = worker->incarnation;
+    if (!message->to && worker->job)
+        message->to = worker->job->coordinator;
+    int r = link_send(worker->link, peer, message);
+    if (r < 0)
+        log_debug("%s not sent: %s", message_name(message->kind), strerror(-r));
+}
+
+void worker_refuse(struct worker *worker, const struct peer *peer, uint64_t to, enum refuse_reason reason, const char *detail)
+{
+    struct message message = { .kind = MESSAGE_refuse, .to = to, .refuse = { reason, detail } };
+    worker_send(worker, peer, &message);
+}
+
+void worker_grant(struct worker *worker)
+{
+    struct message message = { .kind = MESSAGE_credit, .credit = { worker->job->epoch, worker->job->images } };
+    worker_send(worker, &worker->job->peer, &message);
+}
+
+void worker_offer(struct worker *worker, struct work *work)
+{
+    struct rec_stage stages[STAGE_COUNT];
+    pipeline_stages(worker->runtime->pipeline, stages);
+    struct message message = {
+        .kind = MESSAGE_result,
+        .result = { .epoch = worker->job->epoch, .batch = work->batch, .attempt = work->attempt, .rows = work->rows,
+                    .rows_count = work->count, .stages = stages, .stages_count = STAGE_COUNT },
+    };
+    work->sent_ns = clock_now_ns();
+    worker_send(worker, &worker->job->peer, &message);
+}
+
+void worker_welcome(struct worker *worker)
+{
+    struct job *job = worker->job;
+    const struct runtime *runtime = worker->runtime;
+    const struct engine_info *info = pipeline_engine(runtime->pipeline);
+    struct message message = {
+        .kind = MESSAGE_welcome,
+        .welcome = { .epoch = job->epoch, .version = SLEDDOG_VERSION, .host = machine_host(), .engine = info->engine, .device = info->device,
+                     .fingerprint = runtime->fingerprint, .network = runtime->network, .model_sha256 = runtime->sha256,
+                     .classes = (uint32_t)runtime->classes, .values = (uint32_t)info->values, .engine_batch = (uint32_t)info->batch,
+                     .threads = (uint32_t)worker->options->tuning.threads, .memory = machine_memory() },
+    };
+    job->state = JOB_READY;
+    job_restart_credit(job, runtime->window);
+    worker_send(worker, &job->peer, &message);
+    worker_grant(worker);
+    for (struct work *work = job->held; work; work = work->next)
+        if (work->done)
+            worker_offer(worker, work);
+}
+
+void worker_send_status(struct worker *worker, const struct peer *peer, uint64_t to)
+{
+    const struct job *job = worker->job && !job_expired(worker->job, clock_now_ns()) ? worker->job : NULL;
+    const struct tuning *tuning = &worker->options->tuning;
+    char device[LIMIT_TEXT] = "";
+    const struct engine_ops *ops = NULL;
+    struct why why = { "" };
+    if (engines_find(tuning->engine, &ops, &why) < 0 || ops->probe(device, sizeof(device), &why) < 0)
+        snprintf(device, sizeof(device), "%s", why.text);
+    struct message message = {
+        .kind = MESSAGE_status,
+        .to = to,
+        .status = { .version = SLEDDOG_VERSION, .host = machine_host(), .engine = ops ? ops->name : tuning->engine, .device = device,
+                    .threads = (uint32_t)tuning->threads, .memory = machine_memory(), .memory_used = machine_resident(),
+                    .job = job ? job->id : "", .owner = job ? job->owner : "" },
+    };
+    worker_send(worker, peer, &message);
+}
+
+/* ---- jobs and models ---- */
+
+void worker_end_job(struct worker *worker, const char *reason)
+{
+    if (!worker->job)
+        return;
+    log_info("job %s: %s", worker->job->id, reason);
+    job_free(worker->job);
+    worker->job = NULL;
+}
+
+static void run_loader(void *arg)
+{
+    struct loader *loader = arg;
+    runtime_free(loader->old);
+    loader->old = NULL;
+    loader->result = runtime_open(loader->tuning, &loader->spec, loader->box, &loader->runtime, &loader->why);
+    mailbox_post(loader->box, &loader->mail);
+}
+
+void worker_load(struct worker *worker)
+{
+    struct job *job = worker->job;
+    struct loader *loader = &worker->loader;
+    if (worker->runtime && runtime_spec_equal(&worker->runtime->spec, &job->spec)) {
+        worker_welcome(worker);
+        return;
+    }
+    worker_send(worker, &job->peer, &(struct message){ .kind = MESSAGE_loading, .loading = { .detail = job->spec.weights } });
+    if (loader->running)
+        return; /* its mail calls again */
+    loader->spec = job->spec;
+    loader->old = worker->runtime;
+    worker->runtime = NULL;
+    loader->tuning = &worker->options->tuning;
+    loader->box = &worker->box;
+    int r = thread_start(&loader->thread, "load", run_loader, loader);
+    if (r < 0) {
+        worker_refuse(worker, &job->peer, job->coordinator, REFUSE_MODEL, "cannot start a thread");
+        worker_end_job(worker, "no thread to load its model");
+        return;
+    }
+    loader->running = true;
+}
+
+static void finish_loading(struct worker *worker)
+{
+    struct loader *loader = &worker->loader;
+    thread_join(&loader->thread);
+    loader->running = false;
+    worker->runtime = loader->result < 0 ? NULL : loader->runtime;
+    loader->runtime = NULL;
+    if (!worker->job)
+        return;
+    bool mine = runtime_spec_equal(&loader->spec, &worker->job->spec);
+    if (mine && loader->result < 0) {
+        log_error("%s", loader->why.text);
+        worker_refuse(worker, &worker->job->peer, worker->job->coordinator, REFUSE_MODEL, loader->why.text);
+        worker_end_job(worker, "its model cannot be used here");
+    } else if (mine) {
+        log_info("ready: %s, %s", worker->runtime->network, pipeline_engine(worker->runtime->pipeline)->device);
+        worker_welcome(worker);
+    } else
+        worker_load(worker);
+}
+
+/* ---- events ---- */
+
+static void finish_work(struct worker *worker, struct work *work)
+{
+    work->done = true;
+    if (atomic_load(&work->abandoned))
+        work_free(work);
+    else
+        worker_offer(worker, work);
+}
+
+static void on_mail(void *arg)
+{
+    struct worker *worker = arg;
+    struct why why;
+    for (struct mail *mail = mailbox_take(&worker->box), *next; mail; mail = next) {
+        next = mail->next;
+        if (mail == &worker->loader.mail)
+            finish_loading(worker);
+        else if (worker->runtime && pipeline_broken(worker->runtime->pipeline, mail, &why)) {
+            log_error("the engine broke, leaving so that a new process can start afresh: %s", why.text);
+            worker->status = 1;
+            loop_stop(worker->loop);
+        } else
+            finish_work(worker, (struct work *)mail);
+    }
+}
+
+static void dispatch(struct worker *worker, const struct peer *peer, const struct message *message)
+{
+    static void (*const handlers[MESSAGE_KINDS])(struct worker *, const struct peer *, const struct message *) = {
+#define ON_to_worker(name) [MESSAGE_##name] = worker_on_##name,
+#define ON_to_coordinator(name)
+#define RECORD(name, ...)
+#define MESSAGE(name, to, ...) ON_##to(name)
+#include "proto/messages.def"
+#undef MESSAGE
+#undef RECORD
+    };
+    if (!handlers[message->kind] || (message->to && message->to != worker->incarnation)) {
+        log_debug("%s ignored: not for this worker", message_name(message->kind));
+        return;
+    }
+    handlers[message->kind](worker, peer, message);
+}
+
+static void on_socket(void *arg)
+{
+    struct worker *worker = arg;
+    struct peer peer;
+    struct message message;
+    struct why why;
+    /* A peer that floods must not keep timers and mail waiting: at most so many a round. */
+    for (int i = 0; i < 64; i++) {
+        int r = link_receive(worker->link, &peer, &message, &why);
+        if (r == -EAGAIN || r == -EINTR)
+            return;
+        if (r < 0) {
+            if (worker->garbage++ % 1000 == 0)
+                log_warning("a frame that is no message of this protocol was dropped (%s), %" PRIu64 " in all", why.text, worker->garbage);
+            continue;
+        }
+        dispatch(worker, &peer, &message);
+        message_free(&message);
+    }
+}
+
+static void on_tick(void *arg)
+{
+    struct worker *worker = arg;
+    struct job *job = worker->job;
+    uint64_t now = clock_now_ns();
+    loop_timer_set(worker->loop, &worker->tick, now + TICK_NS);
+    if (!job)
+        return;
+    if (now - job->heard_ns > FORGET_EXPIRIES * job->expiry_ns) {
+        worker_end_job(worker, "its coordinator is gone");
+        return;
+    }
+    for (struct work *work = job->held; work; work = work->next)
+        if (work->done && now - work->sent_ns > OFFER_AGAIN_NS)
+            worker_offer(worker, work);
+}
+
+static void on_signal(void *arg)
+{
+    struct worker *worker = arg;
+    int number = signals_read();
+    if (number != SIGTERM && number != SIGINT)
+        return;
+    log_info("%s: leaving", number == SIGTERM ? "SIGTERM" : "SIGINT");
+    loop_stop(worker->loop);
+}
+
+/* ---- life ---- */
+
+static void leave(struct worker *worker)
+{
+    if (!worker->job)
+        return;
+    struct message message = { .kind = MESSAGE_leaving, .leaving = { worker->status ? "the engine broke" : "was asked to stop" } };
+    worker_send(worker, &worker->job->peer, &message);
+    worker_end_job(worker, "left");
+}
+
+static void free_mail(struct worker *worker)
+{
+    for (struct mail *mail = mailbox_take(&worker->box), *next; mail; mail = next) {
+        next = mail->next;
+        if (mail != &worker->loader.mail)
+            work_free((struct work *)mail);
+    }
+}
+
+static void stop(struct worker *worker)
+{
+    leave(worker);
+    link_free(worker->link);
+    link_context_free(worker->context);
+    if (worker->status)
+        _exit(worker->status); /* a broken engine's threads may never return */
+    thread_join(&worker->loader.thread);
+    runtime_free(worker->loader.runtime);
+    runtime_free(worker->runtime);
+    free_mail(worker);
+    mailbox_done(&worker->box);
+    loop_free(worker->loop);
+}
+
+static int endpoint_of(const struct worker_options *options, char *endpoint, size_t size, struct why *why)
+{
+    const char *listen = options->listen;
+    bool local = !strncmp(listen, "ipc://", 6) || !strncmp(listen, "127.", 4) || !strncmp(listen, "localhost:", 10) ||
+                 !strncmp(listen, "[::1]:", 6) || !strncmp(listen, "tcp://127.", 10) || !strncmp(listen, "tcp://[::1]:", 12);
+    if (!local && !options->insecure)
+        return because(why, -EPERM, "--listen %s: anybody who reaches this address could use the worker; add --insecure if the network is trusted",
+                       listen);
+    snprintf(endpoint, size, "%s%s", strstr(listen, "://") ? "" : "tcp://", listen);
+    return 0;
+}
+
+static int start(struct worker *worker, struct why *why)
+{
+    char endpoint[512];
+    int r = endpoint_of(worker->options, endpoint, sizeof(endpoint), why);
+    if (r == 0)
+        r = link_bind(worker->context, endpoint, &worker->link, why);
+    if (r < 0)
+        return r;
+    r = loop_add_socket(worker->loop, link_socket(worker->link), on_socket, worker);
+    if (r == 0)
+        r = loop_add_fd(worker->loop, worker->box.fd, on_mail, worker);
+    if (r == 0)
+        r = loop_add_fd(worker->loop, signals_fd(), on_signal, worker);
+    if (r < 0)
+        return because(why, r, "out of memory");
+    worker->tick = (struct loop_timer){ .due = on_tick, .arg = worker };
+    loop_timer_set(worker->loop, &worker->tick, clock_now_ns() + TICK_NS);
+    log_info("version %s listens on %s", SLEDDOG_VERSION, link_endpoint(worker->link));
+    return 0;
+}
+
+int worker_run(const struct worker_options *options, struct why *why)
+{
+    struct worker worker = { .options = options, .incarnation = link_random_id() };
+    int r = mailbox_init(&worker.box);
+    if (r == 0)
+        r = loop_new(&worker.loop);
+    if (r < 0)
+        return because(why, r, "cannot start: %s", strerror(-r));
+    r = link_context_new(&worker.context, why);
+    if (r == 0)
+        r = start(&worker, why);
+    if (r == 0)
+        r = loop_run(worker.loop);
+    stop(&worker);
+    return r;
+}

@@ -1,0 +1,76 @@
+/* worker.h: the daemon: talks with coordinators, feeds the pipeline, keeps results until they are safe.
+ *
+ * One loop thread owns the socket, the job and all state here. A loader thread opens runtimes; the pipeline's threads do the work; both
+ * report through a mailbox.
+ *
+ * Threads:   worker_run() belongs to the main thread.
+ * Errors:    negative errno with a sentence; the caller logs it. */
+#pragma once
+
+#include "common/loop.h"
+#include "common/thread.h"
+#include "proto/link.h"
+#include "proto/tuning.h"
+#include "worker/job.h"
+
+struct worker_options {
+    struct tuning tuning;
+    const char *config;
+    const char *listen;  /* a ZeroMQ endpoint, or ADDRESS:PORT */
+    const char *weights; /* for jobs that name none; "" */
+    bool insecure;
+    bool verbose, help, version;
+};
+
+/* Runs a model's loading beside the loop. */
+struct loader {
+    struct mail mail;
+    struct thread thread;
+    bool running;
+    const struct tuning *tuning;
+    struct mailbox *box;
+    struct runtime_spec spec;
+    struct runtime *old; /* freed first: two models need not fit in memory */
+    struct runtime *runtime;
+    int result;
+    struct why why;
+};
+
+struct worker {
+    const struct worker_options *options;
+    struct loop *loop;
+    void *context;
+    struct link *link;
+    struct mailbox box;
+    uint64_t incarnation;
+    struct job *job;
+    struct runtime *runtime; /* NULL while none is open or it is being loaded */
+    struct loader loader;
+    struct loop_timer tick;
+    uint64_t garbage;        /* frames that were no messages */
+    int status;              /* exit status */
+};
+
+int worker_run(const struct worker_options *options, struct why *why);
+
+/* A handler for each message to a worker, made from messages.def: one that is missing fails at link. */
+#define ON_to_worker(name) \
+    void worker_on_##name(struct worker *worker, const struct peer *peer, const struct message *message);
+#define ON_to_coordinator(name)
+#define RECORD(name, ...)
+#define MESSAGE(name, to, ...) ON_##to(name)
+#include "proto/messages.def"
+#undef MESSAGE
+#undef RECORD
+#undef ON_to_worker
+#undef ON_to_coordinator
+
+/* worker.c, for the handlers */
+void worker_send(struct worker *worker, const struct peer *peer, struct message *message);
+void worker_refuse(struct worker *worker, const struct peer *peer, uint64_t to, enum refuse_reason reason, const char *detail);
+void worker_welcome(struct worker *worker);
+void worker_grant(struct worker *worker);
+void worker_offer(struct worker *worker, struct work *work);
+void worker_end_job(struct worker *worker, const char *because);
+void worker_load(struct worker *worker);
+void worker_send_status(struct worker *worker, const struct peer *peer, uint64_t to);
