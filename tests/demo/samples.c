@@ -7,8 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-DEFINE_FREEP(json_decref, json_t)
-
 /* One class name a line of predictions.jsonl. */
 struct truths {
     char **names;
