@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#define LAMBDA 1e-4 /* beside the diagonal, which is 1 for rows of length 1 */
+#define LAMBDA 1e-5 /* beside the diagonal, which is 1 for rows of length 1 */
 
 /* Mean length of the features: W is brought to their scale. */
 static double mean_length(const struct samples *samples)

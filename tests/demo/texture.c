@@ -38,12 +38,12 @@ static bool rings(const struct texture_style *style, double across, double along
 static bool dots(const struct texture_style *style, double across, double along)
 {
     double x = fraction(across) - 0.5, y = fraction(along) - 0.5;
-    return (x * x + y * y) * M_PI < style->share * 0.6;
+    return (x * x + y * y) * M_PI < style->share * 0.5;
 }
 
 static bool waves(const struct texture_style *style, double across, double along)
 {
-    return fraction(across + 0.5 * sin(along * M_PI)) < style->share;
+    return fraction(across + 0.4 * sin(along * M_PI)) < style->share;
 }
 
 static bool grid(const struct texture_style *style, double across, double along)
@@ -136,14 +136,14 @@ struct texture_style texture_style(uint64_t seed, int kind, int i)
     style.width = tall ? side : longer;
     style.height = tall ? longer : side;
     style.angle = draw_angle(&dice, kinds[kind].turns);
-    style.period = side / dice_between(&dice, 12, 22);
-    style.stretch = dice_between(&dice, 0.85, 1.2);
+    style.period = side / dice_between(&dice, 14, 22);
+    style.stretch = dice_between(&dice, 0.9, 1.1);
     style.x = style.width * dice_between(&dice, 0.35, 0.65);
     style.y = style.height * dice_between(&dice, 0.35, 0.65);
     style.share = dice_between(&dice, 0.4, 0.6);
     style.grey = dice_below(&dice, 6) == 0;
     draw_palette(&dice, &style);
-    style.noise = dice_between(&dice, 0, 12);
+    style.noise = dice_between(&dice, 0, 10);
     style.noise_seed = dice_next(&dice);
     style.quality = 60 + dice_below(&dice, 38);
     style.subsampling = 1 << dice_below(&dice, 3);
