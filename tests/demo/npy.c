@@ -53,7 +53,9 @@ static int parse_header(const char *text, uint64_t bytes, struct npy *npy)
         return -EINVAL;
     if (sscanf(header_value(text, "shape"), "(%9lu, %9lu)%n", &rows, &columns, &end) != 2 || !end)
         return -EINVAL;
-    if (!rows || !columns || (uint64_t)rows * columns > NPY_FILE_MAX || (uint64_t)rows * columns * 4 != bytes)
+    if (bytes > NPY_FILE_MAX || !rows || !columns || rows > bytes || columns > bytes) /* %lu takes a minus, too */
+        return -EINVAL;
+    if ((uint64_t)rows * columns * sizeof(float) != bytes)
         return -EINVAL;
     npy->rows = rows;
     npy->columns = columns;
