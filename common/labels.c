@@ -54,7 +54,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-/* Cuts blanks and a CR off both ends of text[0..size) and terminates it. There is room for the NUL: the line's end was there. */
+/* Cuts blanks and a CR off the ends of text[0..size) and terminates it, where the line's end was. */
 static char *trim(char *text, size_t size)
 {
     while (size && (is_blank(text[size - 1]) || text[size - 1] == '\r'))

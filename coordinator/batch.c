@@ -84,3 +84,15 @@ void batches_requeue(struct batches *batches, struct batch *batch)
     batches->first = batch;
     batches->queued++;
 }
+
+void batches_unqueue(struct batches *batches, struct batch *batch)
+{
+    struct batch **at = &batches->first;
+    while (*at != batch)
+        at = &(*at)->next;
+    *at = batch->next;
+    if (batches->last == &batch->next)
+        batches->last = at;
+    batch->next = NULL;
+    batches->queued--;
+}

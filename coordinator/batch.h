@@ -45,3 +45,4 @@ void batches_remove(struct batches *batches, struct batch *batch); /* not queued
 
 struct batch *batches_pop(struct batches *batches);  /* NULL when none is queued */
 void batches_requeue(struct batches *batches, struct batch *batch); /* to the front */
+void batches_unqueue(struct batches *batches, struct batch *batch); /* takes one out of the middle */

@@ -1,5 +1,7 @@
 #include "coordinator/node.h"
 
+#include <string.h>
+
 const char *node_state_name(enum node_state state)
 {
     static const char *const names[] = {
@@ -36,12 +38,24 @@ void node_unhold(struct node *node, struct batch *batch)
     node->held -= batch->count;
 }
 
+void node_restarted(struct node *node)
+{
+    memcpy(node->before, node->stages, sizeof(node->before));
+}
+
 void node_keep_stages(struct node *node, const struct rec_stage *stages, uint32_t count)
 {
     node->stage_count = count < LIMIT_STAGES ? count : LIMIT_STAGES;
     for (uint32_t i = 0; i < node->stage_count; i++) {
-        node->stages[i] = stages[i];
+        struct rec_stage *stage = &node->stages[i];
+        const struct rec_stage *before = &node->before[i];
+        *stage = stages[i];
+        stage->items += before->items;
+        stage->errors += before->errors;
+        stage->bytes += before->bytes;
+        stage->busy_ns += before->busy_ns;
+        stage->wait_ns += before->wait_ns;
         snprintf(node->stage_names[i], sizeof(node->stage_names[i]), "%s", stages[i].name);
-        node->stages[i].name = node->stage_names[i];
+        stage->name = node->stage_names[i];
     }
 }

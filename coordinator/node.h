@@ -28,6 +28,7 @@ struct node {
     struct link *link;
     enum node_state state;
     uint64_t incarnation; /* of the worker behind it; 0: not known */
+    uint64_t served;      /* the incarnation that was welcomed last */
     uint64_t heard_ns;    /* last message */
     uint64_t called_ns;   /* last hello */
     uint64_t granted;     /* images, since the welcome */
@@ -38,9 +39,11 @@ struct node {
     char why_not[LIMIT_TEXT]; /* the last refusal */
     /* for the report */
     char engine[64], device[LIMIT_TEXT], fingerprint[LIMIT_TEXT], host[256];
-    uint32_t threads;
+    char version[64];
+    uint32_t threads, engine_batch;
     uint64_t images_done, batches_done;
-    struct rec_stage stages[LIMIT_STAGES];
+    struct rec_stage stages[LIMIT_STAGES]; /* of all its processes in this job */
+    struct rec_stage before[LIMIT_STAGES]; /* of those that are gone */
     char stage_names[LIMIT_STAGES][33];
     uint32_t stage_count;
     pid_t pid;            /* --local: the process; 0: not ours */
@@ -54,6 +57,9 @@ uint64_t node_credit(const struct node *node);
 
 void node_hold(struct node *node, struct batch *batch);
 void node_unhold(struct node *node, struct batch *batch);
+
+/* Another process answers from now on: its counters begin at 0. */
+void node_restarted(struct node *node);
 
 /* Keeps the newest counters. */
 void node_keep_stages(struct node *node, const struct rec_stage *stages, uint32_t count);

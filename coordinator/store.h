@@ -33,7 +33,7 @@ struct store_request {
     enum store_kind kind;
     uint64_t id, first;
     uint32_t count, attempt, errors, limit;
-    char node[64];
+    char node[300];
     struct bytes data;
     void *user;
     int r;

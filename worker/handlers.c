@@ -168,8 +168,8 @@ void worker_on_ping(struct worker *worker, const struct peer *peer, const struct
     answer.heartbeat.expected = job->expected;
     answer.heartbeat.received = job->received;
     answer.heartbeat.images = job->images;
-    if (worker->runtime) {
-        pipeline_stages(worker->runtime->pipeline, stages);
+    if (worker->runtime && job->state == JOB_READY) {
+        job_stages(job, worker->runtime->pipeline, stages);
         answer.heartbeat.stages = stages;
         answer.heartbeat.stages_count = STAGE_COUNT;
     }

@@ -82,6 +82,18 @@ void job_restart_credit(struct job *job, size_t window)
     job->received = job->received_images = job->expected = 0;
 }
 
+void job_stages(const struct job *job, const struct pipeline *pipeline, struct rec_stage *ret)
+{
+    pipeline_stages(pipeline, ret);
+    for (int i = 0; i < STAGE_COUNT; i++) {
+        ret[i].items -= job->base[i].items;
+        ret[i].errors -= job->base[i].errors;
+        ret[i].bytes -= job->base[i].bytes;
+        ret[i].busy_ns -= job->base[i].busy_ns;
+        ret[i].wait_ns -= job->base[i].wait_ns;
+    }
+}
+
 struct work *job_find(struct job *job, uint64_t batch)
 {
     struct work *work = job->held;

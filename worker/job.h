@@ -30,6 +30,7 @@ struct job {
     uint64_t received_images;
     uint64_t expected;    /* batches, by the last ping */
     struct work *held;
+    struct rec_stage base[STAGE_COUNT]; /* the pipeline's counters when the job became ready: it may have served others */
 };
 
 int job_new(const struct peer *peer, const struct message *hello, struct job **ret, struct why *why);
@@ -40,6 +41,9 @@ DEFINE_FREEP(job_free, struct job)
 
 /* Grants start anew: what is held already counts against the window. */
 void job_restart_credit(struct job *job, size_t window);
+
+/* What the pipeline has done for this job so far. */
+void job_stages(const struct job *job, const struct pipeline *pipeline, struct rec_stage *ret);
 
 struct work *job_find(struct job *job, uint64_t batch);
 

@@ -45,7 +45,7 @@ void worker_grant(struct worker *worker)
 void worker_offer(struct worker *worker, struct work *work)
 {
     struct rec_stage stages[STAGE_COUNT];
-    pipeline_stages(worker->runtime->pipeline, stages);
+    job_stages(worker->job, worker->runtime->pipeline, stages);
     struct message message = {
         .kind = MESSAGE_result,
         .result = { .epoch = worker->job->epoch, .batch = work->batch, .attempt = work->attempt, .rows = work->rows,
@@ -67,6 +67,8 @@ void worker_welcome(struct worker *worker)
                      .classes = (uint32_t)runtime->classes, .values = (uint32_t)info->values, .engine_batch = (uint32_t)info->batch,
                      .threads = (uint32_t)worker->options->tuning.threads, .memory = machine_memory() },
     };
+    if (job->state != JOB_READY)
+        pipeline_stages(runtime->pipeline, job->base);
     job->state = JOB_READY;
     job_restart_credit(job, runtime->window);
     worker_send(worker, &job->peer, &message);

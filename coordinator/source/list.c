@@ -47,7 +47,8 @@ static int open_file(struct list *list, struct why *why)
     if (!list->file || fstat(fileno(list->file), &status) < 0)
         return because(why, -errno, "@%.500s: the list cannot be read: %s", list->name, strerror(errno));
     if (S_ISDIR(status.st_mode))
-        return because(why, -EISDIR, "@%.500s: a folder, not a list; to have all that is in it, give it without the @", list->name);
+        return because(why, -EISDIR, "@%.500s: a folder, not a list; to have all that is in it, give it without the @",
+                       list->name);
     return 0;
 }
 

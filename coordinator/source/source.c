@@ -46,8 +46,8 @@ int source_refuse_remote(const char *text, struct why *why)
     size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
     if (!scheme || strncmp(text + scheme, "://", 3))
         return 0;
-    return because(why, -ENOTSUP, "%.500s: this build does not read %.*s:// yet; mount it or copy the images, and give the folder",
-                   text, (int)scheme, text);
+    return because(why, -ENOTSUP, "%.500s: this build does not read %.*s:// yet; mount it or copy the images, and give "
+                   "the folder", text, (int)scheme, text);
 }
 
 static const struct source_kind *kind_of(const char *arg)

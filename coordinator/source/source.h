@@ -13,7 +13,8 @@
  *
  * Threads:   one at a time.
  * Ownership: an item lives until the next call; source_close() frees everything.
- * Errors:    negative errno and a sentence. Only names of folders that are being read are kept in memory. */
+ * Errors:    negative errno and a sentence; after one, only source_close() makes sense.
+ * Memory:    the names in the folders that are being read, one a level of depth. */
 #pragma once
 
 #include "common/why.h"

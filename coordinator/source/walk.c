@@ -118,9 +118,9 @@ static int refuse_loop(const struct walk *walk, const struct level *level, struc
 {
     for (size_t i = 0; i < walk->depth; i++)
         if (walk->level[i].device == level->device && walk->level[i].inode == level->inode)
-            return because(why, -ELOOP, "%.400s: this link leads back to a folder it is in (%.*s); remove the link, or list the "
-                           "images in a file and give @FILE", walk->path, (int)(walk->level[i].path_size < 300 ?
-                           walk->level[i].path_size : 300), walk->path);
+            return because(why, -ELOOP, "%.400s: this link leads back to %.*s, which it is in; remove the link, or list the "
+                           "images in a file and give @FILE", walk->path,
+                           (int)(walk->level[i].path_size < 300 ? walk->level[i].path_size : 300), walk->path);
     return 0;
 }
 

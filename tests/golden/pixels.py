@@ -2,12 +2,17 @@
 
 OUT gets, for each file, a byte 1 and the (CROP, CROP, 3) R G B bytes of Resize(RESIZE) -> CenterCrop(CROP), or a byte 0 when
 Pillow refuses the file; the reason goes to stdout.
+Exit status 77: Pillow or torchvision is not installed.
 """
 import sys
 import warnings
 
-from PIL import Image
-from torchvision.transforms import CenterCrop, Resize
+try:
+    from PIL import Image
+    from torchvision.transforms import CenterCrop, Resize
+except ImportError as missing:
+    print(missing)
+    sys.exit(77)
 
 warnings.simplefilter("ignore")
 

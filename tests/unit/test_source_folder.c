@@ -112,7 +112,7 @@ TEST(a_link_that_leads_back_is_refused_by_name)
 {
     touch("d/sub/x");
     CHECK_INT(symlink("..", "d/sub/up"), 0);
-    CHECK_CONTAINS(listed("d"), "d/sub/up/: this link leads back to a folder it is in");
+    CHECK_CONTAINS(listed("d"), "d/sub/up/: this link leads back to /");
     CHECK_CONTAINS(listed("d/**/x"), "leads back");
 }
 
@@ -146,13 +146,14 @@ TEST(a_folder_that_cannot_be_read_is_named)
     touch("d/secret/x");
     CHECK_INT(chmod(".", 0755), 0);
     CHECK_INT(chmod("d/secret", 0), 0);
-    CHECK_INT(seteuid(65534), 0);
+    CHECK(geteuid() != 0 || seteuid(65534) == 0); /* root may read everything */
     CHECK_CONTAINS(listed("d"), "d/secret/: this folder cannot be read: Permission denied");
     char *args[] = { "d/secret" };
     struct source *source;
     struct why why;
     CHECK_INT(source_open(args, 1, false, &source, &why), -EACCES);
     CHECK_CONTAINS(why.text, "d/secret");
+    CHECK(seteuid(getuid()) == 0);
 }
 
 TEST(a_path_too_long_for_the_system_is_an_error)
@@ -172,20 +173,21 @@ TEST(a_path_too_long_for_the_system_is_an_error)
     test_shell(NULL, "rm -rf d");
 }
 
-TEST(a_large_flat_folder_costs_its_names_and_little_more)
+/* SUBS folders of FILES files each with names of 200 bytes: 8 MB of names in all, 0.4 MB (and their order) at a time. */
+TEST(only_the_names_of_a_folder_being_read_are_in_memory)
 {
-    enum { FILES = 20000, SUBS = 20 };
-    char path[64];
-    for (int i = 0; i < FILES; i++) {
-        if (i < SUBS) {
-            snprintf(path, sizeof(path), "d/sub%02d", i);
-            mkdir("d", 0755);
-            mkdir(path, 0755);
+    enum { SUBS = 20, FILES = 2000, LIMIT_KIB = 3072 };
+    char path[512];
+    mkdir("d", 0755);
+    for (int sub = 0; sub < SUBS; sub++) {
+        snprintf(path, sizeof(path), "d/%02d", sub);
+        mkdir(path, 0755);
+        for (int i = 0; i < FILES; i++) {
+            snprintf(path, sizeof(path), "d/%02d/%0200d", sub, i * 7919 % FILES);
+            int fd = creat(path, 0600);
+            CHECK(fd >= 0);
+            close(fd);
         }
-        snprintf(path, sizeof(path), "d/sub%02d/file%05d", i % SUBS, i);
-        int fd = creat(path, 0600);
-        CHECK(fd >= 0);
-        close(fd);
     }
     struct rusage before, after;
     getrusage(RUSAGE_SELF, &before);
@@ -193,13 +195,14 @@ TEST(a_large_flat_folder_costs_its_names_and_little_more)
     struct rec_item item;
     int count = 0;
     char last[4096] = "";
-    while (source_next(source, &item, NULL) > 0) {
+    for (; source_next(source, &item, NULL) > 0; count++) {
         CHECK(strcmp(last, item.uri.data) < 0);
         snprintf(last, sizeof(last), "%s", item.uri.data);
-        count++;
     }
     source_close(source);
     getrusage(RUSAGE_SELF, &after);
-    CHECK_INT(count, FILES);
-    CHECK(after.ru_maxrss - before.ru_maxrss < 4096); /* KiB */
+    CHECK_INT(count, SUBS * FILES);
+#ifndef __SANITIZE_ADDRESS__ /* which keeps freed memory for a while */
+    CHECK(after.ru_maxrss - before.ru_maxrss < LIMIT_KIB);
+#endif
 }

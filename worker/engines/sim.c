@@ -18,7 +18,6 @@
 #define DEFAULT_CLASSES  1000
 #define DEFAULT_FEATURES 2048 /* ResNet-50's */
 #define DEFAULT_BATCH    16
-#define THREADS_MAX      1024
 
 struct engine {
     struct engine_info info;
@@ -141,9 +140,8 @@ static int describe(struct engine *engine, const struct engine_spec *spec, struc
         return because(why, -EINVAL, "engine sim: cannot work on images of %dx%d pixels", spec->width, spec->height);
     if (classes < 1 || (!features && (spec->top < 1 || spec->top > classes)))
         return because(why, -EINVAL, "engine sim: top %d of %d classes is impossible", spec->top, classes);
-    if (spec->cost_us < 0 || spec->batch < 0 || spec->slots < 0 || spec->threads < 0 || spec->threads > THREADS_MAX)
-        return because(why, -EINVAL, "engine sim: cost, batch, slots and threads cannot be negative, and threads be %d at most",
-                       THREADS_MAX);
+    if (spec->cost_us < 0)
+        return because(why, -EINVAL, "engine sim: a cost of %d us is impossible", spec->cost_us);
     int threads = spec->threads ? spec->threads : 1;
     size_t pooled = spec->network ? (size_t)spec->network->features : DEFAULT_FEATURES;
     engine->info = (struct engine_info){
@@ -183,7 +181,9 @@ static int sim_open(const struct engine_spec *spec, struct engine **ret, struct 
         return because(why, -ENOMEM, "engine sim: no memory");
     made->emit = spec->emit;
     made->cost_ns = (uint64_t)spec->cost_us * 1000;
-    int r = describe(made, spec, why);
+    int r = slots_check_spec("sim", spec, why);
+    if (r == 0)
+        r = describe(made, spec, why);
     if (r == 0)
         r = slots_init(&made->slots, &made->info, why);
     if (r < 0) {

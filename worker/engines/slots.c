@@ -5,7 +5,25 @@
 #include <string.h>
 #include <time.h>
 
-#define ALIGNMENT 64 /* bytes: a cache line, the widest vector */
+#define ALIGNMENT   64 /* bytes: a cache line, the widest vector */
+#define BATCH_MAX   4096
+#define THREADS_MAX 1024
+#define SLOTS_MAX   4096
+
+static int check_range(const char *engine, const char *what, int value, int most, struct why *why)
+{
+    if (value >= 0 && value <= most)
+        return 0;
+    return because(why, -EINVAL, "engine %s: %s %d is impossible; use 1 to %d", engine, what, value, most);
+}
+
+int slots_check_spec(const char *engine, const struct engine_spec *spec, struct why *why)
+{
+    int r = check_range(engine, "batch", spec->batch, BATCH_MAX, why);
+    if (r == 0)
+        r = check_range(engine, "threads", spec->threads, THREADS_MAX, why);
+    return r < 0 ? r : check_range(engine, "slots", spec->slots, SLOTS_MAX, why);
+}
 
 /* Zeroed pages come on first use, so slots that are never filled cost nothing. */
 static void *share(void **memory, size_t count, size_t size)

@@ -7,7 +7,7 @@
  * Threads:   every function but init and done may be called by any thread; slots_wait() by one at a time. slots_take() and
  *            slots_finish() are for the engine's own stream threads.
  * Ownership: slots_init() allocates all memory of all slots, slots_done() frees it; nothing in between allocates.
- * Errors:    -EPIPE once interrupted; otherwise what slots_finish() was told, with its sentence. */
+ * Errors:    -EINVAL for an impossible spec; -EPIPE once interrupted; otherwise what slots_finish() was told, with its sentence. */
 #pragma once
 
 #include "worker/engine.h"
@@ -35,6 +35,9 @@ struct slots {
     struct why why;
     void *memory[3];                   /* pixels, predictions, values of all slots */
 };
+
+/* Are batch, threads and slots of a spec possible? For every engine to ask first; 0 (the engine's choice) is. */
+int slots_check_spec(const char *engine, const struct engine_spec *spec, struct why *why);
 
 /* Shapes come from `info`: slots, batch, image_bytes, top, values. */
 int slots_init(struct slots *slots, const struct engine_info *info, struct why *why);

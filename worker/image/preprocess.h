@@ -2,8 +2,8 @@
  *
  * The pixels are those of torchvision's Resize(resize) -> CenterCrop(crop) on Pillow's Image.open(f).convert("RGB"), bit for
  * bit. Rows are resampled horizontally as they are decoded, and only those columns and rows that the crop needs are kept, so
- * the memory of a 100-megapixel photo is a few megabytes (but progressive JPEGs: libjpeg holds their coefficients, 6
- * bytes a pixel at most).
+ * the memory of a 100-megapixel photo is a few megabytes. Progressive JPEGs are dearer: libjpeg holds all their coefficients,
+ * 2 bytes each, so 3 bytes a pixel of most photos (4:2:0) and 8 of the worst kind (CMYK).
  *
  * Threads:   one struct preprocess a thread.
  * Ownership: the file is only read during preprocess_decode(). Scratch memory is kept from image to image.

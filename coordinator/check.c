@@ -1,0 +1,169 @@
+/* check.c: the command `check`: asks every node of a list who it is, without disturbing its job. */
+#include "coordinator/commands.h"
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/options.h"
+#include "coordinator/nodelist.h"
+#include "proto/link.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define ASK_AGAIN_NS (300 * NS_PER_MS)
+
+struct check_options {
+    const char *nodes;
+    int64_t timeout;
+    bool help;
+};
+
+static const struct option_row rows[] = {
+    { 'n', "nodes", OPTION_TEXT, offsetof(struct check_options, nodes), "FILE", "node list: one host[:port] a line", 0, 0, NULL },
+    { 0, "node-timeout", OPTION_INT, offsetof(struct check_options, timeout), "S", "how long to wait for answers, 5 by default", 1, 3600, NULL },
+    { 'h', "help", OPTION_FLAG, offsetof(struct check_options, help), NULL, "print this help", 0, 0, NULL },
+    { 0 },
+};
+
+struct asked {
+    struct check *check;
+    const char *name;
+    struct link *link;
+    struct message answer; /* kind 0: none yet */
+    char problem[256];
+};
+
+struct check {
+    struct loop *loop;
+    void *context;
+    struct asked *asked;
+    int count, missing;
+    struct loop_timer tick;
+    uint64_t until_ns, incarnation;
+};
+
+static void on_answer(void *arg)
+{
+    struct asked *asked = arg;
+    struct why why;
+    struct message message;
+    int r = link_receive(asked->link, NULL, &message, &why);
+    if (r == -EBADMSG || r == -EMSGSIZE)
+        snprintf(asked->problem, sizeof(asked->problem), "does not speak this protocol: %.200s", why.text);
+    if (r < 0)
+        return;
+    if (message.kind != MESSAGE_status || asked->answer.kind) {
+        message_free(&message);
+        return;
+    }
+    asked->answer = message;
+    if (--asked->check->missing == 0)
+        loop_stop(asked->check->loop);
+}
+
+static void ask_all(void *arg)
+{
+    struct check *check = arg;
+    struct message probe = { .kind = MESSAGE_probe, .from = check->incarnation, .probe = { PROTOCOL_VERSION } };
+    uint64_t now = clock_now_ns();
+    if (now >= check->until_ns) {
+        loop_stop(check->loop);
+        return;
+    }
+    for (int i = 0; i < check->count; i++)
+        if (!check->asked[i].answer.kind)
+            link_send(check->asked[i].link, NULL, &probe);
+    loop_timer_set(check->loop, &check->tick, now + ASK_AGAIN_NS);
+}
+
+static int print_answer(const struct asked *asked)
+{
+    const struct msg_status *status = &asked->answer.status;
+    if (!asked->answer.kind) {
+        printf("%-24s MISSING   %s\n", asked->name, *asked->problem ? asked->problem : "no answer; is sleddog-worker running there, and the port open?");
+        return 1;
+    }
+    bool same = !strcmp(status->version, SLEDDOG_VERSION);
+    printf("%-24s %-9s %s, %s, %s, %u threads, %.1f GiB%s%s%s\n", asked->name, same ? "ok" : "MISMATCH", status->version, status->engine,
+           status->device, status->threads, (double)status->memory / (1 << 30), *status->job ? ", busy with a job of " : "",
+           *status->job ? status->owner : "", same ? "" : "; this is " SLEDDOG_VERSION ": install the same release");
+    return !same;
+}
+
+static int open_all(struct check *check, const struct nodelist *list, struct why *why)
+{
+    check->asked = calloc((size_t)list->count, sizeof(*check->asked));
+    int r = check->asked ? loop_new(&check->loop) : -ENOMEM;
+    if (r < 0)
+        return because(why, r, "out of memory");
+    r = link_context_new(&check->context, why);
+    for (; r == 0 && check->count < list->count; check->count++) {
+        struct asked *asked = &check->asked[check->count];
+        char endpoint[512];
+        *asked = (struct asked){ .check = check, .name = list->nodes[check->count] };
+        snprintf(endpoint, sizeof(endpoint), "tcp://%s", asked->name);
+        r = link_connect(check->context, endpoint, &asked->link, why);
+        if (r == 0)
+            r = loop_add_socket(check->loop, link_socket(asked->link), on_answer, asked);
+    }
+    check->missing = check->count;
+    return r;
+}
+
+static void close_all(struct check *check)
+{
+    for (int i = 0; i < check->count; i++) {
+        if (check->asked[i].answer.kind)
+            message_free(&check->asked[i].answer);
+        link_free(check->asked[i].link);
+    }
+    free(check->asked);
+    link_context_free(check->context);
+    loop_free(check->loop);
+}
+
+static int check_nodes(const struct check_options *options, struct why *why)
+{
+    struct nodelist list;
+    int r = nodelist_read(options->nodes, &list, why);
+    if (r < 0)
+        return r;
+    struct check check = { .incarnation = link_random_id(), .until_ns = clock_now_ns() + (uint64_t)options->timeout * NS_PER_S };
+    check.tick = (struct loop_timer){ .due = ask_all, .arg = &check };
+    int bad = 0;
+    r = open_all(&check, &list, why);
+    if (r == 0) {
+        loop_timer_set(check.loop, &check.tick, clock_now_ns());
+        r = loop_run(check.loop);
+    }
+    for (int i = 0; r == 0 && i < check.count; i++)
+        bad += print_answer(&check.asked[i]);
+    close_all(&check);
+    nodelist_free(&list);
+    return r < 0 ? r : bad;
+}
+
+int command_check(int argc, char **argv)
+{
+    struct check_options options = { .timeout = 5 };
+    struct why why = { "" };
+    int first;
+    int r = options_parse(rows, &options, argc, argv, &first, &why);
+    if (r == 0 && options.help) {
+        puts("sleddog-coordinator check --nodes FILE: one line a node; exit status 1 if one is missing or of another release\n");
+        options_print(rows, stdout);
+        return 0;
+    }
+    if (r == 0 && (!options.nodes || first < argc))
+        r = because(&why, -EINVAL, "check: needs --nodes FILE and nothing else");
+    if (r < 0) {
+        log_error("%s; see sleddog-coordinator --help", why.text);
+        return 2;
+    }
+    r = check_nodes(&options, &why);
+    if (r < 0)
+        log_error("%s", why.text);
+    return r != 0;
+}

@@ -1,0 +1,343 @@
+/* coordinator.c: the loop, and the way of a batch from the store to a node and back. */
+#include "coordinator/coordinator.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/signals.h"
+#include "coordinator/local.h"
+#include "coordinator/sched.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+
+#define TICK_NS      (100 * NS_PER_MS)
+#define QUEUE_LOW    128 /* batches in memory below which more are loaded */
+#define LOAD_AT_ONCE 256
+
+/* ---- ending ---- */
+
+void coordinator_fail(struct coordinator *c, int r, const char *format, ...)
+{
+    if (c->result < 0)
+        return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(c->why.text, sizeof(c->why.text), format, args);
+    va_end(args);
+    c->result = r;
+    c->stopping = true;
+    loop_stop(c->loop);
+}
+
+static void stop_if_complete(struct coordinator *c)
+{
+    if (!c->listed || c->counts.done_images < c->counts.images || c->stopping)
+        return;
+    c->stopping = true;
+    loop_stop(c->loop);
+}
+
+/* ---- sending ---- */
+
+int coordinator_send(struct coordinator *c, struct node *node, struct message *message)
+{
+    message->from = c->incarnation;
+    message->to = message->kind == MESSAGE_hello ? 0 : node->incarnation;
+    return link_send(node->link, NULL, message);
+}
+
+void coordinator_commit(struct coordinator *c, struct node *node, uint64_t batch)
+{
+    struct message message = { .kind = MESSAGE_commit, .commit = { c->plan->epoch, batch } };
+    if (node->state == NODE_READY)
+        coordinator_send(c, node, &message);
+}
+
+static int send_batch(struct coordinator *c, struct node *node, struct batch *batch)
+{
+    struct message message = { .kind = MESSAGE_batch, .batch = { .epoch = c->plan->epoch, .batch = batch->id, .attempt = batch->attempt } };
+    struct arena arena;
+    arena_init(&arena, SIZE_MAX / 2);
+    int r = items_decode(batch->stored->items, batch->stored->size, &arena, &message.batch.items, &message.batch.items_count);
+    if (r == 0)
+        r = coordinator_send(c, node, &message);
+    arena_done(&arena);
+    return r;
+}
+
+static struct node *pick_node(struct coordinator *c, uint32_t images)
+{
+    struct sched_node choice[c->node_count];
+    struct node *nodes[c->node_count];
+    int count = 0;
+    for (struct node *node = c->nodes; node; node = node->next) {
+        nodes[count] = node;
+        choice[count++] = (struct sched_node){ .ready = node->state == NODE_READY, .loading = node->state == NODE_LOADING,
+                                               .credit = node_credit(node), .held = node->held };
+    }
+    int picked = sched_pick(choice, count, images);
+    return picked < 0 ? NULL : nodes[picked];
+}
+
+static void load_more(struct coordinator *c)
+{
+    if (c->load_asked || c->batches.queued >= QUEUE_LOW || c->load_next >= c->counts.batches)
+        return;
+    struct store_request *request = store_request_new(STORE_LOAD, 0);
+    if (!request)
+        return; /* asked again at the next tick */
+    request->id = c->load_next;
+    request->limit = LOAD_AT_ONCE;
+    request->first = c->counts.batches;
+    c->load_asked = true;
+    store_post(c->store, request);
+}
+
+void coordinator_dispatch(struct coordinator *c)
+{
+    while (c->started && !c->stopping && c->batches.first) {
+        struct batch *batch = c->batches.first;
+        struct node *node = pick_node(c, batch->count);
+        if (!node)
+            break;
+        batches_pop(&c->batches);
+        batch->attempt++;
+        batch->sent_ns = clock_now_ns();
+        if (!c->first_dispatch_ns)
+            c->first_dispatch_ns = batch->sent_ns;
+        node->sent += batch->count;
+        node->sent_batches++;
+        node_hold(node, batch);
+        int r = send_batch(c, node, batch);
+        if (r == -EBADMSG || r == -ENOMEM)
+            coordinator_fail(c, r, "batch %" PRIu64 " cannot be read back from job.db: %s", batch->id, strerror(-r));
+        else if (r < 0)
+            node_lost(node, "it takes no messages");
+    }
+    load_more(c);
+}
+
+/* ---- answers of the store ---- */
+
+static void take_loaded(struct coordinator *c, struct store_request *request)
+{
+    uint64_t next = request->first;
+    uint32_t count = 0;
+    c->load_asked = false;
+    while (request->batches) {
+        struct store_batch *stored = request->batches;
+        request->batches = stored->next;
+        next = stored->id + 1;
+        count++;
+        if (batches_add(&c->batches, stored) < 0)
+            coordinator_fail(c, -ENOMEM, "out of memory");
+    }
+    c->load_next = count < request->limit && request->first > next ? request->first : next;
+}
+
+static void take_result(struct coordinator *c, struct store_request *request)
+{
+    struct batch *batch = batches_find(&c->batches, request->id);
+    struct node *node = request->user;
+    if (batch) {
+        c->counts.done_batches++;
+        c->counts.done_images += batch->count;
+        c->counts.errors += request->errors;
+        node->images_done += batch->count;
+        node->batches_done++;
+        batches_remove(&c->batches, batch);
+    }
+    c->last_commit_ns = clock_now_ns();
+    coordinator_commit(c, node, request->id);
+}
+
+static void take_answer(struct coordinator *c, struct store_request *request)
+{
+    if (request->r < 0) {
+        coordinator_fail(c, request->r, "%s", store_why(c->store)->text);
+        return;
+    }
+    switch (request->kind) {
+    case STORE_ADD_BATCH:
+        c->counts.batches++;
+        c->counts.images += request->count;
+        break;
+    case STORE_LISTED:
+        c->listed = true;
+        if (!c->counts.images)
+            coordinator_fail(c, -ENOENT, "no images: the sources are empty");
+        break;
+    case STORE_LOAD:
+        take_loaded(c, request);
+        break;
+    case STORE_RESULT:
+        take_result(c, request);
+        break;
+    }
+}
+
+static void finish_listing(struct coordinator *c, int r, const struct why *why)
+{
+    const char *first;
+    c->skipped = lister_skipped(c->lister, &first);
+    if (r < 0)
+        coordinator_fail(c, r, "%s", why->text);
+    else if (c->skipped)
+        log_warning("%" PRIu64 " things that are neither file nor folder were passed over, the first is %s", c->skipped, first);
+}
+
+static void on_mail(void *arg)
+{
+    struct coordinator *c = arg;
+    struct why why;
+    int r;
+    for (struct mail *mail = mailbox_take(&c->box), *next; mail; mail = next) {
+        next = mail->next;
+        if (c->lister && lister_is_done(c->lister, mail, &r, &why))
+            finish_listing(c, r, &why);
+        else {
+            take_answer(c, (struct store_request *)mail);
+            store_request_free((struct store_request *)mail);
+        }
+    }
+    coordinator_dispatch(c);
+    stop_if_complete(c);
+}
+
+/* ---- other events ---- */
+
+static void on_signal(void *arg)
+{
+    struct coordinator *c = arg;
+    for (int number; (number = signals_read());) {
+        if (number == SIGCHLD)
+            local_reap(c->local, c);
+        else if (number == SIGINT || number == SIGTERM)
+            coordinator_fail(c, -EINTR, "interrupted");
+    }
+}
+
+static void on_tick(void *arg)
+{
+    struct coordinator *c = arg;
+    loop_timer_set(c->loop, &c->tick, clock_now_ns() + TICK_NS);
+    nodes_tick(c);
+    if (!c->stopping)
+        coordinator_dispatch(c);
+    progress_update(c->progress, c);
+}
+
+/* ---- life ---- */
+
+static int start(struct coordinator *c, struct db *db, struct why *why)
+{
+    int r = db_count(db, &c->counts, why);
+    char *listed = NULL;
+    if (r < 0) {
+        db_close(db);
+        return r;
+    }
+    c->resumed_images = c->counts.done_images;
+    c->listed = db_get(db, "listed", &listed, NULL) == 0;
+    free(listed);
+    r = store_start(db, &c->box, &c->store, why);
+    if (r == 0 && !c->listed)
+        r = lister_start(c->spec, c->store, &c->box, c->counts.images, c->counts.batches, &c->lister, why);
+    if (r == 0)
+        r = nodes_open(c, why);
+    if (r == 0)
+        r = progress_new(c->plan->job_dir, &c->progress, why);
+    return r;
+}
+
+static int start_loop(struct coordinator *c, struct why *why)
+{
+    int r = loop_add_fd(c->loop, c->box.fd, on_mail, c);
+    if (r == 0)
+        r = loop_add_fd(c->loop, signals_fd(), on_signal, c);
+    if (r < 0)
+        return because(why, r, "out of memory");
+    c->tick = (struct loop_timer){ .due = on_tick, .arg = c };
+    c->start_ns = c->enough_ns = clock_now_ns();
+    loop_timer_set(c->loop, &c->tick, c->start_ns);
+    return 0;
+}
+
+static int open_parts(struct coordinator *c, struct why *why)
+{
+    int r = mailbox_init(&c->box);
+    if (r == 0)
+        r = loop_new(&c->loop);
+    if (r < 0)
+        return because(why, r, "cannot start: %s", strerror(-r));
+    return link_context_new(&c->context, why);
+}
+
+/* The lister first: it may be waiting for the store. What the store still had is committed, and counted. */
+static void stop_parts(struct coordinator *c)
+{
+    progress_free(c->progress);
+    c->progress = NULL;
+    lister_stop(c->lister);
+    store_stop(c->store);
+    for (struct mail *mail = c->box.last ? mailbox_take(&c->box) : NULL, *next; mail; mail = next) {
+        next = mail->next;
+        if ((void *)mail != (void *)c->lister)
+            store_request_free((struct store_request *)mail);
+    }
+    c->lister = NULL;
+    c->store = NULL;
+    nodes_close(c);
+    batches_done(&c->batches);
+}
+
+int coordinator_run(const struct run_plan *plan, struct db *db, struct coordinator **ret, struct why *why)
+{
+    struct coordinator *c = calloc(1, sizeof(*c));
+    if (!c) {
+        db_close(db);
+        return because(why, -ENOMEM, "out of memory");
+    }
+    *ret = c;
+    c->plan = plan;
+    c->spec = plan->spec;
+    c->incarnation = link_random_id();
+    batches_init(&c->batches);
+    int r = open_parts(c, why);
+    if (r < 0)
+        db_close(db);
+    else
+        r = start(c, db, why);
+    if (r == 0)
+        r = start_loop(c, why);
+    if (r == 0) {
+        stop_if_complete(c);
+        if (!c->stopping)
+            r = loop_run(c->loop);
+    }
+    stop_parts(c);
+    if (r == 0 && c->result < 0) {
+        r = c->result;
+        *why = c->why;
+    }
+    return r;
+}
+
+void coordinator_free(struct coordinator *c)
+{
+    if (!c)
+        return;
+    while (c->nodes) {
+        struct node *node = c->nodes;
+        c->nodes = node->next;
+        link_free(node->link);
+        free(node);
+    }
+    link_context_free(c->context);
+    loop_free(c->loop);
+    mailbox_done(&c->box);
+    free(c);
+}

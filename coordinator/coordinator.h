@@ -1,0 +1,102 @@
+/* coordinator.h: the dispatching loop: lists, hands out, gathers, until every image has a row that is safe.
+ *
+ * One loop thread owns all state here and every socket. The lister and the store are threads of their own and report through
+ * the mailbox. Nothing waits for a node: what it does not take is another's.
+ *
+ * Threads:   coordinator_run() belongs to the main thread.
+ * Errors:    negative errno with a sentence; -EINTR when it was interrupted (what was committed stays; the job can be resumed). */
+#pragma once
+
+#include "common/labels.h"
+#include "common/loop.h"
+#include "coordinator/lister.h"
+#include "coordinator/node.h"
+#include "coordinator/progress.h"
+#include "coordinator/spec.h"
+#include "proto/tuning.h"
+
+struct local;
+
+/* What a run was asked for besides the job itself. */
+struct run_plan {
+    const struct spec *spec;
+    const struct labels *labels;
+    const char *job_dir;
+    uint64_t epoch;
+    char **nodes;           /* endpoints' names, host[:port] */
+    int node_count;
+    int local;              /* workers to start here */
+    const struct tuning *tuning; /* for those */
+    int min_nodes;
+    int64_t node_timeout_s, expiry_s;
+};
+
+struct coordinator {
+    const struct run_plan *plan;
+    const struct spec *spec;
+    struct loop *loop;
+    void *context;
+    struct mailbox box;
+    struct store *store;
+    struct lister *lister;
+    struct local *local;
+    struct progress *progress;
+    uint64_t incarnation;
+
+    struct node *nodes; /* in the order of the node list */
+    int node_count;
+    bool started;       /* min_nodes were ready once */
+    uint64_t enough_ns; /* when there were last enough nodes */
+    char fingerprint[LIMIT_TEXT];
+    char network[64], model_sha256[65];
+    uint32_t classes, values;
+
+    struct batches batches;
+    uint64_t load_next; /* the store has no pending batch below that is not in memory or done */
+    bool load_asked;
+    struct db_counts counts;
+    bool listed;
+    uint64_t skipped;   /* neither file nor folder */
+
+    struct loop_timer tick;
+    uint64_t start_ns, first_dispatch_ns, last_commit_ns;
+    uint64_t resumed_images; /* done before this run */
+    bool stopping;
+    int result;
+    struct why why;
+};
+
+/* Runs a job whose store is open; takes over `db`. `ret` keeps nodes and counts for the report; coordinator_free() it also after a
+ * failure, unless it is NULL. */
+int coordinator_run(const struct run_plan *plan, struct db *db, struct coordinator **ret, struct why *why);
+void coordinator_free(struct coordinator *c); /* accepts NULL */
+DEFINE_FREEP(coordinator_free, struct coordinator)
+
+/* A handler for each message to a coordinator, made from messages.def: one that is missing fails at link. */
+#define ON_to_worker(name)
+#define ON_to_coordinator(name) \
+    void coordinator_on_##name(struct coordinator *c, struct node *node, const struct message *message);
+#define RECORD(name, ...)
+#define MESSAGE(name, to, ...) ON_##to(name)
+#include "proto/messages.def"
+#undef MESSAGE
+#undef RECORD
+#undef ON_to_worker
+#undef ON_to_coordinator
+
+/* coordinator.c, for the handlers */
+int coordinator_send(struct coordinator *c, struct node *node, struct message *message);
+void coordinator_dispatch(struct coordinator *c);
+void coordinator_fail(struct coordinator *c, int r, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void coordinator_commit(struct coordinator *c, struct node *node, uint64_t batch);
+
+/* nodes.c */
+int nodes_open(struct coordinator *c, struct why *why);
+void nodes_close(struct coordinator *c);
+struct node *node_add(struct coordinator *c, const char *name, const char *endpoint, struct why *why);
+int node_connect(struct node *node, struct why *why); /* a new socket, and hello soon */
+uint64_t node_give_back(struct node *node); /* how many batches */
+void node_lost(struct node *node, const char *reason); /* its batches go back; it is called again */
+void node_refused(struct node *node, const char *reason); /* for this job, for good */
+void nodes_start_if_enough(struct coordinator *c);
+void nodes_tick(struct coordinator *c);

@@ -1,0 +1,219 @@
+#include "coordinator/finish.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "coordinator/export/export.h"
+#include "coordinator/summary.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <string.h>
+
+#define MAX_FILES 8
+
+/* ---- walking ---- */
+
+struct walk {
+    const struct labels *labels;
+    struct truth *truth;
+    struct arena arena;
+    finish_each *each;
+    void *arg;
+};
+
+static int walk_rows(struct walk *walk, const struct db_batch *batch, struct why *why)
+{
+    struct rec_item *items;
+    struct rec_row *rows;
+    uint32_t item_count, row_count;
+    int r = items_decode(batch->items, batch->items_size, &walk->arena, &items, &item_count);
+    if (r == 0)
+        r = rows_decode(batch->rows, batch->rows_size, &walk->arena, &rows, &row_count);
+    if (r < 0 || item_count != row_count)
+        return because(why, -EBADMSG, "job.db: batch %" PRIu64 " is damaged", batch->id);
+    for (uint32_t i = 0; i < item_count && r >= 0; i++) {
+        struct export_row row = { .item = &items[i], .row = &rows[i], .truth = truth_of(walk->truth, items[i].uri) };
+        row.match = truth_match(row.truth, &rows[i], walk->labels);
+        r = walk->each(walk->arg, &row, why);
+    }
+    return r;
+}
+
+static int walk_batch(void *arg, const struct db_batch *batch, struct why *why)
+{
+    struct walk *walk = arg;
+    if (!batch->rows)
+        return because(why, -EBUSY, "this job is not complete: batch %" PRIu64 " has no result yet; resume it first", batch->id);
+    int r = walk_rows(walk, batch, why);
+    arena_done(&walk->arena);
+    return r;
+}
+
+int finish_walk(struct db *db, const struct spec *spec, const struct labels *labels, finish_each *each, void *arg, struct why *why)
+{
+    struct walk walk = { .labels = labels, .each = each, .arg = arg };
+    arena_init(&walk.arena, SIZE_MAX / 2);
+    int r = *spec->truth ? truth_open(spec->truth, &walk.truth, why) : 0;
+    if (r == 0)
+        r = db_walk(db, walk_batch, &walk, why);
+    truth_close(walk.truth);
+    return r;
+}
+
+/* ---- exporting ---- */
+
+struct export_walk {
+    struct exporters *exporters;
+    struct tally *tally;
+    const struct labels *labels;
+    bool warned;
+};
+
+static int export_one(void *arg, const struct export_row *row, struct why *why)
+{
+    struct export_walk *walk = arg;
+    if (walk->tally)
+        tally_add(walk->tally, row);
+    if (!walk->warned && row->truth.data && truth_hopeless(row->truth, walk->labels)) {
+        walk->warned = true;
+        log_warning("the truth \"%.*s\" is a WordNet id, but the labels have none: no answer can match", (int)row->truth.size, row->truth.data);
+    }
+    return exporters_row(walk->exporters, row, why);
+}
+
+/* How many floats a row has: said by the first that has any. */
+static int find_values(void *arg, const struct export_row *row, struct why *why)
+{
+    (void)why;
+    uint32_t *values = arg;
+    *values = row->row->values.size / (uint32_t)sizeof(float);
+    return *values ? -ECANCELED : 0;
+}
+
+static int count_values(struct db *db, const struct spec *spec, const struct labels *labels, uint32_t *ret, struct why *why)
+{
+    *ret = 0;
+    int r = spec->emit == ROW_TOPK ? 0 : finish_walk(db, spec, labels, find_values, ret, why);
+    return r == -ECANCELED ? 0 : r;
+}
+
+int finish_export(struct db *db, const struct spec *spec, const struct labels *labels, unsigned formats, const char *output,
+                  struct tally *tally, struct bytes *ret_files, struct why *why)
+{
+    struct export_walk walk = { .tally = tally, .labels = labels };
+    struct export_options options = { .directory = output, .formats = formats, .emit = spec->emit, .labels = labels };
+    struct db_counts counts = { 0 };
+    int r = db_count(db, &counts, why);
+    if (r == 0)
+        r = count_values(db, spec, labels, &options.values, why);
+    options.rows = counts.images;
+    if (r == 0)
+        r = exporters_open(&options, &walk.exporters, why);
+    if (r == 0)
+        r = finish_walk(db, spec, labels, export_one, &walk, why);
+    if (r < 0) {
+        exporters_abort(walk.exporters);
+        return r;
+    }
+    const char *path;
+    for (int i = 0; (path = exporters_path(walk.exporters, i)); i++)
+        bytes_append(ret_files, path, strlen(path) + 1);
+    return exporters_close(walk.exporters, why);
+}
+
+/* ---- the summary ---- */
+
+static void node_facts(const struct node *node, struct node_facts *ret)
+{
+    *ret = (struct node_facts){
+        .name = node->name, .version = node->version, .engine = node->engine, .device = node->device, .fingerprint = node->fingerprint,
+        .threads = node->threads, .engine_batch = node->engine_batch, .images = node->images_done, .batches = node->batches_done,
+        .stages = node->stages, .stages_count = node->stage_count,
+    };
+}
+
+static double elapsed(const struct coordinator *c)
+{
+    return c->last_commit_ns > c->start_ns ? (double)(c->last_commit_ns - c->start_ns) / 1e9 : 0;
+}
+
+static struct preset preset_of(const struct spec *spec)
+{
+    struct preset preset = { .name = spec->preset, .resize = spec->resize, .crop = spec->crop };
+    memcpy(preset.mean, spec->mean, sizeof(preset.mean));
+    memcpy(preset.std, spec->std, sizeof(preset.std));
+    return preset;
+}
+
+static int make_summary(const char *job_dir, const struct spec *spec, const struct coordinator *c, const struct tally *tally,
+                        const struct bytes *files, struct json_t **ret)
+{
+    const char *paths[MAX_FILES];
+    struct node_facts nodes[c->node_count + 1];
+    struct preset preset = preset_of(spec);
+    uint32_t path_count = 0, node_count = 0;
+    for (const char *at = files->data; at && at < files->data + files->size && path_count < MAX_FILES; at += strlen(at) + 1)
+        paths[path_count++] = at;
+    for (const struct node *node = c->nodes; node; node = node->next)
+        node_facts(node, &nodes[node_count++]);
+    struct job_facts facts = {
+        .version = SLEDDOG_VERSION, .job = spec->job, .directory = job_dir, .sources = (const char *const *)spec->sources,
+        .sources_count = (uint32_t)spec->source_count, .skipped = c->skipped, .preset = &preset, .network = c->network,
+        .weights_uri = { spec->weights, (uint32_t)strlen(spec->weights) }, .weights_sha256 = c->model_sha256, .classes = c->classes,
+        .labels = *spec->labels ? spec->labels : NULL, .truth = *spec->truth ? spec->truth : NULL, .batch = (uint32_t)spec->batch,
+        .top = (uint32_t)spec->top, .emit = spec->emit, .nodes = nodes, .nodes_count = node_count, .started_s = spec->created,
+        .finished_s = clock_wall_s(), .elapsed_s = elapsed(c), .cpu_s = (double)clock_process_cpu_ns() / 1e9, .files = paths,
+        .files_count = path_count, .per_image = spec->per_image ? spec->output : NULL,
+    };
+    return summary_new(&facts, tally, ret);
+}
+
+static int print_summary(const struct json_t *summary, struct why *why)
+{
+    struct bytes text;
+    bytes_init(&text, 16 << 20);
+    int r = summary_print(summary, &text);
+    if (r == 0)
+        fwrite(text.data, 1, text.size, stdout);
+    bytes_done(&text);
+    return r < 0 ? because(why, r, "the summary: %s", strerror(-r)) : 0;
+}
+
+static int write_and_print(const char *job_dir, const struct spec *spec, const struct coordinator *c, const struct tally *tally,
+                           const struct bytes *files, struct why *why)
+{
+    struct json_t *summary = NULL;
+    int r = make_summary(job_dir, spec, c, tally, files, &summary);
+    if (r < 0)
+        return because(why, r, "the summary: %s", strerror(-r));
+    r = summary_write(summary, job_dir, why);
+    if (r == 0)
+        r = print_summary(summary, why);
+    summary_free(summary);
+    return r;
+}
+
+int finish_job(const char *job_dir, const struct spec *spec, const struct labels *labels, const struct coordinator *c, uint64_t *ret_errors,
+               struct why *why)
+{
+    CLEANUP(db_closep) struct db *db = NULL;
+    CLEANUP(freep) struct tally *tally = calloc(1, sizeof(*tally));
+    struct bytes files;
+    char path[PATH_MAX];
+    unsigned formats;
+    bytes_init(&files, 1 << 20);
+    if (!tally)
+        return because(why, -ENOMEM, "out of memory");
+    snprintf(path, sizeof(path), "%s/job.db", job_dir);
+    int r = export_formats(spec->formats, &formats, why);
+    if (r == 0)
+        r = db_open(path, true, &db, why);
+    if (r == 0)
+        r = finish_export(db, spec, labels, formats | (spec->per_image ? EXPORT_PER_IMAGE : 0), spec->output, tally, &files, why);
+    if (r == 0)
+        r = write_and_print(job_dir, spec, c, tally, &files, why);
+    bytes_done(&files);
+    *ret_errors = tally->failed;
+    return r;
+}

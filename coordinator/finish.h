@@ -1,0 +1,23 @@
+/* finish.h: a complete job's rows on their way out: tables, one file an image, summary.json, and the summary for people.
+ *
+ * Threads:   the main thread's, once the loop has ended.
+ * Ownership: borrows everything.
+ * Errors:    negative errno with a sentence; the job stays complete and can be exported again. */
+#pragma once
+
+#include "coordinator/coordinator.h"
+#include "coordinator/db.h"
+#include "coordinator/tally.h"
+
+/* Writes what the spec asks for, prints the summary on stdout. `c` says who did the work. */
+int finish_job(const char *job_dir, const struct spec *spec, const struct labels *labels, const struct coordinator *c, uint64_t *ret_errors,
+               struct why *why);
+
+/* Calls `each` for every row in list order, with its truth and match. -EBUSY for a job that is not complete. */
+typedef int finish_each(void *arg, const struct export_row *row, struct why *why);
+int finish_walk(struct db *db, const struct spec *spec, const struct labels *labels, finish_each *each, void *arg, struct why *why);
+
+/* Tables of a complete job into a folder. `tally` counts along, and may be NULL. The paths are added to `ret_files` as a
+ * NUL-separated list. */
+int finish_export(struct db *db, const struct spec *spec, const struct labels *labels, unsigned formats, const char *output,
+                  struct tally *tally, struct bytes *ret_files, struct why *why);

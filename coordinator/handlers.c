@@ -1,0 +1,223 @@
+/* handlers.c: what the coordinator does for each message of a worker. */
+#include "common/clock.h"
+#include "common/log.h"
+#include "coordinator/coordinator.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+/* ---- introductions ---- */
+
+void coordinator_on_loading(struct coordinator *c, struct node *node, const struct message *message)
+{
+    (void)c;
+    node->incarnation = message->from;
+    if (node->state == NODE_CALLING)
+        node->state = NODE_LOADING;
+}
+
+/* The first node of a job says what its numbers are; the others must say the same. */
+static bool agrees(struct coordinator *c, const struct msg_welcome *welcome, char *text, size_t size)
+{
+    uint32_t labels = labels_count(c->plan->labels);
+    bool topk = c->spec->emit != ROW_FEATURES;
+    if (*c->spec->weights_sha256 && *welcome->model_sha256 && strcmp(c->spec->weights_sha256, welcome->model_sha256))
+        snprintf(text, size, "it loaded other weights (sha256 %.12s...)", welcome->model_sha256);
+    else if (topk && welcome->classes != labels)
+        snprintf(text, size, "the model has %u classes, the labels have %u names; give the model's own with --labels", welcome->classes, labels);
+    else if (*c->fingerprint && strcmp(c->fingerprint, welcome->fingerprint) && !c->spec->mixed)
+        snprintf(text, size, "its numbers may differ in the last digits: \"%.200s\", the job has \"%.200s\"; --mixed allows it",
+                 welcome->fingerprint, c->fingerprint);
+    else
+        return true;
+    return false;
+}
+
+static void remember(struct coordinator *c, struct node *node, const struct msg_welcome *welcome)
+{
+    snprintf(node->engine, sizeof(node->engine), "%s", welcome->engine);
+    snprintf(node->device, sizeof(node->device), "%s", welcome->device);
+    snprintf(node->host, sizeof(node->host), "%s", welcome->host);
+    snprintf(node->fingerprint, sizeof(node->fingerprint), "%s", welcome->fingerprint);
+    snprintf(node->version, sizeof(node->version), "%s", welcome->version);
+    node->threads = welcome->threads;
+    node->engine_batch = welcome->engine_batch;
+    if (*c->fingerprint)
+        return;
+    snprintf(c->fingerprint, sizeof(c->fingerprint), "%s", welcome->fingerprint);
+    snprintf(c->network, sizeof(c->network), "%s", welcome->network);
+    snprintf(c->model_sha256, sizeof(c->model_sha256), "%s", welcome->model_sha256);
+    c->classes = welcome->classes;
+    c->values = welcome->values;
+}
+
+void coordinator_on_welcome(struct coordinator *c, struct node *node, const struct message *message)
+{
+    const struct msg_welcome *welcome = &message->welcome;
+    char text[LIMIT_TEXT];
+    if (welcome->epoch != c->plan->epoch || node->state == NODE_REFUSED)
+        return;
+    if (!agrees(c, welcome, text, sizeof(text))) {
+        node_refused(node, text);
+        return;
+    }
+    node_give_back(node); /* after a second hello: what it still has it offers again */
+    if (node->served && node->served != message->from)
+        node_restarted(node);
+    node->incarnation = node->served = message->from;
+    node->state = NODE_READY;
+    node->granted = node->sent = node->sent_batches = 0;
+    remember(c, node, welcome);
+    nodes_start_if_enough(c);
+    log_debug("%s: ready, %s", node->name, node->device);
+}
+
+void coordinator_on_refuse(struct coordinator *c, struct node *node, const struct message *message)
+{
+    (void)c;
+    if (message->refuse.reason == REFUSE_BUSY) {
+        if (strcmp(node->why_not, message->refuse.detail))
+            log_info("%s: busy, %s; it is asked again", node->name, message->refuse.detail);
+        snprintf(node->why_not, sizeof(node->why_not), "%s", message->refuse.detail);
+        node->state = NODE_CALLING;
+        return;
+    }
+    node_refused(node, message->refuse.detail);
+    if (message->refuse.reason == REFUSE_FENCED)
+        coordinator_fail(c, -EBUSY, "%s: %s", node->name, message->refuse.detail);
+}
+
+void coordinator_on_status(struct coordinator *c, struct node *node, const struct message *message)
+{
+    (void)c;
+    (void)node;
+    (void)message; /* answers `check`, which has a loop of its own */
+}
+
+/* ---- work ---- */
+
+void coordinator_on_credit(struct coordinator *c, struct node *node, const struct message *message)
+{
+    if (message->credit.epoch != c->plan->epoch || node->state != NODE_READY)
+        return;
+    if (message->credit.images > node->granted)
+        node->granted = message->credit.images;
+    coordinator_dispatch(c);
+}
+
+static bool is_valid_row(const struct coordinator *c, const struct rec_row *row)
+{
+    if (row->error >= ROW_ERRORS)
+        return false;
+    if (row->error)
+        return !row->predictions_count && !row->values.size;
+    bool topk = c->spec->emit != ROW_FEATURES;
+    if (topk != (row->predictions_count > 0) || row->predictions_count > (uint32_t)c->spec->top ||
+        row->values.size != c->values * sizeof(float))
+        return false;
+    for (uint32_t i = 0; i < row->predictions_count; i++)
+        if (row->predictions[i].index >= c->classes || !isfinite(row->predictions[i].probability))
+            return false;
+    return true;
+}
+
+static bool is_valid_result(const struct coordinator *c, const struct batch *batch, const struct msg_result *result)
+{
+    if (result->rows_count != batch->count)
+        return false;
+    for (uint32_t i = 0; i < result->rows_count; i++)
+        if (!is_valid_row(c, &result->rows[i]))
+            return false;
+    return true;
+}
+
+static uint32_t count_errors(const struct msg_result *result)
+{
+    uint32_t errors = 0;
+    for (uint32_t i = 0; i < result->rows_count; i++)
+        errors += result->rows[i].error != ROW_OK;
+    return errors;
+}
+
+static void store_result(struct coordinator *c, struct node *node, struct batch *batch, const struct msg_result *result)
+{
+    struct store_request *request = store_request_new(STORE_RESULT, SIZE_MAX / 2);
+    if (!request || rows_encode(result->rows, result->rows_count, &request->data) < 0) {
+        store_request_free(request);
+        return; /* out of memory: the worker offers it again */
+    }
+    if (batch->state == BATCH_OUT)
+        node_unhold(batch->node, batch);
+    else
+        batches_unqueue(&c->batches, batch);
+    batch->state = BATCH_STORING;
+    request->id = batch->id;
+    request->attempt = result->attempt;
+    request->errors = count_errors(result);
+    request->user = node;
+    snprintf(request->node, sizeof(request->node), "%s", node->name);
+    store_post(c->store, request);
+}
+
+void coordinator_on_result(struct coordinator *c, struct node *node, const struct message *message)
+{
+    const struct msg_result *result = &message->result;
+    if (result->epoch != c->plan->epoch || node->state != NODE_READY)
+        return;
+    node_keep_stages(node, result->stages, result->stages_count);
+    struct batch *batch = batches_find(&c->batches, result->batch);
+    if (!batch && result->batch < c->load_next) {
+        coordinator_commit(c, node, result->batch); /* safe already, from here or from another */
+        return;
+    }
+    if (batch && batch->state == BATCH_STORING)
+        return; /* it offers again if the commit is lost */
+    if (!batch || !is_valid_result(c, batch, result)) {
+        node_refused(node, "it sent a result that does not fit its batch; is it of the same release?");
+        return;
+    }
+    store_result(c, node, batch, result);
+}
+
+void coordinator_on_returned(struct coordinator *c, struct node *node, const struct message *message)
+{
+    struct batch *batch = batches_find(&c->batches, message->returned.batch);
+    if (message->returned.epoch != c->plan->epoch || !batch || batch->state != BATCH_OUT || batch->node != node)
+        return;
+    node_unhold(node, batch);
+    batches_requeue(&c->batches, batch);
+    coordinator_dispatch(c);
+}
+
+/* ---- signs of life ---- */
+
+void coordinator_on_heartbeat(struct coordinator *c, struct node *node, const struct message *message)
+{
+    const struct msg_heartbeat *beat = &message->heartbeat;
+    if (beat->epoch != c->plan->epoch) {
+        if (node->state == NODE_READY || node->state == NODE_LOADING)
+            node_lost(node, "it knows nothing of this job any more");
+        return;
+    }
+    if (node->state != NODE_READY)
+        return;
+    node_keep_stages(node, beat->stages, beat->stages_count);
+    if (beat->received < beat->expected) {
+        node_lost(node, "batches were lost on the way to it");
+        return;
+    }
+    if (beat->images > node->granted) {
+        node->granted = beat->images;
+        coordinator_dispatch(c);
+    }
+}
+
+void coordinator_on_leaving(struct coordinator *c, struct node *node, const struct message *message)
+{
+    (void)c;
+    char text[LIMIT_TEXT + 16];
+    snprintf(text, sizeof(text), "it left: %s", message->leaving.detail);
+    node_lost(node, text);
+}

@@ -1,0 +1,55 @@
+/* main.c: sleddog-coordinator: finds the command. */
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "coordinator/commands.h"
+
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *synopsis, *purpose;
+} commands[] = {
+    { "run", command_run, "[OPTIONS] SOURCE...", "classify everything under SOURCE" },
+    { "resume", command_resume, "[OPTIONS] JOBDIR", "go on with an interrupted job" },
+    { "status", command_status, "JOBDIR", "what is done, outstanding (who, since when), failed" },
+    { "report", command_report, "JOBDIR [--image URI]", "summary, accuracy, failures by kind; or one image's row" },
+    { "export", command_export, "JOBDIR [--format LIST] [-o DIR]", "write the tables of a complete job again" },
+    { "check", command_check, "--nodes FILE", "one line a node: reachable, version, engine, device, busy" },
+};
+
+static void print_help(void)
+{
+    puts("sleddog-coordinator: batch image classification over a cluster of sleddog-workers\n");
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+        char left[80];
+        snprintf(left, sizeof(left), "%s %s", commands[i].name, commands[i].synopsis);
+        printf("  %-34s %s\n", left, commands[i].purpose);
+    }
+    puts("\nExit status: 0 every image has a row; 1 the job failed; 2 usage; 3 with --strict, an image ended in an error;\n"
+         "130 interrupted, and it says how to go on.\n");
+    run_help();
+    puts("\nManual: man sleddog-coordinator");
+}
+
+int main(int argc, char **argv)
+{
+    log_open("sleddog-coordinator", LOG_LEVEL_INFO);
+    if (argc < 2) {
+        log_error("no command given; see sleddog-coordinator --help");
+        return 2;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        print_help();
+        return 0;
+    }
+    if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+        puts("sleddog-coordinator " SLEDDOG_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        if (!strcmp(argv[1], commands[i].name))
+            return commands[i].run(argc - 1, argv + 1);
+    log_error("there is no command \"%s\"; see sleddog-coordinator --help", argv[1]);
+    return 2;
+}

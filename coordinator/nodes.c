@@ -1,0 +1,257 @@
+/* nodes.c: calling the nodes, noticing that one is gone, giving its batches back. */
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/machine.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/local.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define CALL_AGAIN_NS (500 * NS_PER_MS)
+#define MESSAGES_A_ROUND 64
+
+/* ---- receiving ---- */
+
+static void dispatch(struct coordinator *c, struct node *node, const struct message *message)
+{
+    static void (*const handlers[MESSAGE_KINDS])(struct coordinator *, struct node *, const struct message *) = {
+#define ON_to_worker(name)
+#define ON_to_coordinator(name) [MESSAGE_##name] = coordinator_on_##name,
+#define RECORD(name, ...)
+#define MESSAGE(name, to, ...) ON_##to(name)
+#include "proto/messages.def"
+#undef MESSAGE
+#undef RECORD
+    };
+    bool introduction = message->kind == MESSAGE_loading || message->kind == MESSAGE_welcome || message->kind == MESSAGE_refuse ||
+                        message->kind == MESSAGE_heartbeat;
+    if (!handlers[message->kind] || message->to != c->incarnation)
+        return;
+    if (!introduction && message->from != node->incarnation)
+        return; /* of a process that is gone */
+    node->heard_ns = clock_now_ns();
+    handlers[message->kind](c, node, message);
+}
+
+static void on_socket(void *arg)
+{
+    struct node *node = arg;
+    struct coordinator *c = node->coordinator;
+    struct link *link = node->link;
+    for (int i = 0; i < MESSAGES_A_ROUND && node->link == link && !c->stopping; i++) {
+        struct message message;
+        struct why why;
+        int r = link_receive(link, NULL, &message, &why);
+        if (r == -EBADMSG || r == -EMSGSIZE) {
+            node_refused(node, "it does not speak this protocol; is it a sleddog-worker of this release?");
+            return;
+        }
+        if (r < 0)
+            return;
+        dispatch(c, node, &message);
+        message_free(&message);
+    }
+}
+
+/* ---- connecting ---- */
+
+int node_connect(struct node *node, struct why *why)
+{
+    struct coordinator *c = node->coordinator;
+    if (node->link) {
+        loop_remove_socket(c->loop, link_socket(node->link));
+        link_free(node->link);
+        node->link = NULL;
+    }
+    int r = link_connect(c->context, node->endpoint, &node->link, why);
+    if (r == 0)
+        r = loop_add_socket(c->loop, link_socket(node->link), on_socket, node);
+    node->state = r < 0 ? NODE_REFUSED : NODE_CALLING;
+    node->incarnation = 0;
+    node->called_ns = 0;
+    return r;
+}
+
+static void call_node(struct coordinator *c, struct node *node)
+{
+    const struct spec *spec = c->spec;
+    struct message message = {
+        .kind = MESSAGE_hello,
+        .hello = { .protocol = PROTOCOL_VERSION, .version = SLEDDOG_VERSION, .job = spec->job, .epoch = c->plan->epoch, .owner = machine_owner(),
+                   .model_uri = { spec->weights, (uint32_t)strlen(spec->weights) }, .model_sha256 = spec->weights_sha256,
+                   .preset = spec->preset, .resize = (uint32_t)spec->resize, .crop = (uint32_t)spec->crop, .mean_r = spec->mean[0],
+                   .mean_g = spec->mean[1], .mean_b = spec->mean[2], .std_r = spec->std[0], .std_g = spec->std[1], .std_b = spec->std[2],
+                   .emit = spec->emit, .top = (uint32_t)spec->top, .batch = (uint32_t)spec->batch,
+                   .expiry_ms = (uint32_t)(c->plan->expiry_s * 1000) },
+    };
+    /* Nobody there yet: try again at the next tick. */
+    node->called_ns = coordinator_send(c, node, &message) < 0 ? 0 : clock_now_ns();
+}
+
+struct node *node_add(struct coordinator *c, const char *name, const char *endpoint, struct why *why)
+{
+    struct node *node = calloc(1, sizeof(*node)), **last = &c->nodes;
+    if (!node) {
+        because(why, -ENOMEM, "out of memory");
+        return NULL;
+    }
+    node->coordinator = c;
+    snprintf(node->name, sizeof(node->name), "%s", name);
+    snprintf(node->endpoint, sizeof(node->endpoint), "%s", endpoint);
+    while (*last)
+        last = &(*last)->next;
+    *last = node;
+    c->node_count++;
+    return node_connect(node, why) < 0 ? NULL : node;
+}
+
+int nodes_open(struct coordinator *c, struct why *why)
+{
+    for (int i = 0; i < c->plan->node_count; i++) {
+        char endpoint[512];
+        const char *name = c->plan->nodes[i];
+        snprintf(endpoint, sizeof(endpoint), "tcp://%s", name);
+        if (!node_add(c, name, endpoint, why))
+            return -EINVAL;
+    }
+    return c->plan->local ? local_start(c, &c->local, why) : 0;
+}
+
+void nodes_close(struct coordinator *c)
+{
+    struct message bye = { .kind = MESSAGE_bye, .bye = { c->plan->epoch } };
+    for (struct node *node = c->nodes; node; node = node->next) {
+        if (!node->link)
+            continue;
+        if (node->state == NODE_READY || node->state == NODE_LOADING)
+            coordinator_send(c, node, &bye);
+        loop_remove_socket(c->loop, link_socket(node->link));
+        link_free(node->link);
+        node->link = NULL;
+        node->batches = NULL;
+    }
+    local_stop(c->local);
+    c->local = NULL;
+}
+
+/* ---- losing ---- */
+
+uint64_t node_give_back(struct node *node)
+{
+    uint64_t count = 0;
+    while (node->batches) {
+        struct batch *batch = node->batches;
+        node_unhold(node, batch);
+        batches_requeue(&node->coordinator->batches, batch);
+        count++;
+    }
+    node->granted = node->sent = 0;
+    return count;
+}
+
+void node_lost(struct node *node, const char *reason)
+{
+    struct coordinator *c = node->coordinator;
+    struct why why;
+    enum node_state state = node->state;
+    uint64_t count = node_give_back(node);
+    if (c->stopping)
+        return;
+    if (state != NODE_CALLING)
+        log_warning("%s: %s; %" PRIu64 " batches go to others", node->name, reason, count);
+    snprintf(node->why_not, sizeof(node->why_not), "%s", reason);
+    if (node_connect(node, &why) < 0)
+        log_error("%s", why.text);
+}
+
+static void fail_if_nobody_is_left(struct coordinator *c, const struct node *last)
+{
+    for (const struct node *node = c->nodes; node; node = node->next)
+        if (node->state != NODE_REFUSED)
+            return;
+    coordinator_fail(c, -ENODEV, "%s%s: %s", c->node_count > 1 ? "no worker takes this job; " : "", last->name, last->why_not);
+}
+
+void node_refused(struct node *node, const char *reason)
+{
+    struct coordinator *c = node->coordinator;
+    node_give_back(node);
+    node->state = NODE_REFUSED;
+    snprintf(node->why_not, sizeof(node->why_not), "%s", reason);
+    if (c->node_count > 1)
+        log_warning("%s takes no part in this job: %s", node->name, reason);
+    fail_if_nobody_is_left(c, node);
+}
+
+/* ---- time ---- */
+
+static void tick_node(struct coordinator *c, struct node *node, uint64_t now)
+{
+    uint64_t expiry = (uint64_t)c->plan->expiry_s * NS_PER_S;
+    if (node->state == NODE_CALLING) {
+        if (now - node->called_ns > CALL_AGAIN_NS)
+            call_node(c, node);
+        return;
+    }
+    if (node->state == NODE_REFUSED)
+        return;
+    if (now > node->heard_ns && now - node->heard_ns > expiry) {
+        node_lost(node, "silent for too long");
+        return;
+    }
+    if (now - node->called_ns > expiry / 10) {
+        struct message ping = { .kind = MESSAGE_ping, .ping = { c->plan->epoch, node->sent_batches } };
+        node->called_ns = now;
+        coordinator_send(c, node, &ping);
+    }
+}
+
+static void describe_nodes(const struct coordinator *c, char *text, size_t size)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (const struct node *node = c->nodes; node && used < size - 1; node = node->next) {
+        int n = snprintf(text + used, size - used, "%s%s %s%s%s", used ? "; " : "", node->name,
+                         node->state == NODE_CALLING && !*node->why_not ? "does not answer" : node_state_name(node->state),
+                         *node->why_not ? ": " : "", node->why_not);
+        used += n > 0 ? (size_t)n : 0;
+    }
+}
+
+static int count_nodes(const struct coordinator *c, enum node_state state)
+{
+    int count = 0;
+    for (const struct node *node = c->nodes; node; node = node->next)
+        count += node->state == state;
+    return count;
+}
+
+void nodes_start_if_enough(struct coordinator *c)
+{
+    if (count_nodes(c, NODE_READY) >= c->plan->min_nodes)
+        c->started = true;
+}
+
+static void check_enough(struct coordinator *c, uint64_t now)
+{
+    int wanted = c->started ? 1 : c->plan->min_nodes;
+    if (count_nodes(c, NODE_READY) + count_nodes(c, NODE_LOADING) >= wanted)
+        c->enough_ns = now;
+    else if (now - c->enough_ns > (uint64_t)c->plan->node_timeout_s * NS_PER_S) {
+        char text[600];
+        describe_nodes(c, text, sizeof(text));
+        coordinator_fail(c, -ETIMEDOUT, "fewer than %d workers ready for %" PRId64 " s (%s); check --nodes says more", wanted,
+                         c->plan->node_timeout_s, text);
+    }
+}
+
+void nodes_tick(struct coordinator *c)
+{
+    uint64_t now = clock_now_ns();
+    for (struct node *node = c->nodes; node && !c->stopping; node = node->next)
+        tick_node(c, node, now);
+    if (!c->stopping)
+        check_enough(c, now);
+}

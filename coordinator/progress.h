@@ -1,0 +1,19 @@
+/* progress.h: what a person sees while a job runs, and JOBDIR/status.json for `status`.
+ *
+ * On a terminal (stderr): a bar with done/total, images/s, time left and errors, and a short line a worker. Elsewhere a plain line
+ * every few seconds. Log lines push the bar down instead of tearing it.
+ *
+ * Threads:   the loop's.
+ * Errors:    a status.json that cannot be written is not worth failing for. */
+#pragma once
+
+#include "common/why.h"
+
+struct coordinator;
+struct progress;
+
+int progress_new(const char *job_dir, struct progress **ret, struct why *why);
+void progress_free(struct progress *progress); /* accepts NULL; removes the bar and status.json */
+
+/* Called at every tick; draws when it is time to. */
+void progress_update(struct progress *progress, struct coordinator *c);

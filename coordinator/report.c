@@ -1,0 +1,177 @@
+/* report.c: the commands `report` and `export`: a job that is complete, looked at again. */
+#include "coordinator/commands.h"
+
+#include "common/log.h"
+#include "coordinator/finish.h"
+#include "coordinator/jobdir.h"
+#include "coordinator/summary.h"
+
+#include "common/options.h"
+
+#include <errno.h>
+#include <string.h>
+
+DEFINE_FREEP(labels_close, struct labels)
+
+static int open_job(const char *path, struct db **ret_db, struct spec **ret_spec, struct labels **ret_labels, struct why *why)
+{
+    int r = jobdir_read(path, ret_db, ret_spec, why);
+    return r < 0 ? r : labels_open(*(*ret_spec)->labels ? (*ret_spec)->labels : NULL, ret_labels, why);
+}
+
+static int status_of(int r, const struct why *why)
+{
+    if (r < 0)
+        log_error("%s%s", why->text, r == -EINVAL ? "; see sleddog-coordinator --help" : "");
+    return r == -EINVAL ? 2 : r < 0;
+}
+
+/* ---- report ---- */
+
+struct report_options {
+    const char *image;
+    bool help;
+};
+
+static const struct option_row report_rows[] = {
+    { 0, "image", OPTION_TEXT, offsetof(struct report_options, image), "URI", "one image's row: its URI, or the end of it", 0, 0, NULL },
+    { 'h', "help", OPTION_FLAG, offsetof(struct report_options, help), NULL, "print this help", 0, 0, NULL },
+    { 0 },
+};
+
+struct search {
+    const char *image;
+    const struct labels *labels;
+    uint64_t found;
+};
+
+/* The whole URI, or whole components at its end. */
+static bool is_meant(const struct span *uri, const char *image)
+{
+    size_t size = strlen(image);
+    if (size > uri->size || memcmp(uri->data + uri->size - size, image, size))
+        return false;
+    return size == uri->size || *image == '/' || uri->data[uri->size - size - 1] == '/';
+}
+
+static int print_if_meant(void *arg, const struct export_row *row, struct why *why)
+{
+    struct search *search = arg;
+    struct bytes text;
+    if (!is_meant(&row->item->uri, search->image))
+        return 0;
+    search->found++;
+    bytes_init(&text, 1 << 20);
+    int r = summary_print_row(row, search->labels, &text);
+    if (r == 0)
+        fwrite(text.data, 1, text.size, stdout);
+    bytes_done(&text);
+    return r < 0 ? because(why, r, "%s: its row cannot be shown", search->image) : 0;
+}
+
+static int report_image(const char *job_dir, const char *image, struct why *why)
+{
+    CLEANUP(db_closep) struct db *db = NULL;
+    CLEANUP(spec_freep) struct spec *spec = NULL;
+    CLEANUP(labels_closep) struct labels *labels = NULL;
+    int r = open_job(job_dir, &db, &spec, &labels, why);
+    struct search search = { .image = image, .labels = labels };
+    if (r == 0)
+        r = finish_walk(db, spec, labels, print_if_meant, &search, why);
+    if (r == 0 && !search.found)
+        r = because(why, -ENOENT, "%s: no image of this job has this URI", image);
+    return r;
+}
+
+static int report_summary(const char *job_dir, struct why *why)
+{
+    struct json_t *summary;
+    struct bytes text;
+    int r = summary_load(job_dir, &summary, why);
+    if (r == -ENOENT)
+        because(why, r, "%s: has no summary yet; see sleddog-coordinator status %s", job_dir, job_dir);
+    if (r < 0)
+        return r;
+    bytes_init(&text, 16 << 20);
+    r = summary_print(summary, &text);
+    if (r == 0)
+        fwrite(text.data, 1, text.size, stdout);
+    else
+        because(why, r, "the summary: %s", strerror(-r));
+    bytes_done(&text);
+    summary_free(summary);
+    return r;
+}
+
+int command_report(int argc, char **argv)
+{
+    struct report_options options = { 0 };
+    struct why why;
+    int first;
+    int r = options_parse(report_rows, &options, argc, argv, &first, &why);
+    if (r == 0 && options.help) {
+        puts("sleddog-coordinator report JOBDIR [--image URI]: the summary of a complete job, or one image's row\n");
+        options_print(report_rows, stdout);
+        return 0;
+    }
+    if (r == 0 && first + 1 != argc)
+        r = because(&why, -EINVAL, "report: takes one job directory");
+    if (r == 0)
+        r = options.image ? report_image(argv[first], options.image, &why) : report_summary(argv[first], &why);
+    return status_of(r, &why);
+}
+
+/* ---- export ---- */
+
+struct export_command {
+    const char *format, *output;
+    bool per_image, help;
+};
+
+static const struct option_row export_rows[] = {
+    { 0, "format", OPTION_TEXT, offsetof(struct export_command, format), "LIST", "tables to write, of jsonl,csv; the job's own by default", 0, 0,
+      NULL },
+    { 0, "per-image", OPTION_FLAG, offsetof(struct export_command, per_image), NULL, "also write one JSON file an image", 0, 0, NULL },
+    { 'o', "output", OPTION_TEXT, offsetof(struct export_command, output), "DIR", "where to; the job's own output by default", 0, 0, NULL },
+    { 'h', "help", OPTION_FLAG, offsetof(struct export_command, help), NULL, "print this help", 0, 0, NULL },
+    { 0 },
+};
+
+static int export_job(const char *job_dir, const struct export_command *options, struct why *why)
+{
+    CLEANUP(db_closep) struct db *db = NULL;
+    CLEANUP(spec_freep) struct spec *spec = NULL;
+    CLEANUP(labels_closep) struct labels *labels = NULL;
+    struct bytes files;
+    unsigned formats;
+    int r = open_job(job_dir, &db, &spec, &labels, why);
+    if (r == 0)
+        r = export_formats(options->format ? options->format : spec->formats, &formats, why);
+    if (r < 0)
+        return r;
+    bytes_init(&files, 1 << 20);
+    r = finish_export(db, spec, labels, formats | (options->per_image ? EXPORT_PER_IMAGE : 0), options->output ? options->output : spec->output,
+                      NULL, &files, why);
+    for (const char *at = files.data; r == 0 && at < files.data + files.size; at += strlen(at) + 1)
+        puts(at);
+    bytes_done(&files);
+    return r;
+}
+
+int command_export(int argc, char **argv)
+{
+    struct export_command options = { 0 };
+    struct why why;
+    int first;
+    int r = options_parse(export_rows, &options, argc, argv, &first, &why);
+    if (r == 0 && options.help) {
+        puts("sleddog-coordinator export JOBDIR [OPTIONS]: writes the tables of a complete job again\n");
+        options_print(export_rows, stdout);
+        return 0;
+    }
+    if (r == 0 && first + 1 != argc)
+        r = because(&why, -EINVAL, "export: takes one job directory");
+    if (r == 0)
+        r = export_job(argv[first], &options, &why);
+    return status_of(r, &why);
+}

@@ -1,0 +1,159 @@
+#include "coordinator/run_options.h"
+
+#include "common/clock.h"
+#include "common/sha256.h"
+#include "coordinator/export/export.h"
+#include "proto/link.h"
+#include "proto/preset.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <string.h>
+
+#define OPTION(member) offsetof(struct run_options, member)
+
+#define NODE_ROWS                                                                                                                       \
+    { 'n', "nodes", OPTION_TEXT, OPTION(nodes), "FILE", "node list: one host[:port] a line, # comments", 0, 0, NULL },                \
+    { 0, "local", OPTION_INT, OPTION(local), "N", "start N workers on this machine; 1 if there is no --nodes", 0, 256, NULL },        \
+    { 0, "min-nodes", OPTION_INT, OPTION(min_nodes), "N", "start when N nodes are ready, 1 by default", 1, 4096, NULL },              \
+    { 0, "node-timeout", OPTION_INT, OPTION(node_timeout), "S", "give up when there are fewer for S seconds, 60 by default", 1, 86400, NULL }, \
+    { 0, "expiry", OPTION_INT, OPTION(expiry), "S", "a worker silent for S seconds is lost, 10 by default", 1, 3600, NULL }
+
+static const struct option_row rows[] = {
+    NODE_ROWS,
+    { 'b', "batch", OPTION_INT, OPTION(batch), "N", "images a batch, the unit of dispatch, 60 by default", 1, LIMIT_BATCH, NULL },
+    { 0, "job", OPTION_TEXT, OPTION(job), "DIR", "job directory, sleddog-job-TIME by default", 0, 0, NULL },
+    { 'o', "output", OPTION_TEXT, OPTION(output), "DIR", "where exports go, the job directory by default", 0, 0, NULL },
+    { 0, "format", OPTION_TEXT, OPTION(format), "LIST", "tables to write, of jsonl,csv; jsonl by default", 0, 0, NULL },
+    { 0, "per-image", OPTION_FLAG, OPTION(per_image), NULL, "also write one JSON file an image", 0, 0, NULL },
+    { 0, "top", OPTION_INT, OPTION(top), "K", "classes a result carries, 5 by default", 1, LIMIT_CLASSES, NULL },
+    { 0, "emit", OPTION_CHOICE, OPTION(emit), "KIND", "what comes out for an image", 0, 0, "topk|logits|features" },
+    { 0, "preset", OPTION_CHOICE, OPTION(preset), "NAME", "preprocessing", 0, 0, "torchvision|torchvision-v2|article" },
+    { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE", "the model: a safetensors file; the workers' own by default", 0, 0, NULL },
+    { 0, "labels", OPTION_TEXT, OPTION(labels), "FILE", "class names, one a line; ImageNet's by default", 0, 0, NULL },
+    { 0, "truth", OPTION_TEXT, OPTION(truth), "REGEX", "POSIX extended; its first group in the URI is the truth: a name or a WordNet id", 0, 0, NULL },
+    { 0, "null", OPTION_FLAG, OPTION(null_separated), NULL, "entries of @lists end with NUL, not with a line", 0, 0, NULL },
+    { 0, "mixed", OPTION_FLAG, OPTION(mixed), NULL, "allow workers whose numbers may differ in the last digits", 0, 0, NULL },
+    { 0, "strict", OPTION_FLAG, OPTION(strict), NULL, "exit with 3 if any image failed", 0, 0, NULL },
+    TUNING_ROWS(struct run_options, tuning),
+    { 'h', "help", OPTION_FLAG, OPTION(help), NULL, "print this help", 0, 0, NULL },
+    { 0 },
+};
+
+static const struct option_row rows_of_resume[] = {
+    NODE_ROWS,
+    { 0, "strict", OPTION_FLAG, OPTION(strict), NULL, "exit with 3 if any image failed", 0, 0, NULL },
+    TUNING_ROWS(struct run_options, tuning),
+    { 'h', "help", OPTION_FLAG, OPTION(help), NULL, "print this help", 0, 0, NULL },
+    { 0 },
+};
+
+const struct option_row *run_rows(void)
+{
+    return rows;
+}
+
+const struct option_row *resume_rows(void)
+{
+    return rows_of_resume;
+}
+
+/* ---- the spec ---- */
+
+static int absolute(const char *path, char **ret, struct why *why)
+{
+    char here[PATH_MAX] = "";
+    if (*path && *path != '/' && !getcwd(here, sizeof(here)))
+        return because(why, -errno, "the current folder: %s", strerror(errno));
+    if (asprintf(ret, "%s%s%s", here, *here ? "/" : "", path) < 0)
+        return because(why, -ENOMEM, "out of memory");
+    return 0;
+}
+
+static enum row_emit emit_of(const char *name)
+{
+    return !strcmp(name, "features") ? ROW_FEATURES : !strcmp(name, "logits") ? ROW_LOGITS : ROW_TOPK;
+}
+
+static int copy_sources(struct spec *spec, char **sources, int count, struct why *why)
+{
+    spec->sources = calloc((size_t)count + 1, sizeof(char *));
+    if (!spec->sources)
+        return because(why, -ENOMEM, "out of memory");
+    for (; spec->source_count < count; spec->source_count++) {
+        spec->sources[spec->source_count] = strdup(sources[spec->source_count]);
+        if (!spec->sources[spec->source_count])
+            return because(why, -ENOMEM, "out of memory");
+    }
+    return 0;
+}
+
+static int set_weights(struct spec *spec, const char *path, struct why *why)
+{
+    char hex[SHA256_HEX] = "";
+    int r = absolute(path, &spec->weights, why);
+    if (r == 0 && *path) {
+        r = sha256_file(spec->weights, hex, why);
+    }
+    if (r == 0 && strlen(spec->weights) > LIMIT_URI)
+        r = because(why, -ENAMETOOLONG, "--weights: the path is too long");
+    if (r == 0)
+        spec->weights_sha256 = strdup(hex);
+    return r;
+}
+
+static int set_texts(struct spec *spec, const struct run_options *options, const char *job_dir, struct why *why)
+{
+    int r = absolute(options->labels, &spec->labels, why);
+    if (r == 0)
+        r = absolute(options->output ? options->output : job_dir, &spec->output, why);
+    if (r == 0)
+        r = absolute(".", &spec->folder, why);
+    if (r < 0)
+        return r;
+    if (asprintf(&spec->job, "%016" PRIx64, link_random_id()) < 0)
+        spec->job = NULL;
+    spec->version = strdup(SLEDDOG_VERSION);
+    spec->truth = strdup(options->truth);
+    spec->preset = strdup(options->preset);
+    spec->formats = strdup(options->format);
+    return spec->job && spec->version && spec->truth && spec->preset && spec->formats ? 0 : because(why, -ENOMEM, "out of memory");
+}
+
+static void set_numbers(struct spec *spec, const struct run_options *options)
+{
+    const struct preset *preset = preset_find(options->preset);
+    spec->resize = preset->resize;
+    spec->crop = preset->crop;
+    memcpy(spec->mean, preset->mean, sizeof(spec->mean));
+    memcpy(spec->std, preset->std, sizeof(spec->std));
+    spec->emit = emit_of(options->emit);
+    spec->top = (int)options->top;
+    spec->batch = (int)options->batch;
+    spec->null_separated = options->null_separated;
+    spec->per_image = options->per_image;
+    spec->mixed = options->mixed;
+    spec->created = clock_wall_s();
+}
+
+int spec_from_options(const struct run_options *options, char **sources, int source_count, const char *job_dir, struct spec **ret,
+                      struct why *why)
+{
+    CLEANUP(spec_freep) struct spec *spec = calloc(1, sizeof(*spec));
+    unsigned formats;
+    if (!spec)
+        return because(why, -ENOMEM, "out of memory");
+    int r = export_formats(options->format, &formats, why);
+    if (r == 0)
+        r = copy_sources(spec, sources, source_count, why);
+    if (r == 0)
+        r = set_texts(spec, options, job_dir, why);
+    if (r == 0)
+        r = set_weights(spec, options->weights, why);
+    if (r < 0)
+        return r;
+    set_numbers(spec, options);
+    *ret = take(spec);
+    return 0;
+}

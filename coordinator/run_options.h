@@ -1,0 +1,28 @@
+/* run_options.h: the options of `run` and `resume` as tables, and what they make: a spec.
+ *
+ * Threads: the main thread's. Ownership: texts point into argv. Errors: -EINVAL (exit status 2) or other negative errno. */
+#pragma once
+
+#include "common/options.h"
+#include "coordinator/spec.h"
+#include "proto/tuning.h"
+
+struct run_options {
+    struct tuning tuning;
+    const char *nodes, *job, *output, *format, *emit, *preset, *weights, *labels, *truth;
+    int64_t local, min_nodes, node_timeout, expiry, batch, top;
+    bool per_image, strict, mixed, null_separated, help;
+};
+
+#define RUN_DEFAULTS                                                                                                       \
+    {                                                                                                                      \
+        .tuning = TUNING_DEFAULTS, .format = "jsonl", .emit = "topk", .preset = "torchvision", .weights = "", .labels = "", .truth = "", \
+        .min_nodes = 1, .node_timeout = 60, .expiry = 10, .batch = 60, .top = 5                                            \
+    }
+
+const struct option_row *run_rows(void);
+const struct option_row *resume_rows(void); /* nodes and time limits only */
+
+/* `job_dir` is where exports go unless --output says otherwise. */
+int spec_from_options(const struct run_options *options, char **sources, int source_count, const char *job_dir, struct spec **ret,
+                      struct why *why);

@@ -1,0 +1,67 @@
+/* summary.h: the end of a job in numbers: summary.json, and the same for people.
+ *
+ * summary.json holds all that the printed form needs, so `report` prints it again at any time.
+ *
+ * The slowest stage: of all stages, added up over the workers, the one whose threads spent the largest part of the job on a
+ * CPU (busy / (threads * elapsed)), if that is at least SUMMARY_SATURATED: nothing else can have held up the job then. Where
+ * none is near that, stages shared cores, and it is the one with the largest part of all stages' CPU time.
+ *
+ * Threads:   any, one at a time for one summary.
+ * Ownership: a summary (a jansson object) is freed by summary_free(). Facts and tally are borrowed.
+ * Errors:    -ENOMEM; those of outfile.h; -EINVAL for a summary.json that is none. */
+#pragma once
+
+#include "common/bytes.h"
+#include "common/why.h"
+#include "coordinator/tally.h"
+#include "proto/preset.h"
+
+#define SUMMARY_SATURATED 0.75
+
+struct json_t;
+
+struct node_facts {
+    const char *name; /* as in the node list, or local-1 */
+    const char *version, *engine, *device, *fingerprint;
+    uint32_t threads, engine_batch;
+    uint64_t images, batches; /* of which this node's results were taken */
+    const struct rec_stage *stages;
+    uint32_t stages_count;
+};
+
+struct job_facts {
+    const char *version, *job, *directory;
+    const char *const *sources;
+    uint32_t sources_count;
+    uint64_t skipped; /* entries that are neither file nor folder */
+    const struct preset *preset;
+    const char *network;
+    struct span weights_uri; /* empty: the workers' default */
+    const char *weights_sha256;
+    uint32_t classes;
+    const char *labels; /* file, NULL: built in */
+    const char *truth;  /* expression, NULL: none */
+    uint32_t batch, top;
+    enum row_emit emit;
+    const struct node_facts *nodes;
+    uint32_t nodes_count;
+    double started_s, finished_s; /* wall clock, seconds since 1970 */
+    double elapsed_s;             /* of work; less than the difference if the job was resumed */
+    double cpu_s;                 /* of the coordinator */
+    const char *const *files;
+    uint32_t files_count;
+    const char *per_image; /* folder, NULL: not wanted */
+};
+
+int summary_new(const struct job_facts *facts, const struct tally *tally, struct json_t **ret);
+void summary_free(struct json_t *summary); /* accepts NULL */
+
+/* As summary.json in `directory`. */
+int summary_write(const struct json_t *summary, const char *directory, struct why *why);
+int summary_load(const char *directory, struct json_t **ret, struct why *why);
+
+/* Appends the form for a terminal. Missing or odd members are shown as 0 or "?". */
+int summary_print(const struct json_t *summary, struct bytes *out);
+
+/* Appends one image's answer for a terminal. */
+int summary_print_row(const struct export_row *row, const struct labels *labels, struct bytes *out);

@@ -1,0 +1,107 @@
+#include "coordinator/truth.h"
+
+#include "common/cleanup.h"
+
+#include <errno.h>
+#include <regex.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct truth {
+    regex_t regex;
+    regmatch_t *group; /* the whole match, then re_nsub groups */
+};
+
+void truth_close(struct truth *truth)
+{
+    if (!truth)
+        return;
+    regfree(&truth->regex);
+    free(truth->group);
+    free(truth);
+}
+
+static int explain(const char *regex, int error, const regex_t *compiled, struct why *why)
+{
+    char text[256];
+    regerror(error, compiled, text, sizeof(text));
+    return because(why, error == REG_ESPACE ? -ENOMEM : -EINVAL,
+                   "--truth '%.500s': %s; it takes a POSIX extended regular expression", regex, text);
+}
+
+int truth_open(const char *regex, struct truth **ret, struct why *why)
+{
+    CLEANUP(freep) struct truth *truth = calloc(1, sizeof(*truth));
+    if (!truth)
+        return -ENOMEM;
+    int error = regcomp(&truth->regex, regex, REG_EXTENDED);
+    if (error)
+        return explain(regex, error, &truth->regex, why);
+    if (!truth->regex.re_nsub) {
+        regfree(&truth->regex);
+        return because(why, -EINVAL, "--truth '%.500s': no group; put the part that names the truth in parentheses, "
+                       "as in 'n[0-9]+-([^/]+)/'", regex);
+    }
+    truth->group = calloc(truth->regex.re_nsub + 1, sizeof(*truth->group));
+    if (!truth->group) {
+        regfree(&truth->regex);
+        return -ENOMEM;
+    }
+    *ret = take(truth);
+    return 0;
+}
+
+struct span truth_of(const struct truth *truth, struct span uri)
+{
+    size_t groups = truth ? truth->regex.re_nsub : 0;
+    if (!groups || regexec(&truth->regex, uri.data, groups + 1, truth->group, 0))
+        return (struct span){ NULL, 0 };
+    for (size_t i = 1; i <= groups; i++) {
+        regmatch_t group = truth->group[i];
+        if (group.rm_so >= 0 && group.rm_eo > group.rm_so)
+            return (struct span){ uri.data + group.rm_so, (uint32_t)(group.rm_eo - group.rm_so) };
+    }
+    return (struct span){ NULL, 0 };
+}
+
+static char spaced(char c)
+{
+    return c == '_' ? ' ' : c;
+}
+
+static bool begins_with(const char *text, struct span part)
+{
+    for (uint32_t i = 0; i < part.size; i++)
+        if (!text[i] || spaced(text[i]) != spaced(part.data[i]))
+            return false;
+    return true;
+}
+
+static bool occurs_in(const char *text, struct span part)
+{
+    for (; *text; text++)
+        if (begins_with(text, part))
+            return true;
+    return false;
+}
+
+enum match truth_match(struct span truth, const struct rec_row *row, const struct labels *labels)
+{
+    if (!truth.data || row->error || !row->predictions_count)
+        return MATCH_NONE;
+    uint32_t top = row->predictions[0].index;
+    bool right;
+    if (labels_is_wordnet(truth.data, truth.size)) {
+        const char *id = labels_wordnet(labels, top);
+        right = id && !memcmp(id, truth.data, truth.size);
+    } else {
+        const char *name = labels_name(labels, top);
+        right = name && occurs_in(name, truth);
+    }
+    return right ? MATCH_TRUE : MATCH_FALSE;
+}
+
+bool truth_hopeless(struct span truth, const struct labels *labels)
+{
+    return truth.data && labels_is_wordnet(truth.data, truth.size) && !labels_have_wordnet(labels);
+}

@@ -1,0 +1,37 @@
+/* truth.h: what an image shows according to its URI, and whether the answer agrees.
+ *
+ * As in the article: an underscore counts as a space on both sides, and an answer is right when the truth occurs in the label
+ * of its most probable class, letter for letter. A truth that is a WordNet id ("n02085620") is compared with the id of that
+ * class and nothing else.
+ *
+ * Threads:   one at a time (regexec locks inside).
+ * Ownership: the truth found is a part of the URI it was found in.
+ * Errors:    -EINVAL and what is wrong with the expression, -ENOMEM. */
+#pragma once
+
+#include "common/labels.h"
+#include "common/why.h"
+#include "proto/messages.h"
+
+#include <stdbool.h>
+
+struct truth;
+
+enum match {
+    MATCH_NONE, /* no truth, or no answer */
+    MATCH_FALSE,
+    MATCH_TRUE,
+};
+
+/* `regex`: POSIX extended, with at least one group. */
+int truth_open(const char *regex, struct truth **ret, struct why *why);
+void truth_close(struct truth *truth);
+
+/* The first group that matched something; `data` is NULL if none. The URI must be followed by a NUL, as decoded ones are.
+ * `truth` may be NULL: none. */
+struct span truth_of(const struct truth *truth, struct span uri);
+
+enum match truth_match(struct span truth, const struct rec_row *row, const struct labels *labels);
+
+/* This truth is a WordNet id and the labels have none, so that no answer can be right: worth a warning at the start. */
+bool truth_hopeless(struct span truth, const struct labels *labels);

@@ -1,0 +1,396 @@
+/* The oneDNN engine: against PyTorch, and against itself in every position, batch and number of threads. */
+#include "common/cleanup.h"
+#include "tests/random_weights.h"
+#include "tests/test.h"
+#include "worker/engines.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <pthread.h>
+
+struct setting {
+    const char *network;
+    int size, classes, batch, threads;
+    enum emit emit;
+    enum dtype dtype;
+};
+
+static void find_plugins(void)
+{
+    setenv("SLEDDOG_ENGINES", test_build(), 0);
+}
+
+static const char *weights_path(const struct setting *setting)
+{
+    static char path[128];
+    snprintf(path, sizeof(path), "%s-%d-%s.safetensors", setting->network, setting->classes, dtype_name(setting->dtype));
+    struct why why;
+    if (access(path, F_OK) < 0 &&
+        random_weights_write(path, network_find(setting->network), setting->classes, setting->dtype, 7, &why) < 0)
+        test_fail(__FILE__, __LINE__, "%s", why.text);
+    return path;
+}
+
+static struct engine_spec spec_for(const struct setting *setting)
+{
+    return (struct engine_spec){
+        .network = network_find(setting->network), .height = setting->size, .width = setting->size,
+        .mean = { 0.485f, 0.456f, 0.406f }, .std = { 0.229f, 0.224f, 0.225f }, .emit = setting->emit, .top = 3,
+        .batch = setting->batch, .threads = setting->threads,
+    };
+}
+
+static struct engines_opened open_engine(const struct setting *setting)
+{
+    struct engines_opened it;
+    struct why why;
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    find_plugins();
+    struct engine_spec spec = spec_for(setting);
+    if (weights_open(weights_path(setting), &weights, &why) < 0)
+        test_fail(__FILE__, __LINE__, "%s", why.text);
+    spec.weights = weights;
+    if (engines_open("onednn", &spec, &it, &why) < 0)
+        test_fail(__FILE__, __LINE__, "%s", why.text);
+    return it;
+}
+
+static void close_engine(struct engines_opened it)
+{
+    it.ops->close(it.engine);
+}
+
+static const struct engine_info *info_of(struct engines_opened it)
+{
+    return it.ops->info(it.engine);
+}
+
+static uint8_t *noise(size_t size, uint64_t seed)
+{
+    uint8_t *pixels = malloc(size);
+    CHECK(pixels);
+    for (size_t i = 0; i < size; i++)
+        pixels[i] = (uint8_t)(256 * random_unit(&seed));
+    return pixels;
+}
+
+static struct engine_slot *acquire(struct engines_opened it)
+{
+    struct engine_slot *slot;
+    CHECK_INT(it.ops->slot_acquire(it.engine, &slot), 0);
+    return slot;
+}
+
+static struct engine_slot *wait_slot(struct engines_opened it)
+{
+    struct engine_slot *slot;
+    struct why why;
+    if (it.ops->wait(it.engine, &slot, &why) < 0)
+        test_fail(__FILE__, __LINE__, "%s", why.text);
+    return slot;
+}
+
+static void collect(struct engines_opened it, float *values, int *done)
+{
+    struct engine_slot *slot = wait_slot(it);
+    size_t width = info_of(it)->values;
+    memcpy(values + (size_t)*done * width, slot->values, (size_t)slot->count * width * sizeof(*values));
+    *done += slot->count;
+    it.ops->slot_release(it.engine, slot);
+}
+
+/* The values of `count` images, batch after batch, with as many slots under way as there are. */
+static float *run_all(struct engines_opened it, const uint8_t *pixels, int count)
+{
+    const struct engine_info *info = info_of(it);
+    float *values = calloc((size_t)count * info->values, sizeof(*values));
+    int sent = 0, done = 0, under_way = 0;
+    while (done < count) {
+        if (sent < count && under_way < info->slots) {
+            struct engine_slot *slot = acquire(it);
+            int n = count - sent < info->batch ? count - sent : info->batch;
+            memcpy(slot->pixels, pixels + (size_t)sent * info->image_bytes, (size_t)n * info->image_bytes);
+            CHECK_INT(it.ops->submit(it.engine, slot, n, NULL), 0);
+            sent += n;
+            under_way++;
+        } else {
+            collect(it, values, &done);
+            under_way--;
+        }
+    }
+    return values;
+}
+
+/* |a - b| / |b|, and prints the first values of both. */
+static double difference(const float *a, const float *b, size_t count, const char *what)
+{
+    double apart = 0, norm = 0;
+    for (size_t i = 0; i < count; i++) {
+        apart += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+        norm += (double)b[i] * (double)b[i];
+    }
+    printf("%s: normalised error %.2e; engine %g %g %g, PyTorch %g %g %g\n", what, sqrt(apart / norm), (double)a[0], (double)a[1],
+           (double)a[2], (double)b[0], (double)b[1], (double)b[2]);
+    CHECK(norm > 0);
+    return sqrt(apart / norm);
+}
+
+/* ---- against PyTorch -------------------------------------------------------------------------------------------------- */
+
+#define IMAGES 3 /* of batch 2: the second batch is partial */
+
+static void compare_emit(struct setting setting, enum emit emit, const uint8_t *pixels, const float *expected)
+{
+    setting.emit = emit;
+    struct engines_opened it = open_engine(&setting);
+    CLEANUP(freep) float *values = run_all(it, pixels, IMAGES);
+    size_t count = IMAGES * info_of(it)->values;
+    CHECK(difference(values, expected, count, emit == EMIT_FEATURES ? "features" : "logits") <= 1e-5);
+    close_engine(it);
+}
+
+static void compare_with_pytorch(struct setting setting)
+{
+    size_t size = (size_t)setting.size, features = (size_t)network_find(setting.network)->features, got;
+    CLEANUP(freep) uint8_t *pixels = noise(IMAGES * size * size * 3, 5);
+    test_write_file("pixels", pixels, IMAGES * size * size * 3);
+    CLEANUP(freep) char *output = NULL;
+    if (test_shell(&output, "/usr/bin/python3 %s/tests/golden/engine_torch.py %s %s pixels %d expected", test_source(),
+                   setting.network, weights_path(&setting), setting.size))
+        test_fail(__FILE__, __LINE__, "%s", output);
+    char *file = test_read_file("expected", &got);
+    CHECK_INT(got, IMAGES * (features + (size_t)setting.classes) * sizeof(float));
+    float *expected = malloc(got);
+    memcpy(expected, file, got);
+    compare_emit(setting, EMIT_FEATURES, pixels, expected);
+    compare_emit(setting, EMIT_LOGITS, pixels, expected + IMAGES * features);
+    free(expected);
+    free(file);
+}
+
+TEST_WITHIN(120, resnet18_agrees_with_pytorch_on_random_statistics)
+{
+    compare_with_pytorch((struct setting){ "resnet18", 224, 7, 2, 1, 0, DTYPE_F32 });
+    compare_with_pytorch((struct setting){ "resnet18", 250, 7, 2, 1, 0, DTYPE_F32 });
+}
+
+TEST_WITHIN(120, resnet34_agrees_with_pytorch_on_random_statistics)
+{
+    compare_with_pytorch((struct setting){ "resnet34", 224, 10, 2, 1, 0, DTYPE_F32 });
+    compare_with_pytorch((struct setting){ "resnet34", 250, 10, 2, 1, 0, DTYPE_F32 });
+}
+
+TEST_WITHIN(120, resnet50_agrees_with_pytorch_on_random_statistics)
+{
+    compare_with_pytorch((struct setting){ "resnet50", 224, 1000, 2, 1, 0, DTYPE_F32 });
+    compare_with_pytorch((struct setting){ "resnet50", 250, 1000, 2, 1, 0, DTYPE_F32 });
+}
+
+TEST_WITHIN(120, weights_of_half_precision_are_read_exactly)
+{
+    compare_with_pytorch((struct setting){ "resnet18", 224, 10, 2, 1, 0, DTYPE_F16 });
+    compare_with_pytorch((struct setting){ "resnet18", 224, 10, 2, 1, 0, DTYPE_BF16 });
+}
+
+/* ---- against itself --------------------------------------------------------------------------------------------------- */
+
+/* One image among others, alone in a partial batch, first or last: always the same bytes. */
+static void check_positions(struct setting setting)
+{
+    setting.emit = EMIT_LOGITS;
+    struct engines_opened it = open_engine(&setting);
+    const struct engine_info *info = info_of(it);
+    size_t bytes = info->image_bytes, width = info->values * sizeof(float);
+    CLEANUP(freep) uint8_t *image = noise(bytes, 1);
+    float reference[1000];
+    for (int n = 1; n <= info->batch; n++)
+        for (int at = 0; at < n; at++) {
+            struct engine_slot *slot = acquire(it);
+            CLEANUP(freep) uint8_t *others = noise((size_t)info->batch * bytes, (uint64_t)(100 * n + at));
+            memcpy(slot->pixels, others, (size_t)info->batch * bytes);
+            memcpy(slot->pixels + (size_t)at * bytes, image, bytes);
+            CHECK_INT(it.ops->submit(it.engine, slot, n, NULL), 0);
+            slot = wait_slot(it);
+            CHECK_INT(slot->count, n);
+            if (n == 1)
+                memcpy(reference, slot->values, width);
+            if (memcmp(reference, slot->values + (size_t)at * info->values, width))
+                test_fail(__FILE__, __LINE__, "%s batch %d: image %d of %d differs", setting.network, info->batch, at, n);
+            it.ops->slot_release(it.engine, slot);
+        }
+    close_engine(it);
+}
+
+TEST_WITHIN(120, rows_do_not_depend_on_place_or_neighbours)
+{
+    check_positions((struct setting){ "resnet18", 224, 1000, 5, 1, 0, DTYPE_F32 });
+    check_positions((struct setting){ "resnet18", 250, 10, 4, 1, 0, DTYPE_F32 });
+    check_positions((struct setting){ "resnet50", 224, 1000, 4, 1, 0, DTYPE_F32 });
+}
+
+TEST_WITHIN(120, rows_do_not_depend_on_the_number_of_threads_and_come_in_order)
+{
+    struct setting setting = { "resnet18", 224, 10, 2, 1, EMIT_LOGITS, DTYPE_F32 };
+    size_t bytes = 224 * 224 * 3;
+    CLEANUP(freep) uint8_t *pixels = noise(13 * bytes, 3);
+    struct engines_opened one = open_engine(&setting);
+    setting.threads = 3;
+    struct engines_opened three = open_engine(&setting);
+    CLEANUP(freep) float *first = run_all(one, pixels, 13);
+    CLEANUP(freep) float *second = run_all(three, pixels, 13);
+    CHECK(!memcmp(first, second, 13 * 10 * sizeof(float)));
+    CHECK(memcmp(first, first + 10, 10 * sizeof(float)));
+    CHECK_STR(info_of(one)->fingerprint, info_of(three)->fingerprint);
+    close_engine(one);
+    close_engine(three);
+}
+
+TEST_WITHIN(120, the_fingerprint_tells_batch_sizes_apart_and_repeats)
+{
+    struct setting setting = { "resnet18", 224, 10, 1, 1, EMIT_TOPK, DTYPE_F32 };
+    struct engines_opened one = open_engine(&setting), again = open_engine(&setting);
+    setting.batch = 2;
+    struct engines_opened two = open_engine(&setting);
+    CHECK_STR(info_of(one)->fingerprint, info_of(again)->fingerprint);
+    CHECK(strcmp(info_of(one)->fingerprint, info_of(two)->fingerprint));
+    CHECK_CONTAINS(info_of(one)->fingerprint, "f32, batch 1");
+    close_engine(one);
+    close_engine(again);
+    close_engine(two);
+}
+
+struct job {
+    struct engines_opened it;
+    const uint8_t *pixels;
+    float *values;
+};
+
+static void *run_job(void *argument)
+{
+    struct job *job = argument;
+    job->values = run_all(job->it, job->pixels, 5);
+    return NULL;
+}
+
+TEST_WITHIN(120, two_engines_work_at_once)
+{
+    struct setting settings[2] = { { "resnet18", 224, 10, 2, 1, EMIT_LOGITS, DTYPE_F32 },
+                                   { "resnet34", 250, 7, 3, 2, EMIT_FEATURES, DTYPE_F32 } };
+    CLEANUP(freep) uint8_t *pixels = noise(5 * 250 * 250 * 3, 4);
+    struct job jobs[2];
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++)
+        jobs[i] = (struct job){ open_engine(&settings[i]), pixels, NULL };
+    for (int i = 0; i < 2; i++)
+        CHECK_INT(pthread_create(&threads[i], NULL, run_job, &jobs[i]), 0);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < 2; i++) {
+        CLEANUP(freep) float *alone = run_all(jobs[i].it, pixels, 5);
+        CHECK(!memcmp(alone, jobs[i].values, 5 * info_of(jobs[i].it)->values * sizeof(float)));
+        free(jobs[i].values);
+        close_engine(jobs[i].it);
+    }
+}
+
+static int count_threads(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    int count = 0;
+    CHECK(tasks);
+    for (struct dirent *entry; (entry = readdir(tasks));)
+        count += entry->d_name[0] != '.';
+    closedir(tasks);
+    return count;
+}
+
+static void *nothing(void *argument)
+{
+    return argument;
+}
+
+TEST(streams_start_no_threads_of_their_own)
+{
+    pthread_t first; /* a sanitizer may start a thread of its own with it */
+    CHECK_INT(pthread_create(&first, NULL, nothing, NULL), 0);
+    pthread_join(first, NULL);
+    struct setting setting = { "resnet18", 224, 10, 2, 2, EMIT_LOGITS, DTYPE_F32 };
+    CLEANUP(freep) uint8_t *pixels = noise(8 * 224 * 224 * 3, 3);
+    int before = count_threads();
+    struct engines_opened it = open_engine(&setting);
+    free(run_all(it, pixels, 8));
+    CHECK_INT(count_threads(), before + 2);
+    close_engine(it);
+    CHECK_INT(count_threads(), before);
+}
+
+/* ---- life and errors -------------------------------------------------------------------------------------------------- */
+
+TEST(an_interrupt_lets_submitted_slots_out_and_then_ends_the_wait)
+{
+    struct setting setting = { "resnet18", 224, 10, 1, 1, EMIT_TOPK, DTYPE_F32 };
+    struct engines_opened it = open_engine(&setting);
+    struct engine_slot *slot = acquire(it), *other = acquire(it), *none;
+    CHECK_INT(it.ops->submit(it.engine, slot, 1, NULL), 0);
+    it.ops->interrupt(it.engine);
+    CHECK_INT(it.ops->slot_acquire(it.engine, &none), -EPIPE);
+    CHECK(wait_slot(it) == slot);
+    CHECK(slot->busy_ns > 0);
+    CHECK(slot->predictions[0].probability >= slot->predictions[1].probability);
+    struct why why;
+    CHECK_INT(it.ops->wait(it.engine, &none, &why), -EPIPE);
+    it.ops->slot_release(it.engine, slot);
+    it.ops->slot_release(it.engine, other);
+    close_engine(it);
+}
+
+TEST(an_engine_with_slots_under_way_can_be_closed)
+{
+    struct setting setting = { "resnet18", 224, 10, 1, 2, EMIT_TOPK, DTYPE_F32 };
+    struct engines_opened it = open_engine(&setting);
+    for (int i = 0; i < info_of(it)->slots; i++)
+        CHECK_INT(it.ops->submit(it.engine, acquire(it), 1, NULL), 0);
+    close_engine(it);
+}
+
+static void check_refused(struct engine_spec spec, int code, const char *part)
+{
+    struct engines_opened it;
+    struct why why = { "" };
+    CHECK_INT(engines_open("onednn", &spec, &it, &why), code);
+    CHECK_CONTAINS(why.text, part);
+}
+
+TEST(what_it_cannot_do_is_refused_in_words)
+{
+    struct setting setting = { "resnet18", 224, 10, 1, 1, EMIT_TOPK, DTYPE_F32 };
+    struct weights *weights;
+    CHECK_INT(weights_open(weights_path(&setting), &weights, NULL), 0);
+    find_plugins();
+    struct engine_spec good = spec_for(&setting), spec = good;
+    good.weights = spec.weights = weights;
+    spec.precision = PRECISION_F16;
+    check_refused(spec, -ENOTSUP, "f32 only");
+    spec = good;
+    spec.network = network_find("resnet50");
+    check_refused(spec, -EINVAL, "is this a resnet50?");
+    spec = good;
+    spec.classes = 1000;
+    check_refused(spec, -EINVAL, "the weights have 10 classes, expected 1000");
+    spec = good;
+    spec.top = 11;
+    check_refused(spec, -EINVAL, "top 11 of 10");
+    spec = good;
+    spec.device = "cuda:0";
+    check_refused(spec, -ENODEV, "cuda:0");
+    spec = good;
+    spec.height = 0;
+    check_refused(spec, -EINVAL, "224x0");
+    spec = good;
+    spec.batch = -1;
+    check_refused(spec, -EINVAL, "batch -1 is impossible");
+    spec = good;
+    spec.weights = NULL;
+    check_refused(spec, -EINVAL, "weights");
+    weights_close(weights);
+}
