@@ -121,7 +121,7 @@ $(DEMO): $(BUILD)/tests/demo/%: $(OBJ)/tests/demo/%_main.o $(LIB_demo) $(LIB_wor
 
 # IMAGES=dir WEIGHTS=file TRUTH=regex [LABELS=file]: your own photos and model in place of the drawn and fitted ones.
 demo: packages-demo
-	@$(MAKE) --no-print-directory all $(DEMO)
+	@$(MAKE) --no-print-directory -s all $(DEMO)
 	@tests/demo/run $(BUILD)
 
 asan tsan clang:
