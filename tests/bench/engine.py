@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """engine.py BENCH_ENGINE WEIGHTS|- [--sweep] [--rounds N]: called by tests/bench/engine.
 
-Alternates our engine and PyTorch's eager f32 in its best form (channels_last, batch 16, inference_mode, one thread) on the core that
-the process is pinned to. Prints medians over the rounds of images a CPU-second, which other people's load disturbs least,
-and of images a second of wall time. Speed does not depend on the weights' values, so PyTorch keeps its random ones."""
+Alternates our engine and PyTorch's eager f32 in its best form (channels_last, batch 16, inference_mode, one thread) on the
+core that the process is pinned to. Prints medians over the rounds of images a CPU-second, which the load of others disturbs
+least, and of images a second of wall time. Speed does not depend on the weights' values, so PyTorch keeps its random ones."""
 import argparse
 import statistics
 import subprocess
@@ -63,7 +63,8 @@ def main():
         print(f"{rival.name:40} {cpu:6.2f} images a CPU-second   {wall:6.2f} images/s")
     if not options.sweep:
         ratios = [row[1][1] / row[0][1] for row in times]
-        print(f"{'ratio, median of the rounds':40} {statistics.median(ratios):6.2f} (CPU time; {min(ratios):.2f} to {max(ratios):.2f})")
+        print(f"{'ratio, median of the rounds':40} {statistics.median(ratios):6.2f} (CPU time; "
+              f"{min(ratios):.2f} to {max(ratios):.2f})")
 
 
 main()
