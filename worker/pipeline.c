@@ -78,10 +78,18 @@ static void spoil_task(struct pipeline *pipeline, struct task *task, const char 
 
 /* ---- fetch ---- */
 
+struct reservation {
+    struct pipeline *pipeline;
+    size_t size;
+};
+
 static int reserve_fetched(void *arg, size_t size)
 {
-    struct pipeline *pipeline = arg;
-    return budget_take(&pipeline->fetched, size);
+    struct reservation *reservation = arg;
+    int r = budget_take(&reservation->pipeline->fetched, size);
+    if (r == 0)
+        reservation->size = size;
+    return r;
 }
 
 static void free_data(struct pipeline *pipeline, struct task *task)
@@ -96,16 +104,18 @@ static void free_data(struct pipeline *pipeline, struct task *task)
 static uint64_t fetch_task(struct pipeline *pipeline, struct task *task, enum row_error *ret_error)
 {
     struct why why = { "" };
+    struct reservation reservation = { .pipeline = pipeline };
     *ret_error = ROW_OK;
     if (atomic_load(&task->work->abandoned)) {
         fail_task(pipeline, task, ROW_FETCH, "abandoned");
         return 0;
     }
-    *ret_error = fetch(task->item, reserve_fetched, pipeline, &task->data, &task->size, &why);
+    *ret_error = fetch(task->item, reserve_fetched, &reservation, &task->data, &task->size, &why);
     uint64_t size = task->size;
-    if (*ret_error)
+    if (*ret_error) {
+        budget_give(&pipeline->fetched, reservation.size);
         fail_task(pipeline, task, *ret_error, why.text);
-    else if (queue_push(pipeline->decode_queue, task) < 0) {
+    } else if (queue_push(pipeline->decode_queue, task) < 0) {
         free_data(pipeline, task);
         spoil_task(pipeline, task, "the worker is stopping");
     }
@@ -379,6 +389,18 @@ static void join_all(struct queue *queue, struct thread *threads, int count)
         thread_join(&threads[i]);
 }
 
+/* What a broken engine never gave back goes out as well, spoiled. */
+static void let_slots_flow_out(struct pipeline *pipeline)
+{
+    struct task *task;
+    while (pipeline->batcher && (task = batcher_reclaim(pipeline->batcher))) {
+        struct work *work = task->work;
+        atomic_store(&work->spoiled, true);
+        task_fail(task, ROW_FETCH, "the engine broke");
+        unhold(pipeline, work);
+    }
+}
+
 void pipeline_free(struct pipeline *pipeline)
 {
     if (!pipeline)
@@ -388,6 +410,7 @@ void pipeline_free(struct pipeline *pipeline)
     join_all(pipeline->decode_queue, pipeline->decoders, pipeline->decoder_count);
     pipeline->ops->interrupt(pipeline->engine);
     thread_join(&pipeline->collector);
+    let_slots_flow_out(pipeline);
     batcher_free(pipeline->batcher);
     pipeline->ops->close(pipeline->engine);
     queue_free(pipeline->fetch_queue);
