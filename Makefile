@@ -24,7 +24,8 @@ ALL_CFLAGS   = -std=gnu11 -D_GNU_SOURCE -DSLEDDOG_VERSION='"$(VERSION)"' -I. -fP
                -pthread -MMD -MP $(WARNINGS) $(CFLAGS) $(SANITIZE) $(CFLAGS_EXTRA)
 # `make V=1` shows the whole commands.
 Q           := $(if $(V),,@)
-say          = $(if $(V),,@echo '  $(1) $@')
+silent      := $(findstring s,$(firstword -$(MAKEFLAGS)))
+say          = $(if $(V)$(silent),,@echo '  $(1) $@')
 ALL_LDFLAGS  = -pthread $(LDFLAGS) $(SANITIZE)
 
 # ---- foreign libraries, each named once -----------------------------------------------------------------------------
@@ -109,7 +110,11 @@ tests: all $(BINARY)
 
 check: packages-check
 	@$(MAKE) --no-print-directory tests
-	@SLEDDOG_BUILD=$(abspath $(BUILD)) tests/run $(BINARY)
+	@SLEDDOG_BUILD=$(abspath $(BUILD)) $(TEST_ENV_$(CONFIG)) tests/run $(BINARY)
+
+# Sanitizers are slow, and stop a test at their first finding.
+TEST_ENV_asan := SLEDDOG_TEST_TIME_SCALE=5 ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
+TEST_ENV_tsan := SLEDDOG_TEST_TIME_SCALE=10 TSAN_OPTIONS=halt_on_error=1:suppressions=$(CURDIR)/tests/tsan.supp
 
 # ---- the demo: tests/demo/NAME_main.c is a tool that draws, builds or fits -------------------------------------------
 DEMO := $(patsubst %_main.c,$(BUILD)/%,$(wildcard tests/demo/*_main.c))
@@ -127,9 +132,23 @@ demo: packages-demo
 asan tsan clang:
 	@$(MAKE) --no-print-directory CONFIG=$@ check
 
+# ---- measuring: absolute figures mean little on shared cores, the ratios in one run do --------------------------------
+bench: packages-check all $(BUILD)/tests/bench/bench_export
+	tests/bench/preprocess
+	tests/bench/engine
+	tests/bench/whole
+	tests/bench/sim
+	$(BUILD)/tests/bench/bench_export
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/sleddog $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(PLUGINS) $(DESTDIR)$(PREFIX)/lib/sleddog
+	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+
 clean:
 	rm -rf build
 
-.PHONY: all tests check demo asan tsan clang clean
+.PHONY: all install tests check bench demo asan tsan clang clean
 .SECONDARY:
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
