@@ -186,7 +186,7 @@ static void finish_listing(struct coordinator *c, int r, const struct why *why)
     if (r < 0)
         coordinator_fail(c, r, "%s", why->text);
     else if (c->skipped)
-        log_warning("%" PRIu64 " things that are neither file nor folder were passed over, the first is %s", c->skipped, first);
+        log_warning("%" PRIu64 " thing%s neither file nor folder passed over, the first is %s", c->skipped, c->skipped == 1 ? "" : "s", first);
 }
 
 static void on_mail(void *arg)
