@@ -1,5 +1,6 @@
 #include "common/arena.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,14 +44,16 @@ static struct arena_chunk *chunk_for(struct arena *arena, size_t size)
 
 void *arena_take(struct arena *arena, size_t size)
 {
-    if (size > arena->cap - arena->used)
+    if (size > SIZE_MAX - ALIGNMENT)
         return NULL;
     size_t rounded = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    if (rounded > arena->cap - arena->used)
+        return NULL;
     struct arena_chunk *chunk = chunk_for(arena, rounded);
     if (!chunk)
         return NULL;
     void *memory = chunk->data + chunk->used;
     chunk->used += rounded;
-    arena->used += size;
+    arena->used += rounded;
     return memset(memory, 0, size);
 }

@@ -11,7 +11,7 @@ struct arena_chunk;
 
 struct arena {
     struct arena_chunk *chunks; /* newest first */
-    size_t used, cap;           /* bytes, over all chunks */
+    size_t used, cap;           /* bytes, over all chunks; a small thing counts as 16 */
 };
 
 void arena_init(struct arena *arena, size_t cap);

@@ -21,6 +21,8 @@ void bytes_clear(struct bytes *b)
 {
     b->size = 0;
     b->error = 0;
+    if (b->data)
+        b->data[0] = '\0';
 }
 
 static int fail(struct bytes *b, int r)

@@ -38,7 +38,7 @@ static int read_text(const char *path, char **ret, struct why *why)
             return because(why, bytes_error(&text), "%s: larger than %u bytes; is this a configuration file?", path, MAX_CONFIG);
     if (ferror(file)) {
         bytes_done(&text);
-        return because(why, -EIO, "%s: %s", path, strerror(EIO));
+        return because(why, -EIO, "%s: cannot be read; is it a folder?", path);
     }
     if (text.data && memchr(text.data, '\0', text.size)) {
         bytes_done(&text);

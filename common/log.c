@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -14,11 +15,21 @@ static enum log_level limit = LOG_LEVEL_INFO;
 static bool journal;
 static void (*around_before)(void), (*around_after)(void);
 
+/* systemd.exec(5): $JOURNAL_STREAM is "device:inode" of the journal's end; stderr may have been redirected since. */
+static bool is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat status;
+    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &status) == 0 &&
+           status.st_dev == device && status.st_ino == inode;
+}
+
 void log_open(const char *name, enum log_level level)
 {
     program = name;
     limit = level;
-    journal = getenv("JOURNAL_STREAM") != NULL;
+    journal = is_journal();
 }
 
 void log_around(void (*before)(void), void (*after)(void))

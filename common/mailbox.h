@@ -11,6 +11,7 @@
 
 struct mail {
     struct mail *next;
+    int kind; /* the reader's own way to tell what a mail is part of; 0 unless set */
 };
 
 struct mailbox {

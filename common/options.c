@@ -15,7 +15,7 @@ static int parse_number(const char *text, bool size, int64_t *ret)
     errno = 0;
     long long number = strtoll(text, &end, 10);
     if (errno || end == text)
-        return -EINVAL;
+        return errno == ERANGE ? -ERANGE : -EINVAL;
     const char *units = "KMGT", *unit = size && *end ? strchr(units, *end) : NULL;
     if (unit && *unit) {
         int shift = 10 * (int)(unit - units + 1);
@@ -33,7 +33,9 @@ static int parse_number(const char *text, bool size, int64_t *ret)
 static bool is_choice(const char *choices, const char *value)
 {
     size_t length = strlen(value);
-    for (const char *word = choices; length && word; word = strchr(word, '|') ? strchr(word, '|') + 1 : NULL)
+    if (!length || strchr(value, '|'))
+        return false;
+    for (const char *word = choices; word; word = strchr(word, '|') ? strchr(word, '|') + 1 : NULL)
         if (!strncmp(word, value, length) && (word[length] == '|' || !word[length]))
             return true;
     return false;
@@ -43,10 +45,10 @@ static int set_number(const struct option_row *row, void *at, const char *value,
 {
     int64_t number;
     int r = parse_number(value, row->type == OPTION_SIZE, &number);
-    if (r < 0)
+    if (r == -EINVAL)
         return because(why, -EINVAL, "--%s: \"%s\" is not a %s", row->name, value,
                        row->type == OPTION_SIZE ? "size such as 500M or 2G" : "whole number");
-    if (number < row->min || number > row->max)
+    if (r < 0 || number < row->min || number > row->max)
         return because(why, -EINVAL, "--%s: %s is outside %" PRId64 " to %" PRId64, row->name, value, row->min, row->max);
     *(int64_t *)at = number;
     return 0;

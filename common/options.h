@@ -44,7 +44,8 @@ int options_set(const struct option_row *table, void *target, const char *name, 
 /* "  -b, --batch N        images a batch ..." lines */
 void options_print(const struct option_row *table, FILE *out);
 
-/* A configuration file that has been read; keeps the texts its options point to. */
+/* A configuration file that has been read; keeps the texts its options point to. After an error the target's texts may point
+ * nowhere. */
 struct config;
 int config_read(const char *path, const struct option_row *table, void *target, struct config **ret, struct why *why);
 void config_free(struct config *config); /* accepts NULL */

@@ -179,9 +179,11 @@ static void take_answer(struct coordinator *c, struct store_request *request)
     }
 }
 
-static void finish_listing(struct coordinator *c, int r, const struct why *why)
+static void finish_listing(struct coordinator *c)
 {
     const char *first;
+    const struct why *why;
+    int r = lister_result(c->lister, &why);
     c->skipped = lister_skipped(c->lister, &first);
     if (r < 0)
         coordinator_fail(c, r, "%s", why->text);
@@ -192,12 +194,10 @@ static void finish_listing(struct coordinator *c, int r, const struct why *why)
 static void on_mail(void *arg)
 {
     struct coordinator *c = arg;
-    struct why why;
-    int r;
     for (struct mail *mail = mailbox_take(&c->box), *next; mail; mail = next) {
         next = mail->next;
-        if (c->lister && lister_is_done(c->lister, mail, &r, &why))
-            finish_listing(c, r, &why);
+        if (mail->kind == MAIL_LISTER)
+            finish_listing(c);
         else {
             take_answer(c, (struct store_request *)mail);
             store_request_free((struct store_request *)mail);
@@ -276,6 +276,14 @@ static int open_parts(struct coordinator *c, struct why *why)
     return link_context_new(&c->context, why);
 }
 
+static void count_late_answer(struct coordinator *c, struct store_request *request)
+{
+    struct batch *batch = batches_find(&c->batches, request->id);
+    if (request->kind == STORE_RESULT && request->r >= 0 && batch)
+        c->counts.done_images += batch->count;
+    store_request_free(request);
+}
+
 /* The lister first: it may be waiting for the store. What the store still had is committed, and counted. */
 static void stop_parts(struct coordinator *c)
 {
@@ -285,9 +293,10 @@ static void stop_parts(struct coordinator *c)
     store_stop(c->store);
     for (struct mail *mail = c->box.last ? mailbox_take(&c->box) : NULL, *next; mail; mail = next) {
         next = mail->next;
-        if ((void *)mail != (void *)c->lister)
-            store_request_free((struct store_request *)mail);
+        if (mail->kind == MAIL_STORE)
+            count_late_answer(c, (struct store_request *)mail);
     }
+    lister_free(c->lister);
     c->lister = NULL;
     c->store = NULL;
     nodes_close(c);

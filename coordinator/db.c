@@ -50,6 +50,7 @@ static int to_errno(int code)
         return -ENOSPC;
     case SQLITE_READONLY:
     case SQLITE_PERM:
+    case SQLITE_CANTOPEN:
         return -EROFS;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -73,7 +74,8 @@ static const char *advice(int code)
         return "; make room on the disk and resume the job";
     case SQLITE_READONLY:
     case SQLITE_PERM:
-        return "; the job directory must be writable";
+    case SQLITE_CANTOPEN:
+        return "; the job directory must be there and writable";
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return "; this is not a job.db of sleddog";

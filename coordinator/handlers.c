@@ -141,6 +141,12 @@ static uint32_t count_errors(const struct msg_result *result)
     return errors;
 }
 
+static void cancel_copy(struct coordinator *c, const struct batch *batch)
+{
+    struct message message = { .kind = MESSAGE_cancel, .cancel = { c->plan->epoch, batch->id } };
+    coordinator_send(c, batch->node, &message);
+}
+
 static void store_result(struct coordinator *c, struct node *node, struct batch *batch, const struct msg_result *result)
 {
     struct store_request *request = store_request_new(STORE_RESULT, SIZE_MAX / 2);
@@ -148,9 +154,11 @@ static void store_result(struct coordinator *c, struct node *node, struct batch 
         store_request_free(request);
         return; /* out of memory: the worker offers it again */
     }
-    if (batch->state == BATCH_OUT)
+    if (batch->state == BATCH_OUT) {
+        if (batch->node != node)
+            cancel_copy(c, batch);
         node_unhold(batch->node, batch);
-    else
+    } else
         batches_unqueue(&c->batches, batch);
     batch->state = BATCH_STORING;
     request->id = batch->id;

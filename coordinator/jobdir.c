@@ -31,6 +31,8 @@ static int lock_folder(const char *path, struct jobdir *ret, struct why *why)
 static int make_folders(const char *path, struct why *why)
 {
     char part[PATH_MAX];
+    if (!*path)
+        return because(why, -EINVAL, "the job directory has an empty name");
     if ((size_t)snprintf(part, sizeof(part), "%s", path) >= sizeof(part))
         return because(why, -ENAMETOOLONG, "%.80s...: the path is too long", path);
     for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
@@ -53,9 +55,30 @@ static int write_spec(struct db *db, const struct spec *spec, struct why *why)
     return r < 0 ? r : db_set(db, "epoch", "1", why);
 }
 
-int jobdir_create(const char *path, const struct spec *spec, struct jobdir *ret, struct db **ret_db, struct why *why)
+/* Whole or not at all: under another name until the description is in it. */
+static int make_database(const char *file, const struct spec *spec, struct db **ret_db, struct why *why)
 {
     CLEANUP(db_closep) struct db *db = NULL;
+    static const char *const left_behind[] = { "", "-wal", "-shm" };
+    char fresh[PATH_MAX + 8], path[PATH_MAX + 16];
+    snprintf(fresh, sizeof(fresh), "%s.new", file);
+    for (size_t i = 0; i < ARRAY_SIZE(left_behind); i++) {
+        snprintf(path, sizeof(path), "%s%s", fresh, left_behind[i]);
+        unlink(path);
+    }
+    int r = db_create(fresh, &db, why);
+    if (r == 0)
+        r = write_spec(db, spec, why);
+    if (r < 0)
+        return r;
+    db_closep(&db);
+    if (rename(fresh, file) < 0)
+        return because(why, -errno, "%s: cannot be renamed to %s: %s", fresh, file, strerror(errno));
+    return db_open(file, false, ret_db, why);
+}
+
+int jobdir_create(const char *path, const struct spec *spec, struct jobdir *ret, struct db **ret_db, struct why *why)
+{
     char file[PATH_MAX];
     int r = database_path(path, file, sizeof(file), why);
     if (r == 0)
@@ -66,15 +89,10 @@ int jobdir_create(const char *path, const struct spec *spec, struct jobdir *ret,
         return r;
     r = access(file, F_OK) == 0
             ? because(why, -EEXIST, "%s: holds a job already; choose another --job, or go on with it: sleddog-coordinator resume %s", path, path)
-            : db_create(file, &db, why);
-    if (r == 0)
-        r = write_spec(db, spec, why);
-    if (r < 0) {
+            : make_database(file, spec, ret_db, why);
+    if (r < 0)
         jobdir_close(ret);
-        return r;
-    }
-    *ret_db = take(db);
-    return 0;
+    return r;
 }
 
 static int read_job(const char *path, bool read_only, struct db **ret_db, struct spec **ret_spec, struct why *why)

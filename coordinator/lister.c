@@ -110,6 +110,7 @@ int lister_start(const struct spec *spec, struct store *store, struct mailbox *b
     lister->spec = spec;
     lister->store = store;
     lister->box = box;
+    lister->mail.kind = MAIL_LISTER;
     lister->skip = lister->next_image = skip;
     lister->next_batch = batch;
     int r = source_open(spec->sources, spec->source_count, spec->null_separated, &lister->source, why);
@@ -119,7 +120,7 @@ int lister_start(const struct spec *spec, struct store *store, struct mailbox *b
             because(why, r, "listing: no thread: %s", strerror(-r));
     }
     if (r < 0) {
-        lister_stop(lister);
+        lister_free(lister);
         return r;
     }
     *ret = lister;
@@ -132,18 +133,21 @@ void lister_stop(struct lister *lister)
         return;
     atomic_store(&lister->stopping, true);
     thread_join(&lister->thread);
+}
+
+void lister_free(struct lister *lister)
+{
+    if (!lister)
+        return;
+    lister_stop(lister);
     source_close(lister->source);
     free(lister);
 }
 
-bool lister_is_done(struct lister *lister, const struct mail *mail, int *r, struct why *why)
+int lister_result(const struct lister *lister, const struct why **ret_why)
 {
-    if (mail != &lister->mail)
-        return false;
-    *r = lister->result;
-    if (lister->result < 0)
-        *why = lister->why;
-    return true;
+    *ret_why = &lister->why;
+    return lister->result;
 }
 
 uint64_t lister_skipped(const struct lister *lister, const char **ret_first)

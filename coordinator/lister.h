@@ -2,7 +2,7 @@
  *
  * Threads:   lister_start() and lister_stop() by the loop's thread.
  * Ownership: borrows spec and store, which must outlive lister_stop().
- * Errors:    arrive with the lister's mail: lister_result(). */
+ * Errors:    lister_result(). */
 #pragma once
 
 #include "coordinator/spec.h"
@@ -14,11 +14,12 @@ struct lister;
 int lister_start(const struct spec *spec, struct store *store, struct mailbox *box, uint64_t skip, uint64_t batch, struct lister **ret,
                  struct why *why);
 
-/* Stops it early if need be, joins, frees. Accepts NULL. */
+/* Ends its thread, early if need be. Its mail may still be in the mailbox. Accepts NULL. */
 void lister_stop(struct lister *lister);
+void lister_free(struct lister *lister); /* once its mail cannot be read any more; accepts NULL */
 
-/* Whether this mail says that the lister is done. `r` is 0 or negative errno with `why`. */
-bool lister_is_done(struct lister *lister, const struct mail *mail, int *r, struct why *why);
+/* Once its mail (kind MAIL_LISTER) has come: 0, or negative errno with a sentence. */
+int lister_result(const struct lister *lister, const struct why **ret_why);
 
 /* What was passed over (sockets, pipes, ...), for a warning; 0 and untouched when nothing. */
 uint64_t lister_skipped(const struct lister *lister, const char **ret_first);

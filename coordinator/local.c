@@ -34,9 +34,10 @@ static void log_path(const struct local *local, const struct node *node, char *p
     snprintf(path, size, "%s/worker-%s.log", local->c->plan->job_dir, number ? number + 1 : "x");
 }
 
-static void become_worker(const struct local *local, const struct node *node, pid_t parent)
+/* Between fork and exec only what is safe while other threads may hold locks. */
+static void become_worker(const struct local *local, const struct node *node, const char *log, pid_t parent)
 {
-    char *argv[MAX_ARGUMENTS], log[PATH_MAX];
+    char *argv[MAX_ARGUMENTS];
     int count = 0;
     sigset_t none;
     argv[count++] = (char *)"sleddog-worker";
@@ -45,7 +46,6 @@ static void become_worker(const struct local *local, const struct node *node, pi
     for (char *at = local->arguments.data; at < local->arguments.data + local->arguments.size && count < MAX_ARGUMENTS - 1; at += strlen(at) + 1)
         argv[count++] = at;
     argv[count] = NULL;
-    log_path(local, node, log, sizeof(log));
     int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666), null = open("/dev/null", O_RDWR | O_CLOEXEC);
     dup2(null, STDIN_FILENO);
     dup2(null, STDOUT_FILENO);
@@ -57,19 +57,21 @@ static void become_worker(const struct local *local, const struct node *node, pi
         _exit(1);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    unsetenv("JOURNAL_STREAM");
     execv(local->program, argv);
-    dprintf(STDERR_FILENO, "%s: %s\n", local->program, strerror(errno));
+    static const char text[] = "cannot run sleddog-worker\n";
+    (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
     _exit(127);
 }
 
 static int start_worker(struct local *local, struct node *node, struct why *why)
 {
+    char log[PATH_MAX];
+    log_path(local, node, log, sizeof(log));
     pid_t parent = getpid(), pid = fork();
     if (pid < 0)
         return because(why, -errno, "%s: cannot start a worker: %s", node->name, strerror(errno));
     if (pid == 0)
-        become_worker(local, node, parent);
+        become_worker(local, node, log, parent);
     node->pid = pid;
     node->starts++;
     return 0;

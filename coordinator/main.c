@@ -26,6 +26,7 @@ static void print_help(void)
         snprintf(left, sizeof(left), "%s %s", commands[i].name, commands[i].synopsis);
         printf("  %-34s %s\n", left, commands[i].purpose);
     }
+    puts("  --version                          print the version");
     puts("\nExit status: 0 every image has a row; 1 the job failed; 2 usage; 3 with --strict, an image ended in an error;\n"
          "130 interrupted, and it says how to go on.\n");
     run_help();

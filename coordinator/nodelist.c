@@ -25,7 +25,7 @@ static int parse_node(const char *text, size_t size, char *ret, size_t ret_size,
     size_t host = colon ? (size_t)(colon - text) : size;
     int port = DEFAULT_PORT;
     for (size_t i = 0; i < host && !*problem; i++)
-        if (!isalnum((unsigned char)text[i]) && !strchr(*text == '[' ? "[]:.%-" : "-._", text[i]))
+        if (!isalnum((unsigned char)text[i]) && (!text[i] || !strchr(*text == '[' ? "[]:.%-" : "-._", text[i])))
             *problem = "not a host name";
     if (colon && !*problem) {
         port = 0;
@@ -88,7 +88,7 @@ int nodelist_parse(const char *name, const char *text, size_t size, struct nodel
         r = parse_line(at, length, &list, why);
         if (r < 0)
             because_in(why, r, "%s, line %d", name, number);
-        at += length + 1;
+        at = newline ? newline + 1 : end;
     }
     if (r == 0 && !list.count)
         r = because(why, -EINVAL, "%s: names no node; one host[:port] a line", name);
@@ -108,7 +108,7 @@ int nodelist_read(const char *path, struct nodelist *ret, struct why *why)
     bytes_init(&text, MAX_FILE);
     char chunk[4096];
     size_t n;
-    while ((n = fread(chunk, 1, sizeof(chunk), file)) > 0)
+    while (!bytes_error(&text) && (n = fread(chunk, 1, sizeof(chunk), file)) > 0)
         bytes_append(&text, chunk, n);
     int r = ferror(file)         ? because(why, -EIO, "%s: cannot be read; is it a folder?", path)
             : bytes_error(&text) ? because(why, bytes_error(&text), "%s: too large for a node list", path)

@@ -177,7 +177,10 @@ static void fail_if_nobody_is_left(struct coordinator *c, const struct node *las
 void node_refused(struct node *node, const char *reason)
 {
     struct coordinator *c = node->coordinator;
+    struct message bye = { .kind = MESSAGE_bye, .bye = { c->plan->epoch } };
     node_give_back(node);
+    if (node->incarnation && node->link)
+        coordinator_send(c, node, &bye);
     node->state = NODE_REFUSED;
     snprintf(node->why_not, sizeof(node->why_not), "%s", reason);
     if (c->node_count > 1)

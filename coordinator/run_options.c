@@ -93,14 +93,14 @@ static int set_weights(struct spec *spec, const char *path, struct why *why)
 {
     char hex[SHA256_HEX] = "";
     int r = absolute(path, &spec->weights, why);
-    if (r == 0 && *path) {
+    if (r == 0 && *path)
         r = sha256_file(spec->weights, hex, why);
-    }
     if (r == 0 && strlen(spec->weights) > LIMIT_URI)
         r = because(why, -ENAMETOOLONG, "--weights: the path is too long");
-    if (r == 0)
-        spec->weights_sha256 = strdup(hex);
-    return r;
+    if (r < 0)
+        return r;
+    spec->weights_sha256 = strdup(hex);
+    return spec->weights_sha256 ? 0 : because(why, -ENOMEM, "out of memory");
 }
 
 static int set_texts(struct spec *spec, const struct run_options *options, const char *job_dir, struct why *why)

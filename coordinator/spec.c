@@ -40,8 +40,14 @@ static char *text_from_json(const json_t *json)
         return strdup(json_string_value(json));
     size_t size = json_array_size(json);
     char *text = json_is_array(json) ? malloc(size + 1) : NULL;
-    for (size_t i = 0; text && i < size; i++)
-        text[i] = (char)json_integer_value(json_array_get(json, i));
+    for (size_t i = 0; text && i < size; i++) {
+        json_int_t byte = json_integer_value(json_array_get(json, i));
+        if (byte < 1 || byte > 255) {
+            free(text);
+            return NULL;
+        }
+        text[i] = (char)byte;
+    }
     if (text)
         text[size] = '\0';
     return text;
@@ -98,6 +104,13 @@ static int read_sources(const json_t *json, struct spec *spec)
     return 0;
 }
 
+/* Other parts rely on these limits; they are those of the worker. */
+static bool is_possible(const struct spec *spec)
+{
+    return spec->resize >= 1 && spec->resize <= 4096 && spec->crop >= 1 && spec->crop <= 4096 && spec->emit <= ROW_FEATURES &&
+           spec->top >= 1 && spec->top <= (int)LIMIT_CLASSES && spec->batch >= 1 && spec->batch <= (int)LIMIT_BATCH;
+}
+
 static int read_members(const json_t *json, struct spec *spec)
 {
     int r = 0;
@@ -114,6 +127,8 @@ static int read_members(const json_t *json, struct spec *spec)
     NUMBERS(GET_NUMBER)
     FLAGS(GET_FLAG)
     spec->created = json_number_value(json_object_get(json, "created"));
+    if (r == 0 && !is_possible(spec))
+        r = -EBADMSG;
     if (r == 0)
         r = read_floats(json_object_get(json, "mean"), spec->mean);
     if (r == 0)

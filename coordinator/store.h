@@ -12,6 +12,9 @@
 #include "common/mailbox.h"
 #include "coordinator/db.h"
 
+/* Kinds of mail to the coordinator's loop. */
+enum coordinator_mail { MAIL_STORE, MAIL_LISTER };
+
 enum store_kind {
     STORE_ADD_BATCH, /* id, first, count, data = items */
     STORE_LISTED,    /* the list is complete */
@@ -29,7 +32,7 @@ struct store_batch {
 };
 
 struct store_request {
-    struct mail mail; /* first */
+    struct mail mail; /* first, kind MAIL_STORE */
     enum store_kind kind;
     uint64_t id, first;
     uint32_t count, attempt, errors, limit;

@@ -160,5 +160,17 @@ int batcher_collect(struct batcher *batcher, struct engine_slot **ret_slot, stru
 
 void batcher_release(struct batcher *batcher, struct engine_slot *slot)
 {
+    struct assembly *assembly = slot->user;
+    assembly->taken = 0;
     batcher->ops->slot_release(batcher->engine, slot);
+}
+
+struct task *batcher_reclaim(struct batcher *batcher)
+{
+    for (int i = 0; i < batcher->info->slots; i++) {
+        struct assembly *assembly = &batcher->assemblies[i];
+        if (assembly->taken)
+            return assembly->tasks[--assembly->taken];
+    }
+    return NULL;
 }

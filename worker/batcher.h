@@ -35,3 +35,6 @@ int batcher_flush(struct batcher *batcher, struct why *why);
 /* Waits for the oldest submitted slot; its rows belong to `ret_tasks[0..slot->count)`, in order. */
 int batcher_collect(struct batcher *batcher, struct engine_slot **ret_slot, struct task ***ret_tasks, struct why *why);
 void batcher_release(struct batcher *batcher, struct engine_slot *slot);
+
+/* For the end, when nobody else uses the batcher: a task that a broken engine left in a slot; NULL when there is none. */
+struct task *batcher_reclaim(struct batcher *batcher);

@@ -50,13 +50,18 @@ static void print_row(const struct rec_item *item, const struct rec_row *row, co
 }
 
 /* Waits for the one work that is inside. */
-static struct work *wait_for_work(struct mailbox *box, struct pipeline *pipeline, struct why *why)
+static struct work *wait_for_work(struct mailbox *box, struct why *why)
 {
     struct pollfd wait = { .fd = box->fd, .events = POLLIN };
     for (;;) {
         struct mail *mail = mailbox_take(box);
+        if (mail && mail->kind == MAIL_BROKEN) {
+            *why = ((struct pipeline_notice *)mail)->why;
+            free(mail);
+            return NULL;
+        }
         if (mail)
-            return pipeline_broken(pipeline, mail, why) ? NULL : (struct work *)mail;
+            return (struct work *)mail;
         poll(&wait, 1, -1);
     }
 }
@@ -81,7 +86,7 @@ static int classify_some(struct runtime *runtime, struct mailbox *box, const str
     if (r < 0)
         return because(why, r, "out of memory");
     pipeline_submit(runtime->pipeline, work);
-    work = wait_for_work(box, runtime->pipeline, why);
+    work = wait_for_work(box, why);
     if (!work)
         return -EIO;
     int failed = 0;

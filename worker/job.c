@@ -3,14 +3,18 @@
 #include "common/clock.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 static int check_numbers(const struct msg_hello *hello, struct why *why)
 {
     if (hello->crop < 1 || hello->crop > 4096 || hello->resize < 1 || hello->resize > 4096)
         return because(why, -EINVAL, "a preset of resize %u and crop %u; both must be 1 to 4096", hello->resize, hello->crop);
-    if (hello->std_r == 0 || hello->std_g == 0 || hello->std_b == 0)
-        return because(why, -EINVAL, "a preset with a standard deviation of 0");
+    const float mean[] = { hello->mean_r, hello->mean_g, hello->mean_b }, std[] = { hello->std_r, hello->std_g, hello->std_b };
+    for (int i = 0; i < 3; i++)
+        if (!(fabsf(mean[i]) <= 1000) || !(std[i] >= 1e-3f && std[i] <= 1000))
+            return because(why, -EINVAL, "a preset of mean %g and standard deviation %g; pixels are 0 to 1, so they must be -1000 to 1000 "
+                           "and 0.001 to 1000", (double)mean[i], (double)std[i]);
     if (hello->emit > ROW_FEATURES)
         return because(why, -EINVAL, "an unknown kind of output, %u", hello->emit);
     if (hello->top < 1 || hello->top > LIMIT_CLASSES || hello->batch < 1 || hello->batch > LIMIT_BATCH)

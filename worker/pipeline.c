@@ -25,9 +25,7 @@ struct pipeline {
     int fetcher_count, decoder_count; /* started */
     atomic_uint_fast64_t upstream;    /* images submitted that are neither in a slot nor failed */
     pthread_mutex_t break_lock;
-    bool broken;
-    struct why why;
-    struct mail broken_mail;
+    struct pipeline_notice *notice;   /* made beforehand; NULL once it was posted */
 };
 
 /* ---- ends of a task ---- */
@@ -37,10 +35,10 @@ static void broke(struct pipeline *pipeline, int r, const struct why *why)
     if (r == -EPIPE)
         return;
     pthread_mutex_lock(&pipeline->break_lock);
-    if (!pipeline->broken) {
-        pipeline->broken = true;
-        pipeline->why = *why;
-        mailbox_post(pipeline->box, &pipeline->broken_mail);
+    struct pipeline_notice *notice = take(pipeline->notice);
+    if (notice) {
+        notice->why = *why;
+        mailbox_post(pipeline->box, &notice->mail);
         pipeline->ops->interrupt(pipeline->engine);
     }
     pthread_mutex_unlock(&pipeline->break_lock);
@@ -71,12 +69,27 @@ static void fail_task(struct pipeline *pipeline, struct task *task, enum row_err
     left_upstream(pipeline);
 }
 
+/* The image is not to blame: this work must not be taken for answered. */
+static void spoil_task(struct pipeline *pipeline, struct task *task, const char *detail)
+{
+    atomic_store(&task->work->spoiled, true);
+    fail_task(pipeline, task, ROW_FETCH, detail);
+}
+
 /* ---- fetch ---- */
+
+struct reservation {
+    struct pipeline *pipeline;
+    size_t size;
+};
 
 static int reserve_fetched(void *arg, size_t size)
 {
-    struct pipeline *pipeline = arg;
-    return budget_take(&pipeline->fetched, size);
+    struct reservation *reservation = arg;
+    int r = budget_take(&reservation->pipeline->fetched, size);
+    if (r == 0)
+        reservation->size = size;
+    return r;
 }
 
 static void free_data(struct pipeline *pipeline, struct task *task)
@@ -91,18 +104,20 @@ static void free_data(struct pipeline *pipeline, struct task *task)
 static uint64_t fetch_task(struct pipeline *pipeline, struct task *task, enum row_error *ret_error)
 {
     struct why why = { "" };
+    struct reservation reservation = { .pipeline = pipeline };
     *ret_error = ROW_OK;
     if (atomic_load(&task->work->abandoned)) {
         fail_task(pipeline, task, ROW_FETCH, "abandoned");
         return 0;
     }
-    *ret_error = fetch(task->item, reserve_fetched, pipeline, &task->data, &task->size, &why);
+    *ret_error = fetch(task->item, reserve_fetched, &reservation, &task->data, &task->size, &why);
     uint64_t size = task->size;
-    if (*ret_error)
+    if (*ret_error) {
+        budget_give(&pipeline->fetched, reservation.size);
         fail_task(pipeline, task, *ret_error, why.text);
-    else if (queue_push(pipeline->decode_queue, task) < 0) {
+    } else if (queue_push(pipeline->decode_queue, task) < 0) {
         free_data(pipeline, task);
-        fail_task(pipeline, task, ROW_FETCH, "the worker is stopping");
+        spoil_task(pipeline, task, "the worker is stopping");
     }
     return size;
 }
@@ -147,7 +162,7 @@ static uint64_t place_image(struct pipeline *pipeline, struct preprocess *prepro
     uint64_t waited = clock_now_ns() - start;
     if (r < 0) {
         broke(pipeline, r, &why);
-        fail_task(pipeline, task, ROW_FETCH, why.text);
+        spoil_task(pipeline, task, why.text);
         return waited;
     }
     preprocess_render(preprocess, place.pixels);
@@ -197,7 +212,7 @@ static void run_decoder(void *arg)
             waited += decode_task(pipeline, preprocess, task, &error);
         else {
             free_data(pipeline, task);
-            fail_task(pipeline, task, ROW_FETCH, why.text);
+            spoil_task(pipeline, task, why.text);
         }
         stage_count(stage, cpu, waited, size, error);
     }
@@ -209,13 +224,15 @@ static void place_sim(struct pipeline *pipeline, struct task *task)
 {
     struct place place;
     struct why why = { "the engine stopped" };
-    if (batcher_take(pipeline->batcher, task, &place) < 0) {
-        fail_task(pipeline, task, ROW_FETCH, why.text);
+    int r = batcher_take(pipeline->batcher, task, &place);
+    if (r < 0) {
+        broke(pipeline, r, &why);
+        spoil_task(pipeline, task, why.text);
         return;
     }
     const struct engine_info *info = pipeline_engine(pipeline);
     sim_pixels(&task->item->uri, place.pixels, info->image_read);
-    int r = batcher_fill(pipeline->batcher, &place, &why);
+    r = batcher_fill(pipeline->batcher, &place, &why);
     if (r < 0)
         broke(pipeline, r, &why);
     left_upstream(pipeline);
@@ -316,9 +333,10 @@ static int start(struct pipeline *pipeline)
     pipeline->decoders = calloc((size_t)spec->decode_threads, sizeof(struct thread));
     if (!pipeline->fetchers || !pipeline->decoders)
         return -ENOMEM;
-    int r = queue_new(spec->window, &pipeline->fetch_queue);
+    /* Twice: what an abandoned job left behind may still be there. */
+    int r = queue_new(2 * spec->window, &pipeline->fetch_queue);
     if (r == 0)
-        r = queue_new(spec->window, &pipeline->sim_queue);
+        r = queue_new(2 * spec->window, &pipeline->sim_queue);
     if (r == 0)
         r = queue_new((size_t)spec->decode_threads * 2, &pipeline->decode_queue);
     if (r == 0)
@@ -348,12 +366,15 @@ int pipeline_new(const struct pipeline_spec *spec, const struct engine_ops *ops,
     pipeline->ops = ops;
     pipeline->engine = engine;
     pipeline->box = box;
+    pipeline->notice = calloc(1, sizeof(*pipeline->notice));
+    if (pipeline->notice)
+        pipeline->notice->mail.kind = MAIL_BROKEN;
     pthread_mutex_init(&pipeline->break_lock, NULL);
     budget_init(&pipeline->fetched, spec->fetch_bytes);
     stage_init(&pipeline->stages[STAGE_FETCH], "fetch", spec->fetch_threads);
     stage_init(&pipeline->stages[STAGE_DECODE], "decode", spec->decode_threads);
     stage_init(&pipeline->stages[STAGE_ENGINE], "engine", ops->info(engine)->threads);
-    int r = start(pipeline);
+    int r = pipeline->notice ? start(pipeline) : -ENOMEM;
     if (r < 0)
         return because(why, r, "pipeline: cannot start %d + %d threads: %s", spec->fetch_threads, spec->decode_threads, strerror(-r));
     *ret = take(pipeline);
@@ -368,6 +389,18 @@ static void join_all(struct queue *queue, struct thread *threads, int count)
         thread_join(&threads[i]);
 }
 
+/* What a broken engine never gave back goes out as well, spoiled. */
+static void let_slots_flow_out(struct pipeline *pipeline)
+{
+    struct task *task;
+    while (pipeline->batcher && (task = batcher_reclaim(pipeline->batcher))) {
+        struct work *work = task->work;
+        atomic_store(&work->spoiled, true);
+        task_fail(task, ROW_FETCH, "the engine broke");
+        unhold(pipeline, work);
+    }
+}
+
 void pipeline_free(struct pipeline *pipeline)
 {
     if (!pipeline)
@@ -377,6 +410,7 @@ void pipeline_free(struct pipeline *pipeline)
     join_all(pipeline->decode_queue, pipeline->decoders, pipeline->decoder_count);
     pipeline->ops->interrupt(pipeline->engine);
     thread_join(&pipeline->collector);
+    let_slots_flow_out(pipeline);
     batcher_free(pipeline->batcher);
     pipeline->ops->close(pipeline->engine);
     queue_free(pipeline->fetch_queue);
@@ -384,6 +418,7 @@ void pipeline_free(struct pipeline *pipeline)
     queue_free(pipeline->decode_queue);
     budget_done(&pipeline->fetched);
     pthread_mutex_destroy(&pipeline->break_lock);
+    free(pipeline->notice);
     free(pipeline->fetchers);
     free(pipeline->decoders);
     free(pipeline);
@@ -414,12 +449,4 @@ void pipeline_stages(const struct pipeline *pipeline, struct rec_stage *ret)
 {
     for (int i = 0; i < STAGE_COUNT; i++)
         ret[i] = stage_record(&pipeline->stages[i]);
-}
-
-bool pipeline_broken(struct pipeline *pipeline, const struct mail *mail, struct why *why)
-{
-    if (mail != &pipeline->broken_mail)
-        return false;
-    *why = pipeline->why;
-    return true;
 }

@@ -9,8 +9,8 @@
  *
  * Threads:   pipeline_submit() and the mailbox belong to one thread, the loop's. Everything else is internal.
  * Ownership: work belongs to the pipeline from submit until it is in the mailbox. The pipeline owns the engine.
- * Errors:    a task's trouble becomes its row. A broken engine ends the pipeline: pipeline_broken() is true once the
- *            mailbox delivers the pipeline's own mail. */
+ * Errors:    a task's trouble becomes its row. A broken engine spoils what is inside, and the mailbox delivers a struct
+ *            pipeline_notice (kind MAIL_BROKEN), which is the reader's to free. */
 #pragma once
 
 #include "worker/engine.h"
@@ -18,6 +18,12 @@
 #include "worker/task.h"
 
 struct pipeline;
+
+/* The engine broke, and why. */
+struct pipeline_notice {
+    struct mail mail; /* first */
+    struct why why;
+};
 
 enum pipeline_stage { STAGE_FETCH, STAGE_DECODE, STAGE_ENGINE, STAGE_COUNT };
 
@@ -42,6 +48,3 @@ const struct engine_info *pipeline_engine(const struct pipeline *pipeline);
 
 /* STAGE_COUNT records */
 void pipeline_stages(const struct pipeline *pipeline, struct rec_stage *ret);
-
-/* Whether this mail is the pipeline's own announcement that its engine broke, and why. */
-bool pipeline_broken(struct pipeline *pipeline, const struct mail *mail, struct why *why);

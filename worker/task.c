@@ -59,7 +59,7 @@ void work_free(struct work *work)
 {
     if (!work)
         return;
-    for (uint32_t i = 0; work->tasks && i < work->count; i++) {
+    for (uint32_t i = 0; work->tasks && work->rows && i < work->count; i++) {
         free(work->tasks[i].data);
         if (work->rows[i].error)
             free((char *)work->rows[i].detail);

@@ -19,6 +19,9 @@
 
 struct work;
 
+/* Kinds of mail to the worker's loop. */
+enum worker_mail { MAIL_WORK, MAIL_LOADED, MAIL_BROKEN };
+
 struct task {
     struct work *work;
     const struct rec_item *item;
@@ -29,7 +32,7 @@ struct task {
 
 /* A batch on its way. */
 struct work {
-    struct mail mail; /* first: the pipeline posts it when `unfinished` is 0 */
+    struct mail mail; /* first, kind MAIL_WORK: the pipeline posts it when `unfinished` is 0 */
     uint64_t batch;
     uint32_t attempt;
     uint32_t count;
@@ -41,6 +44,7 @@ struct work {
     float *numbers;               /* (count, values) or NULL */
     atomic_uint unfinished;
     atomic_bool abandoned;        /* nobody wants the rows any more: finish quickly */
+    atomic_bool spoiled;          /* the engine broke meanwhile: the rows are no answers */
     struct arena arena;           /* items and rows live here */
     /* for the owner */
     struct work *next;

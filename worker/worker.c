@@ -167,6 +167,8 @@ static void finish_loading(struct worker *worker)
 
 static void finish_work(struct worker *worker, struct work *work)
 {
+    if (atomic_load(&work->spoiled) && !atomic_load(&work->abandoned))
+        return; /* stays held and unanswered; this process is about to leave */
     work->done = true;
     if (atomic_load(&work->abandoned))
         work_free(work);
@@ -174,20 +176,30 @@ static void finish_work(struct worker *worker, struct work *work)
         worker_offer(worker, work);
 }
 
+static void leave_broken(struct worker *worker, struct pipeline_notice *notice)
+{
+    log_error("the engine broke, leaving so that a new process can start afresh: %s", notice->why.text);
+    free(notice);
+    worker->status = 1;
+    loop_stop(worker->loop);
+}
+
 static void on_mail(void *arg)
 {
     struct worker *worker = arg;
-    struct why why;
     for (struct mail *mail = mailbox_take(&worker->box), *next; mail; mail = next) {
         next = mail->next;
-        if (mail == &worker->loader.mail)
+        switch ((enum worker_mail)mail->kind) {
+        case MAIL_LOADED:
             finish_loading(worker);
-        else if (worker->runtime && pipeline_broken(worker->runtime->pipeline, mail, &why)) {
-            log_error("the engine broke, leaving so that a new process can start afresh: %s", why.text);
-            worker->status = 1;
-            loop_stop(worker->loop);
-        } else
+            break;
+        case MAIL_BROKEN:
+            leave_broken(worker, (struct pipeline_notice *)mail);
+            break;
+        case MAIL_WORK:
             finish_work(worker, (struct work *)mail);
+            break;
+        }
     }
 }
 
@@ -272,8 +284,10 @@ static void free_mail(struct worker *worker)
 {
     for (struct mail *mail = mailbox_take(&worker->box), *next; mail; mail = next) {
         next = mail->next;
-        if (mail != &worker->loader.mail)
+        if (mail->kind == MAIL_WORK)
             work_free((struct work *)mail);
+        else if (mail->kind == MAIL_BROKEN)
+            free(mail);
     }
 }
 
@@ -327,7 +341,7 @@ static int start(struct worker *worker, struct why *why)
 
 int worker_run(const struct worker_options *options, struct why *why)
 {
-    struct worker worker = { .options = options, .incarnation = link_random_id() };
+    struct worker worker = { .options = options, .incarnation = link_random_id(), .loader.mail.kind = MAIL_LOADED };
     int r = mailbox_init(&worker.box);
     if (r == 0)
         r = loop_new(&worker.loop);
