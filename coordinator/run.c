@@ -250,6 +250,8 @@ static int prepare_resume(struct session *session, const char *path, struct why 
     if (r == 0)
         r = check_unchanged(session->spec, why);
     if (r == 0)
+        session->spec->mixed |= session->options.mixed;
+    if (r == 0)
         r = read_nodes(session, why);
     if (r == 0 && chdir(session->spec->folder) < 0)
         r = because(why, -errno, "%s: the folder that the job was begun in: %s", session->spec->folder, strerror(errno));
