@@ -24,7 +24,8 @@ ALL_CFLAGS   = -std=gnu11 -D_GNU_SOURCE -DSLEDDOG_VERSION='"$(VERSION)"' -I. -fP
                -pthread -MMD -MP $(WARNINGS) $(CFLAGS) $(SANITIZE) $(CFLAGS_EXTRA)
 # `make V=1` shows the whole commands.
 Q           := $(if $(V),,@)
-say          = $(if $(V),,@echo '  $(1) $@')
+silent      := $(findstring s,$(firstword -$(MAKEFLAGS)))
+say          = $(if $(V)$(silent),,@echo '  $(1) $@')
 ALL_LDFLAGS  = -pthread $(LDFLAGS) $(SANITIZE)
 
 # ---- foreign libraries, each named once -----------------------------------------------------------------------------
@@ -53,6 +54,7 @@ LIB_proto       := $(OBJ)/libproto.a
 LIB_coordinator := $(OBJ)/libcoordinator.a
 LIB_worker      := $(OBJ)/libworker.a
 LIB_test        := $(OBJ)/libtest.a
+LIB_demo        := $(OBJ)/libdemo.a
 
 PROGRAMS := $(if $(wildcard coordinator/main.c),$(BUILD)/sleddog-coordinator) $(if $(wildcard worker/main.c),$(BUILD)/sleddog-worker)
 PLUGINS  := $(if $(wildcard worker/engines/onednn.c),$(BUILD)/sleddog-engine-onednn.so)
@@ -64,6 +66,7 @@ $(LIB_proto): $(call objects,$(PROTO))
 $(LIB_coordinator): $(call objects,$(filter-out coordinator/main.c,$(COORDINATOR)))
 $(LIB_worker): $(call objects,$(filter-out worker/main.c,$(WORKER)))
 $(LIB_test): $(call objects,$(call sources,tests tests/cluster/lib))
+$(LIB_demo): $(call objects,$(filter-out %_main.c,$(call sources,tests/demo)))
 $(OBJ)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
@@ -94,8 +97,9 @@ packages-%:
 # ---- tests: every tests/{unit,cluster}/test_*.c is a program ---------------------------------------------------------
 TESTS  := $(sort $(wildcard tests/unit/test_*.c tests/cluster/test_*.c))
 BINARY := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS))
-ALL_LIBS = $(LIB_test) $(LIB_coordinator) $(LIB_worker) $(LIB_proto) $(LIB_common)
+ALL_LIBS = $(LIB_test) $(LIB_demo) $(LIB_coordinator) $(LIB_worker) $(LIB_proto) $(LIB_common)
 ALL_FOREIGN = $(LIBS_coordinator) $(LIBS_worker) $(LIBS_proto) $(LIBS_common)
+LIBS_test_fit := $(LIBS_demo)
 
 $(BUILD)/tests/%: $(OBJ)/tests/%.o $(ALL_LIBS)
 	@mkdir -p $(@D)
@@ -112,12 +116,39 @@ check: packages-check
 TEST_ENV_asan := SLEDDOG_TEST_TIME_SCALE=5 ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
 TEST_ENV_tsan := SLEDDOG_TEST_TIME_SCALE=10 TSAN_OPTIONS=halt_on_error=1:suppressions=$(CURDIR)/tests/tsan.supp
 
+# ---- the demo: tests/demo/NAME_main.c is a tool that draws, builds or fits -------------------------------------------
+DEMO := $(patsubst %_main.c,$(BUILD)/%,$(wildcard tests/demo/*_main.c))
+
+$(DEMO): $(BUILD)/tests/demo/%: $(OBJ)/tests/demo/%_main.o $(LIB_demo) $(LIB_worker) $(LIB_common)
+	@mkdir -p $(@D)
+	$(call say,LD )
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_worker) $(LIBS_demo) $(LIBS_common)
+
+# IMAGES=dir WEIGHTS=file TRUTH=regex [LABELS=file]: your own photos and model in place of the drawn and fitted ones.
+demo: packages-demo
+	@$(MAKE) --no-print-directory -s all $(DEMO)
+	@tests/demo/run $(BUILD)
+
 asan tsan clang:
 	@$(MAKE) --no-print-directory CONFIG=$@ check
+
+# ---- measuring: absolute figures mean little on shared cores, the ratios in one run do --------------------------------
+bench: packages-check all $(BUILD)/tests/bench/bench_export
+	tests/bench/preprocess
+	tests/bench/engine
+	tests/bench/whole
+	tests/bench/sim
+	$(BUILD)/tests/bench/bench_export
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/sleddog $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(PLUGINS) $(DESTDIR)$(PREFIX)/lib/sleddog
+	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 
 clean:
 	rm -rf build
 
-.PHONY: all tests check asan tsan clang clean
+.PHONY: all install tests check bench demo asan tsan clang clean
 .SECONDARY:
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

@@ -1,6 +1,7 @@
 /* coordinator.c: the loop, and the way of a batch from the store to a node and back. */
 #include "coordinator/coordinator.h"
 
+#include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/signals.h"
@@ -170,6 +171,8 @@ static void take_answer(struct coordinator *c, struct store_request *request)
         if (!c->counts.images)
             coordinator_fail(c, -ENOENT, "no images: the sources are empty");
         break;
+    case STORE_NUMERICS:
+        break;
     case STORE_LOAD:
         take_loaded(c, request);
         break;
@@ -188,7 +191,7 @@ static void finish_listing(struct coordinator *c)
     if (r < 0)
         coordinator_fail(c, r, "%s", why->text);
     else if (c->skipped)
-        log_warning("%" PRIu64 " things that are neither file nor folder were passed over, the first is %s", c->skipped, first);
+        log_warning("%" PRIu64 " thing%s neither file nor folder passed over, the first is %s", c->skipped, c->skipped == 1 ? "" : "s", first);
 }
 
 static void on_mail(void *arg)
@@ -235,14 +238,16 @@ static void on_tick(void *arg)
 static int start(struct coordinator *c, struct db *db, struct why *why)
 {
     int r = db_count(db, &c->counts, why);
-    char *listed = NULL;
+    CLEANUP(freep) char *listed = NULL;
+    CLEANUP(freep) char *fingerprint = NULL;
     if (r < 0) {
         db_close(db);
         return r;
     }
     c->resumed_images = c->counts.done_images;
     c->listed = db_get(db, "listed", &listed, NULL) == 0;
-    free(listed);
+    if (db_get(db, "fingerprint", &fingerprint, NULL) == 0)
+        snprintf(c->fingerprint, sizeof(c->fingerprint), "%s", fingerprint);
     r = store_start(db, &c->box, &c->store, why);
     if (r == 0 && !c->listed)
         r = lister_start(c->spec, c->store, &c->box, c->counts.images, c->counts.batches, &c->lister, why);

@@ -25,6 +25,9 @@ static bool agrees(struct coordinator *c, const struct msg_welcome *welcome, cha
     bool topk = c->spec->emit != ROW_FEATURES;
     if (*c->spec->weights_sha256 && *welcome->model_sha256 && strcmp(c->spec->weights_sha256, welcome->model_sha256))
         snprintf(text, size, "it loaded other weights (sha256 %.12s...)", welcome->model_sha256);
+    else if (*c->model_sha256 && strcmp(c->model_sha256, welcome->model_sha256))
+        snprintf(text, size, "its own weights (sha256 %.12s...) are not those of the first worker (%.12s...); give --weights FILE to the run",
+                 welcome->model_sha256, c->model_sha256);
     else if (topk && welcome->classes != labels)
         snprintf(text, size, "the model has %u classes, the labels have %u names; give the model's own with --labels", welcome->classes, labels);
     else if (*c->fingerprint && strcmp(c->fingerprint, welcome->fingerprint) && !c->spec->mixed)
@@ -33,6 +36,19 @@ static bool agrees(struct coordinator *c, const struct msg_welcome *welcome, cha
     else
         return true;
     return false;
+}
+
+/* Before any row of it is stored, so that a resumed job cannot go on with other numbers. */
+static void keep_fingerprint(struct coordinator *c, const char *fingerprint)
+{
+    struct store_request *request = store_request_new(STORE_NUMERICS, LIMIT_TEXT);
+    if (!request || bytes_append(&request->data, fingerprint, strlen(fingerprint) + 1) < 0) {
+        store_request_free(request);
+        coordinator_fail(c, -ENOMEM, "out of memory");
+        return;
+    }
+    snprintf(c->fingerprint, sizeof(c->fingerprint), "%s", fingerprint);
+    store_post(c->store, request);
 }
 
 static void remember(struct coordinator *c, struct node *node, const struct msg_welcome *welcome)
@@ -44,9 +60,10 @@ static void remember(struct coordinator *c, struct node *node, const struct msg_
     snprintf(node->version, sizeof(node->version), "%s", welcome->version);
     node->threads = welcome->threads;
     node->engine_batch = welcome->engine_batch;
-    if (*c->fingerprint)
+    if (!*c->fingerprint)
+        keep_fingerprint(c, welcome->fingerprint);
+    if (c->classes)
         return;
-    snprintf(c->fingerprint, sizeof(c->fingerprint), "%s", welcome->fingerprint);
     snprintf(c->network, sizeof(c->network), "%s", welcome->network);
     snprintf(c->model_sha256, sizeof(c->model_sha256), "%s", welcome->model_sha256);
     c->classes = welcome->classes;

@@ -6,6 +6,7 @@
 #include "common/signals.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/finish.h"
+#include "coordinator/hint.h"
 #include "coordinator/jobdir.h"
 #include "coordinator/nodelist.h"
 #include "coordinator/run_options.h"
@@ -27,6 +28,7 @@ struct session {
     struct spec *spec;
     struct labels *labels;
     struct nodelist nodes;
+    int local;
     uint64_t epoch;
 };
 
@@ -72,14 +74,13 @@ static int open_labels(struct session *session, struct why *why)
 static int read_nodes(struct session *session, struct why *why)
 {
     struct run_options *options = &session->options;
-    if (!options->nodes && !options->local)
-        options->local = 1;
     int r = options->nodes ? nodelist_read(options->nodes, &session->nodes, why) : 0;
-    if (r == 0 && options->min_nodes > options->local + session->nodes.count)
-        r = because(why, -EINVAL, "--min-nodes %" PRId64 " is more than the %" PRId64 " workers there are", options->min_nodes,
-                    options->local + session->nodes.count);
-    if (r == 0 && options->local && !*session->spec->weights && strcmp(options->tuning.engine, "sim"))
-        r = because(why, -EINVAL, "--weights FILE is needed: workers started here have no model of their own");
+    session->local = options->nodes || options->local ? (int)options->local : 1;
+    int workers = session->local + session->nodes.count;
+    if (r == 0 && options->min_nodes > workers)
+        r = because(why, -EINVAL, "--min-nodes %" PRId64 " is more than the %d workers there are", options->min_nodes, workers);
+    if (r == 0 && session->local && !*session->spec->weights && strcmp(options->tuning.engine, "sim"))
+        r = because(why, -EINVAL, "workers started here have no model of their own, and this job names none; give --weights FILE to run, or --nodes FILE");
     return r;
 }
 
@@ -93,7 +94,11 @@ static int print_end(const struct session *session, const struct coordinator *c,
         fprintf(stderr, "sleddog-coordinator: interrupted, %" PRIu64 " images are done and safe\n", c ? c->counts.done_images : 0);
     else
         log_error("%s", why->text);
-    fprintf(stderr, "go on with: sleddog-coordinator resume %s\n", session->dir.path);
+    struct bytes command;
+    bytes_init(&command, 65536);
+    if (hint_resume(&session->options, session->dir.path, &command) == 0)
+        fprintf(stderr, "go on with: %s\n", command.data);
+    bytes_done(&command);
     return r == -EINTR ? 130 : 1;
 }
 
@@ -110,7 +115,7 @@ static int run_session(struct session *session)
         .epoch = session->epoch,
         .nodes = session->nodes.nodes,
         .node_count = session->nodes.count,
-        .local = (int)options->local,
+        .local = session->local,
         .tuning = &options->tuning,
         .min_nodes = (int)options->min_nodes,
         .node_timeout_s = options->node_timeout,
@@ -244,12 +249,14 @@ static int prepare_resume(struct session *session, const char *path, struct why 
     int r = jobdir_open(path, &session->dir, &session->db, &session->spec, why);
     if (r == 0)
         r = check_unchanged(session->spec, why);
+    if (r == 0)
+        session->spec->mixed |= session->options.mixed;
+    if (r == 0)
+        r = read_nodes(session, why);
     if (r == 0 && chdir(session->spec->folder) < 0)
         r = because(why, -errno, "%s: the folder that the job was begun in: %s", session->spec->folder, strerror(errno));
     if (r == 0)
         r = open_labels(session, why);
-    if (r == 0)
-        r = read_nodes(session, why);
     return r < 0 ? r : raise_epoch(session, why);
 }
 

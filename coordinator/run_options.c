@@ -43,6 +43,7 @@ static const struct option_row rows[] = {
 
 static const struct option_row rows_of_resume[] = {
     NODE_ROWS,
+    { 0, "mixed", OPTION_FLAG, OPTION(mixed), NULL, "allow workers whose numbers may differ in the last digits", 0, 0, NULL },
     { 0, "strict", OPTION_FLAG, OPTION(strict), NULL, "exit with 3 if any image failed", 0, 0, NULL },
     TUNING_ROWS(struct run_options, tuning),
     { 'h', "help", OPTION_FLAG, OPTION(help), NULL, "print this help", 0, 0, NULL },

@@ -78,7 +78,8 @@ static int print_status(const char *folder, struct why *why)
     free(listed);
     bool complete = complete_list && counts.done_images == counts.images;
     printf("job       %s, of %s\n", spec->job, folder);
-    printf("state     %s\n", running ? "running" : complete ? "complete" : "stopped; go on with: sleddog-coordinator resume");
+    printf("state     %s%s\n", running ? "running" : complete ? "complete" : "stopped; go on with: sleddog-coordinator resume ",
+           running || complete ? "" : folder);
     printf("listed    %" PRIu64 " images in %" PRIu64 " batches%s\n", counts.images, counts.batches, complete_list ? "" : ", listing is not finished");
     printf("done      %" PRIu64 " images in %" PRIu64 " batches\n", counts.done_images, counts.done_batches);
     printf("failed    %" PRIu64 " of those\n", counts.errors);

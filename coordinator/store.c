@@ -67,6 +67,8 @@ static int serve(struct store *store, struct store_request *request)
     }
     case STORE_LISTED:
         return db_set(store->db, "listed", "yes", &store->why);
+    case STORE_NUMERICS:
+        return db_set(store->db, "fingerprint", request->data.data, &store->why);
     case STORE_LOAD:
         return db_pending(store->db, request->id, request->limit, keep_batch, &last, &store->why);
     case STORE_RESULT:

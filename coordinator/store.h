@@ -18,6 +18,7 @@ enum coordinator_mail { MAIL_STORE, MAIL_LISTER };
 enum store_kind {
     STORE_ADD_BATCH, /* id, first, count, data = items */
     STORE_LISTED,    /* the list is complete */
+    STORE_NUMERICS,  /* data = the fingerprint of the first worker, NUL-terminated: the job's from now on */
     STORE_LOAD,      /* id, limit: answers with `batches` */
     STORE_RESULT,    /* id, data = rows, attempt, node, errors: `r` is 1, or 0 if there was one already */
 };

@@ -61,10 +61,22 @@ static int open_socket(void *context, int type, const char *endpoint, struct lin
     return 0;
 }
 
+/* ZeroMQ takes 99999 for 34463. */
+static int check_port(const char *endpoint, struct why *why)
+{
+    const char *colon = strrchr(endpoint, ':');
+    size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
+    if (strncmp(endpoint, "tcp://", 6) || (digits && digits < 6 && !colon[1 + digits] && atoi(colon + 1) <= 65535))
+        return 0;
+    return because(why, -EINVAL, "%s: cannot listen: an address ends in :PORT, a number from 0 (any free one) to 65535", endpoint);
+}
+
 int link_bind(void *context, const char *endpoint, struct link **ret, struct why *why)
 {
     CLEANUP(link_freep) struct link *link = NULL;
-    int r = open_socket(context, ZMQ_ROUTER, endpoint, &link, why);
+    int r = check_port(endpoint, why);
+    if (r == 0)
+        r = open_socket(context, ZMQ_ROUTER, endpoint, &link, why);
     if (r < 0)
         return r;
     link->bound = true;

@@ -36,7 +36,8 @@ static uint16_t narrow(float value, enum dtype dtype)
 }
 
 /* Uniform values between low and high. */
-static void add(struct made *made, const char *module, const char *part, int dims, const size_t *shape, float low, float high)
+static void add(struct made *made, const char *module, const char *part, int dims, const size_t *shape, float low,
+                float high)
 {
     struct tensor *tensor = &made->tensors[made->count++];
     char *name = NULL;

@@ -126,6 +126,8 @@ static int refuse_loop(const struct walk *walk, const struct level *level, struc
 
 static int unreadable(const struct walk *walk, int error, struct why *why)
 {
+    if (error == ENOENT)
+        return because(why, -error, "%.500s: there is no such folder", walk->path);
     return because(why, -error, "%.500s: this folder cannot be read: %s; allow it, or list the images in a file and give @FILE",
                    walk->path, strerror(error));
 }

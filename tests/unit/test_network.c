@@ -22,7 +22,7 @@ static long count_parameters(const struct network *network, int classes)
     for (int i = 0; i < network->count; i++) {
         const struct layer *layer = &network->layers[i];
         if (layer->kind == LAYER_CONV)
-            count += (long)layer->outputs * layer->inputs / layer->groups * layer->kernel * layer->kernel + 2L * layer->outputs;
+            count += (long)layer->outputs * (layer->inputs / layer->groups * layer->kernel * layer->kernel + 2);
         else if (layer->kind == LAYER_FC)
             count += (long)classes * (layer->inputs + 1);
     }

@@ -129,8 +129,8 @@ static double difference(const float *a, const float *b, size_t count, const cha
         apart += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
         norm += (double)b[i] * (double)b[i];
     }
-    printf("%s: normalised error %.2e; engine %g %g %g, PyTorch %g %g %g\n", what, sqrt(apart / norm), (double)a[0], (double)a[1],
-           (double)a[2], (double)b[0], (double)b[1], (double)b[2]);
+    printf("%s: normalised error %.2e; engine %g %g %g, PyTorch %g %g %g\n", what, sqrt(apart / norm), (double)a[0],
+           (double)a[1], (double)a[2], (double)b[0], (double)b[1], (double)b[2]);
     CHECK(norm > 0);
     return sqrt(apart / norm);
 }
@@ -392,5 +392,21 @@ TEST(what_it_cannot_do_is_refused_in_words)
     spec = good;
     spec.weights = NULL;
     check_refused(spec, -EINVAL, "weights");
+    weights_close(weights);
+}
+
+TEST(logits_that_overflow_are_told_at_open)
+{
+    struct setting setting = { "resnet18", 224, 10, 1, 1, EMIT_TOPK, DTYPE_F32 };
+    static float huge[10 * 512];
+    for (size_t i = 0; i < ARRAY_SIZE(huge); i++)
+        huge[i] = 3e38f;
+    struct weights *weights;
+    CHECK_INT(weights_open(weights_path(&setting), &weights, NULL), 0);
+    ((struct tensor *)weights_find(weights, "fc.weight"))->data = huge;
+    find_plugins();
+    struct engine_spec spec = spec_for(&setting);
+    spec.weights = weights;
+    check_refused(spec, -ERANGE, "not finite");
     weights_close(weights);
 }

@@ -6,10 +6,12 @@
  *
  *     onednn_net.c     the network as primitives, with weights; shared by the streams
  *     onednn_stream.c  the memory of one stream, and its walk through the network
+ *     onednn_cpu.c     what this machine is called
  *     slots.c, rows.c  the queue of slots; softmax and top-k
  *
  * The fingerprint ends in a hash of the rows of a fixed batch of noise, run at open: oneDNN chooses its summation order by
  * ISA and cache sizes, so CPUs with equal names may differ, and this tells. */
+#include "worker/engines/onednn_cpu.h"
 #include "worker/engines/onednn_stream.h"
 
 #include "common/cleanup.h"
@@ -19,7 +21,6 @@
 
 #include <errno.h>
 #include <gnu/libc-version.h>
-#include <sched.h>
 #include <string.h>
 #include <time.h>
 
@@ -165,50 +166,6 @@ static int start_streams(struct engine *engine, struct why *why)
 
 /* ---- what it is ------------------------------------------------------------------------------------------------------- */
 
-static const char *isa_name(void)
-{
-    static const struct {
-        dnnl_cpu_isa_t isa;
-        const char *name;
-    } names[] = {
-        { dnnl_cpu_isa_sse41, "sse4.1" },
-        { dnnl_cpu_isa_avx, "avx" },
-        { dnnl_cpu_isa_avx2, "avx2" },
-        { dnnl_cpu_isa_avx2_vnni, "avx2_vnni" },
-        { dnnl_cpu_isa_avx512_core, "avx512_core" },
-        { dnnl_cpu_isa_avx512_core_vnni, "avx512_core_vnni" },
-        { dnnl_cpu_isa_avx512_core_bf16, "avx512_core_bf16" },
-        { dnnl_cpu_isa_avx512_core_amx, "avx512_core_amx" },
-    };
-    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-        if (names[i].isa == isa)
-            return names[i].name;
-    return "other ISA";
-}
-
-/* "model name : Intel(R) ..." of the first CPU. */
-static void cpu_name(char *name, size_t size)
-{
-    CLEANUP(fclosep) FILE *file = fopen("/proc/cpuinfo", "r");
-    char line[256];
-    snprintf(name, size, "CPU");
-    while (file && fgets(line, sizeof(line), file)) {
-        char *colon = strchr(line, ':');
-        if (strncmp(line, "model name", 10) || !colon)
-            continue;
-        line[strcspn(line, "\n")] = '\0';
-        snprintf(name, size, "%s", colon + 1 + strspn(colon + 1, " "));
-        return;
-    }
-}
-
-static int cores(void)
-{
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
 static int check_spec(const struct engine_spec *spec, struct why *why)
 {
     if (!spec->network || !spec->weights)
@@ -226,7 +183,7 @@ static int check_spec(const struct engine_spec *spec, struct why *why)
 static int describe(struct engine *engine, const struct engine_spec *spec, struct why *why)
 {
     bool features = spec->emit == EMIT_FEATURES;
-    int classes = engine->net.classes, threads = spec->threads ? spec->threads : cores();
+    int classes = engine->net.classes, threads = spec->threads ? spec->threads : onednn_cores();
     if (spec->classes && spec->classes != classes)
         return because(why, -EINVAL, "engine onednn: the weights have %d classes, expected %d", classes, spec->classes);
     if (!features && (spec->top < 1 || spec->top > classes))
@@ -243,8 +200,8 @@ static int describe(struct engine *engine, const struct engine_spec *spec, struc
         .values = features ? (size_t)engine->net.features : spec->emit == EMIT_LOGITS ? (size_t)classes : 0,
     };
     char cpu[80];
-    cpu_name(cpu, sizeof(cpu));
-    snprintf(engine->info.device, sizeof(engine->info.device), "%s, %s, %d stream%s", cpu, isa_name(), threads,
+    onednn_cpu_name(cpu, sizeof(cpu));
+    snprintf(engine->info.device, sizeof(engine->info.device), "%s, %s, %d stream%s", cpu, onednn_isa_name(), threads,
              threads == 1 ? "" : "s");
     return 0;
 }
@@ -289,7 +246,7 @@ static int fingerprint(struct engine *engine, struct why *why)
         return because(why, r, "engine onednn: no memory");
     const dnnl_version_t *version = dnnl_version();
     snprintf(info->fingerprint, sizeof(info->fingerprint), "onednn %d.%d.%d, glibc %s, f32, batch %d, %s, noise %.16s",
-             version->major, version->minor, version->patch, gnu_get_libc_version(), info->batch, isa_name(), hex);
+             version->major, version->minor, version->patch, gnu_get_libc_version(), info->batch, onednn_isa_name(), hex);
     return 0;
 }
 
@@ -394,10 +351,10 @@ static int onednn_probe(char *text, size_t size, struct why *why)
 {
     (void)why;
     char cpu[80];
-    cpu_name(cpu, sizeof(cpu));
+    onednn_cpu_name(cpu, sizeof(cpu));
     const dnnl_version_t *version = dnnl_version();
-    snprintf(text, size, "oneDNN %d.%d.%d on %s, %s, %d cores", version->major, version->minor, version->patch, cpu, isa_name(),
-             cores());
+    snprintf(text, size, "oneDNN %d.%d.%d on %s, %s, %d cores", version->major, version->minor, version->patch, cpu, onednn_isa_name(),
+             onednn_cores());
     return 0;
 }
 

@@ -1,0 +1,44 @@
+#include "coordinator/hint.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static void put_word(struct bytes *out, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,=+@%";
+    bool quoted = !*word || word[strspn(word, plain)];
+    bytes_append_text(out, quoted ? " '" : " ");
+    for (; *word; word++)
+        if (*word == '\'')
+            bytes_append_text(out, "'\\''");
+        else
+            bytes_append_char(out, *word);
+    bytes_append_text(out, quoted ? "'" : "");
+}
+
+static bool differs(const char *a, const char *b)
+{
+    return a && (!b || strcmp(a, b));
+}
+
+static void put_option(struct bytes *out, const struct option_row *row, const void *at, const void *usual)
+{
+    const char *text = row->type == OPTION_TEXT || row->type == OPTION_CHOICE ? *(const char *const *)at : NULL;
+    if (text && differs(text, *(const char *const *)usual)) {
+        bytes_printf(out, " --%s", row->name);
+        put_word(out, text);
+    } else if ((row->type == OPTION_INT || row->type == OPTION_SIZE) && *(const int64_t *)at != *(const int64_t *)usual)
+        bytes_printf(out, " --%s %" PRId64, row->name, *(const int64_t *)at);
+    else if (row->type == OPTION_FLAG && *(const bool *)at && !*(const bool *)usual)
+        bytes_printf(out, " --%s", row->name);
+}
+
+int hint_resume(const struct run_options *options, const char *job_dir, struct bytes *out)
+{
+    const struct run_options usual = RUN_DEFAULTS;
+    bytes_append_text(out, "sleddog-coordinator resume");
+    for (const struct option_row *row = resume_rows(); row->name; row++)
+        put_option(out, row, (const char *)options + row->offset, (const char *)&usual + row->offset);
+    put_word(out, job_dir);
+    return bytes_error(out);
+}

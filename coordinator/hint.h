@@ -1,0 +1,10 @@
+/* hint.h: the command line that goes on with a job, to be pasted into a shell.
+ *
+ * Threads: any. Errors: negative errno of `out`. */
+#pragma once
+
+#include "common/bytes.h"
+#include "coordinator/run_options.h"
+
+/* What `options` say differently from the defaults of `resume` is repeated: the job itself does not know it. */
+int hint_resume(const struct run_options *options, const char *job_dir, struct bytes *out);

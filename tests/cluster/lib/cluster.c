@@ -1,0 +1,141 @@
+#include "tests/cluster/lib/cluster.h"
+
+#include "common/cleanup.h"
+
+#include <limits.h>
+#include <signal.h>
+
+#define ARGUMENTS_MAX 64
+
+static void begin(struct process *process, const char *name, const char *program, const char *const *first, const char *const *arguments)
+{
+    const char *argv[ARGUMENTS_MAX];
+    char path[PATH_MAX];
+    int count = 0;
+    snprintf(path, sizeof(path), "%s/%s", test_build(), program);
+    argv[count++] = path;
+    for (; *first; first++)
+        argv[count++] = *first;
+    for (; *arguments && count < ARGUMENTS_MAX - 1; arguments++)
+        argv[count++] = *arguments;
+    argv[count] = NULL;
+    process_start(process, name, argv);
+}
+
+void coordinator_begin(struct process *process, const char *name, const char *const *arguments)
+{
+    begin(process, name, "sleddog-coordinator", (const char *const[]){ NULL }, arguments);
+}
+
+int coordinator_run(const char *name, const char *const *arguments)
+{
+    struct process process;
+    coordinator_begin(&process, name, arguments);
+    return process_end(&process);
+}
+
+static bool find_port(struct daemon *daemon)
+{
+    static const char mark[] = "listens on tcp://127.0.0.1:";
+    if (!process_running(&daemon->process))
+        test_fail(__FILE__, __LINE__, "%s ended with %d", daemon->process.name, process_end(&daemon->process));
+    if (!process_said(&daemon->process, mark))
+        return false;
+    CLEANUP(freep) char *err = process_err(&daemon->process);
+    const char *at = strstr(err, mark) + strlen(mark);
+    daemon->port = strchr(at, '\n') ? atoi(at) : 0;
+    return daemon->port;
+}
+
+void daemon_start(struct daemon *daemon, const char *name, int port, const char *const *arguments)
+{
+    char listen[32];
+    snprintf(listen, sizeof(listen), "127.0.0.1:%d", port);
+    begin(&daemon->process, name, "sleddog-worker", (const char *const[]){ "--listen", listen, NULL }, arguments);
+    WAIT_FOR(find_port(daemon));
+}
+
+void daemon_stop(struct daemon *daemon)
+{
+    process_signal(&daemon->process, SIGTERM);
+    CHECK_INT(process_end(&daemon->process), 0);
+}
+
+void write_text(const char *path, const char *text)
+{
+    test_write_file(path, text, strlen(text));
+}
+
+void write_nodes(const char *path, const struct daemon *const *daemons, int count)
+{
+    FILE *file = fopen(path, "w");
+    CHECK(file);
+    for (int i = 0; i < count; i++)
+        fprintf(file, "127.0.0.1:%d   # %s\n", daemons[i]->port, daemons[i]->process.name);
+    CHECK_INT(fclose(file), 0);
+}
+
+char *read_text(const char *path)
+{
+    return test_read_file(path, NULL);
+}
+
+void check_contains(const char *path, const char *part)
+{
+    CLEANUP(freep) char *text = read_text(path);
+    if (!strstr(text, part))
+        test_fail(__FILE__, __LINE__, "%s lacks \"%s\"; it holds:\n%s", path, part, text);
+}
+
+void check_lacks(const char *path, const char *part)
+{
+    CLEANUP(freep) char *text = read_text(path);
+    if (strstr(text, part))
+        test_fail(__FILE__, __LINE__, "%s must not say \"%s\"; it holds:\n%s", path, part, text);
+}
+
+void check_same_file(const char *a, const char *b)
+{
+    size_t size_a, size_b, at = 0;
+    CLEANUP(freep) char *data_a = test_read_file(a, &size_a);
+    CLEANUP(freep) char *data_b = test_read_file(b, &size_b);
+    CHECK(size_a > 0);
+    while (at < size_a && at < size_b && data_a[at] == data_b[at])
+        at++;
+    if (at < size_a || at < size_b)
+        test_fail(__FILE__, __LINE__, "%s (%zu bytes) and %s (%zu bytes) differ from byte %zu: \"%.120s\"", a, size_a, b, size_b, at, data_a + at);
+}
+
+long job_done(const char *job)
+{
+    CLEANUP(freep) char *output = NULL;
+    long done = 0;
+    if (test_shell(&output, "%s/sleddog-coordinator status '%s'", test_build(), job) == 0) {
+        const char *at = strstr(output, "\ndone");
+        CHECK(at && sscanf(at, "\ndone %ld images", &done) == 1);
+    }
+    return done;
+}
+
+int children_of(pid_t pid, pid_t *ret, int size)
+{
+    char path[64];
+    int count = 0;
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return 0;
+    while (count < size && fscanf(file, "%d", &ret[count]) == 1)
+        count++;
+    fclose(file);
+    return count;
+}
+
+bool is_sanitized(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return true;
+#else
+    return false;
+#endif
+}

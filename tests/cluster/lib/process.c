@@ -1,0 +1,123 @@
+#include "tests/cluster/lib/process.h"
+
+#include "common/cleanup.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+
+double now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+double patience(double seconds)
+{
+    const char *scale = getenv("SLEDDOG_TEST_TIME_SCALE");
+    return scale ? seconds * atoi(scale) : seconds;
+}
+
+void rest(double until, const char *file, int line, const char *condition)
+{
+    struct timespec nap = { 0, 5000000 };
+    if (now_s() > until)
+        test_fail(file, line, "waited in vain for: %s", condition);
+    nanosleep(&nap, NULL);
+}
+
+static void redirect(const char *name, const char *ending, int to)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s.%s", name, ending);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
+    if (fd < 0 || dup2(fd, to) < 0)
+        _exit(126);
+    close(fd);
+}
+
+void process_start(struct process *process, const char *name, const char *const *argv)
+{
+    *process = (struct process){ 0 };
+    snprintf(process->name, sizeof(process->name), "%s", name);
+    fflush(NULL);
+    process->pid = fork();
+    CHECK(process->pid >= 0);
+    if (process->pid)
+        return;
+    redirect(name, "out", STDOUT_FILENO);
+    redirect(name, "err", STDERR_FILENO);
+    execv(argv[0], (char *const *)argv);
+    dprintf(STDERR_FILENO, "%s: %s\n", argv[0], strerror(errno));
+    _exit(127);
+}
+
+static void keep_end(struct process *process, int status, const struct rusage *usage)
+{
+    process->pid = 0;
+    process->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    process->peak_kib = usage->ru_maxrss;
+    process->cpu_s = (double)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) +
+                     (double)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1e6;
+}
+
+bool process_running(struct process *process)
+{
+    int status;
+    struct rusage usage;
+    if (process->pid && wait4(process->pid, &status, WNOHANG, &usage) == process->pid)
+        keep_end(process, status, &usage);
+    return process->pid;
+}
+
+/* What it said is part of the test's output, which is shown if the test fails. */
+static void show(const struct process *process)
+{
+    CLEANUP(freep) char *err = process_err(process);
+    fprintf(stderr, "-- %s ended with %d:\n%s", process->name, process->status, err);
+}
+
+int process_end(struct process *process)
+{
+    double until = now_s() + patience(150);
+    while (process_running(process))
+        rest(until, __FILE__, __LINE__, process->name);
+    show(process);
+    return process->status;
+}
+
+void process_signal(struct process *process, int number)
+{
+    CHECK(process->pid > 0);
+    CHECK_INT(kill(process->pid, number), 0);
+}
+
+static char *output(const struct process *process, const char *ending)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s.%s", process->name, ending);
+    return test_read_file(path, NULL);
+}
+
+char *process_out(const struct process *process)
+{
+    return output(process, "out");
+}
+
+char *process_err(const struct process *process)
+{
+    return output(process, "err");
+}
+
+bool process_said(const struct process *process, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s.err", process->name);
+    if (access(path, R_OK) < 0)
+        return false; /* between fork and open */
+    CLEANUP(freep) char *err = process_err(process);
+    return strstr(err, text);
+}

@@ -1,0 +1,156 @@
+/* What the commands answer to mistakes: the exit status, and a message that names the thing and what to do. */
+#include "tests/cluster/lib/cluster.h"
+#include "tests/cluster/lib/photos.h"
+
+#include "common/cleanup.h"
+#include "worker/weights/safetensors_write.h"
+
+#include <unistd.h>
+
+struct mistake {
+    int status;
+    const char *part;
+    const char *arguments[10];
+};
+
+static void expect_all(const char *program, const struct mistake *mistakes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct process process;
+        char path[4096];
+        const char *argv[16] = { path };
+        snprintf(path, sizeof(path), "%s/%s", test_build(), program);
+        memcpy(argv + 1, mistakes[i].arguments, sizeof(mistakes[i].arguments));
+        process_start(&process, "mistake", argv);
+        int status = process_end(&process);
+        CLEANUP(freep) char *err = process_err(&process);
+        if (status != mistakes[i].status || !strstr(err, mistakes[i].part))
+            test_fail(__FILE__, __LINE__, "mistake %zu: status %d (expected %d), lacks \"%s\"", i, status, mistakes[i].status, mistakes[i].part);
+    }
+}
+
+TEST(a_usage_error_of_the_coordinator_is_status_2_and_names_what_is_wrong)
+{
+    static const struct mistake mistakes[] = {
+        { 2, "no command given", { NULL } },
+        { 2, "no command \"frobnicate\"", { "frobnicate" } },
+        { 2, "no SOURCE given", { "run" } },
+        { 2, "no option --frobnicate", { "run", "--frobnicate", "sim:1" } },
+        { 2, "--batch: \"many\" is not a whole number", { "run", "--batch", "many", "sim:1" } },
+        { 2, "--batch: 0 is outside 1 to 4096", { "run", "--batch", "0", "sim:1" } },
+        { 2, "--batch needs a value", { "run", "sim:1", "--batch" } },
+        { 2, "--preset: \"v9\" is not one of torchvision|torchvision-v2|article", { "run", "--preset", "v9", "sim:1" } },
+        { 2, "--engine: \"abacus\" is not one of auto|onednn|cudnn|sim", { "run", "--engine", "abacus", "sim:1" } },
+        { 2, "--emit: \"haiku\" is not one of topk|logits|features", { "run", "--emit", "haiku", "sim:1" } },
+        { 2, "xml", { "run", "--format", "xml", "--engine", "sim", "sim:1" } },
+        { 2, "--min-nodes 3 is more than the 2 workers", { "run", "--local", "2", "--min-nodes", "3", "--engine", "sim", "sim:1" } },
+        { 2, "give --weights FILE", { "run", "--local", "1", "sim:1" } },
+        { 2, "--truth '(': ", { "run", "--truth", "(", "--engine", "sim", "sim:1" } },
+        { 2, "no group", { "run", "--truth", "n[0-9]+", "--engine", "sim", "sim:1" } },
+        { 2, "status takes one job directory", { "status" } },
+        { 2, "resume: takes one job directory", { "resume" } },
+        { 2, "report: takes one job directory", { "report" } },
+        { 2, "export: takes one job directory", { "export" } },
+        { 2, "needs --nodes FILE", { "check" } },
+    };
+    expect_all("sleddog-coordinator", mistakes, ARRAY_SIZE(mistakes));
+}
+
+TEST(a_file_that_is_missing_or_wrong_is_named)
+{
+    static const struct mistake mistakes[] = {
+        { 1, "no-nodes: No such file", { "run", "--nodes", "no-nodes", "sim:1" } },
+        { 1, "no-labels", { "run", "--labels", "no-labels", "--engine", "sim", "sim:1" } },
+        { 1, "no-model", { "run", "--weights", "no-model", "sim:1" } },
+        { 2, "bad-nodes, line 2: \"a:b\": the port must be a number", { "run", "--nodes", "bad-nodes", "sim:1" } },
+        { 2, "no-names: names no node", { "run", "--nodes", "no-names", "sim:1" } },
+        { 2, "twice, line 2: A:5571 is there already", { "run", "--nodes", "twice", "sim:1" } },
+        { 1, "no-job", { "status", "no-job" } },
+        { 1, "no-job: No such file or directory; a job directory is meant", { "resume", "no-job" } },
+        { 1, "no-job", { "report", "no-job" } },
+        { 1, "no-job", { "export", "no-job" } },
+        { 1, "not a job of sleddog", { "status", "other" } },
+        { 1, "no-nodes: No such file", { "check", "--nodes", "no-nodes" } },
+    };
+    write_text("bad-nodes", "host1\na:b\n");
+    write_text("no-names", "# nobody\n\n");
+    write_text("twice", "a\nA:5571\n");
+    CHECK_INT(test_shell(NULL, "mkdir other && /usr/bin/python3 -c \"import sqlite3; sqlite3.connect('other/job.db').execute('create table t(x)')\""), 0);
+    expect_all("sleddog-coordinator", mistakes, ARRAY_SIZE(mistakes));
+}
+
+TEST(a_worker_that_would_listen_beyond_this_machine_wants_insecure_said)
+{
+    static const struct mistake mistakes[] = {
+        { 1, "--listen 0.0.0.0:0: anybody who reaches this address could use the worker; add --insecure", { "--listen", "0.0.0.0:0" } },
+        { 1, "--listen tcp://*:0: anybody", { "--listen", "tcp://*:0" } },
+        { 1, "--listen [::]:0: anybody", { "--listen", "[::]:0" } },
+        { 1, "tcp://127.0.0.1:99999: cannot listen: an address ends in :PORT", { "--listen", "127.0.0.1:99999" } },
+        { 1, "tcp://127.0.0.1: cannot listen: an address ends in :PORT", { "--listen", "127.0.0.1" } },
+        { 1, "tcp://192.0.2.1:5: cannot listen: Cannot assign", { "--listen", "192.0.2.1:5", "--insecure" } },
+        { 2, "no option --frobnicate", { "--frobnicate" } },
+        { 2, "\"frobnicate\" is not a command", { "frobnicate" } },
+        { 2, "no-config: No such file", { "--config", "no-config" } },
+        { 2, "no files given", { "classify" } },
+        { 1, "no weights", { "classify", "photo.jpg" } },
+    };
+    expect_all("sleddog-worker", mistakes, ARRAY_SIZE(mistakes));
+    struct process process;
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/sleddog-worker", test_build());
+    process_start(&process, "insecure", ARGV(path, "--listen", "0.0.0.0:0", "--insecure"));
+    WAIT_FOR(process_said(&process, "listens on tcp://0.0.0.0:"));
+    process_signal(&process, 15);
+    CHECK_INT(process_end(&process), 0);
+}
+
+/* ---- models ---- */
+
+static void expect_failure(const char *part, const char *option, const char *value)
+{
+    CHECK_INT(test_shell(NULL, "rm -rf job"), 0);
+    CHECK_INT(COORDINATE("failed", "run", "--local", "1", "--job", "job", option, value, "photos"), 1);
+    check_contains("failed.err", part);
+    check_contains("failed.err", "go on with: sleddog-coordinator resume ");
+}
+
+TEST(weights_that_are_no_model_are_told_by_tensor_and_shape)
+{
+    float numbers[64 * 27] = { 0 };
+    struct why why;
+    struct tensor odd = { .name = "features.0.weight", .dtype = DTYPE_F32, .dims = 1, .shape = { 8 }, .data = numbers };
+    struct tensor shape = { .name = "conv1.weight", .dtype = DTYPE_F32, .dims = 4, .shape = { 64, 3, 3, 3 }, .data = numbers };
+    photos_draw("photos", 2);
+    write_text("text.safetensors", "this is not a model, but it has a few bytes");
+    CHECK_INT(safetensors_write("odd.safetensors", &odd, 1, &why), 0);
+    CHECK_INT(safetensors_write("shape.safetensors", &shape, 1, &why), 0);
+    expect_failure("text.safetensors", "--weights", "text.safetensors");
+    expect_failure("odd.safetensors", "--weights", "odd.safetensors");
+    expect_failure("shape.safetensors: ", "--weights", "shape.safetensors");
+    check_contains("failed.err", "conv1.weight");
+}
+
+TEST(labels_that_do_not_fit_the_model_are_refused_with_both_counts)
+{
+    model_write("model.safetensors", 10);
+    photos_draw("photos", 2);
+    expect_failure("the model has 10 classes, the labels have 1000 names; give the model's own with --labels", "--weights", "model.safetensors");
+    write_text("names", "a\nb\nc\n");
+    CHECK_INT(COORDINATE("sim", "run", "--engine", "sim", "--labels", "names", "--job", "job2", "sim:5"), 1);
+    check_contains("sim.err", "the model has 1000 classes, the labels have 3 names");
+}
+
+TEST(a_job_directory_is_used_by_one_coordinator_and_for_one_job)
+{
+    struct process first;
+    BEGIN(&first, "first", "run", "--local", "1", "--engine", "sim", "--sim-cost-us", "20000", "--batch", "10", "--job", "job", "sim:500");
+    WAIT_FOR(job_done("job") > 0);
+    CHECK_INT(COORDINATE("second", "run", "--engine", "sim", "--job", "job", "sim:5"), 1);
+    check_contains("second.err", "job: this job is running in another process; see status");
+    CHECK_INT(COORDINATE("third", "resume", "job"), 1);
+    check_contains("third.err", "job: this job is running in another process; see status");
+    process_signal(&first, 9);
+    process_end(&first);
+    CHECK_INT(COORDINATE("fourth", "run", "--engine", "sim", "--job", "job", "sim:5"), 1);
+    check_contains("fourth.err", "holds a job already; choose another --job, or go on with it: sleddog-coordinator resume job");
+}

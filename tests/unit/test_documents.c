@@ -1,0 +1,42 @@
+/* Documents that must keep up with the code. */
+#include "proto/messages.h"
+
+#include "tests/test.h"
+
+static char *document(const char *name)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/%s", test_source(), name);
+    return test_read_file(path, NULL);
+}
+
+TEST(the_protocol_page_describes_every_message)
+{
+    char *page = document("docs/protocol.md");
+    for (int kind = 1; kind < MESSAGE_KINDS; kind++) {
+        char row[64];
+        snprintf(row, sizeof(row), "| `%s` |", message_name((enum message_kind)kind));
+        CHECK_CONTAINS(page, row);
+    }
+    free(page);
+}
+
+TEST(the_architecture_page_names_every_folder_and_engine_room)
+{
+    char *page = document("docs/architecture.md"), *files;
+    CHECK_INT(test_shell(&files, "cd %s && find common proto worker coordinator -name '*.h' -o -name '*.def' | "
+                                 "sed 's/\\.[a-z]*$//; s|.*/||' | sort -u", test_source()), 0);
+    for (char *name = strtok(files, "\n"); name; name = strtok(NULL, "\n"))
+        if (!strstr(page, name))
+            test_fail(__FILE__, __LINE__, "docs/architecture.md does not mention %s", name);
+    free(files);
+    free(page);
+}
+
+TEST(no_document_or_source_names_a_path_of_one_machine)
+{
+    char *found;
+    test_shell(&found, "cd %s && grep -rnE '/(%s|%s)/' README.md Makefile common proto worker coordinator tests docs deploy || true", test_source(), "work", "farm");
+    CHECK_STR(found, "");
+    free(found);
+}
