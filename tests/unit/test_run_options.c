@@ -11,7 +11,7 @@ static struct why why;
 static int make_spec(const char *const *words, struct spec **ret)
 {
     struct run_options options = RUN_DEFAULTS;
-    char *argv[16] = { (char *)"run" };
+    char *argv[32] = { (char *)"run" };
     int argc = 1, first;
     for (; words[argc - 1]; argc++)
         argv[argc] = (char *)words[argc - 1];
