@@ -116,7 +116,9 @@ $(REPLAY): $(BUILD)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay
 	$(call say,LD )
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_FOREIGN)
 
-tests: all $(BINARY) $(REPLAY)
+$(BUILD)/tests/unit/test_corpus: | $(REPLAY)
+
+tests: all $(BINARY)
 
 check: packages-check
 	@$(MAKE) --no-print-directory tests
