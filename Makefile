@@ -24,7 +24,8 @@ ALL_CFLAGS   = -std=gnu11 -D_GNU_SOURCE -DSLEDDOG_VERSION='"$(VERSION)"' -I. -fP
                -pthread -MMD -MP $(WARNINGS) $(CFLAGS) $(SANITIZE) $(CFLAGS_EXTRA)
 # `make V=1` shows the whole commands.
 Q           := $(if $(V),,@)
-say          = $(if $(V),,@echo '  $(1) $@')
+silent      := $(findstring s,$(firstword -$(MAKEFLAGS)))
+say          = $(if $(V)$(silent),,@echo '  $(1) $@')
 ALL_LDFLAGS  = -pthread $(LDFLAGS) $(SANITIZE)
 
 # ---- foreign libraries, each named once -----------------------------------------------------------------------------
@@ -131,9 +132,23 @@ demo: packages-demo
 asan tsan clang:
 	@$(MAKE) --no-print-directory CONFIG=$@ check
 
+# ---- measuring: absolute figures mean little on shared cores, the ratios in one run do --------------------------------
+bench: packages-check all $(BUILD)/tests/bench/bench_export
+	tests/bench/preprocess
+	tests/bench/engine
+	tests/bench/whole
+	tests/bench/sim
+	$(BUILD)/tests/bench/bench_export
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/sleddog $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(PLUGINS) $(DESTDIR)$(PREFIX)/lib/sleddog
+	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+
 clean:
 	rm -rf build
 
-.PHONY: all tests check demo asan tsan clang clean
+.PHONY: all install tests check bench demo asan tsan clang clean
 .SECONDARY:
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

@@ -25,8 +25,8 @@ static const char *const statements[SQL_COUNT] = {
     [SQL_ADD_RESULT] = "INSERT OR IGNORE INTO result(id, rows, attempt, node, errors) VALUES(?1, ?2, ?3, ?4, ?5)",
     [SQL_COUNT_BATCHES] = "SELECT count(*), coalesce(sum(count), 0) FROM batch",
     [SQL_COUNT_RESULTS] = "SELECT count(*), coalesce(sum(count), 0), coalesce(sum(errors), 0) FROM result JOIN batch USING(id)",
-    [SQL_PENDING] = "SELECT id, first, count, items, NULL FROM batch WHERE id >= ?1 AND NOT EXISTS "
-                    "(SELECT 1 FROM result WHERE result.id = batch.id) ORDER BY id LIMIT ?2",
+    [SQL_PENDING] = ("SELECT id, first, count, items, NULL FROM batch WHERE id >= ?1 AND NOT EXISTS "
+                    "(SELECT 1 FROM result WHERE result.id = batch.id) ORDER BY id LIMIT ?2"),
     [SQL_WALK] = "SELECT batch.id, first, count, items, rows FROM batch LEFT JOIN result USING(id) ORDER BY batch.id",
 };
 

@@ -87,9 +87,17 @@ static json_t *failures(const struct tally *tally)
     return array;
 }
 
+/* As it was typed: 0.485, not the 0.4850000143 that the nearest float is. */
+static json_t *single(float value)
+{
+    char digits[32];
+    snprintf(digits, sizeof(digits), "%.7g", (double)value);
+    return real(strtod(digits, NULL));
+}
+
 static json_t *triple(const float values[static 3])
 {
-    return json_pack("[o, o, o]", real((double)values[0]), real((double)values[1]), real((double)values[2]));
+    return json_pack("[o, o, o]", single(values[0]), single(values[1]), single(values[2]));
 }
 
 static json_t *preset(const struct preset *preset)

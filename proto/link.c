@@ -2,7 +2,6 @@
 
 #include "common/cleanup.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
@@ -82,11 +81,11 @@ int link_bind(void *context, const char *endpoint, struct link **ret, struct why
         return r;
     link->bound = true;
     set_int(link->socket, ZMQ_ROUTER_MANDATORY, 1);
-    /* With it, 127.0.0.1 would be shown as [::ffff:127.0.0.1]. */
-    if (!strncmp(endpoint, "tcp://", 6) && isdigit((unsigned char)endpoint[6]))
-        set_int(link->socket, ZMQ_IPV6, 0);
+    /* Only where it is meant: with IPv6, 127.0.0.1 would be shown as [::ffff:127.0.0.1]. */
+    set_int(link->socket, ZMQ_IPV6, strpbrk(endpoint, "[*") != NULL);
     if (zmq_bind(link->socket, endpoint) < 0)
-        return because(why, -errno, "%s: cannot listen: %s", endpoint, zmq_strerror(errno));
+        return because(why, -errno, "%s: cannot listen: %s%s", endpoint, zmq_strerror(errno),
+                       errno == ENODEV ? "; it must be an address of this machine in digits, or *" : "");
     size_t size = sizeof(link->endpoint);
     zmq_getsockopt(link->socket, ZMQ_LAST_ENDPOINT, link->endpoint, &size);
     *ret = take(link);

@@ -5,8 +5,8 @@
  *
  * Threads:   a link belongs to one thread, the loop's.
  * Ownership: link_free() closes the socket. A received message must be given to message_free().
- * Errors:    link_receive: -EAGAIN when there is nothing more; -EBADMSG for a frame that is not ours (counted by the caller,
- *            the next call goes on). link_send: -EHOSTUNREACH for a peer that is gone, -EAGAIN when its queue is full. */
+ * Errors:    link_receive: -EAGAIN when there is nothing more; -EBADMSG or -EMSGSIZE for a frame that is not ours (counted by
+ *            the caller, the next call goes on). link_send: -EHOSTUNREACH for a peer that is gone, -EAGAIN when its queue is full. */
 #pragma once
 
 #include "proto/messages.h"

@@ -108,7 +108,8 @@ static void make_branch(size_t count, size_t fan_in, struct dice *dice, float *w
         weight[i] = (float)(size * dice_normal(dice));
 }
 
-/* Gives every channel a variance and a mean to normalise, and undoes both: folded, the convolution is `gain` times what it was. */
+/* Gives every channel a deviation and a mean to normalise away: its weights grow by the one, beta takes back the other. Folded,
+ * the convolution is what it was, or a tenth of it at the end of a branch. */
 static int add_norm(struct draft *draft, const struct layer *layer, struct dice *dice, float *weight, size_t fan_in)
 {
     size_t shape[1] = { (size_t)layer->outputs };

@@ -34,7 +34,7 @@ static bool rings(const struct texture_style *style, double across, double along
     return fraction(sqrt(across * across + along * along)) < style->share;
 }
 
-/* Discs that cover `share` of half of the plane. */
+/* Discs that cover half of `share` of the plane. */
 static bool dots(const struct texture_style *style, double across, double along)
 {
     double x = fraction(across) - 0.5, y = fraction(along) - 0.5;
@@ -52,10 +52,10 @@ static bool grid(const struct texture_style *style, double across, double along)
     return fraction(across) < line || fraction(along) < line;
 }
 
-/* As many rays as leave a circle of four periods' radius with a period each. */
+/* Twenty-four rays from the origin. */
 static bool rays(const struct texture_style *style, double across, double along)
 {
-    return fraction(atan2(across, along) * 4) < style->share;
+    return fraction(atan2(across, along) / M_PI * 12) < style->share;
 }
 
 /* A random level at a whole point of the plane, 0..1. */

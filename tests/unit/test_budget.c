@@ -1,0 +1,91 @@
+#include "worker/budget.h"
+
+#include "common/thread.h"
+#include "tests/test.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+TEST(what_fits_is_given_at_once)
+{
+    struct budget budget;
+    budget_init(&budget, 100);
+    CHECK_INT(budget_take(&budget, 60), 0);
+    CHECK_INT(budget_take(&budget, 40), 0);
+    CHECK_INT(budget_take(&budget, 0), 0);
+    budget_give(&budget, 100);
+    CHECK_INT(budget_take(&budget, SIZE_MAX), 0); /* too large for any budget: alone */
+    budget_give(&budget, SIZE_MAX);
+    CHECK_INT(budget.used, 0);
+    budget_close(&budget);
+    CHECK_INT(budget_take(&budget, 1), -EPIPE);
+    budget_done(&budget);
+}
+
+struct taker {
+    struct thread thread;
+    struct budget *budget;
+    size_t size;
+    int r;
+};
+
+static void run_taker(void *arg)
+{
+    struct taker *taker = arg;
+    taker->r = budget_take(taker->budget, taker->size);
+}
+
+TEST(closing_wakes_all_who_wait)
+{
+    struct budget budget;
+    struct taker takers[3] = { 0 };
+    budget_init(&budget, 10);
+    CHECK_INT(budget_take(&budget, 5), 0);
+    for (int i = 0; i < 3; i++) {
+        takers[i] = (struct taker){ .budget = &budget, .size = 6 };
+        CHECK_INT(thread_start(&takers[i].thread, "taker", run_taker, &takers[i]), 0);
+    }
+    budget_close(&budget);
+    for (int i = 0; i < 3; i++) {
+        thread_join(&takers[i].thread);
+        CHECK_INT(takers[i].r, -EPIPE);
+    }
+    budget_done(&budget);
+}
+
+#define LIMIT 100
+
+struct crowd {
+    struct budget budget;
+    atomic_size_t held, alone;
+};
+
+static void take_and_give(void *arg)
+{
+    struct crowd *crowd = arg;
+    for (size_t i = 0; i < 2000; i++) {
+        size_t size = i % 50 == 7 ? 250 : i % 60;
+        CHECK_INT(budget_take(&crowd->budget, size), 0);
+        size_t held = atomic_fetch_add(&crowd->held, size) + size;
+        if (size > LIMIT)
+            atomic_fetch_add(&crowd->alone, held == size);
+        else
+            CHECK(held <= LIMIT || size == 0);
+        atomic_fetch_sub(&crowd->held, size);
+        budget_give(&crowd->budget, size);
+    }
+}
+
+TEST(a_crowd_never_holds_more_than_the_limit_and_the_oversize_come_alone)
+{
+    struct crowd crowd = { 0 };
+    struct thread threads[4] = { 0 };
+    budget_init(&crowd.budget, LIMIT);
+    for (int i = 0; i < 4; i++)
+        CHECK_INT(thread_start(&threads[i], "crowd", take_and_give, &crowd), 0);
+    for (int i = 0; i < 4; i++)
+        thread_join(&threads[i]);
+    CHECK_INT(crowd.alone, 4 * 40);
+    CHECK_INT(crowd.budget.used, 0);
+    budget_done(&crowd.budget);
+}

@@ -1,0 +1,89 @@
+#include "common/options.h"
+
+#include "tests/test.h"
+
+#include <sys/stat.h>
+
+struct target {
+    bool flag;
+    int64_t number;
+    const char *text;
+};
+
+static const struct option_row table[] = {
+    { 0, "flag", OPTION_FLAG, offsetof(struct target, flag), NULL, "f", 0, 0, NULL },
+    { 0, "number", OPTION_INT, offsetof(struct target, number), "N", "n", 0, 10, NULL },
+    { 0, "text", OPTION_TEXT, offsetof(struct target, text), "T", "t", 0, 0, NULL },
+    { 0 },
+};
+
+static int read_file(const char *text, size_t size, struct target *target, struct config **ret, struct why *why)
+{
+    test_write_file("conf", text, size);
+    *target = (struct target){ .text = "default" };
+    *ret = NULL;
+    return config_read("conf", table, target, ret, why);
+}
+
+static void check_refused(const char *text, const char *sentence)
+{
+    struct target target;
+    struct config *config;
+    struct why why;
+    CHECK_INT(read_file(text, strlen(text), &target, &config, &why), -EINVAL);
+    CHECK(!config);
+    CHECK_STR(why.text, sentence);
+}
+
+TEST(lines_set_options_and_the_last_one_counts)
+{
+    const char text[] = "# comment\n\n  number=3\r\n text = a = b # c \nflag = yes\n\tnumber\t=\t4";
+    struct target target;
+    struct config *config;
+    struct why why;
+    CHECK_INT(read_file(text, strlen(text), &target, &config, &why), 0);
+    CHECK(target.flag && target.number == 4);
+    CHECK_STR(target.text, "a = b # c");
+    config_free(config);
+}
+
+TEST(an_empty_file_changes_nothing)
+{
+    struct target target;
+    struct config *config;
+    struct why why;
+    CHECK_INT(read_file("", 0, &target, &config, &why), 0);
+    CHECK_STR(target.text, "default");
+    config_free(config);
+    config_free(NULL);
+}
+
+TEST(an_error_names_file_and_line)
+{
+    check_refused("flag = yes\n\n# x\nnumber = 11\n", "conf, line 4: --number: 11 is outside 0 to 10");
+    check_refused("flag = maybe", "conf, line 1: --flag: \"maybe\" is neither yes nor no");
+    check_refused("\nnumbers = 1\n", "conf, line 2: there is no option \"numbers\"");
+    check_refused("just words", "conf, line 1: \"just words\" is not of the form name = value");
+    check_refused("= 3", "conf, line 1: there is no option \"\"");
+}
+
+TEST(what_is_no_configuration_file_is_refused)
+{
+    struct target target;
+    struct config *config;
+    struct why why;
+    CHECK_INT(read_file("flag = yes\0\n", 12, &target, &config, &why), -EINVAL);
+    CHECK_CONTAINS(why.text, "NUL");
+    char *big = malloc((1 << 20) + 2);
+    memset(big, '\n', (1 << 20) + 2);
+    CHECK_INT(read_file(big, (1 << 20) + 1, &target, &config, &why), -EMSGSIZE);
+    CHECK_CONTAINS(why.text, "conf: larger than");
+    CHECK_INT(read_file(big, 1 << 20, &target, &config, &why), 0);
+    config_free(config);
+    free(big);
+    CHECK_INT(config_read("missing", table, &target, &config, &why), -ENOENT);
+    CHECK_CONTAINS(why.text, "missing: No such file");
+    mkdir("folder", 0700);
+    CHECK_INT(config_read("folder", table, &target, &config, &why), -EIO);
+    CHECK_CONTAINS(why.text, "folder: cannot be read; is it a folder?");
+}

@@ -1,0 +1,140 @@
+#include "common/options.h"
+
+#include "tests/test.h"
+
+struct target {
+    bool flag;
+    int64_t number, size;
+    const char *text, *choice;
+};
+
+#define AT(member) offsetof(struct target, member)
+
+static const struct option_row table[] = {
+    { 'f', "flag", OPTION_FLAG, AT(flag), NULL, "turns it on", 0, 0, NULL },
+    { 'n', "number", OPTION_INT, AT(number), "N", "a number", -5, 100, NULL },
+    { 0, "size", OPTION_SIZE, AT(size), "SIZE", "bytes", 1, INT64_MAX, NULL },
+    { 't', "text", OPTION_TEXT, AT(text), "TEXT", "any words", 0, 0, NULL },
+    { 0, "choice", OPTION_CHOICE, AT(choice), "NAME", "one of a few", 0, 0, "red|green|blue" },
+    { 0 },
+};
+
+/* Parses up to ten words behind a program's name. */
+static int parse(struct target *target, int *first, struct why *why, const char *const *words)
+{
+    static char *argv[12];
+    int argc = 1;
+    argv[0] = (char *)"prog";
+    for (; words[argc - 1]; argc++)
+        argv[argc] = (char *)words[argc - 1];
+    argv[argc] = NULL;
+    *target = (struct target){ .number = 7, .text = "default" };
+    why->text[0] = '\0';
+    return options_parse(table, target, argc, argv, first, why);
+}
+
+#define PARSE(...) parse(&target, &first, &why, (const char *const[]){ __VA_ARGS__, NULL })
+#define VARIABLES      \
+    struct target target; \
+    struct why why;    \
+    int first
+
+TEST(every_type_is_read_in_every_form)
+{
+    VARIABLES;
+    CHECK_INT(PARSE("-f", "-n", "3", "--size=2M", "--text", "a b", "--choice=green"), 0);
+    CHECK(target.flag && target.number == 3 && target.size == 2 << 20);
+    CHECK_STR(target.text, "a b");
+    CHECK_STR(target.choice, "green");
+    CHECK_INT(first, 8);
+    CHECK_INT(PARSE("--number=-5", "-tx", "--size", "3T"), 0);
+    CHECK(target.number == -5 && target.size == 3ll << 40 && !target.flag);
+    CHECK_STR(target.text, "x");
+}
+
+TEST(what_is_not_given_keeps_its_default_and_operands_go_behind)
+{
+    VARIABLES;
+    CHECK_INT(PARSE("one", "-f", "two", "--", "-n"), 0);
+    CHECK(target.flag && target.number == 7);
+    CHECK_STR(target.text, "default");
+    CHECK_INT(first, 3);
+}
+
+TEST(a_number_is_checked_against_its_limits)
+{
+    VARIABLES;
+    static const char *const outside[] = { "-6", "101", "99999999999999999999", "-99999999999999999999" };
+    static const char *const none[] = { "", "x", "3x", "3K", "1.5", "0x10", "3 " };
+    for (size_t i = 0; i < 4; i++) {
+        CHECK_INT(PARSE("--number", outside[i]), -EINVAL);
+        CHECK_CONTAINS(why.text, "is outside -5 to 100");
+        CHECK_CONTAINS(why.text, outside[i]);
+    }
+    for (size_t i = 0; i < 7; i++) {
+        CHECK_INT(PARSE("--number", none[i]), -EINVAL);
+        CHECK_CONTAINS(why.text, "--number: ");
+        CHECK_CONTAINS(why.text, "is not a whole number");
+    }
+    CHECK_INT(target.number, 7);
+}
+
+TEST(a_size_may_have_a_unit_and_not_overflow)
+{
+    VARIABLES;
+    CHECK_INT(PARSE("--size", "8388607T"), 0);
+    CHECK(target.size == 8388607ll << 40);
+    CHECK_INT(PARSE("--size", "8388608T"), -EINVAL);
+    CHECK_CONTAINS(why.text, "is outside 1 to");
+    CHECK_INT(PARSE("--size", "0"), -EINVAL);
+    CHECK_INT(PARSE("--size", "-1K"), -EINVAL);
+    CHECK_INT(PARSE("--size", "1KK"), -EINVAL);
+    CHECK_CONTAINS(why.text, "is not a size such as 500M or 2G");
+}
+
+TEST(a_choice_is_one_whole_word_of_the_list)
+{
+    VARIABLES;
+    static const char *const wrong[] = { "", "re", "redd", "red|green", "|", "yellow" };
+    for (size_t i = 0; i < 6; i++) {
+        CHECK_INT(PARSE("--choice", wrong[i]), -EINVAL);
+        CHECK_CONTAINS(why.text, "is not one of red|green|blue");
+    }
+    CHECK_INT(PARSE("--choice", "blue"), 0);
+    CHECK_STR(target.choice, "blue");
+}
+
+TEST(what_is_wrong_with_the_words_is_said)
+{
+    VARIABLES;
+    CHECK_INT(PARSE("--nonsense"), -EINVAL);
+    CHECK_CONTAINS(why.text, "there is no option --nonsense");
+    CHECK_INT(PARSE("-fx"), -EINVAL);
+    CHECK_CONTAINS(why.text, "there is no option -x");
+    CHECK_INT(PARSE("--number"), -EINVAL);
+    CHECK_STR(why.text, "--number needs a value");
+    CHECK_INT(PARSE("-n"), -EINVAL);
+    CHECK_STR(why.text, "-n needs a value");
+    CHECK_INT(PARSE("--flag=yes"), -EINVAL);
+    CHECK_CONTAINS(why.text, "takes no value");
+}
+
+TEST(help_shows_every_row)
+{
+    char *text;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    options_print(table, out);
+    fclose(out);
+    int lines = 0;
+    for (const char *c = text; *c; c++)
+        lines += *c == '\n';
+    CHECK_INT(lines, 5);
+    for (const struct option_row *row = table; row->name; row++) {
+        CHECK_CONTAINS(text, row->name);
+        CHECK_CONTAINS(text, row->help);
+    }
+    CHECK_CONTAINS(text, "-n, --number N ");
+    CHECK_CONTAINS(text, "(red|green|blue)");
+    free(text);
+}

@@ -1,0 +1,278 @@
+/* test_pipeline.c: the whole pipeline around the engine `sim`, whose rows are a function of the first bytes of the pixels: so a row that
+ * went to the wrong image is noticed. */
+#include "worker/engines.h"
+#include "worker/image/preprocess.h"
+#include "worker/pipeline.h"
+#include "worker/sim.h"
+
+#include "tests/jpegs.h"
+#include "tests/test.h"
+
+#include <limits.h>
+#include <poll.h>
+#include <unistd.h>
+
+#define RESIZE 32
+#define CROP   24
+#define TOP    3
+#define PHOTOS 5
+
+struct setting {
+    struct mailbox box;
+    struct pipeline *pipeline;
+    char photos[PHOTOS][PATH_MAX];
+    struct rec_prediction expected[PHOTOS][TOP];
+};
+
+static void open_sim(int batch, int threads, int cost_us, struct engines_opened *ret)
+{
+    struct engine_spec spec = { .height = CROP, .width = CROP, .std = { 1, 1, 1 }, .top = TOP, .batch = batch, .threads = threads,
+                                .cost_us = cost_us };
+    struct why why;
+    CHECK_INT(engines_open("sim", &spec, ret, &why), 0);
+}
+
+static void start(struct setting *setting, int batch, int engine_threads, int cost_us, size_t fetch_bytes)
+{
+    struct pipeline_spec spec = { .fetch_threads = 4, .decode_threads = 32, .fetch_bytes = fetch_bytes, .window = 2000, .resize = RESIZE,
+                                  .crop = CROP };
+    struct engines_opened opened;
+    struct why why;
+    CHECK_INT(mailbox_init(&setting->box), 0);
+    open_sim(batch, engine_threads, cost_us, &opened);
+    CHECK_INT(pipeline_new(&spec, opened.ops, opened.engine, &setting->box, &setting->pipeline, &why), 0);
+}
+
+static void stop(struct setting *setting)
+{
+    pipeline_free(setting->pipeline);
+    CHECK(!mailbox_take(&setting->box));
+    mailbox_done(&setting->box);
+}
+
+/* What the engine says of an image, asked alone. */
+static void ask_engine(const struct engines_opened *opened, const char *file, size_t size, const char *uri, struct rec_prediction *ret)
+{
+    struct engine_slot *slot;
+    struct why why;
+    CHECK_INT(opened->ops->slot_acquire(opened->engine, &slot), 0);
+    if (file) {
+        struct preprocess_spec spec = { .resize = RESIZE, .crop = CROP };
+        CLEANUP(preprocess_freep) struct preprocess *preprocess = NULL;
+        CHECK_INT(preprocess_new(&spec, &preprocess), 0);
+        CHECK_INT(preprocess_decode(preprocess, file, size, &why), 0);
+        preprocess_render(preprocess, slot->pixels);
+    } else
+        sim_pixels(&(struct span){ uri, (uint32_t)strlen(uri) }, slot->pixels, 8);
+    CHECK_INT(opened->ops->submit(opened->engine, slot, 1, &why), 0);
+    CHECK_INT(opened->ops->wait(opened->engine, &slot, &why), 0);
+    for (int k = 0; k < TOP; k++)
+        ret[k] = (struct rec_prediction){ slot->predictions[k].index, slot->predictions[k].probability };
+    opened->ops->slot_release(opened->engine, slot);
+}
+
+static void draw_photos(struct setting *setting)
+{
+    struct engines_opened opened;
+    char here[PATH_MAX];
+    CHECK(getcwd(here, sizeof(here)));
+    open_sim(1, 1, 0, &opened);
+    for (int i = 0; i < PHOTOS; i++) {
+        struct jpeg_recipe recipe = { .name = "photo", .width = 40 + 9 * i, .height = 50, .progressive = i % 2 };
+        size_t size;
+        CLEANUP(freep) uint8_t *file = jpeg_draw(&recipe, &size);
+        snprintf(setting->photos[i], PATH_MAX, "%.200s/%d.jpg", here, i);
+        test_write_file(setting->photos[i], file, size);
+        ask_engine(&opened, (const char *)file, size, NULL, setting->expected[i]);
+    }
+    opened.ops->close(opened.engine);
+}
+
+static struct work *make_work(struct setting *setting, uint64_t batch, char (*uris)[PATH_MAX], uint32_t count)
+{
+    CLEANUP(freep) struct rec_item *items = calloc(count, sizeof(*items));
+    const struct engine_info *info = pipeline_engine(setting->pipeline);
+    struct work *work;
+    for (uint32_t i = 0; i < count; i++)
+        items[i].uri = (struct span){ uris[i], (uint32_t)strlen(uris[i]) };
+    CHECK_INT(work_new(batch, 1, items, count, info->top, info->values, &work), 0);
+    return work;
+}
+
+static struct work *sim_work(struct setting *setting, uint64_t batch, uint32_t count)
+{
+    CLEANUP(freep) char (*uris)[PATH_MAX] = calloc(count, PATH_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        snprintf(uris[i], PATH_MAX, "sim:%u", (unsigned)batch * 1000 + i);
+    return make_work(setting, batch, uris, count);
+}
+
+/* Waits for `count` works; returns them as a list. */
+static struct mail *wait_for(struct setting *setting, int count)
+{
+    struct mail *all = NULL;
+    while (count > 0) {
+        struct pollfd wait = { .fd = setting->box.fd, .events = POLLIN };
+        CHECK_INT(poll(&wait, 1, -1), 1);
+        for (struct mail *mail = mailbox_take(&setting->box), *next; mail; mail = next, count--) {
+            next = mail->next;
+            CHECK_INT(mail->kind, MAIL_WORK);
+            mail->next = all;
+            all = mail;
+        }
+    }
+    return all;
+}
+
+static void check_predictions(const struct rec_row *row, const struct rec_prediction *expected)
+{
+    CHECK_INT(row->error, ROW_OK);
+    CHECK_INT(row->predictions_count, TOP);
+    for (int k = 0; k < TOP; k++)
+        CHECK(row->predictions[k].index == expected[k].index && row->predictions[k].probability == expected[k].probability);
+}
+
+static void check_sim_row(const struct engines_opened *opened, const struct task *task)
+{
+    struct rec_prediction expected[TOP];
+    ask_engine(opened, NULL, 0, task->item->uri.data, expected);
+    check_predictions(task->row, expected);
+}
+
+static void free_works(struct mail *all)
+{
+    for (struct mail *next; all; all = next) {
+        next = all->next;
+        work_free((struct work *)all);
+    }
+}
+
+/* Photo, made-up image, missing file, no photo: in turn. */
+static void mixed_uris(struct setting *setting, int batch, char (*uris)[PATH_MAX], uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (i % 4 == 0)
+            snprintf(uris[i], PATH_MAX, "%s", setting->photos[(i / 4) % PHOTOS]);
+        else if (i % 4 == 1)
+            snprintf(uris[i], PATH_MAX, "sim:%u", (unsigned)batch * 1000 + i);
+        else
+            snprintf(uris[i], PATH_MAX, "%s", i % 4 == 2 ? "/nowhere/at/all.jpg" : "/proc/self/exe");
+    }
+}
+
+static void check_mixed(struct setting *setting, const struct work *work)
+{
+    struct engines_opened opened;
+    open_sim(1, 1, 0, &opened);
+    for (uint32_t i = 0; i < work->count; i++) {
+        const struct rec_row *row = &work->rows[i];
+        if (i % 4 == 0)
+            check_predictions(row, setting->expected[(i / 4) % PHOTOS]);
+        else if (i % 4 == 1)
+            check_sim_row(&opened, &work->tasks[i]);
+        else {
+            CHECK_INT(row->error, i % 4 == 2 ? ROW_NOT_FOUND : ROW_UNSUPPORTED);
+            CHECK(row->detail && *row->detail && !row->predictions_count);
+        }
+        CHECK(!work->tasks[i].data);
+    }
+    CHECK(!work->spoiled);
+    opened.ops->close(opened.engine);
+}
+
+/* A budget of one byte: every file is larger, and goes through alone. */
+TEST(every_image_of_mixed_works_gets_its_own_row)
+{
+    enum { WORKS = 6, IMAGES = 40 };
+    static struct setting setting;
+    static char uris[IMAGES][PATH_MAX];
+    draw_photos(&setting);
+    start(&setting, 4, 2, 0, 1);
+    for (int batch = 0; batch < WORKS; batch++) {
+        mixed_uris(&setting, batch, uris, IMAGES);
+        pipeline_submit(setting.pipeline, make_work(&setting, (uint64_t)batch, uris, IMAGES));
+    }
+    struct mail *all = wait_for(&setting, WORKS);
+    uint64_t seen = 0;
+    for (struct mail *mail = all; mail; mail = mail->next) {
+        check_mixed(&setting, (struct work *)mail);
+        seen |= 1ull << ((struct work *)mail)->batch;
+    }
+    CHECK_INT(seen, (1 << WORKS) - 1);
+    struct rec_stage stages[STAGE_COUNT];
+    pipeline_stages(setting.pipeline, stages);
+    CHECK_INT(stages[STAGE_ENGINE].items, WORKS * 20);
+    free_works(all);
+    stop(&setting);
+}
+
+TEST(a_slot_that_nothing_can_fill_is_flushed)
+{
+    static struct setting setting;
+    start(&setting, 64, 1, 100, 1 << 20);
+    for (uint32_t count = 1; count < 70; count += 17) {
+        pipeline_submit(setting.pipeline, sim_work(&setting, count, count));
+        free_works(wait_for(&setting, 1));
+    }
+    stop(&setting);
+}
+
+TEST(a_work_without_images_comes_back)
+{
+    static struct setting setting;
+    start(&setting, 4, 1, 0, 1 << 20);
+    pipeline_submit(setting.pipeline, sim_work(&setting, 1, 0));
+    free_works(wait_for(&setting, 1));
+    stop(&setting);
+}
+
+/* 200 s of work, were it not abandoned. */
+TEST(abandoned_work_ends_quickly)
+{
+    static struct setting setting;
+    start(&setting, 4, 1, 100000, 1 << 20);
+    struct work *work = sim_work(&setting, 1, 2000);
+    pipeline_submit(setting.pipeline, work);
+    atomic_store(&work->abandoned, true);
+    free_works(wait_for(&setting, 1));
+    stop(&setting);
+}
+
+TEST(freeing_the_pipeline_lets_everything_flow_out)
+{
+    enum { WORKS = 8 };
+    static struct setting setting;
+    static char uris[20][PATH_MAX];
+    int got = 0;
+    draw_photos(&setting);
+    start(&setting, 16, 2, 1000, 1 << 20);
+    mixed_uris(&setting, 0, uris, 20);
+    for (uint64_t batch = 0; batch < WORKS; batch++)
+        pipeline_submit(setting.pipeline, make_work(&setting, batch, uris, 20));
+    pipeline_free(setting.pipeline);
+    for (struct mail *mail = mailbox_take(&setting.box), *next; mail; mail = next, got++) {
+        next = mail->next;
+        check_mixed(&setting, (struct work *)mail);
+        work_free((struct work *)mail);
+    }
+    CHECK_INT(got, WORKS);
+    mailbox_done(&setting.box);
+}
+
+/* A file of sysfs claims a page and has a line: it fails after memory was reserved for it. */
+TEST(a_file_that_fails_while_it_is_read_holds_no_budget)
+{
+    static struct setting setting;
+    static char uris[50][PATH_MAX];
+    if (access("/sys/devices/system/cpu/online", R_OK) < 0)
+        test_skip("no sysfs here");
+    start(&setting, 4, 1, 0, 8192);
+    for (int i = 0; i < 50; i++)
+        strcpy(uris[i], "/sys/devices/system/cpu/online");
+    pipeline_submit(setting.pipeline, make_work(&setting, 1, uris, 50));
+    struct mail *all = wait_for(&setting, 1);
+    for (int i = 0; i < 50; i++)
+        CHECK_CONTAINS(((struct work *)all)->rows[i].detail, "became shorter");
+    free_works(all);
+    stop(&setting);
+}
