@@ -2,6 +2,7 @@
 
 #include "common/cleanup.h"
 
+#include <jansson.h>
 #include <limits.h>
 #include <signal.h>
 
@@ -129,6 +130,30 @@ int children_of(pid_t pid, pid_t *ret, int size)
         count++;
     fclose(file);
     return count;
+}
+
+bool is_gone(pid_t pid)
+{
+    char path[64], state = 'Z';
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    CLEANUP(fclosep) FILE *file = fopen(path, "r");
+    return !file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1 || state == 'Z';
+}
+
+long images_done_by_nodes(const char *job)
+{
+    char path[128];
+    json_error_t error;
+    size_t i;
+    long sum = 0;
+    json_t *node;
+    snprintf(path, sizeof(path), "%s/summary.json", job);
+    json_t *summary = json_load_file(path, 0, &error);
+    CHECK(summary);
+    json_array_foreach(json_object_get(summary, "nodes"), i, node)
+        sum += (long)json_integer_value(json_object_get(node, "images"));
+    json_decref(summary);
+    return sum;
 }
 
 bool is_sanitized(void)
