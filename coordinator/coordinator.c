@@ -331,6 +331,8 @@ int coordinator_run(const struct run_plan *plan, struct db *db, struct coordinat
         stop_if_complete(c);
         if (!c->stopping)
             r = loop_run(c->loop);
+        if (r < 0)
+            because(why, r, "waiting for messages: %s", strerror(-r));
     }
     stop_parts(c);
     if (r == 0 && c->result < 0) {

@@ -43,9 +43,10 @@ TEST(good_weights_pass_and_tell_their_classes)
     weights_close(weights);
 }
 
-TEST(every_network_is_recognised)
+/* Those with more parameters are recognised in test_onednn.c, which makes their weights anyway. */
+TEST(networks_are_recognised_by_names_and_shapes)
 {
-    static const char *const names[] = { "resnet18", "resnet34", "resnet50", "resnet101", "resnet152" };
+    static const char *const names[] = { "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d" };
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         struct weights *weights = make(names[i], 10);
         const struct network *network;
