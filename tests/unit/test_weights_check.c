@@ -119,7 +119,7 @@ TEST(values_must_be_finite_and_variances_not_negative)
                                 "training failed");
     tensor->data = good;
     find(weights, "conv1.weight")->dtype = DTYPE_I64;
-    refuse(weights, "resnet18", "w.safetensors: tensor conv1.weight has type I64, expected F32, F16 or BF16");
+    refuse(weights, "resnet18", "w.safetensors: tensor conv1.weight has type I64, expected F32, F16, BF16 or F64");
     weights_close(weights);
 }
 
