@@ -199,6 +199,7 @@ static int make_summary(const char *job_dir, const struct spec *spec, const stru
         .top = (uint32_t)spec->top, .emit = spec->emit, .nodes = nodes, .nodes_count = node_count, .started_s = spec->created,
         .finished_s = clock_wall_s(), .elapsed_s = elapsed(c), .cpu_s = (double)clock_process_cpu_ns() / 1e9, .files = paths,
         .files_count = path_count, .per_image = spec->per_image ? spec->output : NULL, .evaluation = evaluation,
+        .history = &c->history,
     };
     return summary_new(&facts, tally, ret);
 }

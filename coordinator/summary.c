@@ -210,6 +210,25 @@ static json_t *all_stages(const struct totals *totals, double elapsed_s)
     return array;
 }
 
+/* Parallel arrays: moments, images safe by then, and what had gone through each stage. */
+static json_t *history(const struct history *history)
+{
+    if (!history)
+        return json_null();
+    json_t *moments = json_array(), *done = json_array(), *stages = json_array();
+    for (uint32_t i = 0; i < history->count; i++) {
+        json_array_append_new(moments, value_real((double)history->points[i].at_ns / 1e9));
+        json_array_append_new(done, value_count(history->points[i].done));
+    }
+    for (uint32_t k = 0; k < history->stages; k++) {
+        json_t *items = json_array();
+        for (uint32_t i = 0; i < history->count; i++)
+            json_array_append_new(items, value_count(history->points[i].items[k]));
+        json_array_append_new(stages, json_pack("{s:o, s:o}", "name", value_text(history->stage[k]), "items", items));
+    }
+    return json_pack("{s:o, s:o, s:o}", "time_s", moments, "done", done, "stages", stages);
+}
+
 int summary_new(const struct job_facts *facts, const struct tally *tally, struct json_t **ret)
 {
     struct totals totals = { 0 };
@@ -218,12 +237,13 @@ int summary_new(const struct job_facts *facts, const struct tally *tally, struct
             add_stage(&totals, &facts->nodes[i].stages[k]);
     json_t *files = texts(facts->files, facts->files_count), *sources = texts(facts->sources, facts->sources_count);
     json_t *nothing = json_null(); /* not counted, needs no release */
-    json_t *summary = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O}",
+    json_t *summary = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O}",
         "version", value_text(facts->version), "job", value_text(facts->job), "directory", value_text(facts->directory), "sources", sources,
         "skipped", value_count(facts->skipped), "images", images(tally), "failures", failures(tally), "time", times(facts, tally),
         "slowest_stage", slowest(&totals, facts->elapsed_s), "stages", all_stages(&totals, facts->elapsed_s),
         "model", model(facts), "preset", preset(facts->preset), "options", options(facts), "nodes", nodes(facts),
-        "files", files, "per_image", value_text(facts->per_image), "evaluation", facts->evaluation ? facts->evaluation : nothing);
+        "files", files, "per_image", value_text(facts->per_image), 
+        "history", history(facts->history), "evaluation", facts->evaluation ? facts->evaluation : nothing);
     if (!summary)
         return -ENOMEM;
     *ret = summary;

@@ -14,6 +14,7 @@
 #include "common/bytes.h"
 #include "common/cleanup.h"
 #include "common/why.h"
+#include "coordinator/history.h"
 #include "coordinator/tally.h"
 #include "proto/preset.h"
 
@@ -52,6 +53,7 @@ struct job_facts {
     const char *const *files;
     uint32_t files_count;
     const char *per_image; /* folder, NULL: not wanted */
+    const struct history *history; /* NULL: none */
     struct json_t *evaluation; /* evaluation_compact(); NULL: none */
 };
 
