@@ -101,6 +101,9 @@ BINARY := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS))
 ALL_LIBS = $(LIB_test) $(LIB_demo) $(LIB_coordinator) $(LIB_worker) $(LIB_proto) $(LIB_common)
 ALL_FOREIGN = $(LIBS_coordinator) $(LIBS_worker) $(LIBS_proto) $(LIBS_common)
 LIBS_test_fit := $(LIBS_demo)
+# What tests/torture.c may refuse.
+TORTURED := malloc calloc realloc free strdup strndup asprintf fopen opendir regcomp pthread_create eventfd zmq_ctx_new zmq_socket
+$(foreach test,$(filter tests/unit/test_torture%,$(TESTS)),$(eval LIBS_$(basename $(notdir $(test))) := $(TORTURED:%=-Wl,--wrap=%)))
 
 $(BUILD)/tests/%: $(OBJ)/tests/%.o $(ALL_LIBS)
 	@mkdir -p $(@D)
