@@ -30,6 +30,7 @@ static void print_help(void)
          "  sleddog-worker [OPTIONS]                     the daemon\n"
          "  sleddog-worker classify [OPTIONS] FILE...    classify files here, without a cluster\n"
          "  sleddog-worker info                          engines and device of this machine\n"
+         "  sleddog-worker weights FILE...               what weights files hold, and what is wrong with them\n"
          "\nOptions of the daemon:");
     options_print(daemon_rows, stdout);
     puts("\nOptions of classify:");
@@ -48,7 +49,7 @@ static int read_options(struct worker_options *options, struct config **config, 
             r = options_parse(daemon_rows, options, argc, argv, &first, why);
     }
     if (r == 0 && first < argc)
-        return because(why, -EINVAL, "\"%s\" is not a command; there are classify and info", argv[first]);
+        return because(why, -EINVAL, "\"%s\" is not a command; there are classify, info and weights", argv[first]);
     return r;
 }
 
@@ -85,9 +86,16 @@ static int run_daemon(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && !strcmp(argv[1], "classify"))
-        return command_classify(argc - 1, argv + 1);
-    if (argc > 1 && !strcmp(argv[1], "info"))
-        return command_info(argc - 1, argv + 1);
+    static const struct {
+        const char *name;
+        int (*run)(int argc, char **argv);
+    } commands[] = {
+        { "classify", command_classify },
+        { "info", command_info },
+        { "weights", command_weights },
+    };
+    for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++)
+        if (!strcmp(argv[1], commands[i].name))
+            return commands[i].run(argc - 1, argv + 1);
     return run_daemon(argc, argv);
 }
