@@ -1,8 +1,10 @@
 /* inspect.c: the command `weights`: what weights files hold, and what is wrong with them. */
+#include "common/cache.h"
 #include "common/log.h"
 #include "worker/commands.h"
 #include "worker/weights/check.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -31,14 +33,28 @@ static void print_content(const struct weights *weights)
     printf("  sha256      %s\n", weights->sha256);
 }
 
-static int inspect(const char *path)
+static void tell_download(const char *url)
+{
+    log_info("downloading %s", url);
+}
+
+static int open_weights(const char *uri, const char *cache, struct weights **ret, struct why *why)
+{
+    struct cached file;
+    if (!cache_is_url(uri))
+        return weights_open(uri, ret, why);
+    int r = cache_get(cache, uri, "", tell_download, &file, why);
+    return r < 0 ? r : weights_open(file.path, ret, why);
+}
+
+static int inspect(const char *uri, const char *cache)
 {
     CLEANUP(weights_closep) struct weights *weights = NULL;
     const struct network *network;
     struct why why;
     int classes;
-    printf("%s\n", path);
-    int r = weights_open(path, &weights, &why);
+    printf("%s\n", uri);
+    int r = open_weights(uri, cache, &weights, &why);
     if (r == 0 && (r = network_detect(weights, &network, &why)) == 0 && (r = weights_check(weights, network, &classes, &why)) == 0)
         printf("  network     %s\n  classes     %d\n", network->name, classes);
     if (weights)
@@ -48,15 +64,36 @@ static int inspect(const char *path)
     return r;
 }
 
+struct inspect_options {
+    const char *cache;
+    bool help;
+};
+
+static const struct option_row rows[] = {
+    { 0, "cache", OPTION_TEXT, offsetof(struct inspect_options, cache), "DIR", "where downloaded weights are kept", 0, 0, NULL },
+    { 'h', "help", OPTION_FLAG, offsetof(struct inspect_options, help), NULL, "print this help", 0, 0, NULL },
+    { 0 },
+};
+
 int command_weights(int argc, char **argv)
 {
-    int wrong = 0;
+    struct inspect_options options = { 0 };
+    struct why why;
+    int first, wrong = 0;
     log_open("sleddog-worker weights", LOG_LEVEL_INFO);
-    if (argc < 2 || argv[1][0] == '-') {
-        log_error("give weights files: sleddog-worker weights FILE...");
+    int r = options_parse(rows, &options, argc, argv, &first, &why);
+    if (r == 0 && options.help) {
+        puts("sleddog-worker weights [OPTIONS] FILE|URL...: what weights files hold, and what is wrong with them\n");
+        options_print(rows, stdout);
+        return 0;
+    }
+    if (r == 0 && first == argc)
+        r = because(&why, -EINVAL, "no files given: sleddog-worker weights FILE...");
+    if (r < 0) {
+        log_error("%s", why.text);
         return 2;
     }
-    for (int i = 1; i < argc; i++)
-        wrong += inspect(argv[i]) < 0;
+    for (int i = first; i < argc; i++)
+        wrong += inspect(argv[i], options.cache) < 0;
     return wrong > 0;
 }

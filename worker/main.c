@@ -15,7 +15,7 @@ static const struct option_row daemon_rows[] = {
     { 0, "config", OPTION_TEXT, OPTION(config), "FILE", "read options from FILE first: name = value lines", 0, 0, NULL },
     { 0, "listen", OPTION_TEXT, OPTION(listen), "ADDRESS:PORT", "where coordinators connect, 127.0.0.1:5571 by default", 0, 0, NULL },
     { 0, "insecure", OPTION_FLAG, OPTION(insecure), NULL, "listen beyond this machine although nothing is encrypted", 0, 0, NULL },
-    { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE", "model for jobs that name none", 0, 0, NULL },
+    { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE|URL", "model for jobs that name none", 0, 0, NULL },
     TUNING_ROWS(struct worker_options, tuning),
     { 'v', "verbose", OPTION_FLAG, OPTION(verbose), NULL, "log more", 0, 0, NULL },
     { 'h', "help", OPTION_FLAG, OPTION(help), NULL, "print this help", 0, 0, NULL },

@@ -11,7 +11,7 @@
 
 /* Everything that decides what a runtime computes. Equal specs can share one. */
 struct runtime_spec {
-    char weights[LIMIT_URI + 1]; /* a local file; empty: none (`sim` needs none) */
+    char weights[LIMIT_URI + 1]; /* a local file, or an address for common/cache.h; empty: none (`sim` needs none) */
     char sha256[65];             /* expected; empty: any */
     int resize, crop;
     float mean[3], std[3];
