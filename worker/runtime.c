@@ -18,7 +18,7 @@ bool runtime_spec_equal(const struct runtime_spec *a, const struct runtime_spec 
            a->top == b->top && a->batch == b->batch;
 }
 
-static enum precision parse_precision(const char *name)
+enum precision runtime_precision(const char *name)
 {
     static const char *const names[] = { [PRECISION_AUTO] = "auto", [PRECISION_F32] = "f32", [PRECISION_F16] = "f16",
                                          [PRECISION_BF16] = "bf16", [PRECISION_INT8] = "int8" };
@@ -76,7 +76,7 @@ static int open_engine(struct runtime *runtime, const struct tuning *tuning, str
         .width = spec->crop,
         .emit = spec->emit,
         .top = spec->top,
-        .precision = parse_precision(tuning->precision),
+        .precision = runtime_precision(tuning->precision),
         .batch = (int)tuning->engine_batch,
         .threads = (int)tuning->engine_threads,
         .cost_us = (int)tuning->sim_cost_us,

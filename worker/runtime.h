@@ -36,3 +36,6 @@ void runtime_free(struct runtime *runtime); /* accepts NULL */
 DEFINE_FREEP(runtime_free, struct runtime)
 
 bool runtime_spec_equal(const struct runtime_spec *a, const struct runtime_spec *b);
+
+/* Of the option: "auto", "f32", ... */
+enum precision runtime_precision(const char *name);
