@@ -75,7 +75,8 @@ TEST(a_file_that_is_missing_or_wrong_is_named)
     write_text("bad-nodes", "host1\na:b\n");
     write_text("no-names", "# nobody\n\n");
     write_text("twice", "a\nA:5571\n");
-    CHECK_INT(test_shell(NULL, "mkdir other && /usr/bin/python3 -c \"import sqlite3; sqlite3.connect('other/job.db').execute('create table t(x)')\""), 0);
+    CHECK_INT(test_shell(NULL, "mkdir other && /usr/bin/python3 -c \"import sqlite3;"
+                               "sqlite3.connect('other/job.db').execute('create table t(x)')\""), 0);
     expect_all("sleddog-coordinator", mistakes, ARRAY_SIZE(mistakes));
 }
 

@@ -137,7 +137,8 @@ TEST_WITHIN(90, a_coordinator_whose_job_goes_on_elsewhere_stops)
     struct process run;
     struct daemon one, two;
     begin_daemons(&run, &one, &two);
-    CHECK_INT(test_shell(NULL, "mkdir copy && /usr/bin/python3 -c \"import sqlite3 as s; s.connect('the job/job.db').backup(s.connect('copy/job.db'))\""), 0);
+    CHECK_INT(test_shell(NULL, "mkdir copy && /usr/bin/python3 -c \"import sqlite3;"
+                               "sqlite3.connect('the job/job.db').backup(sqlite3.connect('copy/job.db'))\""), 0);
     CHECK_INT(COORDINATE("copy", "resume", "--nodes", "nodes", "copy"), 0);
     CHECK_INT(process_end(&run), 1);
     check_contains("run.err", "this job goes on elsewhere: epoch 2");
