@@ -33,7 +33,7 @@ ALL_LDFLAGS  = -pthread $(LDFLAGS) $(SANITIZE)
 pkg = $(shell pkg-config --libs $(1) 2>/dev/null || echo $(2))
 LIBS_common      := $(call pkg,libcrypto,-lcrypto) $(call pkg,libzmq,-lzmq)
 LIBS_proto       := -lmpack
-LIBS_worker      := $(call pkg,libjpeg,-ljpeg) $(call pkg,jansson,-ljansson) -ldl -lm
+LIBS_worker      := $(call pkg,libjpeg,-ljpeg) $(call pkg,jansson,-ljansson) $(call pkg,zlib,-lz) -ldl -lm
 LIBS_coordinator := $(call pkg,sqlite3,-lsqlite3) $(call pkg,jansson,-ljansson) -lm
 LIBS_onednn      := -ldnnl -lm
 LIBS_demo        := -llapacke -lopenblas
@@ -89,7 +89,7 @@ $(BUILD)/sleddog-worker: $(OBJ)/worker/main.o $(LIB_worker) $(LIB_proto) $(LIB_c
 
 $(BUILD)/sleddog-engine-onednn.so: $(call objects,$(wildcard worker/engines/onednn*.c) $(ENGINE) $(NETWORK)) $(LIB_common)
 	$(call say,LD )
-	$(Q)$(CC) $(ALL_LDFLAGS) -shared -o $@ $^ $(LIBS_onednn) $(call pkg,jansson,-ljansson) $(LIBS_common)
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -o $@ $^ $(LIBS_onednn) $(call pkg,jansson,-ljansson) $(call pkg,zlib,-lz) $(LIBS_common)
 
 # ---- packages: one list, deploy/packages ----------------------------------------------------------------------------
 packages-%:
@@ -119,7 +119,9 @@ $(REPLAY): $(BUILD)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay
 	$(call say,LD )
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_FOREIGN)
 
-tests: all $(BINARY) $(REPLAY)
+$(BUILD)/tests/unit/test_corpus: | $(REPLAY)
+
+tests: all $(BINARY)
 
 check: packages-check
 	@$(MAKE) --no-print-directory tests

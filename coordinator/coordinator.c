@@ -218,9 +218,18 @@ static void on_signal(void *arg)
     for (int number; (number = signals_read());) {
         if (number == SIGCHLD)
             local_reap(c->local, c);
-        else if (number == SIGINT || number == SIGTERM)
+        else if (number == SIGINT || number == SIGTERM) {
+            log_info("interrupted, stopping; once more stops at once");
             coordinator_fail(c, -EINTR, "interrupted");
+        }
     }
+}
+
+static void take_point(struct coordinator *c, uint64_t now)
+{
+    struct history_point *point = history_begin(&c->history, now - c->start_ns, c->counts.done_images);
+    for (const struct node *node = c->nodes; node; node = node->next)
+        history_count(&c->history, point, node->stages, node->stage_count);
 }
 
 static void on_tick(void *arg)
@@ -231,6 +240,9 @@ static void on_tick(void *arg)
     if (!c->stopping)
         coordinator_dispatch(c);
     progress_update(c->progress, c);
+    uint64_t now = clock_now_ns();
+    if (history_due(&c->history, now - c->start_ns))
+        take_point(c, now);
 }
 
 /* ---- life ---- */
@@ -331,7 +343,12 @@ int coordinator_run(const struct run_plan *plan, struct db *db, struct coordinat
         stop_if_complete(c);
         if (!c->stopping)
             r = loop_run(c->loop);
+        if (r < 0)
+            because(why, r, "waiting for messages: %s", strerror(-r));
+        take_point(c, c->last_commit_ns ? c->last_commit_ns : c->start_ns);
     }
+    /* What follows can take long: standard input that never ends is one of the sources, a table of millions of rows is written. */
+    signals_close();
     stop_parts(c);
     if (r == 0 && c->result < 0) {
         r = c->result;

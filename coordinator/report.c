@@ -2,6 +2,7 @@
 #include "coordinator/commands.h"
 
 #include "common/log.h"
+#include "coordinator/evaluation_json.h"
 #include "coordinator/finish.h"
 #include "coordinator/jobdir.h"
 #include "coordinator/summary.h"
@@ -30,10 +31,12 @@ static int status_of(int r, const struct why *why)
 
 struct report_options {
     const char *image;
-    bool help;
+    bool classes, json, help;
 };
 
 static const struct option_row report_rows[] = {
+    { 0, "classes", OPTION_FLAG, offsetof(struct report_options, classes), NULL, "also the ten most frequent confusions and a line a class", 0, 0, NULL },
+    { 0, "json", OPTION_FLAG, offsetof(struct report_options, json), NULL, "everything, as JSON", 0, 0, NULL },
     { 0, "image", OPTION_TEXT, offsetof(struct report_options, image), "URI", "one image's row: its URI, or the end of it", 0, 0, NULL },
     { 'h', "help", OPTION_FLAG, offsetof(struct report_options, help), NULL, "print this help", 0, 0, NULL },
     { 0 },
@@ -83,24 +86,72 @@ static int report_image(const char *job_dir, const char *image, struct why *why)
     return r;
 }
 
+static int load_summary(const char *job_dir, struct json_t **ret, struct why *why)
+{
+    int r = summary_load(job_dir, ret, why);
+    return r == -ENOENT ? because(why, r, "%s: has no summary yet; see sleddog-coordinator status %s", job_dir, job_dir) : r;
+}
+
+/* summary.json with all that the rows themselves tell. */
+static int load_everything(const char *job_dir, struct json_t **ret, struct evaluation **ret_evaluation, struct why *why)
+{
+    CLEANUP(db_closep) struct db *db = NULL;
+    CLEANUP(spec_freep) struct spec *spec = NULL;
+    CLEANUP(labels_closep) struct labels *labels = NULL;
+    CLEANUP(summary_freep) struct json_t *summary = NULL;
+    int r = load_summary(job_dir, &summary, why);
+    if (r == 0)
+        r = open_job(job_dir, &db, &spec, &labels, why);
+    if (r == 0)
+        r = finish_evaluate(db, spec, labels, ret_evaluation, why);
+    if (r == 0 && summary_set_evaluation(summary, evaluation_full(*ret_evaluation)) < 0)
+        r = because(why, -ENOMEM, "out of memory");
+    if (r == 0)
+        *ret = take(summary);
+    return r;
+}
+
+static int print_text(struct bytes *text, int r, struct why *why)
+{
+    if (r == 0)
+        fwrite(text->data, 1, text->size, stdout);
+    bytes_done(text);
+    return r < 0 ? because(why, r, "the summary: %s", strerror(-r)) : 0;
+}
+
 static int report_summary(const char *job_dir, struct why *why)
 {
-    struct json_t *summary;
+    CLEANUP(summary_freep) struct json_t *summary = NULL;
     struct bytes text;
-    int r = summary_load(job_dir, &summary, why);
-    if (r == -ENOENT)
-        because(why, r, "%s: has no summary yet; see sleddog-coordinator status %s", job_dir, job_dir);
+    int r = load_summary(job_dir, &summary, why);
     if (r < 0)
         return r;
     bytes_init(&text, 16 << 20);
-    r = summary_print(summary, &text);
-    if (r == 0)
-        fwrite(text.data, 1, text.size, stdout);
-    else
-        because(why, r, "the summary: %s", strerror(-r));
-    bytes_done(&text);
-    summary_free(summary);
-    return r;
+    return print_text(&text, summary_print(summary, &text), why);
+}
+
+static int report_everything(const char *job_dir, const struct report_options *options, struct why *why)
+{
+    CLEANUP(summary_freep) struct json_t *all = NULL;
+    CLEANUP(evaluation_freep) struct evaluation *evaluation = NULL;
+    struct bytes text;
+    int r = load_everything(job_dir, &all, &evaluation, why);
+    if (r < 0)
+        return r;
+    bytes_init(&text, SIZE_MAX / 2);
+    r = options->json ? summary_dump(all, &text) : summary_print(all, &text);
+    if (r == 0 && options->classes)
+        r = summary_print_classes(summary_evaluation(all), &text);
+    return print_text(&text, r, why);
+}
+
+static int report(const char *job_dir, const struct report_options *options, struct why *why)
+{
+    if (options->json + options->classes + (options->image != NULL) > 1)
+        return because(why, -EINVAL, "report: one of --json, --classes and --image at a time");
+    if (options->image)
+        return report_image(job_dir, options->image, why);
+    return options->json || options->classes ? report_everything(job_dir, options, why) : report_summary(job_dir, why);
 }
 
 int command_report(int argc, char **argv)
@@ -110,14 +161,14 @@ int command_report(int argc, char **argv)
     int first;
     int r = options_parse(report_rows, &options, argc, argv, &first, &why);
     if (r == 0 && options.help) {
-        puts("sleddog-coordinator report JOBDIR [--image URI]: the summary of a complete job, or one image's row\n");
+        puts("sleddog-coordinator report JOBDIR [OPTIONS]: the summary of a complete job, or one image's row\n");
         options_print(report_rows, stdout);
         return 0;
     }
     if (r == 0 && first + 1 != argc)
         r = because(&why, -EINVAL, "report: takes one job directory");
     if (r == 0)
-        r = options.image ? report_image(argv[first], options.image, &why) : report_summary(argv[first], &why);
+        r = report(argv[first], &options, &why);
     return status_of(r, &why);
 }
 
@@ -151,7 +202,7 @@ static int export_job(const char *job_dir, const struct export_command *options,
         return r;
     bytes_init(&files, 1 << 20);
     r = finish_export(db, spec, labels, formats | (options->per_image ? EXPORT_PER_IMAGE : 0), options->output ? options->output : spec->output,
-                      NULL, &files, why);
+                      NULL, NULL, &files, why);
     for (const char *at = files.data; r == 0 && at < files.data + files.size; at += strlen(at) + 1)
         puts(at);
     bytes_done(&files);

@@ -66,6 +66,12 @@ void worker_welcome(struct worker *worker)
     struct job *job = worker->job;
     const struct runtime *runtime = worker->runtime;
     const struct engine_info *info = pipeline_engine(runtime->pipeline);
+    struct why why;
+    if (job_check_rows(job, info, &why) < 0) {
+        worker_refuse(worker, &job->peer, job->coordinator, REFUSE_MODEL, why.text);
+        worker_end_job(worker, why.text);
+        return;
+    }
     struct message message = {
         .kind = MESSAGE_welcome,
         .welcome = { .epoch = job->epoch, .version = SLEDDOG_VERSION, .host = machine_host(), .engine = info->engine, .device = info->device,
@@ -361,8 +367,11 @@ int worker_run(const struct worker_options *options, struct why *why)
     r = link_context_new(&worker.context, why);
     if (r == 0)
         r = start(&worker, why);
-    if (r == 0)
+    if (r == 0) {
         r = loop_run(worker.loop);
+        if (r < 0)
+            because(why, r, "waiting for messages: %s", strerror(-r));
+    }
     stop(&worker);
     return r;
 }

@@ -20,7 +20,6 @@ struct outfile {
     char *path, *part; /* part: the name only */
 };
 
-DEFINE_FREEP(outfile_close, struct outfile)
 
 void outfile_close(struct outfile *file)
 {

@@ -104,20 +104,20 @@ TEST_WITHIN(90, when_all_workers_are_killed_those_that_come_back_finish_the_job)
 TEST_WITHIN(90, a_local_worker_that_is_killed_is_started_again)
 {
     struct process run;
-    pid_t children[8], others[8];
+    pid_t workers[8], others[8];
     make_expected();
     BEGIN(&run, "run", "run", "--local", "3", "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "2000", "--batch", "20", "--job", "job",
           IMAGES);
     WAIT_FOR(job_done("job") > 200);
-    CHECK_INT(children_of(run.pid, children, 8), 3);
-    CHECK_INT(kill(children[1], SIGKILL), 0);
-    WAIT_FOR(is_gone(children[1]) && children_of(run.pid, others, 8) == 3);
+    CHECK_INT(workers_of(&run, workers, 8), 3);
+    CHECK_INT(kill(workers[1], SIGKILL), 0);
+    WAIT_FOR(is_gone(workers[1]) && workers_of(&run, others, 8) == 3);
     CHECK_INT(process_end(&run), 0);
     check_contains("run.err", "local 2: its process was ended by signal 9");
     check_contains("run.err", "job/worker-2.log");
     check_same_file("job/predictions.jsonl", "expected/predictions.jsonl");
     for (int i = 0; i < 3; i++) {
-        CHECK(is_gone(children[i]));
+        CHECK(is_gone(workers[i]));
         CHECK(is_gone(others[i]));
     }
 }
@@ -128,7 +128,7 @@ TEST(a_local_worker_that_cannot_stay_alive_is_given_up_with_its_log_named)
     pid_t child;
     BEGIN(&run, "run", "run", "--local", "1", "--engine", "sim", "--sim-cost-us", "100000", "--job", "job", "sim:1000");
     for (double until = now_s() + patience(40); process_running(&run);) {
-        if (children_of(run.pid, &child, 1) == 1)
+        if (workers_of(&run, &child, 1) == 1)
             kill(child, SIGKILL);
         rest(until, __FILE__, __LINE__, "the coordinator gives up");
     }

@@ -42,12 +42,12 @@ static int paste_hint(const char *name)
 TEST_WITHIN(90, an_interrupted_job_says_how_to_go_on_and_that_works)
 {
     struct process run;
-    pid_t children[4];
+    pid_t workers[4];
     begin_local(&run);
-    CHECK_INT(children_of(run.pid, children, 4), 2);
+    CHECK_INT(workers_of(&run, workers, 4), 2);
     process_signal(&run, SIGINT);
     CHECK_INT(process_end(&run), 130);
-    CHECK(is_gone(children[0]) && is_gone(children[1]));
+    CHECK(is_gone(workers[0]) && is_gone(workers[1]));
     check_contains("run.err", "images are done and safe");
     long done = job_done("the job");
     CHECK(done > 200 && done < 3000);
@@ -62,15 +62,32 @@ TEST_WITHIN(90, an_interrupted_job_says_how_to_go_on_and_that_works)
     CHECK_INT(images_done_by_nodes("the job"), 3000 - done);
 }
 
+TEST(a_second_signal_ends_a_coordinator_whose_standard_input_never_ends)
+{
+    struct process run;
+    pid_t workers[2];
+    int ends[2];
+    CHECK_INT(pipe(ends), 0);
+    CHECK(dup2(ends[0], STDIN_FILENO) == STDIN_FILENO);
+    BEGIN(&run, "run", "run", "--local", "1", "--engine", "sim", "--job", "job", "@-");
+    WAIT_FOR(workers_of(&run, workers, 2) == 1 && !access("job/job.db", F_OK));
+    process_signal(&run, SIGTERM);
+    WAIT_FOR(process_said(&run, "once more stops at once"));
+    for (double until = now_s() + patience(40); process_running(&run); rest(until, __FILE__, __LINE__, "it ends"))
+        process_signal(&run, SIGTERM);
+    CHECK_INT(process_end(&run), 128 + SIGTERM);
+    WAIT_FOR(is_gone(workers[0]));
+}
+
 TEST_WITHIN(90, a_killed_coordinator_takes_its_workers_along_and_the_job_is_resumed)
 {
     struct process run;
-    pid_t children[4];
+    pid_t workers[4];
     begin_local(&run);
-    CHECK_INT(children_of(run.pid, children, 4), 2);
+    CHECK_INT(workers_of(&run, workers, 4), 2);
     process_signal(&run, SIGKILL);
     process_end(&run);
-    WAIT_FOR(is_gone(children[0]) && is_gone(children[1]));
+    WAIT_FOR(is_gone(workers[0]) && is_gone(workers[1]));
     long done = job_done("the job");
     CHECK(done > 200 && done < 3000);
     CHECK_INT(COORDINATE("resume", "resume", "--local", "3", "--engine", "sim", "the job"), 0);

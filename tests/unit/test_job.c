@@ -120,6 +120,48 @@ TEST(a_job_that_ends_frees_what_is_done_and_abandons_what_is_inside)
     work_free(dropped);
 }
 
+TEST(rows_that_no_message_can_carry_are_refused_beforehand)
+{
+    struct job *job = new_job();
+    struct engine_info info = { .top = 5, .values = 1000 };
+    struct why why;
+    CHECK_INT(job_check_rows(job, &info, &why), 0);
+    job->spec.batch = LIMIT_BATCH;
+    CHECK_INT(job_check_rows(job, &info, &why), 0);
+    info.values = 21841;
+    CHECK_INT(job_check_rows(job, &info, &why), -EMSGSIZE);
+    CHECK_CONTAINS(why.text, "give the run --batch 767 or less");
+    job->spec.batch = 767;
+    CHECK_INT(job_check_rows(job, &info, &why), 0);
+    job_free(job);
+}
+
+/* The bound is of the encoding, not a guess. */
+TEST(the_largest_rows_that_are_allowed_do_fit)
+{
+    enum { TOP = 2000, VALUES = 3000 };
+    struct job *job = new_job();
+    struct engine_info info = { .top = TOP, .values = VALUES };
+    struct why why;
+    CLEANUP(freep) char *values = calloc(VALUES, 4);
+    CLEANUP(freep) struct rec_prediction *predictions = calloc(TOP, sizeof(*predictions));
+    CLEANUP(freep) struct rec_row *rows = calloc(LIMIT_BATCH, sizeof(*rows));
+    for (int i = 0; i < TOP; i++)
+        predictions[i] = (struct rec_prediction){ UINT32_MAX, 0.1f };
+    job->spec.batch = LIMIT_BATCH;
+    while (job_check_rows(job, &info, &why) < 0)
+        job->spec.batch--;
+    for (int i = 0; i < job->spec.batch; i++)
+        rows[i] = (struct rec_row){ .predictions = predictions, .predictions_count = TOP, .values = { values, 4 * VALUES } };
+    struct message message = { .kind = MESSAGE_result, .result = { UINT64_MAX, UINT64_MAX, UINT32_MAX, rows, (uint32_t)job->spec.batch, NULL, 0 } };
+    struct bytes frame;
+    bytes_init(&frame, LIMIT_FRAME);
+    CHECK_INT(message_encode(&message, &frame), 0);
+    CHECK(frame.size > LIMIT_FRAME / 10 * 9);
+    bytes_done(&frame);
+    job_free(job);
+}
+
 TEST(silence_expires_a_job)
 {
     struct job *job = new_job();

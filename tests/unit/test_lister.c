@@ -2,7 +2,10 @@
 
 #include "tests/test.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct setting {
     struct mailbox box;
@@ -172,6 +175,21 @@ TEST(a_lister_may_be_stopped_in_the_middle)
     struct found found = read_back();
     CHECK(found.batches > 0 && found.images == found.batches * 10);
     CHECK(!is_listed());
+}
+
+TEST(a_lister_that_waits_for_a_silent_pipe_may_be_stopped)
+{
+    struct setting setting;
+    CHECK_INT(mkfifo("pipe", 0600), 0);
+    int fd = open("pipe", O_RDWR);
+    open_store(&setting, "@pipe", 1);
+    start(&setting, 0, 0);
+    CHECK_INT(write(fd, "/a\n/b", 5), 5);
+    struct pollfd wait = { .fd = setting.box.fd, .events = POLLIN };
+    CHECK_INT(poll(&wait, 1, -1), 1); /* it has read the first entry */
+    stop(&setting);
+    CHECK(!is_listed());
+    close(fd);
 }
 
 TEST(a_bad_entry_is_told_and_the_list_is_not_complete)

@@ -93,6 +93,8 @@ TEST(members_that_are_missing_or_of_another_kind_are_refused)
     check_damaged_by("\"job\":\"id\"", "\"job\":\"i\\u0000d\"");
     check_damaged_by("\"top\":5", "\"top\":\"5\"");
     check_damaged_by("\"mean\":[", "\"mean\":[null,");
+    check_damaged_by("\"mean\":[", "\"mean\":[1e300,");
+    check_damaged_by("\"sources\"", "\"saucers\"");
     check_damaged_by("\"sources\":[", "\"sources\":[{},");
     check_damaged_by("[47,", "[0,");
     check_damaged_by("[47,", "[256,");
