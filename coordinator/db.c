@@ -199,6 +199,12 @@ void db_close(struct db *db)
     free(db);
 }
 
+int db_settle(struct db *db, struct why *why)
+{
+    int code = sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    return code == SQLITE_OK ? 0 : failed(db, code, why);
+}
+
 /* Runs a bound statement that returns no rows. */
 static int run(struct db *db, enum statement which, struct why *why)
 {
@@ -238,7 +244,8 @@ int db_get(struct db *db, const char *key, char **ret, struct why *why)
     else if (code != SQLITE_ROW)
         r = failed(db, code, why);
     else {
-        *ret = strdup((const char *)sqlite3_column_text(statement, 0));
+        const char *text = (const char *)sqlite3_column_text(statement, 0);
+        *ret = text ? strdup(text) : NULL;
         r = *ret ? 0 : because(why, -ENOMEM, "%s: out of memory", db->path);
     }
     sqlite3_reset(statement);

@@ -27,6 +27,9 @@ int db_open(const char *path, bool read_only, struct db **ret, struct why *why);
 void db_close(struct db *db); /* accepts NULL */
 DEFINE_FREEP(db_close, struct db)
 
+/* Everything is in the file itself, none of it in its journal: the file may be renamed once it is closed. */
+int db_settle(struct db *db, struct why *why);
+
 int db_begin(struct db *db, struct why *why);
 int db_commit(struct db *db, struct why *why);
 

@@ -78,9 +78,10 @@ static int list_all(struct lister *lister, struct gathering *batch)
         if (r < 0)
             return because(&lister->why, r, "listing: %s", strerror(-r));
     }
-    if (r == 0 && batch->count)
-        r = post_batch(lister, batch);
-    return r;
+    if (r < 0)
+        return r;
+    r = batch->count ? post_batch(lister, batch) : 0;
+    return r < 0 ? because(&lister->why, r, "listing: %s", strerror(-r)) : 0;
 }
 
 static void run(void *arg)
