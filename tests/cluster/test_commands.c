@@ -112,7 +112,7 @@ static void expect_failure(const char *part, const char *option, const char *val
     CHECK_INT(test_shell(NULL, "rm -rf job"), 0);
     CHECK_INT(COORDINATE("failed", "run", "--local", "1", "--job", "job", option, value, "photos"), 1);
     check_contains("failed.err", part);
-    check_contains("failed.err", "go on with: sleddog-coordinator resume ");
+    check_contains("failed.err", "nothing was classified; mend that, remove ");
 }
 
 TEST(weights_that_are_no_model_are_told_by_tensor_and_shape)
