@@ -218,8 +218,10 @@ static void on_signal(void *arg)
     for (int number; (number = signals_read());) {
         if (number == SIGCHLD)
             local_reap(c->local, c);
-        else if (number == SIGINT || number == SIGTERM)
+        else if (number == SIGINT || number == SIGTERM) {
+            log_info("interrupted, stopping; once more stops at once");
             coordinator_fail(c, -EINTR, "interrupted");
+        }
     }
 }
 
@@ -331,7 +333,11 @@ int coordinator_run(const struct run_plan *plan, struct db *db, struct coordinat
         stop_if_complete(c);
         if (!c->stopping)
             r = loop_run(c->loop);
+        if (r < 0)
+            because(why, r, "waiting for messages: %s", strerror(-r));
     }
+    /* What follows can take long: standard input that never ends is one of the sources, a table of millions of rows is written. */
+    signals_close();
     stop_parts(c);
     if (r == 0 && c->result < 0) {
         r = c->result;

@@ -132,6 +132,8 @@ void lister_stop(struct lister *lister)
     if (!lister)
         return;
     atomic_store(&lister->stopping, true);
+    if (lister->source)
+        source_interrupt(lister->source);
     thread_join(&lister->thread);
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 /* In the order in which they are asked: a real file's name wins over reading it as a pattern. */
 static const struct source_kind *const kinds[] = {
@@ -38,6 +39,7 @@ void source_close(struct source *source)
         return;
     for (int i = 0; i < source->count; i++)
         close_part(&source->part[i]);
+    closep(&source->context.interrupt_fd);
     free(source);
 }
 
@@ -78,6 +80,9 @@ int source_open(char *const *args, int count, bool null_separated, struct source
     CLEANUP(source_closep) struct source *source = calloc(1, sizeof(*source) + (size_t)count * sizeof(struct part));
     if (!source)
         return -ENOMEM;
+    source->context.interrupt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (source->context.interrupt_fd < 0)
+        return because(why, -errno, "reading sources: %s", strerror(errno));
     source->context.null_separated = null_separated;
     if (!getcwd(source->context.cwd, sizeof(source->context.cwd)))
         source->context.cwd[0] = '\0';
@@ -101,6 +106,13 @@ int source_next(struct source *source, struct rec_item *ret, struct why *why)
         close_part(part);
     }
     return 0;
+}
+
+void source_interrupt(struct source *source)
+{
+    uint64_t one = 1;
+    ssize_t written = write(source->context.interrupt_fd, &one, sizeof(one));
+    (void)written;
 }
 
 void source_skip(struct source_context *context, const char *path)
