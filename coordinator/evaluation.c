@@ -239,3 +239,12 @@ double evaluation_calibration_error(const struct evaluation *e)
     }
     return sum / (double)images;
 }
+
+const char *evaluation_truth_label(const struct evaluation *e, struct span truth)
+{
+    enum truth_exact how = truth_exact(truth, e->labels);
+    for (uint32_t i = 0; (how == TRUTH_BY_ID || how == TRUTH_BY_INDEX) && i < labels_count(e->labels); i++)
+        if (truth_is_class(truth, how, i, e->labels))
+            return labels_name(e->labels, i);
+    return NULL;
+}

@@ -94,6 +94,9 @@ uint32_t evaluation_confusions(const struct evaluation *evaluation, struct evalu
 /* Expected calibration error; NaN without images. */
 double evaluation_calibration_error(const struct evaluation *evaluation);
 
+/* What a truth that is an id or a number stands for, for people; NULL for any other. */
+const char *evaluation_truth_label(const struct evaluation *evaluation, struct span truth);
+
 /* A pair's parts. */
 static inline uint32_t pair_class(uint64_t key)
 {
