@@ -15,6 +15,7 @@ int evaluation_new(const struct labels *labels, uint32_t top, struct evaluation 
     if (!e)
         return -ENOMEM;
     e->labels = labels;
+    e->judging = top > 0;
     e->top5 = top >= EVALUATION_TOP || top >= labels_count(labels);
     e->pairs.cap = EVALUATION_PAIRS;
     names_init(&e->names, EVALUATION_TRUTHS, NAME_BYTES);
@@ -173,7 +174,7 @@ void evaluation_add(struct evaluation *e, const struct export_row *row)
     bool answered = !row->row->error && row->row->predictions_count;
     if (row->row->error)
         keep_failure(e, row);
-    if (row->truth.data)
+    if (row->truth.data && e->judging)
         judge(e, row, answered);
     if (!answered)
         return;

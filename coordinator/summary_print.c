@@ -103,6 +103,8 @@ static void print_correct(struct bytes *out, const json_t *summary)
     subject(out, "classified correctly");
     if (!json_is_string(json_object_get(json_object_get(summary, "options"), "truth")))
         bytes_append_text(out, "not judged: no --truth was given");
+    else if (!strcmp(text_at(json_object_get(summary, "options"), "emit"), "features"))
+        bytes_append_text(out, "not judged: features are no predictions");
     else if (!judged)
         bytes_append_text(out, "not judged: no name of an image told a truth; look at --truth");
     else {

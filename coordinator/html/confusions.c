@@ -95,7 +95,7 @@ void part_confusions(struct bytes *out, const struct json_t *all)
     bytes_append_text(out, "<section id=\"confusions\"><h2>What was taken for what</h2>");
     if (!json_array_size(confusions))
         bytes_append_text(out, count_at(evaluation, "judged") ? "<p>No answer was wrong.</p>" :
-                               "<p>Nothing to compare with: no image has a truth (option --truth).</p>");
+                               "<p>Nothing was judged: no image has a truth (option --truth) and a prediction.</p>");
     else {
         bytes_append_text(out, "<p>Rows are truths, those with most wrong answers first; columns are answers. Stronger colour is a larger part of a row.</p>"
                                "<div class=\"legend\"><span><i class=\"r\"></i>right</span><span><i class=\"w\"></i>wrong</span></div>");

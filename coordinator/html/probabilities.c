@@ -66,6 +66,15 @@ static uint64_t tallest(const json_t *histogram)
     return most;
 }
 
+static bool is_empty(const json_t *histogram)
+{
+    uint64_t sum = 0;
+    for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
+        for (size_t i = 0; i < EVALUATION_HISTOGRAM; i++)
+            sum += number_at(json_object_get(histogram, kinds[k].key), i);
+    return !sum;
+}
+
 static void put_bar(struct bytes *out, const json_t *histogram, size_t i, uint64_t top)
 {
     double x = x_of((double)i / EVALUATION_HISTOGRAM) + 1, width = (double)PLOT_W / EVALUATION_HISTOGRAM - 2;
@@ -159,7 +168,12 @@ static void put_reliability(struct bytes *out, const json_t *evaluation)
 void part_probabilities(struct bytes *out, const struct json_t *all)
 {
     const json_t *evaluation = json_object_get(all, "evaluation");
-    bytes_append_text(out, "<section id=\"probabilities\"><h2>Probabilities</h2><div class=\"two\">");
+    bytes_append_text(out, "<section id=\"probabilities\"><h2>Probabilities</h2>");
+    if (is_empty(json_object_get(evaluation, "histogram"))) {
+        bytes_append_text(out, "<p>There are none: no image has a prediction.</p></section>");
+        return;
+    }
+    bytes_append_text(out, "<div class=\"two\">");
     put_histogram(out, evaluation);
     if (count_at(json_object_get(evaluation, "calibration"), "images"))
         put_reliability(out, evaluation);
