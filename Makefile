@@ -2,7 +2,7 @@
 #   make demo     install what is missing, build, classify drawn photos on four local workers, show the result
 #   make check    install what is missing, build, run the tests
 # Others: make (build only), make asan|tsan (the tests under sanitizers), make bench, make fuzz, make lint,
-# make install, make clean. CONFIG=release|asan|tsan|clang; objects of each live side by side.
+# make install, make clean. CONFIG=release|asan|tsan|clang|fuzz; objects of each live side by side.
 
 CONFIG  ?= release
 BUILD   := build$(if $(filter-out release,$(CONFIG)),/$(CONFIG))
@@ -12,12 +12,13 @@ VERSION := 0.1.0
 
 # ---- compilers ------------------------------------------------------------------------------------------------------
 ifeq ($(origin CC),default)
-CC := $(if $(filter clang,$(CONFIG)),clang,gcc)
+CC := $(if $(filter clang fuzz,$(CONFIG)),clang,gcc)
 endif
 CFLAGS      ?= -O2 -g
 WARNINGS    := -Wall -Wextra -Wpedantic $(if $(WERROR),-Werror)
 SAN_asan    := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SAN_tsan    := -fsanitize=thread -fno-omit-frame-pointer
+SAN_fuzz    := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SANITIZE    := $(SAN_$(CONFIG))
 # An FMA can flip a resize coefficient, and results must not depend on the compiler's taste.
 ALL_CFLAGS   = -std=gnu11 -D_GNU_SOURCE -DSLEDDOG_VERSION='"$(VERSION)"' -I. -fPIC -fvisibility=hidden -ffp-contract=off \
@@ -32,7 +33,7 @@ ALL_LDFLAGS  = -pthread $(LDFLAGS) $(SANITIZE)
 pkg = $(shell pkg-config --libs $(1) 2>/dev/null || echo $(2))
 LIBS_common      := $(call pkg,libcrypto,-lcrypto) $(call pkg,libzmq,-lzmq)
 LIBS_proto       := -lmpack
-LIBS_worker      := $(call pkg,libjpeg,-ljpeg) $(call pkg,jansson,-ljansson) -ldl -lm
+LIBS_worker      := $(call pkg,libjpeg,-ljpeg) $(call pkg,jansson,-ljansson) $(call pkg,zlib,-lz) -ldl -lm
 LIBS_coordinator := $(call pkg,libjpeg,-ljpeg) $(call pkg,sqlite3,-lsqlite3) $(call pkg,jansson,-ljansson) -lm
 LIBS_onednn      := -ldnnl -lm
 LIBS_demo        := -llapacke -lopenblas
@@ -88,7 +89,7 @@ $(BUILD)/sleddog-worker: $(OBJ)/worker/main.o $(LIB_worker) $(LIB_proto) $(LIB_c
 
 $(BUILD)/sleddog-engine-onednn.so: $(call objects,$(wildcard worker/engines/onednn*.c) $(ENGINE) $(NETWORK)) $(LIB_common)
 	$(call say,LD )
-	$(Q)$(CC) $(ALL_LDFLAGS) -shared -o $@ $^ $(LIBS_onednn) $(call pkg,jansson,-ljansson) $(LIBS_common)
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -o $@ $^ $(LIBS_onednn) $(call pkg,jansson,-ljansson) $(call pkg,zlib,-lz) $(LIBS_common)
 
 # ---- packages: one list, deploy/packages ----------------------------------------------------------------------------
 packages-%:
@@ -100,11 +101,25 @@ BINARY := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS))
 ALL_LIBS = $(LIB_test) $(LIB_demo) $(LIB_coordinator) $(LIB_worker) $(LIB_proto) $(LIB_common)
 ALL_FOREIGN = $(LIBS_coordinator) $(LIBS_worker) $(LIBS_proto) $(LIBS_common)
 LIBS_test_fit := $(LIBS_demo)
+# What tests/torture.c may refuse.
+TORTURED := malloc calloc realloc free strdup strndup asprintf fopen opendir regcomp pthread_create eventfd zmq_ctx_new zmq_socket
+$(foreach test,$(filter tests/unit/test_torture%,$(TESTS)),$(eval LIBS_$(basename $(notdir $(test))) := $(TORTURED:%=-Wl,--wrap=%)))
 
 $(BUILD)/tests/%: $(OBJ)/tests/%.o $(ALL_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LD )
 	$(Q)$(CC) $(ALL_LDFLAGS) -rdynamic -o $@ $(filter %.o,$^) $(filter %.a,$^) $(ALL_FOREIGN) $(LIBS_$(basename $(@F)))
+
+# A fuzz target without a fuzzer: replays the inputs in tests/corpus (test_corpus).
+FUZZ   := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAY := $(FUZZ:%=$(BUILD)/tests/fuzz/%)
+
+$(REPLAY): $(BUILD)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay.o $(filter-out $(LIB_test),$(ALL_LIBS))
+	@mkdir -p $(@D)
+	$(call say,LD )
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_FOREIGN)
+
+$(BUILD)/tests/unit/test_corpus: | $(REPLAY)
 
 tests: all $(BINARY)
 
@@ -115,6 +130,21 @@ check: packages-check
 # Sanitizers are slow, and stop a test at their first finding.
 TEST_ENV_asan := SLEDDOG_TEST_TIME_SCALE=5 ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
 TEST_ENV_tsan := SLEDDOG_TEST_TIME_SCALE=10 TSAN_OPTIONS=halt_on_error=1:suppressions=$(CURDIR)/tests/tsan.supp
+
+# ---- fuzzing: FUZZ_SECONDS for each tests/fuzz/fuzz_*.c; what broke is left in build/fuzz ------------------------------
+FUZZ_SECONDS ?= 60
+
+$(FUZZ:%=$(BUILD)/%): $(BUILD)/%: $(OBJ)/tests/fuzz/%.o $(filter-out $(LIB_test),$(ALL_LIBS))
+	$(call say,LD )
+	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(ALL_FOREIGN)
+
+fuzz: packages-check
+	@$(MAKE) --no-print-directory CONFIG=fuzz $(FUZZ:%=build/fuzz/%)
+	@set -e; for target in $(FUZZ); do \
+	    echo "-- $$target"; mkdir -p build/fuzz/corpus/$$target; \
+	    build/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 -artifact_prefix=build/fuzz/$$target- \
+	        build/fuzz/corpus/$$target tests/corpus/$${target#fuzz_}; \
+	done
 
 # ---- the demo: tests/demo/NAME_main.c is a tool that draws, builds or fits -------------------------------------------
 DEMO := $(patsubst %_main.c,$(BUILD)/%,$(wildcard tests/demo/*_main.c))
@@ -149,6 +179,6 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all install tests check bench demo asan tsan clang clean
+.PHONY: all install tests check fuzz bench demo asan tsan clang clean
 .SECONDARY:
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

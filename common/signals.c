@@ -6,17 +6,17 @@
 #include <unistd.h>
 
 static int fd = -1;
+static sigset_t handled;
 
 int signals_open(const int *list)
 {
-    sigset_t set;
-    sigemptyset(&set);
+    sigemptyset(&handled);
     for (; *list; list++)
-        sigaddset(&set, *list);
+        sigaddset(&handled, *list);
     signal(SIGPIPE, SIG_IGN);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+    if (sigprocmask(SIG_BLOCK, &handled, NULL) < 0)
         return -errno;
-    fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    fd = signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK);
     return fd < 0 ? -errno : 0;
 }
 
@@ -29,4 +29,13 @@ int signals_read(void)
 {
     struct signalfd_siginfo info;
     return read(fd, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
+}
+
+void signals_close(void)
+{
+    if (fd < 0)
+        return;
+    close(fd);
+    fd = -1;
+    sigprocmask(SIG_UNBLOCK, &handled, NULL);
 }

@@ -11,3 +11,6 @@ int signals_fd(void);
 
 /* The next signal's number, 0 when there is none. */
 int signals_read(void);
+
+/* From here on they do what they do by default. */
+void signals_close(void);

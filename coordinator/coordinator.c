@@ -149,6 +149,7 @@ static void take_result(struct coordinator *c, struct store_request *request)
         c->counts.errors += request->errors;
         node->images_done += batch->count;
         node->batches_done++;
+        node->starts = 1; /* it works: only deaths in a row count */
         batches_remove(&c->batches, batch);
     }
     c->last_commit_ns = clock_now_ns();
@@ -218,8 +219,10 @@ static void on_signal(void *arg)
     for (int number; (number = signals_read());) {
         if (number == SIGCHLD)
             local_reap(c->local, c);
-        else if (number == SIGINT || number == SIGTERM)
+        else if (number == SIGINT || number == SIGTERM) {
+            log_info("interrupted, stopping; once more stops at once");
             coordinator_fail(c, -EINTR, "interrupted");
+        }
     }
 }
 
@@ -245,9 +248,26 @@ static void on_tick(void *arg)
 
 /* ---- life ---- */
 
+static int keep_last_uri(void *arg, const struct db_batch *batch, struct why *why)
+{
+    char **uri = arg;
+    struct arena arena;
+    struct rec_item *items;
+    uint32_t count;
+    arena_init(&arena, SIZE_MAX / 2);
+    int r = items_decode(batch->items, batch->items_size, &arena, &items, &count);
+    if (r == 0 && count)
+        *uri = strdup(items[count - 1].uri.data);
+    arena_done(&arena);
+    return r < 0 || !*uri ? because(why, -EBADMSG, "job.db: batch %" PRIu64 " cannot be read", batch->id) : 0;
+}
+
 static int start(struct coordinator *c, struct db *db, struct why *why)
 {
+    CLEANUP(freep) char *last_uri = NULL;
     int r = db_count(db, &c->counts, why);
+    if (r == 0)
+        r = db_last(db, keep_last_uri, &last_uri, why);
     CLEANUP(freep) char *listed = NULL;
     CLEANUP(freep) char *fingerprint = NULL;
     if (r < 0) {
@@ -258,9 +278,10 @@ static int start(struct coordinator *c, struct db *db, struct why *why)
     c->listed = db_get(db, "listed", &listed, NULL) == 0;
     if (db_get(db, "fingerprint", &fingerprint, NULL) == 0)
         snprintf(c->fingerprint, sizeof(c->fingerprint), "%s", fingerprint);
+    struct lister_start from = { c->counts.images, c->counts.batches, last_uri };
     r = store_start(db, &c->box, &c->store, why);
     if (r == 0 && !c->listed)
-        r = lister_start(c->spec, c->store, &c->box, c->counts.images, c->counts.batches, &c->lister, why);
+        r = lister_start(c->spec, c->store, &c->box, &from, &c->lister, why);
     if (r == 0)
         r = nodes_open(c, why);
     if (r == 0)
@@ -341,8 +362,12 @@ int coordinator_run(const struct run_plan *plan, struct db *db, struct coordinat
         stop_if_complete(c);
         if (!c->stopping)
             r = loop_run(c->loop);
+        if (r < 0)
+            because(why, r, "waiting for messages: %s", strerror(-r));
         take_point(c, c->last_commit_ns ? c->last_commit_ns : c->start_ns);
     }
+    /* What follows can take long: standard input that never ends is one of the sources, a table of millions of rows is written. */
+    signals_close();
     stop_parts(c);
     if (r == 0 && c->result < 0) {
         r = c->result;

@@ -31,6 +31,8 @@ static int walk_rows(struct walk *walk, const struct db_batch *batch, struct why
     int r = items_decode(batch->items, batch->items_size, &walk->arena, &items, &item_count);
     if (r == 0)
         r = rows_decode(batch->rows, batch->rows_size, &walk->arena, &rows, &row_count);
+    if (r == -ENOMEM)
+        return because(why, r, "job.db: batch %" PRIu64 ": out of memory", batch->id);
     if (r < 0 || item_count != row_count)
         return because(why, -EBADMSG, "job.db: batch %" PRIu64 " is damaged", batch->id);
     for (uint32_t i = 0; i < item_count && r >= 0; i++) {
@@ -102,6 +104,14 @@ static int count_values(struct db *db, const struct spec *spec, const struct lab
     return r == -ECANCELED ? 0 : r;
 }
 
+static int list_files(const struct exporters *exporters, struct bytes *ret, struct why *why)
+{
+    const char *path;
+    for (int i = 0; (path = exporters_path(exporters, i)); i++)
+        bytes_append(ret, path, strlen(path) + 1);
+    return bytes_error(ret) ? because(why, bytes_error(ret), "the list of files written: %s", strerror(-bytes_error(ret))) : 0;
+}
+
 int finish_export(struct db *db, const struct spec *spec, const struct labels *labels, unsigned formats, const char *output,
                   struct tally *tally, struct evaluation *evaluation, struct bytes *ret_files, struct why *why)
 {
@@ -116,13 +126,12 @@ int finish_export(struct db *db, const struct spec *spec, const struct labels *l
         r = exporters_open(&options, &walk.exporters, why);
     if (r == 0)
         r = finish_walk(db, spec, labels, export_one, &walk, why);
+    if (r == 0)
+        r = list_files(walk.exporters, ret_files, why);
     if (r < 0) {
         exporters_abort(walk.exporters);
         return r;
     }
-    const char *path;
-    for (int i = 0; (path = exporters_path(walk.exporters, i)); i++)
-        bytes_append(ret_files, path, strlen(path) + 1);
     return exporters_close(walk.exporters, why);
 }
 

@@ -96,7 +96,9 @@ static int print_end(const struct session *session, const struct coordinator *c,
         log_error("%s", why->text);
     struct bytes command;
     bytes_init(&command, 65536);
-    if (hint_resume(&session->options, session->dir.path, &command) == 0)
+    if (r == -ENODEV && c && !c->counts.done_images)
+        fprintf(stderr, "nothing was classified; mend that, remove %s, and run again\n", session->dir.path);
+    else if (hint_resume(&session->options, session->dir.path, &command) == 0)
         fprintf(stderr, "go on with: %s\n", command.data);
     bytes_done(&command);
     return r == -EINTR ? 130 : 1;

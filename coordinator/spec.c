@@ -1,7 +1,9 @@
 #include "coordinator/spec.h"
 
 #include <errno.h>
+#include <float.h>
 #include <jansson.h>
+#include <math.h>
 #include <string.h>
 
 /* The plain members, said once for both directions. */
@@ -82,7 +84,7 @@ static int read_floats(const json_t *json, float *values)
 {
     for (size_t i = 0; i < 3; i++) {
         const json_t *value = json_array_get(json, i);
-        if (!json_is_number(value))
+        if (!json_is_number(value) || !(fabs(json_number_value(value)) <= (double)FLT_MAX))
             return -EBADMSG;
         values[i] = (float)json_number_value(value);
     }
@@ -91,6 +93,8 @@ static int read_floats(const json_t *json, float *values)
 
 static int read_sources(const json_t *json, struct spec *spec)
 {
+    if (!json_is_array(json))
+        return -EBADMSG;
     size_t count = json_array_size(json);
     spec->sources = calloc(count + 1, sizeof(char *));
     if (!spec->sources)

@@ -33,7 +33,7 @@ int truth_open(const char *regex, struct truth **ret, struct why *why)
 {
     CLEANUP(freep) struct truth *truth = calloc(1, sizeof(*truth));
     if (!truth)
-        return -ENOMEM;
+        return because(why, -ENOMEM, "--truth: out of memory");
     int error = regcomp(&truth->regex, regex, REG_EXTENDED);
     if (error)
         return explain(regex, error, &truth->regex, why);
@@ -45,7 +45,7 @@ int truth_open(const char *regex, struct truth **ret, struct why *why)
     truth->group = calloc(truth->regex.re_nsub + 1, sizeof(*truth->group));
     if (!truth->group) {
         regfree(&truth->regex);
-        return -ENOMEM;
+        return because(why, -ENOMEM, "--truth: out of memory");
     }
     *ret = take(truth);
     return 0;

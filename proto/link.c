@@ -52,7 +52,7 @@ static int open_socket(void *context, int type, const char *endpoint, struct lin
         return because(why, -errno, "%s: %s; too many nodes for RLIMIT_NOFILE (ulimit -n)?", endpoint, zmq_strerror(errno));
     int64_t largest = LIMIT_FRAME;
     zmq_setsockopt(link->socket, ZMQ_MAXMSGSIZE, &largest, sizeof(largest));
-    set_int(link->socket, ZMQ_LINGER, 200);
+    set_int(link->socket, ZMQ_LINGER, 1000); /* for the last words, on a busy machine too */
     set_int(link->socket, ZMQ_SNDHWM, HIGH_WATER_MARK);
     set_int(link->socket, ZMQ_RCVHWM, HIGH_WATER_MARK);
     set_int(link->socket, ZMQ_IPV6, 1);

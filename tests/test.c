@@ -17,6 +17,17 @@
 
 #define STATUS_SKIPPED 77
 
+/* A refused allocation is an answer to be tested, not a reason to stop. */
+__attribute__((visibility("default"))) const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
+__attribute__((visibility("default"))) const char *__tsan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
 static struct test *first, **last = &first;
 static char build_dir[PATH_MAX], source_dir[PATH_MAX];
 

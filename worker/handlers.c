@@ -159,8 +159,7 @@ void worker_on_ping(struct worker *worker, const struct peer *peer, const struct
     struct message answer = { .kind = MESSAGE_heartbeat, .to = message->from };
     struct rec_stage stages[STAGE_COUNT];
     if (!job) {
-        /* "I do not know you": the coordinator will introduce itself again. */
-        worker_send(worker, peer, &answer);
+        worker_disown(worker, peer, message->from);
         return;
     }
     job->expected = message->ping.batches;

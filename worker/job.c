@@ -77,6 +77,17 @@ void job_free(struct job *job)
     free(job);
 }
 
+int job_check_rows(const struct job *job, const struct engine_info *info, struct why *why)
+{
+    /* As encoded: a prediction takes 11 bytes at most, a value 4; or there is an error and its sentence. */
+    size_t answer = 32 + 11 * (size_t)info->top + 4 * info->values, failure = 32 + LIMIT_TEXT;
+    size_t row = answer > failure ? answer : failure, room = LIMIT_FRAME - 4096;
+    if ((size_t)job->spec.batch <= room / row)
+        return 0;
+    return because(why, -EMSGSIZE, "%d rows of %zu bytes are too much for one message; give the run --batch %zu or less", job->spec.batch, row,
+                   room / row);
+}
+
 void job_restart_credit(struct job *job, size_t window)
 {
     size_t held = 0;

@@ -39,6 +39,9 @@ int job_new(const struct peer *peer, const struct message *hello, struct job **r
 void job_free(struct job *job);
 DEFINE_FREEP(job_free, struct job)
 
+/* Whether a batch's rows from this engine fit into one message; -EMSGSIZE and what to do if not. */
+int job_check_rows(const struct job *job, const struct engine_info *info, struct why *why);
+
 /* Grants start anew: what is held already counts against the window. */
 void job_restart_credit(struct job *job, size_t window);
 

@@ -74,7 +74,9 @@ static int run_daemon(int argc, char **argv)
         return 0;
     }
     log_open("sleddog-worker", options.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-    if (signals_open(handled) < 0 || worker_run(&options, &why) < 0) {
+    int r = signals_open(handled);
+    r = r < 0 ? because(&why, r, "signals: %s", strerror(-r)) : worker_run(&options, &why);
+    if (r < 0) {
         log_error("%s", why.text);
         return 1;
     }

@@ -15,6 +15,11 @@ static struct network networks[] = {
     { .name = "resnet50", .bottleneck = true, .blocks = { 3, 4, 6, 3 }, .groups = 1, .width = 64 },
     { .name = "resnet101", .bottleneck = true, .blocks = { 3, 4, 23, 3 }, .groups = 1, .width = 64 },
     { .name = "resnet152", .bottleneck = true, .blocks = { 3, 8, 36, 3 }, .groups = 1, .width = 64 },
+    { .name = "wide_resnet50_2", .bottleneck = true, .blocks = { 3, 4, 6, 3 }, .groups = 1, .width = 128 },
+    { .name = "wide_resnet101_2", .bottleneck = true, .blocks = { 3, 4, 23, 3 }, .groups = 1, .width = 128 },
+    { .name = "resnext50_32x4d", .bottleneck = true, .blocks = { 3, 4, 6, 3 }, .groups = 32, .width = 4 },
+    { .name = "resnext101_32x8d", .bottleneck = true, .blocks = { 3, 4, 23, 3 }, .groups = 32, .width = 8 },
+    { .name = "resnext101_64x4d", .bottleneck = true, .blocks = { 3, 4, 23, 3 }, .groups = 64, .width = 4 },
 };
 
 #define NETWORKS (sizeof(networks) / sizeof(networks[0]))

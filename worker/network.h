@@ -40,7 +40,7 @@ struct network {
     bool bottleneck;     /* 1x1, 3x3, 1x1 and four times as many channels out; else 3x3, 3x3 */
     int blocks[4];       /* in layer1 .. layer4 */
     int groups;          /* of the 3x3 in a bottleneck: more than 1 makes a ResNeXt */
-    int width;           /* channels a group in layer1's 3x3: 64; 128 makes a Wide ResNet */
+    int width;           /* channels a group in layer1's 3x3: 64; 128 makes a Wide ResNet, fewer go with groups */
     int features;        /* pooled, in front of `fc` */
     int count;           /* layers */
     const struct layer *layers;

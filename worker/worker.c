@@ -42,6 +42,12 @@ void worker_grant(struct worker *worker)
     worker_send(worker, &worker->job->peer, &message);
 }
 
+/* "I do not know you": the coordinator will introduce itself again. */
+void worker_disown(struct worker *worker, const struct peer *peer, uint64_t to)
+{
+    worker_send(worker, peer, &(struct message){ .kind = MESSAGE_heartbeat, .to = to });
+}
+
 void worker_offer(struct worker *worker, struct work *work)
 {
     struct rec_stage stages[STAGE_COUNT];
@@ -60,6 +66,12 @@ void worker_welcome(struct worker *worker)
     struct job *job = worker->job;
     const struct runtime *runtime = worker->runtime;
     const struct engine_info *info = pipeline_engine(runtime->pipeline);
+    struct why why;
+    if (job_check_rows(job, info, &why) < 0) {
+        worker_refuse(worker, &job->peer, job->coordinator, REFUSE_MODEL, why.text);
+        worker_end_job(worker, why.text);
+        return;
+    }
     struct message message = {
         .kind = MESSAGE_welcome,
         .welcome = { .epoch = job->epoch, .version = SLEDDOG_VERSION, .host = machine_host(), .engine = info->engine, .device = info->device,
@@ -157,7 +169,7 @@ static void finish_loading(struct worker *worker)
         worker_refuse(worker, &worker->job->peer, worker->job->coordinator, REFUSE_MODEL, loader->why.text);
         worker_end_job(worker, "its model cannot be used here");
     } else if (mine) {
-        log_info("ready: %s, %s", worker->runtime->network, pipeline_engine(worker->runtime->pipeline)->device);
+        log_info("ready: %s, %s", *worker->runtime->network ? worker->runtime->network : "no model", pipeline_engine(worker->runtime->pipeline)->device);
         worker_welcome(worker);
     } else
         worker_load(worker);
@@ -214,7 +226,12 @@ static void dispatch(struct worker *worker, const struct peer *peer, const struc
 #undef MESSAGE
 #undef RECORD
     };
-    if (!handlers[message->kind] || (message->to && message->to != worker->incarnation)) {
+    bool mine = !message->to || message->to == worker->incarnation;
+    if (message->kind == MESSAGE_ping && !mine) {
+        worker_disown(worker, peer, message->from);
+        return;
+    }
+    if (!handlers[message->kind] || !mine) {
         log_debug("%s ignored: not for this worker", message_name(message->kind));
         return;
     }
@@ -350,8 +367,11 @@ int worker_run(const struct worker_options *options, struct why *why)
     r = link_context_new(&worker.context, why);
     if (r == 0)
         r = start(&worker, why);
-    if (r == 0)
+    if (r == 0) {
         r = loop_run(worker.loop);
+        if (r < 0)
+            because(why, r, "waiting for messages: %s", strerror(-r));
+    }
     stop(&worker);
     return r;
 }

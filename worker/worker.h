@@ -69,6 +69,7 @@ int worker_run(const struct worker_options *options, struct why *why);
 void worker_send(struct worker *worker, const struct peer *peer, struct message *message);
 void worker_refuse(struct worker *worker, const struct peer *peer, uint64_t to, enum refuse_reason reason, const char *detail);
 void worker_welcome(struct worker *worker);
+void worker_disown(struct worker *worker, const struct peer *peer, uint64_t to);
 void worker_grant(struct worker *worker);
 void worker_offer(struct worker *worker, struct work *work);
 void worker_end_job(struct worker *worker, const char *because);

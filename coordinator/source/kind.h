@@ -12,6 +12,7 @@ struct source_context {
     char cwd[PATH_SIZE]; /* empty: there is none any more */
     bool null_separated;
     bool stdin_taken; /* by an earlier "@-" */
+    int interrupt_fd; /* readable once source_interrupt() was called */
     uint64_t skipped;
     char first_skipped[PATH_SIZE];
 };

@@ -1,14 +1,22 @@
-/* list.c: @FILE and @-, one path an entry. */
+/* list.c: @FILE and @-, one path an entry. A pipe may be silent for hours, so reading can be interrupted. */
 #include "common/cleanup.h"
 #include "coordinator/source/kind.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#define CHUNK 65536
+#define END   (-1) /* of the file: no byte */
+
 struct list {
-    FILE *file;
+    int fd;
     struct source_context *context;
+    int error; /* of reading, negative errno */
+    size_t chunk_at, chunk_size;
+    unsigned char chunk[CHUNK];
     uint64_t number; /* of the entry read last, from 1 */
     size_t size;
     char entry[LIMIT_URI + 2]; /* a full one, CR, NUL */
@@ -19,8 +27,8 @@ struct list {
 static void close_list(void *state)
 {
     struct list *list = state;
-    if (list->file && list->file != stdin)
-        fclose(list->file);
+    if (list->fd > STDIN_FILENO)
+        close(list->fd);
     free(list);
 }
 
@@ -36,15 +44,15 @@ static int open_stdin(struct list *list, struct why *why)
     if (list->context->stdin_taken)
         return because(why, -EINVAL, "@-: given twice; standard input can be read only once");
     list->context->stdin_taken = true;
-    list->file = stdin;
+    list->fd = STDIN_FILENO;
     return 0;
 }
 
 static int open_file(struct list *list, struct why *why)
 {
     struct stat status;
-    list->file = fopen(list->name, "re");
-    if (!list->file || fstat(fileno(list->file), &status) < 0)
+    list->fd = open(list->name, O_RDONLY | O_CLOEXEC);
+    if (list->fd < 0 || fstat(list->fd, &status) < 0)
         return because(why, -errno, "@%.500s: the list cannot be read: %s", list->name, strerror(errno));
     if (S_ISDIR(status.st_mode))
         return because(why, -EISDIR, "@%.500s: a folder, not a list; to have all that is in it, give it without the @",
@@ -57,6 +65,7 @@ static int open_list(const char *arg, struct source_context *context, void **ret
     CLEANUP(close_listp) struct list *list = calloc(1, sizeof(*list) + strlen(arg));
     if (!list)
         return -ENOMEM;
+    list->fd = -1;
     strcpy(list->name, arg + 1);
     list->context = context;
     int r = strcmp(list->name, "-") ? open_file(list, why) : open_stdin(list, why);
@@ -81,13 +90,36 @@ static void trim(struct list *list)
         memmove(list->entry, list->entry + 3, (list->size -= 3) + 1);
 }
 
+/* The next chunk; false at the end, and on an error. */
+static bool fill(struct list *list)
+{
+    struct pollfd wait[] = { { .fd = list->fd, .events = POLLIN }, { .fd = list->context->interrupt_fd, .events = POLLIN } };
+    ssize_t n;
+    do {
+        poll(wait, 2, -1);
+        n = wait[1].revents ? -1 : read(list->fd, list->chunk, CHUNK);
+    } while (n < 0 && !wait[1].revents && (errno == EINTR || errno == EAGAIN));
+    if (n < 0)
+        list->error = wait[1].revents ? -ECANCELED : -errno;
+    list->chunk_at = 0;
+    list->chunk_size = n > 0 ? (size_t)n : 0;
+    return n > 0;
+}
+
+static int next_byte(struct list *list)
+{
+    if (list->chunk_at == list->chunk_size && !fill(list))
+        return END;
+    return list->chunk[list->chunk_at++];
+}
+
 /* 1: an entry, perhaps empty; 0: the end. */
 static int read_entry(struct list *list, struct why *why)
 {
     int end = list->context->null_separated ? '\0' : '\n', c;
     list->number++;
     list->size = 0;
-    while ((c = getc_unlocked(list->file)) != EOF && c != end) {
+    while ((c = next_byte(list)) != END && c != end) {
         if (list->size > LIMIT_URI)
             return complain(list, -ENAMETOOLONG, why, "is too long for a path; a list has one path a line (see --null)");
         if (c == '\0')
@@ -95,11 +127,11 @@ static int read_entry(struct list *list, struct why *why)
         list->entry[list->size++] = (char)c;
     }
     list->entry[list->size] = '\0';
-    if (ferror(list->file))
-        return because(why, -EIO, "@%.500s: the list cannot be read: %s", list->name, strerror(errno));
+    if (list->error)
+        return because(why, list->error, "@%.500s: the list cannot be read: %s", list->name, strerror(-list->error));
     if (!list->context->null_separated)
         trim(list);
-    return c != EOF || list->size;
+    return c != END || list->size;
 }
 
 static int refuse(const struct list *list, struct why *why)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 /* In the order in which they are asked: a real file's name wins over reading it as a pattern. */
 static const struct source_kind *const kinds[] = {
@@ -38,6 +39,7 @@ void source_close(struct source *source)
         return;
     for (int i = 0; i < source->count; i++)
         close_part(&source->part[i]);
+    closep(&source->context.interrupt_fd);
     free(source);
 }
 
@@ -68,7 +70,8 @@ static int open_part(struct source *source, const char *arg, struct part *part, 
     if (!part->kind)
         return because(why, errno ? -errno : -ENOENT, "%.500s: %s; give a folder, a file, a pattern, @LIST or sim:N", arg,
                        *arg ? strerror(errno ? errno : ENOENT) : "an empty SOURCE");
-    return part->kind->open(arg, &source->context, &part->state, why);
+    r = part->kind->open(arg, &source->context, &part->state, why);
+    return r == -ENOMEM ? because(why, r, "%.500s: out of memory", arg) : r;
 }
 
 int source_open(char *const *args, int count, bool null_separated, struct source **ret, struct why *why)
@@ -77,7 +80,10 @@ int source_open(char *const *args, int count, bool null_separated, struct source
         return because(why, -EINVAL, "no SOURCE; give a folder, a file, a pattern, @LIST or sim:N");
     CLEANUP(source_closep) struct source *source = calloc(1, sizeof(*source) + (size_t)count * sizeof(struct part));
     if (!source)
-        return -ENOMEM;
+        return because(why, -ENOMEM, "%.500s: out of memory", args[0]);
+    source->context.interrupt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (source->context.interrupt_fd < 0)
+        return because(why, -errno, "reading sources: %s", strerror(errno));
     source->context.null_separated = null_separated;
     if (!getcwd(source->context.cwd, sizeof(source->context.cwd)))
         source->context.cwd[0] = '\0';
@@ -101,6 +107,13 @@ int source_next(struct source *source, struct rec_item *ret, struct why *why)
         close_part(part);
     }
     return 0;
+}
+
+void source_interrupt(struct source *source)
+{
+    uint64_t one = 1;
+    ssize_t written = write(source->context.interrupt_fd, &one, sizeof(one));
+    (void)written;
 }
 
 void source_skip(struct source_context *context, const char *path)

@@ -30,6 +30,9 @@ int source_open(char *const *args, int count, bool null_separated, struct source
 
 /* 1 and an item, 0 at the end. */
 int source_next(struct source *source, struct rec_item *ret, struct why *why);
+
+/* Ends a source_next() that waits for a list from a pipe, which then fails with -ECANCELED. May be called by any thread. */
+void source_interrupt(struct source *source);
 void source_close(struct source *source);
 
 /* What was found so far and is neither file nor folder (pipes, sockets, devices; folders where a pattern asks for files).

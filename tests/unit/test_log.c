@@ -14,6 +14,14 @@ static int stderr_to(const char *path)
     return kept;
 }
 
+static void check_log(int kept, const char *expected)
+{
+    dup2(kept, 2);
+    char *text = test_read_file("log", NULL);
+    CHECK_STR(text, expected);
+    free(text);
+}
+
 static void set_journal_to_stderr(void)
 {
     char text[64];
@@ -29,8 +37,7 @@ TEST(a_line_has_the_programs_name_and_no_control_bytes)
     log_open("prog", LOG_LEVEL_INFO);
     log_info("a\nb\tc\x1b[31m\x7f d %s", "\xc3\xa9");
     log_debug("unheard");
-    dup2(kept, 2);
-    CHECK_STR(test_read_file("log", NULL), "prog: a?b?c?[31m? d \xc3\xa9\n");
+    check_log(kept, "prog: a?b?c?[31m? d \xc3\xa9\n");
 }
 
 TEST(the_journal_gets_levels_and_no_name)
@@ -42,8 +49,7 @@ TEST(the_journal_gets_levels_and_no_name)
     log_warning("w");
     log_info("i");
     log_debug("d");
-    dup2(kept, 2);
-    CHECK_STR(test_read_file("log", NULL), "<3>e\n<4>w\n<6>i\n<7>d\n");
+    check_log(kept, "<3>e\n<4>w\n<6>i\n<7>d\n");
 }
 
 TEST(a_journal_that_stderr_does_not_go_to_changes_nothing)
@@ -55,8 +61,7 @@ TEST(a_journal_that_stderr_does_not_go_to_changes_nothing)
     setenv("JOURNAL_STREAM", "nonsense", 1);
     log_open("prog", LOG_LEVEL_INFO);
     log_error("e");
-    dup2(kept, 2);
-    CHECK_STR(test_read_file("log", NULL), "prog: e\nprog: e\n");
+    check_log(kept, "prog: e\nprog: e\n");
 }
 
 TEST(a_long_line_is_cut_and_still_ends)
@@ -69,8 +74,9 @@ TEST(a_long_line_is_cut_and_still_ends)
     log_open("prog", LOG_LEVEL_INFO);
     log_info("%s", big);
     dup2(kept, 2);
-    const char *text = test_read_file("log", &size);
+    char *text = test_read_file("log", &size);
     CHECK(size > 4000 && size <= 4096 && text[size - 1] == '\n' && text[size - 2] == 'x');
+    free(text);
 }
 
 static void say_before(void)
@@ -92,6 +98,5 @@ TEST(what_stands_around_a_line_is_called_for_it_alone)
     log_debug("2");
     log_around(NULL, NULL);
     log_info("3");
-    dup2(kept, 2);
-    CHECK_STR(test_read_file("log", NULL), "[p: 1\n]p: 3\n");
+    check_log(kept, "[p: 1\n]p: 3\n");
 }

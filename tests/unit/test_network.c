@@ -38,8 +38,11 @@ TEST(parameters_are_those_of_torchvision)
     } expected[] = {
         { "resnet18", 20, 512, 11689512 },   { "resnet34", 36, 512, 21797672 },    { "resnet50", 53, 2048, 25557032 },
         { "resnet101", 104, 2048, 44549160 }, { "resnet152", 155, 2048, 60192808 },
+        { "wide_resnet50_2", 53, 2048, 68883240 }, { "wide_resnet101_2", 104, 2048, 126886696 },
+        { "resnext50_32x4d", 53, 2048, 25028904 }, { "resnext101_32x8d", 104, 2048, 88791336 },
+        { "resnext101_64x4d", 104, 2048, 83455272 },
     };
-    for (int n = 0; n < 5; n++) {
+    for (int n = 0; n < 10; n++) {
         const struct network *network = network_find(expected[n].name);
         CHECK(network);
         int convs = 0;
@@ -50,7 +53,7 @@ TEST(parameters_are_those_of_torchvision)
         CHECK_INT(count_parameters(network, 1000), expected[n].parameters);
     }
     CHECK(!network_find("resnet51"));
-    CHECK(!network_at(5));
+    CHECK(!network_at(10));
 }
 
 TEST(a_bottleneck_strides_in_its_3x3)
@@ -64,6 +67,16 @@ TEST(a_bottleneck_strides_in_its_3x3)
     CHECK(!layer_of(network, "layer2.0.downsample.0")->relu);
     CHECK_INT(layer_of(network, "layer4.2.conv3")->outputs, 2048);
     CHECK_STR(layer_of(network, "layer4.2.conv3")->norm, "layer4.2.bn3");
+}
+
+TEST(groups_are_in_the_3x3_only)
+{
+    const struct network *network = network_find("resnext50_32x4d");
+    CHECK_INT(layer_of(network, "layer1.0.conv1")->groups, 1);
+    CHECK_INT(layer_of(network, "layer1.0.conv2")->groups, 32);
+    CHECK_INT(layer_of(network, "layer1.0.conv2")->outputs, 128);
+    CHECK_INT(layer_of(network, "layer4.0.downsample.0")->groups, 1);
+    CHECK_INT(layer_of(network_find("wide_resnet50_2"), "layer4.0.conv2")->outputs, 1024);
 }
 
 TEST(residuals_come_from_the_block_input_or_its_downsample)

@@ -129,7 +129,7 @@ TEST(duplicate_names_are_refused)
 
 TEST(wrong_types_are_refused)
 {
-    refuse("{\"a\":" ENTRY("\"F64\"", "[1]", "[0,8]") "}", 8, "type F64");
+    refuse("{\"a\":" ENTRY("\"I32\"", "[2]", "[0,8]") "}", 8, "type I32");
     refuse("{\"a\":" ENTRY("\"\"", "[1]", "[0,8]") "}", 8, "type ");
     refuse("{\"a\":" ENTRY("7", "[1]", "[0,8]") "}", 8, "needs \"dtype\"");
     refuse("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"more\":1}}", 4, "nothing else");

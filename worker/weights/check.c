@@ -178,7 +178,7 @@ static int check_one(const struct wanted *wanted, void *context)
     if (!same_shape(tensor, wanted))
         return wrong_shape(check, tensor, wanted);
     if (tensor->dtype == DTYPE_I64)
-        return because(check->why, -EINVAL, "%s: tensor %s has type I64, expected F32, F16 or BF16", check->weights->path,
+        return because(check->why, -EINVAL, "%s: tensor %s has type I64, expected F32, F16, BF16 or F64", check->weights->path,
                        tensor->name);
     return check_values(check, tensor, wanted->variance);
 }

@@ -13,3 +13,6 @@ struct weights_reader {
 };
 
 extern const struct weights_reader safetensors_reader;
+extern const struct weights_reader pth_zip_reader;
+extern const struct weights_reader pth_legacy_reader;
+extern const struct weights_reader pth_tar_reader; /* recognises, and refuses */

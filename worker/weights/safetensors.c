@@ -93,7 +93,7 @@ static int parse_tensor(const struct weights *weights, struct tensor *tensor, co
         return because(why, -EINVAL, "%s: tensor %s: its entry needs \"dtype\", \"shape\", \"data_offsets\" and nothing else",
                        weights->path, tensor->name);
     if (parse_dtype(dtype, &tensor->dtype) < 0)
-        return because(why, -EINVAL, "%s: tensor %s has type %.16s; only F32, F16, BF16 and I64 are read", weights->path,
+        return because(why, -EINVAL, "%s: tensor %s has type %.16s; only F32, F16, BF16, F64 and I64 are read", weights->path,
                        tensor->name, dtype);
     int r = parse_shape(weights, tensor, json_object_get(entry, "shape"), why);
     if (r < 0)

@@ -11,6 +11,9 @@
 /* A new format is one more line here. */
 static const struct weights_reader *const readers[] = {
     &safetensors_reader,
+    &pth_zip_reader,
+    &pth_legacy_reader,
+    &pth_tar_reader,
 };
 
 static const struct {
@@ -20,6 +23,7 @@ static const struct {
     [DTYPE_F32] = { "F32", 4 },
     [DTYPE_F16] = { "F16", 2 },
     [DTYPE_BF16] = { "BF16", 2 },
+    [DTYPE_F64] = { "F64", 8 },
     [DTYPE_I64] = { "I64", 8 },
 };
 
@@ -44,20 +48,47 @@ const struct tensor *weights_find(const struct weights *weights, const char *nam
     return weights->count ? bsearch(&key, weights->tensors, weights->count, sizeof(key), by_name) : NULL;
 }
 
+/* What people have given instead of weights. */
+static int refuse_unknown(const struct weights *weights, struct why *why)
+{
+    static const struct {
+        const char *start, *what;
+    } known[] = {
+        { "version https://git-lfs", "a Git LFS pointer, not the file itself; fetch it with: git lfs pull" },
+        { "<", "a web page, not weights; was it saved from a download that failed?" },
+        { "\x1f\x8b", "compressed with gzip; unpack it first" },
+        { "\x80", "a pickle, but none that torch.save() wrote; re-save the weights with torch.save(model.state_dict(), ...)" },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+        size_t length = strlen(known[i].start);
+        if (weights->size >= length && !memcmp(weights->bytes, known[i].start, length))
+            return because(why, -EINVAL, "%s: %s", weights->path, known[i].what);
+    }
+    return because(why, -EINVAL, "%s: not a weights file: its first bytes are those of no known format; give a .safetensors or .pth file",
+                   weights->path);
+}
+
+static int sort_tensors(struct weights *weights, struct why *why)
+{
+    if (weights->count)
+        qsort(weights->tensors, weights->count, sizeof(weights->tensors[0]), by_name);
+    for (size_t i = 1; i < weights->count; i++)
+        if (!by_name(&weights->tensors[i - 1], &weights->tensors[i]))
+            return because(why, -EINVAL, "%s: there are two tensors called %s; the file is damaged", weights->path,
+                           weights->tensors[i].name);
+    return 0;
+}
+
 static int read_tensors(struct weights *weights, struct why *why)
 {
     for (size_t i = 0; i < ARRAY_SIZE(readers); i++) {
         if (!readers[i]->recognise(weights->bytes, weights->size))
             continue;
         int r = readers[i]->read(weights, why);
-        if (r < 0)
-            return r;
-        if (weights->count)
-            qsort(weights->tensors, weights->count, sizeof(weights->tensors[0]), by_name);
-        return 0;
+        weights->format = readers[i]->format;
+        return r < 0 ? r : sort_tensors(weights, why);
     }
-    return because(why, -EINVAL, "%s: not a weights file: its first bytes are those of no known format; give a .safetensors file",
-                   weights->path);
+    return refuse_unknown(weights, why);
 }
 
 static struct weights *weights_new(const char *path)
@@ -116,7 +147,7 @@ static int map_file(struct weights *weights, struct why *why)
     if (fstat(fd, &status) < 0)
         return because(why, -errno, "%s: %s", weights->path, strerror(errno));
     if (!S_ISREG(status.st_mode))
-        return because(why, -EINVAL, "%s: not a regular file; give a .safetensors file", weights->path);
+        return because(why, -EINVAL, "%s: not a regular file; give a .safetensors or .pth file", weights->path);
     if (status.st_size == 0)
         return because(why, -EINVAL, "%s: the file is empty", weights->path);
     if ((uint64_t)status.st_size > WEIGHTS_FILE_MAX)
@@ -173,6 +204,14 @@ void tensor_to_f32(const struct tensor *tensor, float *out)
         return;
     }
     const uint8_t *bytes = tensor->data;
+    if (tensor->dtype == DTYPE_F64) {
+        for (size_t i = 0; i < tensor->count; i++) {
+            double value;
+            memcpy(&value, bytes + 8 * i, sizeof(value));
+            out[i] = (float)value;
+        }
+        return;
+    }
     for (size_t i = 0; i < tensor->count; i++) {
         uint16_t bits = (uint16_t)(bytes[2 * i] | bytes[2 * i + 1] << 8);
         out[i] = tensor->dtype == DTYPE_BF16 ? f32_of_bits((uint32_t)bits << 16) : f32_of_f16(bits);

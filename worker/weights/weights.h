@@ -1,6 +1,6 @@
 /* weights.h: the named tensors of a weights file, whatever its format.
  *
- * A file is recognised by its first bytes; one reader a format fills in the tensors (weights/safetensors.c). The data stay
+ * A file is recognised by its first bytes; one reader a format fills in the tensors (safetensors.c, pth_zip.c, pth_legacy.c). The data stay
  * where they are: in the mapped file, which nobody may change in the meantime.
  *
  * Threads:   constant once open; any thread may read.
@@ -26,6 +26,7 @@ enum dtype {
     DTYPE_F32,
     DTYPE_F16,
     DTYPE_BF16,
+    DTYPE_F64,
     DTYPE_I64,
 };
 
@@ -40,6 +41,7 @@ struct tensor {
 
 struct weights {
     char *path;              /* as given */
+    const char *format;      /* "safetensors", "pth (zip)", "pth (legacy)" */
     char sha256[SHA256_HEX]; /* of the whole file */
     struct tensor *tensors;  /* by name, in strcmp() order */
     size_t count;
@@ -63,5 +65,5 @@ const struct tensor *weights_find(const struct weights *weights, const char *nam
 const char *dtype_name(enum dtype dtype);
 size_t dtype_size(enum dtype dtype); /* bytes */
 
-/* All `count` numbers as f32; only for the float types. Exact. */
+/* All `count` numbers as f32; only for the float types. F64 is rounded, the others are exact. */
 void tensor_to_f32(const struct tensor *tensor, float *out);

@@ -2,6 +2,7 @@
 
 #include "common/cleanup.h"
 
+#include <jansson.h>
 #include <limits.h>
 #include <signal.h>
 
@@ -117,25 +118,47 @@ long job_done(const char *job)
     return done;
 }
 
-int children_of(pid_t pid, pid_t *ret, int size)
+static bool is_worker(pid_t pid)
+{
+    char path[64], name[32] = "";
+    snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+    CLEANUP(fclosep) FILE *file = fopen(path, "r");
+    return file && fgets(name, sizeof(name), file) && !strcmp(name, "sleddog-worker\n");
+}
+
+int workers_of(const struct process *process, pid_t *ret, int size)
 {
     char path[64];
     int count = 0;
-    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return 0;
-    while (count < size && fscanf(file, "%d", &ret[count]) == 1)
-        count++;
-    fclose(file);
+    pid_t pid;
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)process->pid, (int)process->pid);
+    CLEANUP(fclosep) FILE *file = fopen(path, "r");
+    while (file && count < size && fscanf(file, "%d", &pid) == 1)
+        if (is_worker(pid))
+            ret[count++] = pid;
     return count;
 }
 
-bool is_sanitized(void)
+bool is_gone(pid_t pid)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return true;
-#else
-    return false;
-#endif
+    char path[64], state = 'Z';
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    CLEANUP(fclosep) FILE *file = fopen(path, "r");
+    return !file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1 || state == 'Z';
+}
+
+long images_done_by_nodes(const char *job)
+{
+    char path[128];
+    json_error_t error;
+    size_t i;
+    long sum = 0;
+    json_t *node;
+    snprintf(path, sizeof(path), "%s/summary.json", job);
+    json_t *summary = json_load_file(path, 0, &error);
+    CHECK(summary);
+    json_array_foreach(json_object_get(summary, "nodes"), i, node)
+        sum += (long)json_integer_value(json_object_get(node, "images"));
+    json_decref(summary);
+    return sum;
 }

@@ -39,8 +39,11 @@ void check_same_file(const char *a, const char *b);
 /* Images that a job has safe by now, as `status` says; 0 while there is no job. */
 long job_done(const char *job);
 
-/* Processes whose parent is `pid`: the workers of --local. Returns how many it wrote. */
-int children_of(pid_t pid, pid_t *ret, int size);
+/* The processes of --local. Returns how many it wrote. */
+int workers_of(const struct process *process, pid_t *ret, int size);
 
-/* Built with a sanitizer: memory and speed mean nothing then. */
-bool is_sanitized(void);
+/* No such process, or only its remains that nobody has collected. */
+bool is_gone(pid_t pid);
+
+/* What all nodes of a run did, by JOB/summary.json. */
+long images_done_by_nodes(const char *job);

@@ -80,12 +80,30 @@ static void show(const struct process *process)
     fprintf(stderr, "-- %s ended with %d:\n%s", process->name, process->status, err);
 }
 
+bool is_sanitized(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return true;
+#else
+    return false;
+#endif
+}
+
+/* Local workers write to a log in the job directory, and nobody asks for their exit status. */
+static void check_reports(void)
+{
+    CLEANUP(freep) char *report = NULL;
+    if (is_sanitized() && test_shell(&report, "grep -r -A40 -E 'Sanitizer: |runtime error: ' . --include=*.log --include=*.err") == 0)
+        test_fail(__FILE__, __LINE__, "a sanitizer reports:\n%s", report);
+}
+
 int process_end(struct process *process)
 {
     double until = now_s() + patience(150);
     while (process_running(process))
         rest(until, __FILE__, __LINE__, process->name);
     show(process);
+    check_reports();
     return process->status;
 }
 

@@ -26,11 +26,14 @@ struct process {
 
 void process_start(struct process *process, const char *name, const char *const *argv);
 bool process_running(struct process *process);
-int process_end(struct process *process);
+int process_end(struct process *process); /* under a sanitizer it also looks for reports in *.err and *.log */
 void process_signal(struct process *process, int number);
 
 char *process_out(const struct process *process);
 char *process_err(const struct process *process);
+
+/* Built with a sanitizer: memory and speed mean nothing then. */
+bool is_sanitized(void);
 
 /* Seconds, stretched as the environment says. */
 double patience(double seconds);

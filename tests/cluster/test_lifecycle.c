@@ -1,0 +1,139 @@
+/* Workers leave, die, hang and come back in the middle of a job; the table is that of an undisturbed run. */
+#include "tests/cluster/lib/cluster.h"
+
+#include <signal.h>
+
+#define IMAGES "sim:4500" /* some three seconds for three workers */
+
+struct trio {
+    struct daemon one, two, three;
+    struct process run;
+};
+
+static void start_worker(struct daemon *daemon, const char *name, int port)
+{
+    daemon_start(daemon, name, port, ARGV("--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "2000"));
+}
+
+static void make_expected(void)
+{
+    CHECK_INT(COORDINATE("quick", "run", "--local", "1", "--engine", "sim", "--job", "expected", IMAGES), 0);
+}
+
+/* Three workers in the middle of a job. */
+/* `expiry`: seconds */
+static void begin(struct trio *trio, const char *expiry)
+{
+    make_expected();
+    start_worker(&trio->one, "one", 0);
+    start_worker(&trio->two, "two", 0);
+    start_worker(&trio->three, "three", 0);
+    write_nodes("nodes", (const struct daemon *[]){ &trio->one, &trio->two, &trio->three }, 3);
+    BEGIN(&trio->run, "run", "run", "--nodes", "nodes", "--min-nodes", "3", "--expiry", expiry, "--batch", "20", "--job", "job", IMAGES);
+    WAIT_FOR(job_done("job") > 200);
+}
+
+static void end(struct trio *trio)
+{
+    CHECK_INT(process_end(&trio->run), 0);
+    check_same_file("job/predictions.jsonl", "expected/predictions.jsonl");
+    CHECK_INT(images_done_by_nodes("job"), 4500);
+    daemon_stop(&trio->one);
+    daemon_stop(&trio->three);
+}
+
+TEST_WITHIN(90, a_worker_that_is_asked_to_stop_leaves_its_batches_to_others)
+{
+    struct trio trio;
+    begin(&trio, "10");
+    daemon_stop(&trio.two);
+    WAIT_FOR(process_said(&trio.run, "it left: was asked to stop"));
+    CHECK(process_running(&trio.run));
+    end(&trio);
+}
+
+TEST_WITHIN(90, a_worker_that_is_killed_changes_nothing)
+{
+    struct trio trio;
+    begin(&trio, "1");
+    process_signal(&trio.two.process, SIGKILL);
+    end(&trio);
+    check_contains("run.err", "batches go to others");
+}
+
+TEST_WITHIN(90, a_worker_that_is_killed_and_started_again_takes_part_again)
+{
+    struct trio trio;
+    struct daemon again;
+    begin(&trio, "1");
+    process_signal(&trio.two.process, SIGKILL);
+    process_end(&trio.two.process);
+    start_worker(&again, "again", trio.two.port);
+    WAIT_FOR(process_said(&again.process, "epoch 1"));
+    end(&trio);
+    check_contains("run.err", "batches go to others");
+    daemon_stop(&again);
+}
+
+TEST_WITHIN(90, a_worker_that_hangs_for_longer_than_the_expiry_and_wakes_up_changes_nothing)
+{
+    struct trio trio;
+    begin(&trio, "1");
+    process_signal(&trio.two.process, SIGSTOP);
+    WAIT_FOR(process_said(&trio.run, "silent for too long"));
+    process_signal(&trio.two.process, SIGCONT);
+    end(&trio);
+    daemon_stop(&trio.two);
+}
+
+TEST_WITHIN(90, when_all_workers_are_killed_those_that_come_back_finish_the_job)
+{
+    struct trio trio;
+    begin(&trio, "1");
+    struct daemon *all[] = { &trio.one, &trio.two, &trio.three };
+    for (int i = 0; i < 3; i++) {
+        process_signal(&all[i]->process, SIGKILL);
+        process_end(&all[i]->process);
+    }
+    start_worker(&trio.one, "one again", trio.one.port);
+    start_worker(&trio.three, "three again", trio.three.port);
+    end(&trio);
+}
+
+/* ---- --local ---- */
+
+TEST_WITHIN(90, a_local_worker_that_is_killed_is_started_again)
+{
+    struct process run;
+    pid_t workers[8], others[8];
+    make_expected();
+    BEGIN(&run, "run", "run", "--local", "3", "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "2000", "--batch", "20", "--job", "job",
+          IMAGES);
+    WAIT_FOR(job_done("job") > 200);
+    CHECK_INT(workers_of(&run, workers, 8), 3);
+    CHECK_INT(kill(workers[1], SIGKILL), 0);
+    WAIT_FOR(is_gone(workers[1]) && workers_of(&run, others, 8) == 3);
+    CHECK_INT(process_end(&run), 0);
+    check_contains("run.err", "local 2: its process was ended by signal 9");
+    check_contains("run.err", "job/worker-2.log");
+    check_same_file("job/predictions.jsonl", "expected/predictions.jsonl");
+    for (int i = 0; i < 3; i++) {
+        CHECK(is_gone(workers[i]));
+        CHECK(is_gone(others[i]));
+    }
+}
+
+TEST(a_local_worker_that_cannot_stay_alive_is_given_up_with_its_log_named)
+{
+    struct process run;
+    pid_t child;
+    BEGIN(&run, "run", "run", "--local", "1", "--engine", "sim", "--sim-cost-us", "100000", "--job", "job", "sim:1000");
+    for (double until = now_s() + patience(40); process_running(&run);) {
+        if (workers_of(&run, &child, 1) == 1)
+            kill(child, SIGKILL);
+        rest(until, __FILE__, __LINE__, "the coordinator gives up");
+    }
+    CHECK_INT(process_end(&run), 1);
+    check_contains("run.err", "local 1: its process was ended by signal 9");
+    check_contains("run.err", "worker-1.log");
+}

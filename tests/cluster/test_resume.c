@@ -1,0 +1,168 @@
+/* Coordinators are interrupted, killed and replaced; what was safe stays safe, and the table is that of an undisturbed run. */
+#include "tests/cluster/lib/cluster.h"
+#include "tests/cluster/lib/photos.h"
+
+#include "common/cleanup.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define IMAGES "sim:3000"
+
+static void make_expected(void)
+{
+    CHECK_INT(COORDINATE("quick", "run", "--local", "1", "--engine", "sim", "--job", "expected", IMAGES), 0);
+}
+
+/* Two local workers in the middle of a job of some three seconds. */
+static void begin_local(struct process *run)
+{
+    make_expected();
+    BEGIN(run, "run", "run", "--local", "2", "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "2000", "--batch", "20", "--job",
+          "the job", IMAGES);
+    WAIT_FOR(job_done("the job") > 200);
+}
+
+/* The command line that standard error gave, as a user would paste it. */
+static int paste_hint(const char *name)
+{
+    CLEANUP(freep) char *err = read_text("run.err");
+    CLEANUP(freep) char *output = NULL;
+    char *command = strstr(err, "go on with: ");
+    CHECK(command);
+    command += strlen("go on with: ");
+    command[strcspn(command, "\n")] = '\0';
+    int status = test_shell(&output, "PATH=%s:$PATH; %s", test_build(), command);
+    fprintf(stderr, "-- %s: %s: %d\n%s\n", name, command, status, output);
+    return status;
+}
+
+TEST_WITHIN(90, an_interrupted_job_says_how_to_go_on_and_that_works)
+{
+    struct process run;
+    pid_t workers[4];
+    begin_local(&run);
+    CHECK_INT(workers_of(&run, workers, 4), 2);
+    process_signal(&run, SIGINT);
+    CHECK_INT(process_end(&run), 130);
+    CHECK(is_gone(workers[0]) && is_gone(workers[1]));
+    check_contains("run.err", "images are done and safe");
+    long done = job_done("the job");
+    CHECK(done > 200 && done < 3000);
+    CHECK_INT(COORDINATE("status", "status", "the job"), 0);
+    check_contains("status.out", "state     stopped; go on with: sleddog-coordinator resume the job");
+    CHECK_INT(COORDINATE("early", "export", "the job"), 1);
+    check_contains("early.err", "this job is not complete");
+    CHECK_INT(COORDINATE("early", "report", "the job"), 1);
+    CHECK(access("the job/predictions.jsonl", F_OK) < 0);
+    CHECK_INT(paste_hint("resume"), 0);
+    check_same_file("the job/predictions.jsonl", "expected/predictions.jsonl");
+    CHECK_INT(images_done_by_nodes("the job"), 3000 - done);
+}
+
+TEST(a_signal_ends_a_coordinator_whose_standard_input_never_ends)
+{
+    struct process run;
+    pid_t workers[2];
+    int ends[2];
+    CHECK_INT(pipe(ends), 0);
+    CHECK(dup2(ends[0], STDIN_FILENO) == STDIN_FILENO);
+    BEGIN(&run, "run", "run", "--local", "1", "--engine", "sim", "--job", "job", "@-");
+    WAIT_FOR(workers_of(&run, workers, 2) == 1 && !access("job/job.db", F_OK));
+    process_signal(&run, SIGTERM);
+    CHECK_INT(process_end(&run), 130);
+    WAIT_FOR(is_gone(workers[0]));
+}
+
+TEST_WITHIN(90, a_killed_coordinator_takes_its_workers_along_and_the_job_is_resumed)
+{
+    struct process run;
+    pid_t workers[4];
+    begin_local(&run);
+    CHECK_INT(workers_of(&run, workers, 4), 2);
+    process_signal(&run, SIGKILL);
+    process_end(&run);
+    WAIT_FOR(is_gone(workers[0]) && is_gone(workers[1]));
+    long done = job_done("the job");
+    CHECK(done > 200 && done < 3000);
+    CHECK_INT(COORDINATE("resume", "resume", "--local", "3", "--engine", "sim", "the job"), 0);
+    check_same_file("the job/predictions.jsonl", "expected/predictions.jsonl");
+    CHECK_INT(images_done_by_nodes("the job"), 3000 - done);
+    CHECK_INT(COORDINATE("again", "resume", "--local", "1", "--engine", "sim", "the job"), 0);
+    check_same_file("the job/predictions.jsonl", "expected/predictions.jsonl");
+}
+
+static void start_worker(struct daemon *daemon, const char *name)
+{
+    WORKER(daemon, name, "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "2000");
+}
+
+static void begin_daemons(struct process *run, struct daemon *one, struct daemon *two)
+{
+    make_expected();
+    start_worker(one, "one");
+    start_worker(two, "two");
+    write_nodes("nodes", (const struct daemon *[]){ one, two }, 2);
+    BEGIN(run, "run", "run", "--nodes", "nodes", "--batch", "20", "--job", "the job", IMAGES);
+    WAIT_FOR(job_done("the job") > 200);
+}
+
+TEST_WITHIN(90, daemons_of_a_killed_coordinator_serve_its_successor_at_once)
+{
+    struct process run;
+    struct daemon one, two;
+    begin_daemons(&run, &one, &two);
+    process_signal(&run, SIGKILL);
+    process_end(&run);
+    double start = now_s();
+    CHECK_INT(mkdir("elsewhere", 0777), 0);
+    CHECK_INT(rename("nodes", "elsewhere/list"), 0);
+    CHECK_INT(chdir("elsewhere"), 0);
+    CHECK_INT(COORDINATE("resume", "resume", "--nodes", "list", "../the job"), 0);
+    CHECK_INT(chdir(".."), 0);
+    /* It need not wait for the expiry of its predecessor, ten seconds. */
+    CHECK(now_s() - start < patience(9));
+    check_same_file("the job/predictions.jsonl", "expected/predictions.jsonl");
+    daemon_stop(&one);
+    daemon_stop(&two);
+}
+
+TEST_WITHIN(90, a_coordinator_whose_job_goes_on_elsewhere_stops)
+{
+    struct process run;
+    struct daemon one, two;
+    begin_daemons(&run, &one, &two);
+    CHECK_INT(test_shell(NULL, "mkdir copy && /usr/bin/python3 -c \"import sqlite3;"
+                               "sqlite3.connect('the job/job.db').backup(sqlite3.connect('copy/job.db'))\""), 0);
+    CHECK_INT(COORDINATE("copy", "resume", "--nodes", "nodes", "copy"), 0);
+    CHECK_INT(process_end(&run), 1);
+    check_contains("run.err", "this job goes on elsewhere: epoch 2");
+    CHECK_INT(COORDINATE("export", "export", "copy", "-o", "out"), 0);
+    check_same_file("out/predictions.jsonl", "expected/predictions.jsonl");
+    daemon_stop(&one);
+    daemon_stop(&two);
+}
+
+TEST(a_job_is_not_resumed_with_another_model_or_other_numerics)
+{
+    struct daemon daemon;
+    struct process run;
+    photos_draw("photos", 30);
+    model_write("model.safetensors", 1000);
+    WORKER(&daemon, "slow", "--engine-threads", "1", "--engine-batch", "1");
+    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--batch", "1", "--weights", "model.safetensors", "--job", "job", "photos");
+    WAIT_FOR(job_done("job") > 0);
+    process_signal(&run, SIGINT);
+    CHECK_INT(process_end(&run), 130);
+    CHECK_INT(COORDINATE("numerics", "resume", "--local", "1", "--engine-batch", "2", "job"), 1);
+    check_contains("numerics.err", "its numbers may differ in the last digits");
+    model_write("model.safetensors", 999);
+    CHECK_INT(COORDINATE("model", "resume", "--nodes", "nodes", "job"), 1);
+    check_contains("model.err", "model.safetensors: is another file than when the job was begun");
+    model_write("model.safetensors", 1000);
+    CHECK_INT(COORDINATE("right", "resume", "--nodes", "nodes", "job"), 0);
+    daemon_stop(&daemon);
+}

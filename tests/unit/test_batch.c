@@ -1,0 +1,145 @@
+#include "coordinator/batch.h"
+#include "coordinator/node.h"
+
+#include "tests/test.h"
+
+static struct batch *add(struct batches *batches, uint64_t id)
+{
+    struct store_batch *stored = calloc(1, sizeof(*stored));
+    stored->id = id;
+    stored->count = 10;
+    CHECK_INT(batches_add(batches, stored), 0);
+    return batches_find(batches, id);
+}
+
+/* Pops everything and compares the ids, written as "1 2 3". */
+static void check_queue(struct batches *batches, const char *expected)
+{
+    char text[256] = "";
+    for (struct batch *batch; (batch = batches_pop(batches));)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%llu", *text ? " " : "", (unsigned long long)batch->id);
+    CHECK_STR(text, expected);
+    CHECK_INT(batches->queued, 0);
+    CHECK(!batches->first && batches->last == &batches->first);
+}
+
+TEST(batches_are_queued_in_the_order_they_came)
+{
+    struct batches batches;
+    batches_init(&batches);
+    CHECK(!batches_pop(&batches));
+    for (uint64_t id = 0; id < 3; id++)
+        CHECK_INT(add(&batches, id)->state, BATCH_QUEUED);
+    CHECK_INT(batches.queued, 3);
+    check_queue(&batches, "0 1 2");
+    batches_done(&batches);
+}
+
+TEST(batches_that_come_back_go_first)
+{
+    struct batches batches;
+    batches_init(&batches);
+    for (uint64_t id = 0; id < 3; id++)
+        add(&batches, id);
+    struct batch *first = batches_pop(&batches), *second = batches_pop(&batches), *third = batches_pop(&batches);
+    batches_requeue(&batches, third);
+    add(&batches, 3); /* the end is known though the queue was empty */
+    batches_requeue(&batches, second);
+    batches_requeue(&batches, first);
+    CHECK(!first->node && first->state == BATCH_QUEUED);
+    check_queue(&batches, "0 1 2 3");
+    batches_done(&batches);
+}
+
+TEST(a_batch_may_be_taken_out_anywhere_and_the_end_is_still_known)
+{
+    static const char *const rest[] = { "1 2 3 9", "0 2 3 9", "0 1 3 9", "0 1 2 9" };
+    for (uint64_t out = 0; out < 4; out++) {
+        struct batches batches;
+        batches_init(&batches);
+        for (uint64_t id = 0; id < 4; id++)
+            add(&batches, id);
+        struct batch *batch = batches_find(&batches, out);
+        batches_unqueue(&batches, batch);
+        CHECK(!batch->next && batches.queued == 3);
+        add(&batches, 9);
+        check_queue(&batches, rest[out]);
+        batches_done(&batches);
+    }
+}
+
+TEST(the_only_one_may_be_taken_out)
+{
+    struct batches batches;
+    batches_init(&batches);
+    batches_unqueue(&batches, add(&batches, 1));
+    CHECK(!batches.first && batches.last == &batches.first);
+    add(&batches, 2);
+    check_queue(&batches, "2");
+    batches_done(&batches);
+}
+
+TEST(ids_that_share_a_bucket_are_told_apart)
+{
+    struct batches batches;
+    batches_init(&batches);
+    uint64_t ids[] = { 5, 5 + BATCH_BUCKETS, 5 + 2ull * BATCH_BUCKETS, UINT64_MAX };
+    for (int i = 0; i < 4; i++)
+        add(&batches, ids[i]);
+    CHECK(!batches_find(&batches, 5 + 3ull * BATCH_BUCKETS));
+    while (batches_pop(&batches))
+        ;
+    for (int i = 0; i < 4; i++) {
+        int gone = (i + 1) % 4; /* from the middle, the front, ... */
+        CHECK_INT(batches_find(&batches, ids[gone])->id, ids[gone]);
+        batches_remove(&batches, batches_find(&batches, ids[gone]));
+        CHECK(!batches_find(&batches, ids[gone]));
+    }
+    batches_done(&batches);
+}
+
+TEST(a_node_counts_what_it_holds_and_what_it_may_be_sent)
+{
+    struct node node = { .state = NODE_READY, .granted = 100, .sent = 40 };
+    struct batch batches[3] = { { .count = 1 }, { .count = 20 }, { .count = 300 } };
+    CHECK_INT(node_credit(&node), 60);
+    node.sent = 100;
+    CHECK_INT(node_credit(&node), 0);
+    node.sent = 130;
+    CHECK_INT(node_credit(&node), 0);
+    node.state = NODE_LOADING;
+    node.sent = 0;
+    CHECK_INT(node_credit(&node), 0);
+    for (int i = 0; i < 3; i++) {
+        node_hold(&node, &batches[i]);
+        CHECK(batches[i].node == &node && batches[i].state == BATCH_OUT);
+    }
+    CHECK_INT(node.held, 321);
+    node_unhold(&node, &batches[1]);
+    CHECK(node.held == 301 && !batches[1].node && !batches[1].next && node.batches == &batches[2] && batches[2].next == &batches[0]);
+    node_unhold(&node, &batches[2]);
+    node_unhold(&node, &batches[0]);
+    CHECK(!node.held && !node.batches);
+}
+
+TEST(a_nodes_counters_go_on_after_it_restarted)
+{
+    struct node node = { 0 };
+    struct rec_stage stages[LIMIT_STAGES + 1];
+    char name[] = "fetch";
+    for (uint32_t i = 0; i <= LIMIT_STAGES; i++)
+        stages[i] = (struct rec_stage){ .name = name, .items = 5, .errors = 1, .bytes = 100, .busy_ns = 7, .wait_ns = 9 };
+    node_keep_stages(&node, stages, LIMIT_STAGES + 1);
+    CHECK_INT(node.stage_count, LIMIT_STAGES);
+    node_restarted(&node);
+    memset(name, 'x', 5); /* it keeps its own copy */
+    stages[0].name = "fetch";
+    stages[0].items = 2;
+    for (int twice = 0; twice < 2; twice++)
+        node_keep_stages(&node, stages, 1);
+    CHECK_INT(node.stage_count, 1);
+    CHECK_STR(node.stages[0].name, "fetch");
+    CHECK(node.stages[0].items == 7 && node.stages[0].errors == 2 && node.stages[0].bytes == 200 && node.stages[0].wait_ns == 18);
+    for (int state = NODE_CALLING; state <= NODE_REFUSED; state++)
+        CHECK(*node_state_name((enum node_state)state));
+}

@@ -1,0 +1,160 @@
+#include "coordinator/jobdir.h"
+
+#include "tests/test.h"
+
+#include <limits.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct why why;
+
+static struct spec sample(char **sources)
+{
+    sources[0] = (char *)"sim:5";
+    char *empty = (char *)"";
+    return (struct spec){ .job = (char *)"id", .version = empty, .sources = sources, .source_count = 1, .folder = empty, .weights = empty,
+                          .weights_sha256 = empty, .labels = empty, .truth = empty, .preset = empty, .resize = 256, .crop = 224, .top = 5,
+                          .batch = 60, .output = empty, .formats = empty };
+}
+
+static int create(const char *path, struct jobdir *dir, struct db **db)
+{
+    char *sources[1];
+    struct spec spec = sample(sources);
+    *dir = (struct jobdir){ .fd = -1 };
+    return jobdir_create(path, &spec, dir, db, &why);
+}
+
+static void make_job(const char *path)
+{
+    struct jobdir dir;
+    struct db *db;
+    int r = create(path, &dir, &db);
+    if (r < 0)
+        test_fail(__FILE__, __LINE__, "%d %s", r, why.text);
+    db_close(db);
+    jobdir_close(&dir);
+}
+
+static int open_job(const char *path)
+{
+    struct jobdir dir = { .fd = -1 };
+    struct db *db;
+    struct spec *spec;
+    int r = jobdir_open(path, &dir, &db, &spec, &why);
+    if (r < 0) {
+        CHECK(dir.fd < 0 && !dir.path);
+        return r;
+    }
+    CHECK_STR(spec->job, "id");
+    spec_free(spec);
+    db_close(db);
+    jobdir_close(&dir);
+    return 0;
+}
+
+TEST(a_job_is_made_with_its_folders_and_can_be_opened)
+{
+    struct jobdir dir;
+    struct db *db;
+    char *epoch, here[PATH_MAX], full[PATH_MAX + 16];
+    CHECK_INT(create("a/b//c/", &dir, &db), 0);
+    snprintf(full, sizeof(full), "%s/a/b/c", getcwd(here, sizeof(here)));
+    CHECK_STR(dir.path, full);
+    CHECK_INT(db_get(db, "epoch", &epoch, &why), 0);
+    CHECK_STR(epoch, "1");
+    free(epoch);
+    db_close(db);
+    jobdir_close(&dir);
+    jobdir_close(&dir);
+    CHECK_INT(open_job("a/b/c"), 0);
+    CHECK(access("a/b/c/job.db.new", F_OK) < 0);
+}
+
+TEST(a_folder_with_a_job_takes_no_other)
+{
+    struct jobdir dir;
+    struct db *db;
+    make_job("job");
+    CHECK_INT(create("job", &dir, &db), -EEXIST);
+    CHECK_CONTAINS(why.text, "job: holds a job already");
+    CHECK_CONTAINS(why.text, "sleddog-coordinator resume job");
+    CHECK_INT(open_job("job"), 0); /* and is not locked by the attempt */
+}
+
+TEST(a_job_that_was_half_made_is_made_anew)
+{
+    CHECK_INT(test_shell(NULL, "mkdir job && for f in '' -wal -shm; do echo half >job/job.db.new$f; done"), 0);
+    CHECK_INT(open_job("job"), -ENOENT);
+    CHECK_CONTAINS(why.text, "is this a job directory?");
+    make_job("job");
+    CHECK_INT(open_job("job"), 0);
+}
+
+TEST(what_is_no_job_is_told)
+{
+    struct jobdir dir;
+    struct db *db;
+    CHECK_INT(open_job("missing"), -ENOENT);
+    CHECK_CONTAINS(why.text, "missing: No such file or directory; a job directory is meant");
+    test_write_file("file", "x", 1);
+    CHECK_INT(open_job("file"), -ENOTDIR);
+    CHECK_INT(create("file", &dir, &db), -ENOTDIR);
+    CHECK_INT(create("file/below", &dir, &db), -ENOTDIR);
+    CHECK_CONTAINS(why.text, "file");
+    CHECK_INT(create("", &dir, &db), -EINVAL);
+    char path[PATH_MAX + 10];
+    memset(path, 'x', sizeof(path));
+    path[sizeof(path) - 1] = '\0';
+    CHECK_INT(create(path, &dir, &db), -ENAMETOOLONG);
+    CHECK_INT(test_shell(NULL, "mkdir job && echo noise >job/job.db"), 0);
+    CHECK_INT(open_job("job"), -EBADMSG);
+    CHECK(dir.fd < 0);
+}
+
+/* A process that holds the lock until its end of the pipe is closed. */
+static pid_t lock_elsewhere(const char *path, int *ret_end)
+{
+    int ready[2], end[2];
+    char c;
+    CHECK(pipe(ready) == 0 && pipe(end) == 0);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct jobdir dir = { .fd = -1 };
+        struct db *db;
+        struct spec *spec;
+        close(end[1]);
+        if (jobdir_open(path, &dir, &db, &spec, &why) < 0)
+            _exit(1);
+        (void)!write(ready[1], "x", 1);
+        (void)!read(end[0], &c, 1);
+        _exit(0);
+    }
+    CHECK_INT(read(ready[0], &c, 1), 1);
+    *ret_end = end[1];
+    return pid;
+}
+
+TEST(a_running_job_is_one_processs_and_can_be_looked_at)
+{
+    int end;
+    make_job("job");
+    CHECK(!jobdir_is_running("job"));
+    pid_t pid = lock_elsewhere("job", &end);
+    CHECK(jobdir_is_running("job"));
+    CHECK_INT(open_job("job"), -EBUSY);
+    CHECK_CONTAINS(why.text, "job: this job is running in another process");
+    struct jobdir dir;
+    struct db *db;
+    struct spec *spec;
+    CHECK_INT(create("job", &dir, &db), -EBUSY);
+    CHECK_INT(jobdir_read("job", &db, &spec, &why), 0);
+    CHECK_STR(spec->sources[0], "sim:5");
+    spec_free(spec);
+    db_close(db);
+    close(end);
+    CHECK_INT(waitpid(pid, NULL, 0), pid);
+    CHECK(!jobdir_is_running("job") && !jobdir_is_running("missing"));
+    CHECK_INT(open_job("job"), 0);
+}

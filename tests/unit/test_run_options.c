@@ -1,0 +1,100 @@
+#include "coordinator/run_options.h"
+
+#include "tests/test.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+static struct why why;
+
+/* Parses words as `run` does, makes the spec. */
+static int make_spec(const char *const *words, struct spec **ret)
+{
+    struct run_options options = RUN_DEFAULTS;
+    char *argv[32] = { (char *)"run" };
+    int argc = 1, first;
+    for (; words[argc - 1]; argc++)
+        argv[argc] = (char *)words[argc - 1];
+    int r = options_parse(run_rows(), &options, argc, argv, &first, &why);
+    return r < 0 ? r : spec_from_options(&options, argv + first, argc - first, "jobdir", ret, &why);
+}
+
+#define MAKE(...) make_spec((const char *const[]){ __VA_ARGS__, NULL }, &spec)
+
+TEST(defaults_are_those_of_the_manual)
+{
+    struct spec *spec;
+    char here[PATH_MAX], path[PATH_MAX + 16];
+    CHECK_INT(MAKE("a", "b"), 0);
+    CHECK_INT(spec->source_count, 2);
+    CHECK_STR(spec->sources[1], "b");
+    CHECK_STR(spec->preset, "torchvision");
+    CHECK(spec->resize == 256 && spec->crop == 224 && spec->mean[0] == 0.485f && spec->std[2] == 0.225f);
+    CHECK(spec->batch == 60 && spec->top == 5 && spec->emit == ROW_TOPK && !spec->per_image && !spec->mixed && !spec->null_separated);
+    CHECK_STR(spec->formats, "jsonl");
+    CHECK_STR(spec->weights, "");
+    CHECK_STR(spec->weights_sha256, "");
+    CHECK_STR(spec->labels, "");
+    CHECK_STR(spec->truth, "");
+    CHECK_STR(spec->version, SLEDDOG_VERSION);
+    CHECK_INT(strlen(spec->job), 16);
+    snprintf(path, sizeof(path), "%s/jobdir", getcwd(here, sizeof(here)));
+    CHECK_STR(spec->output, path);
+    CHECK(spec->created > 1.7e9);
+    spec_free(spec);
+}
+
+TEST(options_reach_the_description_and_paths_become_absolute)
+{
+    struct spec *spec;
+    char here[PATH_MAX], path[PATH_MAX + 16];
+    test_write_file("w", "abc", 3);
+    CHECK_INT(MAKE("--emit", "features", "--preset=article", "-b", "7", "--top", "3", "--weights", "w", "--labels", "/l", "-o", "out",
+                   "--format", "csv,jsonl", "--truth", "(x)", "--per-image", "--mixed", "--null", "s"), 0);
+    CHECK(spec->emit == ROW_FEATURES && spec->crop == 250 && spec->std[0] == 1 && spec->batch == 7 && spec->top == 3);
+    CHECK(spec->per_image && spec->mixed && spec->null_separated);
+    snprintf(path, sizeof(path), "%s/w", getcwd(here, sizeof(here)));
+    CHECK_STR(spec->weights, path);
+    CHECK_STR(spec->weights_sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    snprintf(path, sizeof(path), "%s/out", here);
+    CHECK_STR(spec->output, path);
+    CHECK_STR(spec->labels, "/l");
+    CHECK_STR(spec->truth, "(x)");
+    CHECK_STR(spec->formats, "csv,jsonl");
+    spec_free(spec);
+}
+
+TEST(what_cannot_be_is_refused)
+{
+    struct spec *spec;
+    CHECK_INT(MAKE("--format", "xml", "s"), -EINVAL);
+    CHECK_CONTAINS(why.text, "xml");
+    CHECK_INT(MAKE("--preset", "article2", "s"), -EINVAL);
+    CHECK_INT(MAKE("--batch", "0", "s"), -EINVAL);
+    CHECK_INT(MAKE("--batch", "4097", "s"), -EINVAL);
+    CHECK_INT(MAKE("--weights", "missing", "s"), -ENOENT);
+    CHECK_CONTAINS(why.text, "missing");
+}
+
+TEST(two_jobs_have_two_ids)
+{
+    struct spec *spec, *other;
+    CHECK_INT(MAKE("s"), 0);
+    other = spec;
+    CHECK_INT(MAKE("s"), 0);
+    CHECK(strcmp(spec->job, other->job));
+    spec_free(spec);
+    spec_free(other);
+}
+
+TEST(resume_takes_nodes_and_time_limits_and_nothing_that_changes_rows)
+{
+    static const char *const changing[] = { "batch", "top", "emit", "preset", "weights", "labels", "truth", "null", "format", "output", "job" };
+    struct run_options options = RUN_DEFAULTS;
+    for (size_t i = 0; i < ARRAY_SIZE(changing); i++)
+        CHECK_INT(options_set(resume_rows(), &options, changing[i], "1", &why), -EINVAL);
+    CHECK_INT(options_set(resume_rows(), &options, "local", "4", &why), 0);
+    CHECK_INT(options_set(resume_rows(), &options, "node-timeout", "5", &why), 0);
+    CHECK_INT(options_set(resume_rows(), &options, "engine", "sim", &why), 0);
+    CHECK(options.local == 4 && options.node_timeout == 5);
+}

@@ -1,0 +1,90 @@
+#include "worker/runtime.h"
+
+#include "tests/test.h"
+
+#include <unistd.h>
+
+static const struct runtime_spec spec = { .resize = 256, .crop = 224, .std = { 1, 1, 1 }, .top = 5, .batch = 60 };
+
+static int open_runtime(const char *engine, const struct runtime_spec *wanted, struct runtime **ret, struct why *why)
+{
+    static struct mailbox box;
+    struct tuning tuning = TUNING_DEFAULTS;
+    tuning.engine = engine;
+    tuning.threads = 2;
+    CHECK_INT(mailbox_init(&box), 0);
+    why->text[0] = '\0';
+    return runtime_open(&tuning, wanted, &box, ret, why);
+}
+
+TEST(the_sim_engine_needs_no_weights)
+{
+    struct runtime *runtime;
+    struct why why;
+    CHECK_INT(open_runtime("sim", &spec, &runtime, &why), 0);
+    const struct engine_info *info = pipeline_engine(runtime->pipeline);
+    CHECK_STR(info->engine, "sim");
+    CHECK_INT(runtime->classes, 1000);
+    CHECK_INT(runtime->window, 120 + info->slots * info->batch);
+    CHECK_CONTAINS(runtime->fingerprint, info->fingerprint);
+    CHECK(strlen(runtime->fingerprint) > strlen(info->fingerprint) + 3);
+    CHECK_STR(runtime->sha256, "");
+    CHECK(runtime_spec_equal(&runtime->spec, &spec));
+    runtime_free(runtime);
+    runtime_free(NULL);
+}
+
+TEST(missing_weights_are_told_with_what_to_do)
+{
+    struct runtime_spec wanted = spec;
+    struct runtime *runtime;
+    struct why why;
+    CHECK_INT(open_runtime("onednn", &wanted, &runtime, &why), -EINVAL);
+    CHECK_CONTAINS(why.text, "--weights FILE");
+    strcpy(wanted.weights, "/nowhere/model.safetensors");
+    CHECK_INT(open_runtime("onednn", &wanted, &runtime, &why), -ENOENT);
+    CHECK_CONTAINS(why.text, "/nowhere/model.safetensors");
+}
+
+TEST(other_weights_than_the_job_wants_are_refused)
+{
+    struct runtime_spec wanted = spec;
+    struct runtime *runtime;
+    struct why why;
+    snprintf(wanted.weights, sizeof(wanted.weights), "%s/weights/resnet18-imagenet-pqf.safetensors", test_data());
+    if (access(wanted.weights, R_OK) < 0)
+        test_skip("no weights at %s", wanted.weights);
+    memset(wanted.sha256, 'a', 64);
+    CHECK_INT(open_runtime("onednn", &wanted, &runtime, &why), -EINVAL);
+    CHECK_CONTAINS(why.text, "the job wants aaaaaaaaaaaa...; put the same file on every node");
+}
+
+TEST(an_engine_that_there_is_not_is_named)
+{
+    struct runtime *runtime;
+    struct why why;
+    CHECK_INT(open_runtime("abacus", &spec, &runtime, &why), -EINVAL);
+    struct runtime_spec wanted = spec;
+    wanted.top = 5000;
+    CHECK_INT(open_runtime("sim", &wanted, &runtime, &why), -EINVAL);
+    CHECK_CONTAINS(why.text, "top 5000 of 1000 classes");
+}
+
+TEST(specs_are_equal_when_all_their_numbers_are)
+{
+    struct runtime_spec other = spec;
+    CHECK(runtime_spec_equal(&spec, &other));
+#define DIFFERS(change)                            \
+    other = spec;                                  \
+    change;                                        \
+    CHECK(!runtime_spec_equal(&spec, &other))
+    DIFFERS(strcpy(other.weights, "/x"));
+    DIFFERS(strcpy(other.sha256, "a"));
+    DIFFERS(other.resize++);
+    DIFFERS(other.crop++);
+    DIFFERS(other.mean[2] = 1);
+    DIFFERS(other.std[0] = 2);
+    DIFFERS(other.emit = EMIT_LOGITS);
+    DIFFERS(other.top++);
+    DIFFERS(other.batch++);
+}

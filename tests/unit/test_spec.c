@@ -1,0 +1,113 @@
+#include "coordinator/spec.h"
+
+#include "tests/test.h"
+
+static struct spec sample(char **sources)
+{
+    sources[0] = (char *)"/photos/\xff\xfe caf\xc3\xa9";
+    sources[1] = (char *)"sim:5 \"quoted\"\n";
+    return (struct spec){
+        .job = (char *)"id", .version = (char *)"1", .sources = sources, .source_count = 2, .folder = (char *)"/here\x80",
+        .null_separated = true, .weights = (char *)"/w", .weights_sha256 = (char *)"", .labels = (char *)"/l\xff", .truth = (char *)"(n[0-9]+)",
+        .preset = (char *)"torchvision", .resize = 256, .crop = 224, .mean = { 0.485f, 0, -1 }, .std = { 0.229f, 1, 2 },
+        .emit = ROW_LOGITS, .top = 5, .batch = 60, .output = (char *)"/o", .formats = (char *)"jsonl,csv", .per_image = true,
+        .created = 1766000000.123456,
+    };
+}
+
+static char *sample_json(void)
+{
+    char *sources[2], *json;
+    struct spec spec = sample(sources);
+    struct why why;
+    CHECK_INT(spec_to_json(&spec, &json, &why), 0);
+    return json;
+}
+
+TEST(a_description_survives_json_with_any_bytes_in_its_paths)
+{
+    char *sources[2], *json = sample_json();
+    struct spec sent = sample(sources), *got;
+    struct why why;
+    CHECK_INT(spec_from_json(json, &got, &why), 0);
+#define SAME_TEXT(member) CHECK_STR(got->member, sent.member)
+    SAME_TEXT(job);
+    SAME_TEXT(version);
+    SAME_TEXT(folder);
+    SAME_TEXT(weights);
+    SAME_TEXT(weights_sha256);
+    SAME_TEXT(labels);
+    SAME_TEXT(truth);
+    SAME_TEXT(preset);
+    SAME_TEXT(output);
+    SAME_TEXT(formats);
+    CHECK_INT(got->source_count, 2);
+    SAME_TEXT(sources[0]);
+    SAME_TEXT(sources[1]);
+    CHECK(got->resize == 256 && got->crop == 224 && got->emit == ROW_LOGITS && got->top == 5 && got->batch == 60);
+    CHECK(got->null_separated && got->per_image && !got->mixed && got->created == sent.created);
+    CHECK(!memcmp(got->mean, sent.mean, sizeof(sent.mean)) && !memcmp(got->std, sent.std, sizeof(sent.std)));
+    spec_free(got);
+    spec_free(NULL);
+    free(json);
+}
+
+static void check_damaged(const char *json)
+{
+    struct spec *spec;
+    struct why why;
+    int r = spec_from_json(json, &spec, &why);
+    if (r != -EBADMSG)
+        test_fail(__FILE__, __LINE__, "%d for %s", r, json);
+    CHECK_CONTAINS(why.text, "the job's description in job.db is damaged");
+}
+
+TEST(json_cut_anywhere_is_refused)
+{
+    char *json = sample_json();
+    for (size_t size = strlen(json); size-- > 0;) {
+        json[size] = '\0';
+        check_damaged(json);
+    }
+    free(json);
+}
+
+/* Replaces the first `from` by `to`. */
+static void check_damaged_by(const char *from, const char *to)
+{
+    char *json = sample_json(), text[8192], *at = strstr(json, from);
+    if (!at)
+        test_fail(__FILE__, __LINE__, "no %s in %s", from, json);
+    snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - json), json, to, at + strlen(from));
+    check_damaged(text);
+    free(json);
+}
+
+TEST(members_that_are_missing_or_of_another_kind_are_refused)
+{
+    check_damaged("[]");
+    check_damaged("{}");
+    check_damaged("null");
+    check_damaged_by("\"job\"", "\"jab\"");
+    check_damaged_by("\"job\":\"id\"", "\"job\":3");
+    check_damaged_by("\"job\":\"id\"", "\"job\":\"i\\u0000d\"");
+    check_damaged_by("\"top\":5", "\"top\":\"5\"");
+    check_damaged_by("\"mean\":[", "\"mean\":[null,");
+    check_damaged_by("\"mean\":[", "\"mean\":[1e300,");
+    check_damaged_by("\"sources\"", "\"saucers\"");
+    check_damaged_by("\"sources\":[", "\"sources\":[{},");
+    check_damaged_by("[47,", "[0,");
+    check_damaged_by("[47,", "[256,");
+    check_damaged_by("[47,", "[\"x\",");
+}
+
+TEST(numbers_that_would_harm_are_refused)
+{
+    check_damaged_by("\"batch\":60", "\"batch\":0");
+    check_damaged_by("\"batch\":60", "\"batch\":-60");
+    check_damaged_by("\"batch\":60", "\"batch\":4097");
+    check_damaged_by("\"top\":5", "\"top\":0");
+    check_damaged_by("\"emit\":1", "\"emit\":3");
+    check_damaged_by("\"crop\":224", "\"crop\":0");
+    check_damaged_by("\"resize\":256", "\"resize\":100000");
+}
