@@ -103,7 +103,9 @@ static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, c
     runtime->classes = info->classes;
     /* Two batches, so that one is on its way while another is worked on, and what the engine holds. */
     runtime->window = 2 * (size_t)runtime->spec.batch + (size_t)info->slots * (size_t)info->batch;
-    snprintf(runtime->fingerprint, sizeof(runtime->fingerprint), "%s %s", info->fingerprint, preprocess_fingerprint());
+    char decoders[128];
+    preprocess_fingerprint(decoders, sizeof(decoders));
+    snprintf(runtime->fingerprint, sizeof(runtime->fingerprint), "%s %s", info->fingerprint, decoders);
     struct pipeline_spec pipeline = {
         .fetch_threads = (int)tuning->fetch_threads,
         .decode_threads = (int)tuning->threads,

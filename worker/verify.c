@@ -98,8 +98,10 @@ static int check_photo(struct verification *v, const struct photo *photo, struct
     if (r < 0)
         return because(why, r, "no memory");
     bool good = !strcmp(hex, photo->sha256);
+    char decoders[256];
+    preprocess_fingerprint(decoders, sizeof(decoders));
     report(v, good, "pixels of image %s at %d/%d: %s (%s)", photo->name, photo->resize, photo->crop, good ? "Pillow's" : "not Pillow's",
-           preprocess_fingerprint());
+           decoders);
     return 0;
 }
 
