@@ -79,6 +79,9 @@ void worker_on_hello(struct worker *worker, const struct peer *peer, const struc
 
 void worker_on_probe(struct worker *worker, const struct peer *peer, const struct message *message)
 {
+    /* A job must not share its processors with this. */
+    if (!worker->job && !worker->loader.running)
+        verifier_start(&worker->verifier, &worker->options->tuning, &worker->box);
     worker_send_status(worker, peer, message->from);
 }
 

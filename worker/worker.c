@@ -105,7 +105,8 @@ void worker_send_status(struct worker *worker, const struct peer *peer, uint64_t
         .to = to,
         .status = { .version = SLEDDOG_VERSION, .host = machine_host(), .engine = ops ? ops->name : tuning->engine, .device = device,
                     .threads = (uint32_t)tuning->threads, .memory = machine_memory(), .memory_used = machine_resident(),
-                    .job = job ? job->id : "", .owner = job ? job->owner : "" },
+                    .job = job ? job->id : "", .owner = job ? job->owner : "",
+                    .verdict = worker->verifier.verdict, .verdict_detail = verifier_text(&worker->verifier) },
     };
     worker_send(worker, peer, &message);
 }
@@ -205,6 +206,9 @@ static void on_mail(void *arg)
         switch ((enum worker_mail)mail->kind) {
         case MAIL_LOADED:
             finish_loading(worker);
+            break;
+        case MAIL_VERIFIED:
+            verifier_finish(&worker->verifier);
             break;
         case MAIL_BROKEN:
             leave_broken(worker, (struct pipeline_notice *)mail);
@@ -318,6 +322,7 @@ static void stop(struct worker *worker)
         _exit(worker->status); /* a broken engine's threads may never return */
     download_stop(); /* a loader that waits for a server must not hold up the end */
     thread_join(&worker->loader.thread);
+    verifier_done(&worker->verifier);
     runtime_free(worker->loader.runtime);
     runtime_free(worker->runtime);
     free_mail(worker);
