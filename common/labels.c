@@ -137,11 +137,11 @@ int labels_parse(const char *name, const char *data, size_t size, struct labels 
         return because(why, -EINVAL, "%s: no class names in it; it needs one a line", name);
     CLEANUP(labels_closep) struct labels *labels = calloc(1, sizeof(*labels));
     if (!labels)
-        return -ENOMEM;
+        return because(why, -ENOMEM, "%s: out of memory", name);
     labels->text = malloc(size + 1);
     labels->of_file = calloc(count_lines(data, size), sizeof(*labels->of_file));
     if (!labels->text || !labels->of_file)
-        return -ENOMEM;
+        return because(why, -ENOMEM, "%s: out of memory", name);
     memcpy(labels->text, data, size);
     int r = add_lines(labels, name, labels->text, size, why);
     if (r < 0)
@@ -162,7 +162,7 @@ static int read_whole(const char *path, struct bytes *out, struct why *why)
             return bytes_error(out) == -EMSGSIZE
                        ? because(why, -EINVAL, "%s: too large for a list of class names (%u lines of %u bytes)", path,
                                  LABELS_MAX, LABELS_LINE_MAX)
-                       : -ENOMEM;
+                       : because(why, -ENOMEM, "%s: out of memory", path);
         size_t n = fread(room, 1, 1 << 16, file);
         bytes_grew(out, n);
         if (ferror(file))
@@ -172,11 +172,11 @@ static int read_whole(const char *path, struct bytes *out, struct why *why)
     }
 }
 
-static int open_built_in(struct labels **ret)
+static int open_built_in(struct labels **ret, struct why *why)
 {
     struct labels *labels = calloc(1, sizeof(*labels));
     if (!labels)
-        return -ENOMEM;
+        return because(why, -ENOMEM, "the built-in class names: out of memory");
     *labels = (struct labels){ .classes = imagenet, .count = ARRAY_SIZE(imagenet), .have_wordnet = true };
     *ret = labels;
     return 0;
@@ -185,7 +185,7 @@ static int open_built_in(struct labels **ret)
 int labels_open(const char *path, struct labels **ret, struct why *why)
 {
     if (!path)
-        return open_built_in(ret);
+        return open_built_in(ret, why);
     CLEANUP(bytes_done) struct bytes content;
     bytes_init(&content, FILE_MAX + (1 << 16));
     int r = read_whole(path, &content, why);

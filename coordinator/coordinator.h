@@ -9,6 +9,7 @@
 
 #include "common/labels.h"
 #include "common/loop.h"
+#include "coordinator/history.h"
 #include "coordinator/lister.h"
 #include "coordinator/node.h"
 #include "coordinator/progress.h"
@@ -61,6 +62,7 @@ struct coordinator {
     struct loop_timer tick;
     uint64_t start_ns, first_dispatch_ns, last_commit_ns;
     uint64_t resumed_images; /* done before this run */
+    struct history history;
     bool stopping;
     int result;
     struct why why;

@@ -27,6 +27,9 @@ int db_open(const char *path, bool read_only, struct db **ret, struct why *why);
 void db_close(struct db *db); /* accepts NULL */
 DEFINE_FREEP(db_close, struct db)
 
+/* Everything is in the file itself, none of it in its journal: the file may be renamed once it is closed. */
+int db_settle(struct db *db, struct why *why);
+
 int db_begin(struct db *db, struct why *why);
 int db_commit(struct db *db, struct why *why);
 
@@ -60,6 +63,9 @@ int db_count(struct db *db, struct db_counts *ret, struct why *why);
 /* Calls `each` for batches in list order: those from `from` on without a result, at most `limit`. A negative answer stops. */
 typedef int db_each(void *arg, const struct db_batch *batch, struct why *why);
 int db_pending(struct db *db, uint64_t from, uint32_t limit, db_each *each, void *arg, struct why *why);
+
+/* The same for the last batch, without its rows. */
+int db_last(struct db *db, db_each *each, void *arg, struct why *why);
 
 /* The same for every batch, with its rows. */
 int db_walk(struct db *db, db_each *each, void *arg, struct why *why);

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "coordinator/evaluation_json.h"
 #include "coordinator/export/export.h"
 #include "coordinator/summary.h"
 
@@ -30,6 +31,8 @@ static int walk_rows(struct walk *walk, const struct db_batch *batch, struct why
     int r = items_decode(batch->items, batch->items_size, &walk->arena, &items, &item_count);
     if (r == 0)
         r = rows_decode(batch->rows, batch->rows_size, &walk->arena, &rows, &row_count);
+    if (r == -ENOMEM)
+        return because(why, r, "job.db: batch %" PRIu64 ": out of memory", batch->id);
     if (r < 0 || item_count != row_count)
         return because(why, -EBADMSG, "job.db: batch %" PRIu64 " is damaged", batch->id);
     for (uint32_t i = 0; i < item_count && r >= 0; i++) {
@@ -66,6 +69,7 @@ int finish_walk(struct db *db, const struct spec *spec, const struct labels *lab
 struct export_walk {
     struct exporters *exporters;
     struct tally *tally;
+    struct evaluation *evaluation;
     const struct labels *labels;
     bool warned;
 };
@@ -75,6 +79,8 @@ static int export_one(void *arg, const struct export_row *row, struct why *why)
     struct export_walk *walk = arg;
     if (walk->tally)
         tally_add(walk->tally, row);
+    if (walk->evaluation)
+        evaluation_add(walk->evaluation, row);
     if (!walk->warned && row->truth.data && truth_hopeless(row->truth, walk->labels)) {
         walk->warned = true;
         log_warning("the truth \"%.*s\" is a WordNet id, but the labels have none: no answer can match", (int)row->truth.size, row->truth.data);
@@ -98,10 +104,18 @@ static int count_values(struct db *db, const struct spec *spec, const struct lab
     return r == -ECANCELED ? 0 : r;
 }
 
-int finish_export(struct db *db, const struct spec *spec, const struct labels *labels, unsigned formats, const char *output,
-                  struct tally *tally, struct bytes *ret_files, struct why *why)
+static int list_files(const struct exporters *exporters, struct bytes *ret, struct why *why)
 {
-    struct export_walk walk = { .tally = tally, .labels = labels };
+    const char *path;
+    for (int i = 0; (path = exporters_path(exporters, i)); i++)
+        bytes_append(ret, path, strlen(path) + 1);
+    return bytes_error(ret) ? because(why, bytes_error(ret), "the list of files written: %s", strerror(-bytes_error(ret))) : 0;
+}
+
+int finish_export(struct db *db, const struct spec *spec, const struct labels *labels, unsigned formats, const char *output,
+                  struct tally *tally, struct evaluation *evaluation, struct bytes *ret_files, struct why *why)
+{
+    struct export_walk walk = { .tally = tally, .evaluation = evaluation, .labels = labels };
     struct export_options options = { .directory = output, .formats = formats, .emit = spec->emit, .labels = labels };
     struct db_counts counts = { 0 };
     int r = db_count(db, &counts, why);
@@ -112,14 +126,49 @@ int finish_export(struct db *db, const struct spec *spec, const struct labels *l
         r = exporters_open(&options, &walk.exporters, why);
     if (r == 0)
         r = finish_walk(db, spec, labels, export_one, &walk, why);
+    if (r == 0)
+        r = list_files(walk.exporters, ret_files, why);
     if (r < 0) {
         exporters_abort(walk.exporters);
         return r;
     }
-    const char *path;
-    for (int i = 0; (path = exporters_path(walk.exporters, i)); i++)
-        bytes_append(ret_files, path, strlen(path) + 1);
     return exporters_close(walk.exporters, why);
+}
+
+/* ---- evaluating ---- */
+
+static int open_evaluation(const struct spec *spec, const struct labels *labels, struct evaluation **ret, struct why *why)
+{
+    int r = evaluation_new(labels, spec->emit == ROW_FEATURES ? 0 : (uint32_t)spec->top, ret);
+    return r < 0 ? because(why, r, "out of memory") : 0;
+}
+
+static int evaluate_one(void *arg, const struct export_row *row, struct why *why)
+{
+    (void)why;
+    evaluation_add(arg, row);
+    return 0;
+}
+
+int finish_evaluate(struct db *db, const struct spec *spec, const struct labels *labels, struct evaluation **ret, struct why *why)
+{
+    CLEANUP(evaluation_freep) struct evaluation *evaluation = NULL;
+    int r = open_evaluation(spec, labels, &evaluation, why);
+    if (r == 0)
+        r = finish_walk(db, spec, labels, evaluate_one, evaluation, why);
+    if (r < 0)
+        return r;
+    evaluation_finish(evaluation);
+    *ret = take(evaluation);
+    return 0;
+}
+
+static void say_what_is_left_out(const struct evaluation *evaluation)
+{
+    uint64_t images = evaluation->left_out + evaluation->pairs.left_out;
+    if (images)
+        log_warning("more than %u different truths, or %u different answers to them: %" PRIu64 " images are in the totals but not in the tables "
+                    "by class; look at --truth", EVALUATION_TRUTHS, EVALUATION_PAIRS, images);
 }
 
 /* ---- the summary ---- */
@@ -148,7 +197,7 @@ static struct preset preset_of(const struct spec *spec)
 }
 
 static int make_summary(const char *job_dir, const struct spec *spec, const struct coordinator *c, const struct tally *tally,
-                        const struct bytes *files, struct json_t **ret)
+                        struct json_t *evaluation, const struct bytes *files, struct json_t **ret)
 {
     const char *paths[MAX_FILES];
     struct node_facts nodes[c->node_count + 1];
@@ -165,7 +214,8 @@ static int make_summary(const char *job_dir, const struct spec *spec, const stru
         .labels = *spec->labels ? spec->labels : NULL, .truth = *spec->truth ? spec->truth : NULL, .batch = (uint32_t)spec->batch,
         .top = (uint32_t)spec->top, .emit = spec->emit, .nodes = nodes, .nodes_count = node_count, .started_s = spec->created,
         .finished_s = clock_wall_s(), .elapsed_s = elapsed(c), .cpu_s = (double)clock_process_cpu_ns() / 1e9, .files = paths,
-        .files_count = path_count, .per_image = spec->per_image ? spec->output : NULL,
+        .files_count = path_count, .per_image = spec->per_image ? spec->output : NULL, .evaluation = evaluation,
+        .history = &c->history,
     };
     return summary_new(&facts, tally, ret);
 }
@@ -182,10 +232,14 @@ static int print_summary(const struct json_t *summary, struct why *why)
 }
 
 static int write_and_print(const char *job_dir, const struct spec *spec, const struct coordinator *c, const struct tally *tally,
-                           const struct bytes *files, struct why *why)
+                           struct evaluation *evaluation, const struct bytes *files, struct why *why)
 {
     struct json_t *summary = NULL;
-    int r = make_summary(job_dir, spec, c, tally, files, &summary);
+    evaluation_finish(evaluation);
+    say_what_is_left_out(evaluation);
+    struct json_t *judged = evaluation_compact(evaluation);
+    int r = judged ? make_summary(job_dir, spec, c, tally, judged, files, &summary) : -ENOMEM;
+    summary_free(judged);
     if (r < 0)
         return because(why, r, "the summary: %s", strerror(-r));
     r = summary_write(summary, job_dir, why);
@@ -200,6 +254,7 @@ int finish_job(const char *job_dir, const struct spec *spec, const struct labels
 {
     CLEANUP(db_closep) struct db *db = NULL;
     CLEANUP(freep) struct tally *tally = calloc(1, sizeof(*tally));
+    CLEANUP(evaluation_freep) struct evaluation *evaluation = NULL;
     struct bytes files;
     char path[PATH_MAX];
     unsigned formats;
@@ -209,11 +264,14 @@ int finish_job(const char *job_dir, const struct spec *spec, const struct labels
     snprintf(path, sizeof(path), "%s/job.db", job_dir);
     int r = export_formats(spec->formats, &formats, why);
     if (r == 0)
+        r = open_evaluation(spec, labels, &evaluation, why);
+    if (r == 0)
         r = db_open(path, true, &db, why);
     if (r == 0)
-        r = finish_export(db, spec, labels, formats | (spec->per_image ? EXPORT_PER_IMAGE : 0), spec->output, tally, &files, why);
+        r = finish_export(db, spec, labels, formats | (spec->per_image ? EXPORT_PER_IMAGE : 0), spec->output, tally, evaluation, &files,
+                          why);
     if (r == 0)
-        r = write_and_print(job_dir, spec, c, tally, &files, why);
+        r = write_and_print(job_dir, spec, c, tally, evaluation, &files, why);
     bytes_done(&files);
     *ret_errors = tally->failed;
     return r;

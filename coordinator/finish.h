@@ -7,6 +7,7 @@
 
 #include "coordinator/coordinator.h"
 #include "coordinator/db.h"
+#include "coordinator/evaluation.h"
 #include "coordinator/tally.h"
 
 /* Writes what the spec asks for, prints the summary on stdout. `c` says who did the work. */
@@ -17,7 +18,10 @@ int finish_job(const char *job_dir, const struct spec *spec, const struct labels
 typedef int finish_each(void *arg, const struct export_row *row, struct why *why);
 int finish_walk(struct db *db, const struct spec *spec, const struct labels *labels, finish_each *each, void *arg, struct why *why);
 
-/* Tables of a complete job into a folder. `tally` counts along, and may be NULL. The paths are added to `ret_files` as a
+/* How good a complete job's answers are. */
+int finish_evaluate(struct db *db, const struct spec *spec, const struct labels *labels, struct evaluation **ret, struct why *why);
+
+/* Tables of a complete job into a folder. `tally` and `evaluation` count along, and may be NULL. The paths are added to `ret_files` as a
  * NUL-separated list. */
 int finish_export(struct db *db, const struct spec *spec, const struct labels *labels, unsigned formats, const char *output,
-                  struct tally *tally, struct bytes *ret_files, struct why *why);
+                  struct tally *tally, struct evaluation *evaluation, struct bytes *ret_files, struct why *why);

@@ -69,6 +69,8 @@ static int make_database(const char *file, const struct spec *spec, struct db **
     int r = db_create(fresh, &db, why);
     if (r == 0)
         r = write_spec(db, spec, why);
+    if (r == 0)
+        r = db_settle(db, why); /* closing would try, and not say if it failed */
     if (r < 0)
         return r;
     db_closep(&db);

@@ -2,7 +2,10 @@
 #include "coordinator/commands.h"
 
 #include "common/log.h"
+#include "coordinator/evaluation_json.h"
+#include "coordinator/export/outfile.h"
 #include "coordinator/finish.h"
+#include "coordinator/html/html.h"
 #include "coordinator/jobdir.h"
 #include "coordinator/summary.h"
 
@@ -29,11 +32,14 @@ static int status_of(int r, const struct why *why)
 /* ---- report ---- */
 
 struct report_options {
-    const char *image;
-    bool help;
+    const char *image, *html;
+    bool classes, json, help;
 };
 
 static const struct option_row report_rows[] = {
+    { 0, "classes", OPTION_FLAG, offsetof(struct report_options, classes), NULL, "also the ten most frequent confusions and a line a class", 0, 0, NULL },
+    { 0, "json", OPTION_FLAG, offsetof(struct report_options, json), NULL, "everything, as JSON", 0, 0, NULL },
+    { 0, "html", OPTION_TEXT, offsetof(struct report_options, html), "FILE", "write everything as one page for a browser", 0, 0, NULL },
     { 0, "image", OPTION_TEXT, offsetof(struct report_options, image), "URI", "one image's row: its URI, or the end of it", 0, 0, NULL },
     { 'h', "help", OPTION_FLAG, offsetof(struct report_options, help), NULL, "print this help", 0, 0, NULL },
     { 0 },
@@ -83,24 +89,99 @@ static int report_image(const char *job_dir, const char *image, struct why *why)
     return r;
 }
 
+static int load_summary(const char *job_dir, struct json_t **ret, struct why *why)
+{
+    int r = summary_load(job_dir, ret, why);
+    return r == -ENOENT ? because(why, r, "%s: has no summary yet; see sleddog-coordinator status %s", job_dir, job_dir) : r;
+}
+
+/* summary.json with all that the rows themselves tell. */
+static int load_everything(const char *job_dir, struct json_t **ret, struct evaluation **ret_evaluation, struct why *why)
+{
+    CLEANUP(db_closep) struct db *db = NULL;
+    CLEANUP(spec_freep) struct spec *spec = NULL;
+    CLEANUP(labels_closep) struct labels *labels = NULL;
+    CLEANUP(summary_freep) struct json_t *summary = NULL;
+    int r = load_summary(job_dir, &summary, why);
+    if (r == 0)
+        r = open_job(job_dir, &db, &spec, &labels, why);
+    if (r == 0)
+        r = finish_evaluate(db, spec, labels, ret_evaluation, why);
+    if (r == 0 && summary_set_evaluation(summary, evaluation_full(*ret_evaluation)) < 0)
+        r = because(why, -ENOMEM, "out of memory");
+    if (r == 0)
+        *ret = take(summary);
+    return r;
+}
+
+static int print_text(struct bytes *text, int r, struct why *why)
+{
+    if (r == 0)
+        fwrite(text->data, 1, text->size, stdout);
+    bytes_done(text);
+    return r < 0 ? because(why, r, "the summary: %s", strerror(-r)) : 0;
+}
+
 static int report_summary(const char *job_dir, struct why *why)
 {
-    struct json_t *summary;
+    CLEANUP(summary_freep) struct json_t *summary = NULL;
     struct bytes text;
-    int r = summary_load(job_dir, &summary, why);
-    if (r == -ENOENT)
-        because(why, r, "%s: has no summary yet; see sleddog-coordinator status %s", job_dir, job_dir);
+    int r = load_summary(job_dir, &summary, why);
     if (r < 0)
         return r;
     bytes_init(&text, 16 << 20);
-    r = summary_print(summary, &text);
+    return print_text(&text, summary_print(summary, &text), why);
+}
+
+/* Whole or not at all, as the tables. */
+static int write_page(const char *path, const struct json_t *all, const struct evaluation *evaluation, struct why *why)
+{
+    CLEANUP(freep) char *folder = strdup(path);
+    CLEANUP(outfile_closep) struct outfile *file = NULL;
+    char *slash = folder ? strrchr(folder, '/') : NULL;
+    const char *name = slash ? path + (slash - folder) + 1 : path;
+    if (!folder)
+        return because(why, -ENOMEM, "out of memory");
+    if (!*name)
+        return because(why, -EINVAL, "--html %s: name a file", path);
+    if (slash)
+        slash[slash == folder] = '\0';
+    int r = outfile_open(slash ? folder : ".", name, &file, why);
     if (r == 0)
-        fwrite(text.data, 1, text.size, stdout);
-    else
-        because(why, r, "the summary: %s", strerror(-r));
-    bytes_done(&text);
-    summary_free(summary);
+        r = html_report(all, evaluation, outfile_buffer(file));
+    if (r == 0)
+        r = outfile_finish(file, why);
+    if (r == 0)
+        r = outfile_commit(file, why);
+    if (r == 0)
+        printf("%s\n", path);
     return r;
+}
+
+static int report_everything(const char *job_dir, const struct report_options *options, struct why *why)
+{
+    CLEANUP(summary_freep) struct json_t *all = NULL;
+    CLEANUP(evaluation_freep) struct evaluation *evaluation = NULL;
+    struct bytes text;
+    int r = load_everything(job_dir, &all, &evaluation, why);
+    if (r < 0)
+        return r;
+    bytes_init(&text, SIZE_MAX / 2);
+    if (options->html)
+        return write_page(options->html, all, evaluation, why);
+    r = options->json ? summary_dump(all, &text) : summary_print(all, &text);
+    if (r == 0 && options->classes)
+        r = summary_print_classes(summary_evaluation(all), &text);
+    return print_text(&text, r, why);
+}
+
+static int report(const char *job_dir, const struct report_options *options, struct why *why)
+{
+    if (options->json + options->classes + (options->html != NULL) + (options->image != NULL) > 1)
+        return because(why, -EINVAL, "report: one of --classes, --json, --html and --image at a time");
+    if (options->image)
+        return report_image(job_dir, options->image, why);
+    return options->json || options->classes || options->html ? report_everything(job_dir, options, why) : report_summary(job_dir, why);
 }
 
 int command_report(int argc, char **argv)
@@ -110,14 +191,14 @@ int command_report(int argc, char **argv)
     int first;
     int r = options_parse(report_rows, &options, argc, argv, &first, &why);
     if (r == 0 && options.help) {
-        puts("sleddog-coordinator report JOBDIR [--image URI]: the summary of a complete job, or one image's row\n");
+        puts("sleddog-coordinator report JOBDIR [OPTIONS]: the summary of a complete job, or one image's row\n");
         options_print(report_rows, stdout);
         return 0;
     }
     if (r == 0 && first + 1 != argc)
         r = because(&why, -EINVAL, "report: takes one job directory");
     if (r == 0)
-        r = options.image ? report_image(argv[first], options.image, &why) : report_summary(argv[first], &why);
+        r = report(argv[first], &options, &why);
     return status_of(r, &why);
 }
 
@@ -151,7 +232,7 @@ static int export_job(const char *job_dir, const struct export_command *options,
         return r;
     bytes_init(&files, 1 << 20);
     r = finish_export(db, spec, labels, formats | (options->per_image ? EXPORT_PER_IMAGE : 0), options->output ? options->output : spec->output,
-                      NULL, &files, why);
+                      NULL, NULL, &files, why);
     for (const char *at = files.data; r == 0 && at < files.data + files.size; at += strlen(at) + 1)
         puts(at);
     bytes_done(&files);

@@ -1,13 +1,12 @@
-/* summary.c: facts and tally to JSON. Text from outside may hold any bytes and jansson takes UTF-8 only: hence text(). */
+/* summary.c: facts and tally to JSON. Text from outside may hold any bytes and jansson takes UTF-8 only: hence value_text(). */
 #include "coordinator/summary.h"
 
 #include "common/cleanup.h"
-#include "common/utf8.h"
 #include "coordinator/export/outfile.h"
+#include "coordinator/value.h"
 
 #include <errno.h>
 #include <jansson.h>
-#include <math.h>
 #include <string.h>
 #include <time.h>
 
@@ -23,35 +22,11 @@ void summary_free(struct json_t *summary)
     json_decref(summary);
 }
 
-static json_t *text_sized(const char *data, size_t size)
-{
-    CLEANUP(bytes_done) struct bytes clean;
-    bytes_init(&clean, 3 * size + 1);
-    return utf8_append(&clean, data, size) < 0 ? NULL : json_stringn(clean.data, clean.size);
-}
-
-/* null for NULL */
-static json_t *text(const char *data)
-{
-    return data ? text_sized(data, strlen(data)) : json_null();
-}
-
-static json_t *count(uint64_t value)
-{
-    return json_integer((json_int_t)value);
-}
-
-/* null for what is not finite, as 0/0 */
-static json_t *real(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 static json_t *texts(const char *const *items, uint32_t size)
 {
     json_t *array = json_array();
     for (uint32_t i = 0; i < size; i++)
-        json_array_append_new(array, text(items[i]));
+        json_array_append_new(array, value_text(items[i]));
     return array;
 }
 
@@ -67,9 +42,9 @@ static json_t *time_of(double seconds)
 
 static json_t *images(const struct tally *tally)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "examined", count(tally->examined), "with_truth", count(tally->with_truth),
-                     "correct", count(tally->correct), "accuracy", real((double)tally->correct / (double)tally->with_truth),
-                     "failed", count(tally->failed));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "examined", value_count(tally->examined), "with_truth", value_count(tally->with_truth),
+                     "correct", value_count(tally->correct), "accuracy", value_real((double)tally->correct / (double)tally->with_truth),
+                     "failed", value_count(tally->failed));
 }
 
 static json_t *failures(const struct tally *tally)
@@ -80,9 +55,9 @@ static json_t *failures(const struct tally *tally)
         if (!failure->count)
             continue;
         json_array_append_new(array, json_pack("{s:s, s:o, s:b, s:s, s:{s:o, s:o}}",
-            "kind", row_error_name((enum row_error)kind), "count", count(failure->count),
+            "kind", row_error_name((enum row_error)kind), "count", value_count(failure->count),
             "retryable", failure_retryable((enum row_error)kind), "advice", failure_advice((enum row_error)kind),
-            "example", "uri", text_sized(failure->uri.data, failure->uri.size), "detail", text(failure->detail)));
+            "example", "uri", value_sized(failure->uri.data, failure->uri.size), "detail", value_text(failure->detail)));
     }
     return array;
 }
@@ -92,7 +67,7 @@ static json_t *single(float value)
 {
     char digits[32];
     snprintf(digits, sizeof(digits), "%.7g", (double)value);
-    return real(strtod(digits, NULL));
+    return value_real(strtod(digits, NULL));
 }
 
 static json_t *triple(const float values[static 3])
@@ -104,39 +79,39 @@ static json_t *preset(const struct preset *preset)
 {
     if (!preset)
         return json_null();
-    return json_pack("{s:o, s:i, s:i, s:o, s:o, s:s, s:b}", "name", text(preset->name), "resize", preset->resize, "crop", preset->crop,
+    return json_pack("{s:o, s:i, s:i, s:o, s:o, s:s, s:b}", "name", value_text(preset->name), "resize", preset->resize, "crop", preset->crop,
                      "mean", triple(preset->mean), "std", triple(preset->std), "interpolation", interpolation_name(preset->interpolation),
                      "exif_orient", (int)preset->exif_orient);
 }
 
 static json_t *model(const struct job_facts *facts)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "network", text(facts->network),
-                     "weights", text_sized(facts->weights_uri.data ? facts->weights_uri.data : "", facts->weights_uri.size),
-                     "sha256", text(facts->weights_sha256), "classes", count(facts->classes), "labels", text(facts->labels));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "network", value_text(facts->network),
+                     "weights", value_sized(facts->weights_uri.data ? facts->weights_uri.data : "", facts->weights_uri.size),
+                     "sha256", value_text(facts->weights_sha256), "classes", value_count(facts->classes), "labels", value_text(facts->labels));
 }
 
 static json_t *options(const struct job_facts *facts)
 {
     static const char *const emits[] = { [ROW_TOPK] = "topk", [ROW_LOGITS] = "logits", [ROW_FEATURES] = "features" };
-    return json_pack("{s:o, s:o, s:s, s:o}", "batch", count(facts->batch), "top", count(facts->top), "emit", emits[facts->emit],
-                     "truth", text(facts->truth));
+    return json_pack("{s:o, s:o, s:s, s:o}", "batch", value_count(facts->batch), "top", value_count(facts->top), "emit", emits[facts->emit],
+                     "truth", value_text(facts->truth));
 }
 
 static json_t *times(const struct job_facts *facts, const struct tally *tally)
 {
     double examined = (double)tally->examined;
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "started", time_of(facts->started_s),
-                     "finished", time_of(facts->finished_s), "elapsed_s", real(facts->elapsed_s),
-                     "images_per_s", real(examined / facts->elapsed_s), "coordinator_cpu_s", real(facts->cpu_s),
-                     "coordinator_us_per_image", real(facts->cpu_s * 1e6 / examined));
+                     "finished", time_of(facts->finished_s), "elapsed_s", value_real(facts->elapsed_s),
+                     "images_per_s", value_real(examined / facts->elapsed_s), "coordinator_cpu_s", value_real(facts->cpu_s),
+                     "coordinator_us_per_image", value_real(facts->cpu_s * 1e6 / examined));
 }
 
 static json_t *stage(const struct rec_stage *stage)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", text(stage->name), "threads", count(stage->threads),
-                     "items", count(stage->items), "errors", count(stage->errors), "bytes", count(stage->bytes),
-                     "busy_s", real((double)stage->busy_ns / 1e9), "wait_s", real((double)stage->wait_ns / 1e9));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", value_text(stage->name), "threads", value_count(stage->threads),
+                     "items", value_count(stage->items), "errors", value_count(stage->errors), "bytes", value_count(stage->bytes),
+                     "busy_s", value_real((double)stage->busy_ns / 1e9), "wait_s", value_real((double)stage->wait_ns / 1e9));
 }
 
 static json_t *node(const struct node_facts *node)
@@ -144,11 +119,11 @@ static json_t *node(const struct node_facts *node)
     json_t *stages = json_array();
     for (uint32_t i = 0; i < node->stages_count; i++)
         json_array_append_new(stages, stage(&node->stages[i]));
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", text(node->name),
-                     "version", text(node->version), "engine", text(node->engine), "device", text(node->device),
-                     "fingerprint", text(node->fingerprint), "threads", count(node->threads),
-                     "engine_batch", count(node->engine_batch), "images", count(node->images),
-                     "batches", count(node->batches), "stages", stages);
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", value_text(node->name),
+                     "version", value_text(node->version), "engine", value_text(node->engine), "device", value_text(node->device),
+                     "fingerprint", value_text(node->fingerprint), "threads", value_count(node->threads),
+                     "engine_batch", value_count(node->engine_batch), "images", value_count(node->images),
+                     "batches", value_count(node->batches), "stages", stages);
 }
 
 static json_t *nodes(const struct job_facts *facts)
@@ -216,10 +191,10 @@ static json_t *slowest(const struct totals *totals, double elapsed_s)
         return json_null();
     double load = load_of(stage, elapsed_s);
     if (load >= SUMMARY_SATURATED)
-        return json_pack("{s:o, s:s, s:o}", "name", text(stage->name), "measure", "load", "value", real(load));
+        return json_pack("{s:o, s:s, s:o}", "name", value_text(stage->name), "measure", "load", "value", value_real(load));
     stage = busiest(totals, elapsed_s, false);
-    return json_pack("{s:o, s:s, s:o}", "name", text(stage->name), "measure", "cpu_share", "value",
-                     real((double)stage->busy_ns / (double)totals->busy_ns));
+    return json_pack("{s:o, s:s, s:o}", "name", value_text(stage->name), "measure", "cpu_share", "value",
+                     value_real((double)stage->busy_ns / (double)totals->busy_ns));
 }
 
 static json_t *all_stages(const struct totals *totals, double elapsed_s)
@@ -228,12 +203,31 @@ static json_t *all_stages(const struct totals *totals, double elapsed_s)
     for (uint32_t i = 0; i < totals->count; i++) {
         const struct rec_stage *total = &totals->stage[i];
         json_t *object = stage(total);
-        json_object_set_new(object, "cpu_ms_per_item", real((double)total->busy_ns / 1e6 / (double)total->items));
-        json_object_set_new(object, "cpu_share", real((double)total->busy_ns / (double)totals->busy_ns));
-        json_object_set_new(object, "load", real(load_of(total, elapsed_s)));
+        json_object_set_new(object, "cpu_ms_per_item", value_real((double)total->busy_ns / 1e6 / (double)total->items));
+        json_object_set_new(object, "cpu_share", value_real((double)total->busy_ns / (double)totals->busy_ns));
+        json_object_set_new(object, "load", value_real(load_of(total, elapsed_s)));
         json_array_append_new(array, object);
     }
     return array;
+}
+
+/* Parallel arrays: moments, images safe by then, and what had gone through each stage. */
+static json_t *history(const struct history *history)
+{
+    if (!history)
+        return json_null();
+    json_t *moments = json_array(), *done = json_array(), *stages = json_array();
+    for (uint32_t i = 0; i < history->count; i++) {
+        json_array_append_new(moments, value_real((double)history->points[i].at_ns / 1e9));
+        json_array_append_new(done, value_count(history->points[i].done));
+    }
+    for (uint32_t k = 0; k < history->stages; k++) {
+        json_t *items = json_array();
+        for (uint32_t i = 0; i < history->count; i++)
+            json_array_append_new(items, value_count(history->points[i].items[k]));
+        json_array_append_new(stages, json_pack("{s:o, s:o}", "name", value_text(history->stage[k]), "items", items));
+    }
+    return json_pack("{s:o, s:o, s:o}", "time_s", moments, "done", done, "stages", stages);
 }
 
 int summary_new(const struct job_facts *facts, const struct tally *tally, struct json_t **ret)
@@ -243,36 +237,48 @@ int summary_new(const struct job_facts *facts, const struct tally *tally, struct
         for (uint32_t k = 0; k < facts->nodes[i].stages_count; k++)
             add_stage(&totals, &facts->nodes[i].stages[k]);
     json_t *files = texts(facts->files, facts->files_count), *sources = texts(facts->sources, facts->sources_count);
-    json_t *summary = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-        "version", text(facts->version), "job", text(facts->job), "directory", text(facts->directory), "sources", sources,
-        "skipped", count(facts->skipped), "images", images(tally), "failures", failures(tally), "time", times(facts, tally),
+    json_t *nothing = json_null(); /* not counted, needs no release */
+    json_t *summary = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O}",
+        "version", value_text(facts->version), "job", value_text(facts->job), "directory", value_text(facts->directory), "sources", sources,
+        "skipped", value_count(facts->skipped), "images", images(tally), "failures", failures(tally), "time", times(facts, tally),
         "slowest_stage", slowest(&totals, facts->elapsed_s), "stages", all_stages(&totals, facts->elapsed_s),
         "model", model(facts), "preset", preset(facts->preset), "options", options(facts), "nodes", nodes(facts),
-        "files", files, "per_image", text(facts->per_image));
+        "files", files, "per_image", value_text(facts->per_image), 
+        "history", history(facts->history), "evaluation", facts->evaluation ? facts->evaluation : nothing);
     if (!summary)
         return -ENOMEM;
     *ret = summary;
     return 0;
 }
 
-int summary_write(const struct json_t *summary, const char *directory, struct why *why)
+int summary_set_evaluation(struct json_t *summary, struct json_t *evaluation)
+{
+    return json_object_set_new(summary, "evaluation", evaluation) < 0 ? -ENOMEM : 0;
+}
+
+const struct json_t *summary_evaluation(const struct json_t *summary)
+{
+    return json_object_get(summary, "evaluation");
+}
+
+int summary_dump(const struct json_t *summary, struct bytes *out)
 {
     CLEANUP(freep) char *dump = json_dumps(summary, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-    struct outfile *file;
     if (!dump)
         return -ENOMEM;
+    bytes_append_text(out, dump);
+    return bytes_append_char(out, '\n');
+}
+
+int summary_write(const struct json_t *summary, const char *directory, struct why *why)
+{
+    CLEANUP(outfile_closep) struct outfile *file = NULL;
     int r = outfile_open(directory, FILE_NAME, &file, why);
-    if (r < 0)
-        return r;
-    r = outfile_write(file, dump, strlen(dump), why);
     if (r == 0)
-        r = outfile_write(file, "\n", 1, why);
+        r = summary_dump(summary, outfile_buffer(file));
     if (r == 0)
         r = outfile_finish(file, why);
-    if (r == 0)
-        r = outfile_commit(file, why);
-    outfile_close(file);
-    return r;
+    return r == 0 ? outfile_commit(file, why) : r;
 }
 
 int summary_load(const char *directory, struct json_t **ret, struct why *why)

@@ -12,7 +12,9 @@
 #pragma once
 
 #include "common/bytes.h"
+#include "common/cleanup.h"
 #include "common/why.h"
+#include "coordinator/history.h"
 #include "coordinator/tally.h"
 #include "proto/preset.h"
 
@@ -51,10 +53,20 @@ struct job_facts {
     const char *const *files;
     uint32_t files_count;
     const char *per_image; /* folder, NULL: not wanted */
+    const struct history *history; /* NULL: none */
+    struct json_t *evaluation; /* evaluation_compact(); NULL: none */
 };
 
 int summary_new(const struct job_facts *facts, const struct tally *tally, struct json_t **ret);
 void summary_free(struct json_t *summary); /* accepts NULL */
+DEFINE_FREEP(summary_free, struct json_t)
+
+/* Takes over `evaluation` (evaluation_full()); -ENOMEM if that is NULL. */
+int summary_set_evaluation(struct json_t *summary, struct json_t *evaluation);
+const struct json_t *summary_evaluation(const struct json_t *summary);
+
+/* Appends the text of summary.json. */
+int summary_dump(const struct json_t *summary, struct bytes *out);
 
 /* As summary.json in `directory`. */
 int summary_write(const struct json_t *summary, const char *directory, struct why *why);
@@ -62,6 +74,9 @@ int summary_load(const char *directory, struct json_t **ret, struct why *why);
 
 /* Appends the form for a terminal. Missing or odd members are shown as 0 or "?". */
 int summary_print(const struct json_t *summary, struct bytes *out);
+
+/* Appends the most frequent confusions and a line a class, of evaluation_full(). */
+int summary_print_classes(const struct json_t *evaluation, struct bytes *out);
 
 /* Appends one image's answer for a terminal. */
 int summary_print_row(const struct export_row *row, const struct labels *labels, struct bytes *out);

@@ -4,6 +4,7 @@
 
 #include "common/utf8.h"
 #include "coordinator/export/row_json.h"
+#include "coordinator/value.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -11,25 +12,8 @@
 #include <string.h>
 
 #define SUBJECT_WIDTH 22
+#define CONFUSIONS_SHOWN 3
 #define TEXT_SHOWN    400 /* bytes of one foreign text */
-
-static const char *text_at(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "?";
-}
-
-static uint64_t count_at(const json_t *object, const char *key)
-{
-    json_int_t value = json_integer_value(json_object_get(object, key));
-    return value > 0 ? (uint64_t)value : 0;
-}
-
-static double real_at(const json_t *object, const char *key)
-{
-    double value = json_number_value(json_object_get(object, key));
-    return isfinite(value) ? value : 0;
-}
 
 /* One character of UTF-8 that steers a terminal: C0, DEL, C1. */
 static bool is_control(const char *c)
@@ -104,6 +88,14 @@ static void print_images(struct bytes *out, const json_t *summary)
     end_line(out);
 }
 
+static void show_rate(struct bytes *out, uint64_t part, uint64_t all)
+{
+    show_count(out, part);
+    bytes_append_text(out, " of ");
+    show_count(out, all);
+    bytes_printf(out, ", %.3f %%", all ? 100.0 * (double)part / (double)all : 0);
+}
+
 static void print_correct(struct bytes *out, const json_t *summary)
 {
     const json_t *images = json_object_get(summary, "images");
@@ -111,19 +103,115 @@ static void print_correct(struct bytes *out, const json_t *summary)
     subject(out, "classified correctly");
     if (!json_is_string(json_object_get(json_object_get(summary, "options"), "truth")))
         bytes_append_text(out, "not judged: no --truth was given");
+    else if (!strcmp(text_at(json_object_get(summary, "options"), "emit"), "features"))
+        bytes_append_text(out, "not judged: features are no predictions");
     else if (!judged)
         bytes_append_text(out, "not judged: no name of an image told a truth; look at --truth");
     else {
-        show_count(out, correct);
-        bytes_append_text(out, " of ");
-        show_count(out, judged);
-        bytes_printf(out, ", %.3f %%", 100.0 * (double)correct / (double)judged);
+        show_rate(out, correct, judged);
         if (judged < count_at(images, "examined"))
             bytes_append_text(out, " of those whose name tells the truth");
         if (count_at(images, "failed"))
             bytes_append_text(out, " (an image without a prediction counts as wrong)");
     }
     end_line(out);
+}
+
+static void print_judged(struct bytes *out, const json_t *judged, const char *name)
+{
+    subject(out, name);
+    show_rate(out, count_at(judged, "top1"), count_at(judged, "of"));
+    if (json_is_integer(json_object_get(judged, "top5"))) {
+        bytes_append_text(out, "; among the first 5 ");
+        show_rate(out, count_at(judged, "top5"), count_at(judged, "of"));
+    }
+    end_line(out);
+}
+
+static void print_calibration(struct bytes *out, const json_t *calibration)
+{
+    double gap = 100 * (real_at(calibration, "mean_probability") - real_at(calibration, "accuracy"));
+    if (!count_at(calibration, "images"))
+        return;
+    subject(out, "  calibration");
+    bytes_printf(out, "error %.4f; probabilities are %.1f points too %s on average\n", real_at(calibration, "error"), fabs(gap),
+                 gap < 0 ? "low" : "high");
+}
+
+/* "golden_retriever", or for an id "n02099601 golden retriever". */
+static void show_truth(struct bytes *out, const json_t *object)
+{
+    show(out, text_at(object, "truth"));
+    if (!json_is_string(json_object_get(object, "truth_label")))
+        return;
+    bytes_append_char(out, ' ');
+    show(out, text_at(object, "truth_label"));
+}
+
+static void print_confusions(struct bytes *out, const json_t *evaluation, size_t limit)
+{
+    size_t i;
+    json_t *confusion;
+    const char *name = "most confused";
+    json_array_foreach(json_object_get(evaluation, "confusions"), i, confusion) {
+        if (i == limit)
+            break;
+        subject(out, name);
+        show_count(out, count_at(confusion, "count"));
+        bytes_append_text(out, " x ");
+        show_truth(out, confusion);
+        bytes_append_text(out, " taken for ");
+        show(out, text_at(confusion, "label"));
+        end_line(out);
+        name = "";
+    }
+}
+
+/* Nothing for a job without truths. */
+static void print_evaluation(struct bytes *out, const json_t *summary)
+{
+    const json_t *evaluation = json_object_get(summary, "evaluation"), *match = json_object_get(evaluation, "match");
+    const json_t *exact = json_object_get(evaluation, "exact");
+    if (!count_at(match, "of"))
+        return;
+    if (json_is_integer(json_object_get(match, "top5"))) {
+        subject(out, "  among the first 5");
+        show_rate(out, count_at(match, "top5"), count_at(match, "of"));
+        end_line(out);
+    }
+    if (count_at(exact, "of"))
+        print_judged(out, exact, "  exactly");
+    print_calibration(out, json_object_get(evaluation, "calibration"));
+    print_confusions(out, evaluation, CONFUSIONS_SHOWN);
+}
+
+static void print_class(struct bytes *out, const json_t *class_)
+{
+    const json_t *wrong = json_object_get(class_, "most_frequent_wrong");
+    uint64_t images = count_at(class_, "images"), correct = count_at(class_, "correct");
+    bytes_printf(out, "%8" PRIu64 " %8" PRIu64 " %8.1f %%  ", images, correct, images ? 100.0 * (double)correct / (double)images : 0);
+    show_truth(out, class_);
+    if (json_is_object(wrong)) {
+        bytes_printf(out, "  (%" PRIu64 " x ", count_at(wrong, "count"));
+        show(out, text_at(wrong, "label"));
+        bytes_append_char(out, ')');
+    }
+    end_line(out);
+}
+
+int summary_print_classes(const struct json_t *evaluation, struct bytes *out)
+{
+    size_t i;
+    json_t *class_;
+    uint64_t left_out = count_at(evaluation, "left_out");
+    end_line(out);
+    print_confusions(out, evaluation, SIZE_MAX);
+    bytes_printf(out, "\n%8s %8s %10s  %s\n", "images", "correct", "", "truth (most frequent wrong answer)");
+    json_array_foreach(json_object_get(evaluation, "classes"), i, class_)
+        print_class(out, class_);
+    if (left_out)
+        bytes_printf(out, "%" PRIu64 " images are not in this table: too many different truths or answers\n", left_out);
+    return bytes_error(out);
 }
 
 static void print_failure(struct bytes *out, const json_t *failure)
@@ -315,6 +403,7 @@ int summary_print(const struct json_t *summary, struct bytes *out)
     end_line(out);
     print_images(out, summary);
     print_correct(out, summary);
+    print_evaluation(out, summary);
     print_failures(out, summary);
     print_time(out, summary);
     print_slowest(out, summary);

@@ -33,7 +33,7 @@ int truth_open(const char *regex, struct truth **ret, struct why *why)
 {
     CLEANUP(freep) struct truth *truth = calloc(1, sizeof(*truth));
     if (!truth)
-        return -ENOMEM;
+        return because(why, -ENOMEM, "--truth: out of memory");
     int error = regcomp(&truth->regex, regex, REG_EXTENDED);
     if (error)
         return explain(regex, error, &truth->regex, why);
@@ -45,7 +45,7 @@ int truth_open(const char *regex, struct truth **ret, struct why *why)
     truth->group = calloc(truth->regex.re_nsub + 1, sizeof(*truth->group));
     if (!truth->group) {
         regfree(&truth->regex);
-        return -ENOMEM;
+        return because(why, -ENOMEM, "--truth: out of memory");
     }
     *ret = take(truth);
     return 0;
@@ -85,20 +85,86 @@ static bool occurs_in(const char *text, struct span part)
     return false;
 }
 
+static bool has_id(struct span id, uint32_t index, const struct labels *labels)
+{
+    const char *own = labels_wordnet(labels, index);
+    return own && !memcmp(own, id.data, id.size);
+}
+
+bool truth_matches(struct span truth, uint32_t index, const struct labels *labels)
+{
+    if (labels_is_wordnet(truth.data, truth.size))
+        return has_id(truth, index, labels);
+    const char *name = labels_name(labels, index);
+    return name && occurs_in(name, truth);
+}
+
 enum match truth_match(struct span truth, const struct rec_row *row, const struct labels *labels)
 {
     if (!truth.data || row->error || !row->predictions_count)
         return MATCH_NONE;
-    uint32_t top = row->predictions[0].index;
-    bool right;
-    if (labels_is_wordnet(truth.data, truth.size)) {
-        const char *id = labels_wordnet(labels, top);
-        right = id && !memcmp(id, truth.data, truth.size);
-    } else {
-        const char *name = labels_name(labels, top);
-        right = name && occurs_in(name, truth);
+    return truth_matches(truth, row->predictions[0].index, labels) ? MATCH_TRUE : MATCH_FALSE;
+}
+
+/* ---- exactly ---- */
+
+static bool is_name_of(struct span truth, const char *label)
+{
+    size_t whole = label ? strlen(label) : 0;
+    if (!whole)
+        return false;
+    if (whole == truth.size && begins_with(label, truth))
+        return true;
+    for (const char *name = label;; name++) {
+        name += strspn(name, " ");
+        size_t size = strcspn(name, ",");
+        if (size == truth.size && begins_with(name, truth))
+            return true;
+        name += size;
+        if (!*name)
+            return false;
     }
-    return right ? MATCH_TRUE : MATCH_FALSE;
+}
+
+static bool number_of(struct span text, uint32_t *ret)
+{
+    uint32_t number = 0;
+    if (!text.size || text.size > 6)
+        return false;
+    for (uint32_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        number = 10 * number + (uint32_t)(text.data[i] - '0');
+    }
+    *ret = number;
+    return true;
+}
+
+enum truth_exact truth_exact(struct span truth, const struct labels *labels)
+{
+    uint32_t count = labels_count(labels), number;
+    if (labels_is_wordnet(truth.data, truth.size) && labels_have_wordnet(labels))
+        return TRUTH_BY_ID;
+    for (uint32_t i = 0; i < count; i++)
+        if (is_name_of(truth, labels_name(labels, i)))
+            return TRUTH_BY_NAME;
+    return number_of(truth, &number) && number < count ? TRUTH_BY_INDEX : TRUTH_LOOSE;
+}
+
+bool truth_is_class(struct span truth, enum truth_exact how, uint32_t index, const struct labels *labels)
+{
+    uint32_t number;
+    switch (how) {
+    case TRUTH_BY_ID:
+        return has_id(truth, index, labels);
+    case TRUTH_BY_NAME:
+        return is_name_of(truth, labels_name(labels, index));
+    case TRUTH_BY_INDEX:
+        return number_of(truth, &number) && number == index;
+    case TRUTH_LOOSE:
+        break;
+    }
+    return false;
 }
 
 bool truth_hopeless(struct span truth, const struct labels *labels)

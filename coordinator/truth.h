@@ -31,6 +31,15 @@ void truth_close(struct truth *truth);
  * `truth` may be NULL: none. */
 struct span truth_of(const struct truth *truth, struct span uri);
 
+/* The article's judgement of one class. */
+bool truth_matches(struct span truth, uint32_t index, const struct labels *labels);
+
+/* The stricter one: how a truth names a class exactly, found once a truth, and whether it names this one. A name counts if it is the whole
+ * label or one of its synonyms (between commas), underscores as spaces; a number is a class index unless it is a name. */
+enum truth_exact { TRUTH_LOOSE, TRUTH_BY_ID, TRUTH_BY_NAME, TRUTH_BY_INDEX };
+enum truth_exact truth_exact(struct span truth, const struct labels *labels);
+bool truth_is_class(struct span truth, enum truth_exact how, uint32_t index, const struct labels *labels);
+
 enum match truth_match(struct span truth, const struct rec_row *row, const struct labels *labels);
 
 /* This truth is a WordNet id and the labels have none, so that no answer can be right: worth a warning at the start. */

@@ -46,7 +46,7 @@ static int make_directory(const char *path, struct why *why)
 {
     CLEANUP(freep) char *partial = strdup(path);
     if (!partial)
-        return -ENOMEM;
+        return outfile_because(why, -ENOMEM, path);
     for (char *end = partial; *end;) {
         end += strspn(end, "/");
         end += strcspn(end, "/");
@@ -66,14 +66,14 @@ int exporters_open(const struct export_options *options, struct exporters **ret,
         return r;
     CLEANUP(exporters_abortp) struct exporters *exporters = calloc(1, sizeof(*exporters));
     if (!exporters)
-        return -ENOMEM;
+        return outfile_because(why, -ENOMEM, options->directory);
     exporters->expected = options->rows;
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
         if (!kinds[i]->wanted(options))
             continue;
         r = kinds[i]->open(options, &exporters->state[i], why);
         if (r < 0)
-            return r;
+            return r == -ENOMEM ? outfile_because(why, r, options->directory) : r;
     }
     *ret = take(exporters);
     return 0;

@@ -20,7 +20,6 @@ struct outfile {
     char *path, *part; /* part: the name only */
 };
 
-DEFINE_FREEP(outfile_close, struct outfile)
 
 void outfile_close(struct outfile *file)
 {
@@ -109,11 +108,11 @@ int outfile_open(const char *directory, const char *name, struct outfile **ret, 
 {
     CLEANUP(outfile_closep) struct outfile *file = calloc(1, sizeof(*file));
     if (!file)
-        return -ENOMEM;
+        return outfile_because(why, -ENOMEM, name);
     file->fd = file->directory = -1;
     bytes_init(&file->buffer, BUFFER_CAP);
     if (asprintf(&file->path, "%s/%s", directory, name) < 0 || asprintf(&file->part, ".%s.part", name) < 0)
-        return -ENOMEM;
+        return outfile_because(why, -ENOMEM, name);
     file->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (file->directory < 0)
         return complain(file, -errno, why);

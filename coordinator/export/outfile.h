@@ -9,6 +9,7 @@
 #pragma once
 
 #include "common/bytes.h"
+#include "common/cleanup.h"
 #include "common/why.h"
 
 #include <stddef.h>
@@ -26,6 +27,7 @@ int outfile_finish(struct outfile *file, struct why *why); /* everything is on t
 int outfile_commit(struct outfile *file, struct why *why); /* and has its name */
 const char *outfile_path(const struct outfile *file);
 void outfile_close(struct outfile *file);
+DEFINE_FREEP(outfile_close, struct outfile)
 
 /* The sentence for a file that could not be written, with what to do about `r`. */
 int outfile_because(struct why *why, int r, const char *path);

@@ -148,7 +148,7 @@ static int put_row(void *state, const struct export_row *row, struct why *why)
     struct per_image *images = state;
     int r = image_path(&images->paths, key_of(row->item), ++images->row, &images->path);
     if (r < 0)
-        return r;
+        return complain(images, r, why);
     const char *path = images->path.data, *slash = strrchr(path, '/');
     size_t folder = slash ? (size_t)(slash - path) : 0;
     if (!is_open(images, path, folder))

@@ -70,7 +70,8 @@ static int open_part(struct source *source, const char *arg, struct part *part, 
     if (!part->kind)
         return because(why, errno ? -errno : -ENOENT, "%.500s: %s; give a folder, a file, a pattern, @LIST or sim:N", arg,
                        *arg ? strerror(errno ? errno : ENOENT) : "an empty SOURCE");
-    return part->kind->open(arg, &source->context, &part->state, why);
+    r = part->kind->open(arg, &source->context, &part->state, why);
+    return r == -ENOMEM ? because(why, r, "%.500s: out of memory", arg) : r;
 }
 
 int source_open(char *const *args, int count, bool null_separated, struct source **ret, struct why *why)
@@ -79,7 +80,7 @@ int source_open(char *const *args, int count, bool null_separated, struct source
         return because(why, -EINVAL, "no SOURCE; give a folder, a file, a pattern, @LIST or sim:N");
     CLEANUP(source_closep) struct source *source = calloc(1, sizeof(*source) + (size_t)count * sizeof(struct part));
     if (!source)
-        return -ENOMEM;
+        return because(why, -ENOMEM, "%.500s: out of memory", args[0]);
     source->context.interrupt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (source->context.interrupt_fd < 0)
         return because(why, -errno, "reading sources: %s", strerror(errno));

@@ -237,5 +237,5 @@ int walk_next(struct walk *walk, struct rec_item *ret, struct why *why)
         else
             r = visit(walk, level, ret, why);
     }
-    return r;
+    return r == -ENOMEM ? because(why, r, "%.500s: out of memory", walk->path) : r;
 }
