@@ -142,6 +142,7 @@ TEST(parts_of_a_worker_survive_refused_memory)
     torture(use_preprocess);
     CHECK_INT(safetensors_write("weights", tensors, ARRAY_SIZE(tensors), &why), 0);
     torture(use_weights);
+    free(photo_bytes);
 }
 
 /* ---- the whole pipeline ---- */
@@ -212,4 +213,5 @@ TEST(a_pipeline_survives_refused_memory)
 {
     draw_photo();
     torture_lenient(use_runtime); /* an image that got no memory has a row that says so */
+    free(photo_bytes);
 }
