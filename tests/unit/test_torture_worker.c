@@ -147,26 +147,22 @@ TEST(parts_of_a_worker_survive_refused_memory)
 
 /* ---- the whole pipeline ---- */
 
-/* Frees the work that comes back; whether it was spoiled by an engine that broke. */
-static int collect(struct mailbox *box, int count, struct why *why)
+/* Frees what is in the box. Returns how many works there were; `r` becomes the error of an engine that broke. */
+static int empty(struct mailbox *box, int *r, struct why *why)
 {
-    int r = 0;
-    while (count > 0) {
-        struct pollfd wait = { .fd = box->fd, .events = POLLIN };
-        CHECK_INT(poll(&wait, 1, -1), 1);
-        for (struct mail *mail = mailbox_take(box), *next; mail; mail = next) {
-            next = mail->next;
-            if (mail->kind == MAIL_WORK) {
-                work_free((struct work *)mail);
-                count--;
-                continue;
-            }
+    int works = 0;
+    for (struct mail *mail = mailbox_take(box), *next; mail; mail = next) {
+        next = mail->next;
+        if (mail->kind == MAIL_WORK) {
+            work_free((struct work *)mail);
+            works++;
+        } else {
             CHECK_INT(mail->kind, MAIL_BROKEN);
-            r = because(why, -ENOMEM, "%s", ((struct pipeline_notice *)mail)->why.text);
+            *r = because(why, -ENOMEM, "%s", ((struct pipeline_notice *)mail)->why.text);
             free(mail);
         }
     }
-    return r;
+    return works;
 }
 
 static int classify(struct runtime *runtime, struct mailbox *box, struct why *why)
@@ -179,8 +175,14 @@ static int classify(struct runtime *runtime, struct mailbox *box, struct why *wh
         if (r == 0)
             pipeline_submit(runtime->pipeline, work);
     }
-    int collected = collect(box, submitted, why);
-    return r < 0 ? out_of_memory(why, r) : collected;
+    if (r < 0)
+        return out_of_memory(why, r);
+    while (submitted > 0 && r == 0) { /* a broken pipeline hands back the rest when it is freed */
+        struct pollfd wait = { .fd = box->fd, .events = POLLIN };
+        CHECK_INT(poll(&wait, 1, -1), 1);
+        submitted -= empty(box, &r, why);
+    }
+    return r;
 }
 
 static int use_runtime(struct why *why)
@@ -201,10 +203,7 @@ static int use_runtime(struct why *why)
         r = classify(runtime, &box, why);
         runtime_free(runtime);
     }
-    for (struct mail *mail = mailbox_take(&box), *next; mail; mail = next) {
-        next = mail->next;
-        free(mail); /* a notice that came last */
-    }
+    empty(&box, &r, why);
     mailbox_done(&box);
     return r;
 }
