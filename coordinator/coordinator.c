@@ -149,6 +149,7 @@ static void take_result(struct coordinator *c, struct store_request *request)
         c->counts.errors += request->errors;
         node->images_done += batch->count;
         node->batches_done++;
+        node->starts = 1; /* it works: only deaths in a row count */
         batches_remove(&c->batches, batch);
     }
     c->last_commit_ns = clock_now_ns();
@@ -247,9 +248,26 @@ static void on_tick(void *arg)
 
 /* ---- life ---- */
 
+static int keep_last_uri(void *arg, const struct db_batch *batch, struct why *why)
+{
+    char **uri = arg;
+    struct arena arena;
+    struct rec_item *items;
+    uint32_t count;
+    arena_init(&arena, SIZE_MAX / 2);
+    int r = items_decode(batch->items, batch->items_size, &arena, &items, &count);
+    if (r == 0 && count)
+        *uri = strdup(items[count - 1].uri.data);
+    arena_done(&arena);
+    return r < 0 || !*uri ? because(why, -EBADMSG, "job.db: batch %" PRIu64 " cannot be read", batch->id) : 0;
+}
+
 static int start(struct coordinator *c, struct db *db, struct why *why)
 {
+    CLEANUP(freep) char *last_uri = NULL;
     int r = db_count(db, &c->counts, why);
+    if (r == 0)
+        r = db_last(db, keep_last_uri, &last_uri, why);
     CLEANUP(freep) char *listed = NULL;
     CLEANUP(freep) char *fingerprint = NULL;
     if (r < 0) {
@@ -260,9 +278,10 @@ static int start(struct coordinator *c, struct db *db, struct why *why)
     c->listed = db_get(db, "listed", &listed, NULL) == 0;
     if (db_get(db, "fingerprint", &fingerprint, NULL) == 0)
         snprintf(c->fingerprint, sizeof(c->fingerprint), "%s", fingerprint);
+    struct lister_start from = { c->counts.images, c->counts.batches, last_uri };
     r = store_start(db, &c->box, &c->store, why);
     if (r == 0 && !c->listed)
-        r = lister_start(c->spec, c->store, &c->box, c->counts.images, c->counts.batches, &c->lister, why);
+        r = lister_start(c->spec, c->store, &c->box, &from, &c->lister, why);
     if (r == 0)
         r = nodes_open(c, why);
     if (r == 0)

@@ -12,7 +12,7 @@
 #define BUSY_MS        10000
 
 enum statement {
-    SQL_BEGIN, SQL_COMMIT, SQL_SET, SQL_GET, SQL_ADD_BATCH, SQL_ADD_RESULT, SQL_COUNT_BATCHES, SQL_COUNT_RESULTS, SQL_PENDING, SQL_WALK,
+    SQL_BEGIN, SQL_COMMIT, SQL_SET, SQL_GET, SQL_ADD_BATCH, SQL_ADD_RESULT, SQL_COUNT_BATCHES, SQL_COUNT_RESULTS, SQL_PENDING, SQL_LAST, SQL_WALK,
     SQL_COUNT,
 };
 
@@ -27,6 +27,7 @@ static const char *const statements[SQL_COUNT] = {
     [SQL_COUNT_RESULTS] = "SELECT count(*), coalesce(sum(count), 0), coalesce(sum(errors), 0) FROM result JOIN batch USING(id)",
     [SQL_PENDING] = ("SELECT id, first, count, items, NULL FROM batch WHERE id >= ?1 AND NOT EXISTS "
                     "(SELECT 1 FROM result WHERE result.id = batch.id) ORDER BY id LIMIT ?2"),
+    [SQL_LAST] = "SELECT id, first, count, items, NULL FROM batch ORDER BY id DESC LIMIT 1",
     [SQL_WALK] = "SELECT batch.id, first, count, items, rows FROM batch LEFT JOIN result USING(id) ORDER BY batch.id",
 };
 
@@ -322,6 +323,11 @@ int db_pending(struct db *db, uint64_t from, uint32_t limit, db_each *each, void
     sqlite3_bind_int64(db->prepared[SQL_PENDING], 1, (sqlite3_int64)from);
     sqlite3_bind_int64(db->prepared[SQL_PENDING], 2, limit);
     return each_row(db, SQL_PENDING, each, arg, why);
+}
+
+int db_last(struct db *db, db_each *each, void *arg, struct why *why)
+{
+    return each_row(db, SQL_LAST, each, arg, why);
 }
 
 int db_walk(struct db *db, db_each *each, void *arg, struct why *why)

@@ -64,5 +64,8 @@ int db_count(struct db *db, struct db_counts *ret, struct why *why);
 typedef int db_each(void *arg, const struct db_batch *batch, struct why *why);
 int db_pending(struct db *db, uint64_t from, uint32_t limit, db_each *each, void *arg, struct why *why);
 
+/* The same for the last batch, without its rows. */
+int db_last(struct db *db, db_each *each, void *arg, struct why *why);
+
 /* The same for every batch, with its rows. */
 int db_walk(struct db *db, db_each *each, void *arg, struct why *why);

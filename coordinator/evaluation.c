@@ -15,6 +15,7 @@ int evaluation_new(const struct labels *labels, uint32_t top, struct evaluation 
     if (!e)
         return -ENOMEM;
     e->labels = labels;
+    e->judging = top > 0;
     e->top5 = top >= EVALUATION_TOP || top >= labels_count(labels);
     e->pairs.cap = EVALUATION_PAIRS;
     names_init(&e->names, EVALUATION_TRUTHS, NAME_BYTES);
@@ -173,7 +174,7 @@ void evaluation_add(struct evaluation *e, const struct export_row *row)
     bool answered = !row->row->error && row->row->predictions_count;
     if (row->row->error)
         keep_failure(e, row);
-    if (row->truth.data)
+    if (row->truth.data && e->judging)
         judge(e, row, answered);
     if (!answered)
         return;
@@ -238,4 +239,13 @@ double evaluation_calibration_error(const struct evaluation *e)
         images += e->bins[i].images;
     }
     return sum / (double)images;
+}
+
+const char *evaluation_truth_label(const struct evaluation *e, struct span truth)
+{
+    enum truth_exact how = truth_exact(truth, e->labels);
+    for (uint32_t i = 0; (how == TRUTH_BY_ID || how == TRUTH_BY_INDEX) && i < labels_count(e->labels); i++)
+        if (truth_is_class(truth, how, i, e->labels))
+            return labels_name(e->labels, i);
+    return NULL;
 }

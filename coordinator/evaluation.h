@@ -63,6 +63,7 @@ enum { EVALUATED_RIGHT, EVALUATED_WRONG, EVALUATED_NOT, EVALUATED_KINDS };
 
 struct evaluation {
     const struct labels *labels;
+    bool judging;
     bool top5; /* rows carry enough predictions for top-5 */
     uint64_t unanswered, left_out;
     struct judged match, exact;
@@ -78,7 +79,7 @@ struct evaluation {
     uint32_t failure_count[ROW_ERRORS + 1]; /* of those examples */
 };
 
-/* `top`: predictions a row was asked to carry. */
+/* `top`: predictions a row was asked to carry; with 0 (features) nothing is judged. */
 int evaluation_new(const struct labels *labels, uint32_t top, struct evaluation **ret);
 void evaluation_free(struct evaluation *evaluation); /* accepts NULL */
 DEFINE_FREEP(evaluation_free, struct evaluation)
@@ -93,6 +94,9 @@ uint32_t evaluation_confusions(const struct evaluation *evaluation, struct evalu
 
 /* Expected calibration error; NaN without images. */
 double evaluation_calibration_error(const struct evaluation *evaluation);
+
+/* What a truth that is an id or a number stands for, for people; NULL for any other. */
+const char *evaluation_truth_label(const struct evaluation *evaluation, struct span truth);
 
 /* A pair's parts. */
 static inline uint32_t pair_class(uint64_t key)

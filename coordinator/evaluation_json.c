@@ -16,6 +16,11 @@ static json_t *label_value(const struct evaluation *e, uint32_t index)
     return value_text(labels_name(e->labels, index));
 }
 
+static json_t *truth_label(const struct evaluation *e, struct span truth)
+{
+    return value_text(evaluation_truth_label(e, truth));
+}
+
 static json_t *judged_value(const struct evaluation *e, const struct judged *judged)
 {
     return json_pack("{s:o, s:o, s:o, s:o, s:o}", "of", value_count(judged->of), "top1", value_count(judged->top1),
@@ -59,8 +64,8 @@ static json_t *confusions(const struct evaluation *e)
     uint32_t count = evaluation_confusions(e, list, EVALUATION_CONFUSIONS);
     json_t *array = json_array();
     for (uint32_t i = 0; i < count; i++)
-        json_array_append_new(array, json_pack("{s:o, s:o, s:o, s:o}", "truth", span_value(e->classes[list[i].class_].truth),
-                                               "label", label_value(e, list[i].index), "index", value_count(list[i].index),
+        json_array_append_new(array, json_pack("{s:o, s:o, s:o, s:o, s:o}", "truth", span_value(e->classes[list[i].class_].truth),
+                                               "truth_label", truth_label(e, e->classes[list[i].class_].truth), "label", label_value(e, list[i].index), "index", value_count(list[i].index),
                                                "count", value_count(list[i].count)));
     return array;
 }
@@ -82,7 +87,8 @@ static json_t *class_value(const struct evaluation *e, const struct evaluation_c
     json_t *wrong = class_->wrong_count ? json_pack("{s:o, s:o, s:o}", "index", value_count(class_->wrong), "label", label_value(e, class_->wrong),
                                                     "count", value_count(class_->wrong_count)) : json_null();
     uint64_t of = class_->match.of;
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "truth", span_value(class_->truth), "images", value_count(of),
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "truth", span_value(class_->truth), "truth_label",
+                     truth_label(e, class_->truth), "images", value_count(of),
                      "unanswered", value_count(class_->unanswered), "correct", value_count(class_->match.top1),
                      "rate", value_ratio(class_->match.top1, of), "top5", e->top5 ? value_count(class_->match.top5) : json_null(),
                      "exact", class_->how == TRUTH_LOOSE ? json_null() : value_count(class_->exact), "most_frequent_wrong", wrong);
@@ -117,8 +123,9 @@ static json_t *mistakes(const struct evaluation *e)
     json_t *array = json_array();
     for (uint32_t i = 0; i < e->mistake_count; i++) {
         const struct evaluation_example *mistake = &e->mistakes[i];
-        json_array_append_new(array, json_pack("{s:o, s:o, s:o, s:o, s:o}", "uri", value_sized(mistake->uri, mistake->uri_size),
-                                               "truth", value_text(mistake->truth), "label", label_value(e, mistake->index),
+        struct span truth = { mistake->truth, mistake->truth ? (uint32_t)strlen(mistake->truth) : 0 };
+        json_array_append_new(array, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "uri", value_sized(mistake->uri, mistake->uri_size),
+                                               "truth", value_text(mistake->truth), "truth_label", truth_label(e, truth), "label", label_value(e, mistake->index),
                                                "index", value_count(mistake->index), "probability", value_real((double)mistake->probability)));
     }
     return array;

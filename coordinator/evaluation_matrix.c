@@ -122,7 +122,8 @@ static json_t *row_value(const struct evaluation *e, const struct matrix *m, uin
         json_array_append_new(counts, value_count(m->cell[row][i]));
         json_array_append_new(right, json_boolean(truth_matches(class_->truth, m->column[i], e->labels)));
     }
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "truth", value_sized(class_->truth.data, class_->truth.size),
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "truth", value_sized(class_->truth.data, class_->truth.size),
+                     "truth_label", value_text(evaluation_truth_label(e, class_->truth)),
                      "images", value_count(class_->match.of), "counts", counts, "right", right, "other", value_count(m->other[row]));
 }
 

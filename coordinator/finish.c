@@ -137,6 +137,12 @@ int finish_export(struct db *db, const struct spec *spec, const struct labels *l
 
 /* ---- evaluating ---- */
 
+static int open_evaluation(const struct spec *spec, const struct labels *labels, struct evaluation **ret, struct why *why)
+{
+    int r = evaluation_new(labels, spec->emit == ROW_FEATURES ? 0 : (uint32_t)spec->top, ret);
+    return r < 0 ? because(why, r, "out of memory") : 0;
+}
+
 static int evaluate_one(void *arg, const struct export_row *row, struct why *why)
 {
     (void)why;
@@ -147,9 +153,9 @@ static int evaluate_one(void *arg, const struct export_row *row, struct why *why
 int finish_evaluate(struct db *db, const struct spec *spec, const struct labels *labels, struct evaluation **ret, struct why *why)
 {
     CLEANUP(evaluation_freep) struct evaluation *evaluation = NULL;
-    if (evaluation_new(labels, (uint32_t)spec->top, &evaluation) < 0)
-        return because(why, -ENOMEM, "out of memory");
-    int r = finish_walk(db, spec, labels, evaluate_one, evaluation, why);
+    int r = open_evaluation(spec, labels, &evaluation, why);
+    if (r == 0)
+        r = finish_walk(db, spec, labels, evaluate_one, evaluation, why);
     if (r < 0)
         return r;
     evaluation_finish(evaluation);
@@ -252,10 +258,12 @@ int finish_job(const char *job_dir, const struct spec *spec, const struct labels
     char path[PATH_MAX];
     unsigned formats;
     bytes_init(&files, 1 << 20);
-    if (!tally || evaluation_new(labels, (uint32_t)spec->top, &evaluation) < 0)
+    if (!tally)
         return because(why, -ENOMEM, "out of memory");
     snprintf(path, sizeof(path), "%s/job.db", job_dir);
     int r = export_formats(spec->formats, &formats, why);
+    if (r == 0)
+        r = open_evaluation(spec, labels, &evaluation, why);
     if (r == 0)
         r = db_open(path, true, &db, why);
     if (r == 0)

@@ -226,6 +226,8 @@ void coordinator_on_heartbeat(struct coordinator *c, struct node *node, const st
             node_lost(node, "it knows nothing of this job any more");
         return;
     }
+    if (node->state == NODE_LOADING && beat->images)
+        node_lost(node, "its welcome was lost on the way"); /* it is ready and waits: introduce ourselves again */
     if (node->state != NODE_READY)
         return;
     node_keep_stages(node, beat->stages, beat->stages_count);

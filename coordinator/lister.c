@@ -16,6 +16,7 @@ struct lister {
     struct thread thread;
     atomic_bool stopping;
     uint64_t skip, next_image, next_batch;
+    char *last_uri; /* of the images to skip */
     int result;
     struct why why;
 };
@@ -61,6 +62,20 @@ static int post_batch(struct lister *lister, struct gathering *batch)
     return 0;
 }
 
+static int has_changed(struct lister *lister)
+{
+    return because(&lister->why, -ESTALE, "the sources have changed since this job began to list them: %s is not where it was; begin a new job",
+                   lister->last_uri ? lister->last_uri : "an image");
+}
+
+static int skip_item(struct lister *lister, const struct rec_item *item)
+{
+    if (--lister->skip == 0 && lister->last_uri &&
+        (strlen(lister->last_uri) != item->uri.size || memcmp(lister->last_uri, item->uri.data, item->uri.size)))
+        return has_changed(lister);
+    return 0;
+}
+
 static int list_all(struct lister *lister, struct gathering *batch)
 {
     struct rec_item item;
@@ -69,7 +84,9 @@ static int list_all(struct lister *lister, struct gathering *batch)
         if (atomic_load_explicit(&lister->stopping, memory_order_relaxed))
             return -ECANCELED;
         if (lister->skip) {
-            lister->skip--;
+            r = skip_item(lister, &item);
+            if (r < 0)
+                return r;
             continue;
         }
         r = keep_item(batch, &item);
@@ -80,6 +97,8 @@ static int list_all(struct lister *lister, struct gathering *batch)
     }
     if (r < 0)
         return r;
+    if (lister->skip)
+        return has_changed(lister);
     r = batch->count ? post_batch(lister, batch) : 0;
     return r < 0 ? because(&lister->why, r, "listing: %s", strerror(-r)) : 0;
 }
@@ -102,7 +121,7 @@ static void run(void *arg)
     mailbox_post(lister->box, &lister->mail);
 }
 
-int lister_start(const struct spec *spec, struct store *store, struct mailbox *box, uint64_t skip, uint64_t batch, struct lister **ret,
+int lister_start(const struct spec *spec, struct store *store, struct mailbox *box, const struct lister_start *from, struct lister **ret,
                  struct why *why)
 {
     struct lister *lister = calloc(1, sizeof(*lister));
@@ -112,8 +131,9 @@ int lister_start(const struct spec *spec, struct store *store, struct mailbox *b
     lister->store = store;
     lister->box = box;
     lister->mail.kind = MAIL_LISTER;
-    lister->skip = lister->next_image = skip;
-    lister->next_batch = batch;
+    lister->skip = lister->next_image = from->images;
+    lister->next_batch = from->batches;
+    lister->last_uri = from->last_uri ? strdup(from->last_uri) : NULL;
     int r = source_open(spec->sources, spec->source_count, spec->null_separated, &lister->source, why);
     if (r == 0) {
         r = thread_start(&lister->thread, "list", run, lister);
@@ -144,6 +164,7 @@ void lister_free(struct lister *lister)
         return;
     lister_stop(lister);
     source_close(lister->source);
+    free(lister->last_uri);
     free(lister);
 }
 

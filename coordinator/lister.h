@@ -10,8 +10,14 @@
 
 struct lister;
 
-/* `skip` images are in the store already, in batches 0..`batch` - 1. */
-int lister_start(const struct spec *spec, struct store *store, struct mailbox *box, uint64_t skip, uint64_t batch, struct lister **ret,
+/* How far an earlier run came: so many images in so many batches are in the store already. The last of them must be met again in its
+ * place, else the sources have changed since and the list cannot be continued (-ESTALE). */
+struct lister_start {
+    uint64_t images, batches;
+    const char *last_uri; /* NULL: none; may be freed after lister_start() */
+};
+
+int lister_start(const struct spec *spec, struct store *store, struct mailbox *box, const struct lister_start *from, struct lister **ret,
                  struct why *why);
 
 /* Ends its thread, early if need be. Its mail may still be in the mailbox. Accepts NULL. */

@@ -47,7 +47,7 @@ struct node {
     char stage_names[LIMIT_STAGES][33];
     uint32_t stage_count;
     pid_t pid;            /* --local: the process; 0: not ours */
-    int starts;
+    int starts;           /* of its process, since it last finished a batch */
 };
 
 const char *node_state_name(enum node_state state);

@@ -3,7 +3,9 @@
 
 #include "common/log.h"
 #include "coordinator/evaluation_json.h"
+#include "coordinator/export/outfile.h"
 #include "coordinator/finish.h"
+#include "coordinator/html/html.h"
 #include "coordinator/jobdir.h"
 #include "coordinator/summary.h"
 
@@ -30,13 +32,14 @@ static int status_of(int r, const struct why *why)
 /* ---- report ---- */
 
 struct report_options {
-    const char *image;
+    const char *image, *html;
     bool classes, json, help;
 };
 
 static const struct option_row report_rows[] = {
     { 0, "classes", OPTION_FLAG, offsetof(struct report_options, classes), NULL, "also the ten most frequent confusions and a line a class", 0, 0, NULL },
     { 0, "json", OPTION_FLAG, offsetof(struct report_options, json), NULL, "everything, as JSON", 0, 0, NULL },
+    { 0, "html", OPTION_TEXT, offsetof(struct report_options, html), "FILE", "write everything as one page for a browser", 0, 0, NULL },
     { 0, "image", OPTION_TEXT, offsetof(struct report_options, image), "URI", "one image's row: its URI, or the end of it", 0, 0, NULL },
     { 'h', "help", OPTION_FLAG, offsetof(struct report_options, help), NULL, "print this help", 0, 0, NULL },
     { 0 },
@@ -130,6 +133,31 @@ static int report_summary(const char *job_dir, struct why *why)
     return print_text(&text, summary_print(summary, &text), why);
 }
 
+/* Whole or not at all, as the tables. */
+static int write_page(const char *path, const struct json_t *all, const struct evaluation *evaluation, struct why *why)
+{
+    CLEANUP(freep) char *folder = strdup(path);
+    CLEANUP(outfile_closep) struct outfile *file = NULL;
+    char *slash = folder ? strrchr(folder, '/') : NULL;
+    const char *name = slash ? path + (slash - folder) + 1 : path;
+    if (!folder)
+        return because(why, -ENOMEM, "out of memory");
+    if (!*name)
+        return because(why, -EINVAL, "--html %s: name a file", path);
+    if (slash)
+        slash[slash == folder] = '\0';
+    int r = outfile_open(slash ? folder : ".", name, &file, why);
+    if (r == 0)
+        r = html_report(all, evaluation, outfile_buffer(file));
+    if (r == 0)
+        r = outfile_finish(file, why);
+    if (r == 0)
+        r = outfile_commit(file, why);
+    if (r == 0)
+        printf("%s\n", path);
+    return r;
+}
+
 static int report_everything(const char *job_dir, const struct report_options *options, struct why *why)
 {
     CLEANUP(summary_freep) struct json_t *all = NULL;
@@ -139,6 +167,8 @@ static int report_everything(const char *job_dir, const struct report_options *o
     if (r < 0)
         return r;
     bytes_init(&text, SIZE_MAX / 2);
+    if (options->html)
+        return write_page(options->html, all, evaluation, why);
     r = options->json ? summary_dump(all, &text) : summary_print(all, &text);
     if (r == 0 && options->classes)
         r = summary_print_classes(summary_evaluation(all), &text);
@@ -147,11 +177,11 @@ static int report_everything(const char *job_dir, const struct report_options *o
 
 static int report(const char *job_dir, const struct report_options *options, struct why *why)
 {
-    if (options->json + options->classes + (options->image != NULL) > 1)
-        return because(why, -EINVAL, "report: one of --json, --classes and --image at a time");
+    if (options->json + options->classes + (options->html != NULL) + (options->image != NULL) > 1)
+        return because(why, -EINVAL, "report: one of --classes, --json, --html and --image at a time");
     if (options->image)
         return report_image(job_dir, options->image, why);
-    return options->json || options->classes ? report_everything(job_dir, options, why) : report_summary(job_dir, why);
+    return options->json || options->classes || options->html ? report_everything(job_dir, options, why) : report_summary(job_dir, why);
 }
 
 int command_report(int argc, char **argv)

@@ -1,6 +1,7 @@
 /* run.c: the commands `run` and `resume`. */
 #include "coordinator/commands.h"
 
+#include "common/cache.h"
 #include "common/log.h"
 #include "common/sha256.h"
 #include "common/signals.h"
@@ -96,7 +97,9 @@ static int print_end(const struct session *session, const struct coordinator *c,
         log_error("%s", why->text);
     struct bytes command;
     bytes_init(&command, 65536);
-    if (hint_resume(&session->options, session->dir.path, &command) == 0)
+    if (r == -ENODEV && c && !c->counts.done_images)
+        fprintf(stderr, "nothing was classified; mend that, remove %s, and run again\n", session->dir.path);
+    else if (hint_resume(&session->options, session->dir.path, &command) == 0)
         fprintf(stderr, "go on with: %s\n", command.data);
     bytes_done(&command);
     return r == -EINTR ? 130 : 1;
@@ -233,8 +236,8 @@ static int check_unchanged(const struct spec *spec, struct why *why)
     if (strcmp(spec->version, SLEDDOG_VERSION))
         return because(why, -EBADMSG, "this job was begun by version %s, this is %s; finish it with that one or begin a new job", spec->version,
                        SLEDDOG_VERSION);
-    if (!*spec->weights_sha256)
-        return 0;
+    if (!*spec->weights_sha256 || cache_is_url(spec->weights))
+        return 0; /* or the workers look */
     int r = sha256_file(spec->weights, hex, why);
     if (r < 0)
         return r;

@@ -1,6 +1,8 @@
 #include "coordinator/run_options.h"
 
+#include "common/cache.h"
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/sha256.h"
 #include "coordinator/export/export.h"
 #include "proto/link.h"
@@ -30,7 +32,7 @@ static const struct option_row rows[] = {
     { 0, "top", OPTION_INT, OPTION(top), "K", "classes a result carries, 5 by default", 1, LIMIT_CLASSES, NULL },
     { 0, "emit", OPTION_CHOICE, OPTION(emit), "KIND", "what comes out for an image", 0, 0, "topk|logits|features" },
     { 0, "preset", OPTION_CHOICE, OPTION(preset), "NAME", "preprocessing", 0, 0, "torchvision|torchvision-v2|article" },
-    { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE", "the model: a safetensors file; the workers' own by default", 0, 0, NULL },
+    { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE|URL", "the model: .pth or .safetensors; the workers' own by default", 0, 0, NULL },
     { 0, "labels", OPTION_TEXT, OPTION(labels), "FILE", "class names, one a line; ImageNet's by default", 0, 0, NULL },
     { 0, "truth", OPTION_TEXT, OPTION(truth), "REGEX", "POSIX extended; its first group in the URI is the truth: a name or a WordNet id", 0, 0, NULL },
     { 0, "null", OPTION_FLAG, OPTION(null_separated), NULL, "entries of @lists end with NUL, not with a line", 0, 0, NULL },
@@ -90,12 +92,33 @@ static int copy_sources(struct spec *spec, char **sources, int count, struct why
     return 0;
 }
 
-static int set_weights(struct spec *spec, const char *path, struct why *why)
+static void tell_download(const char *url)
 {
-    char hex[SHA256_HEX] = "";
-    int r = absolute(path, &spec->weights, why);
-    if (r == 0 && *path)
-        r = sha256_file(spec->weights, hex, why);
+    log_info("downloading %s", url);
+}
+
+/* An address stays one, because every node must understand it; the hash of what is there now makes all of them take the same. */
+static int locate_weights(struct spec *spec, const struct run_options *options, char hex[SHA256_HEX], struct why *why)
+{
+    const char *given = options->weights;
+    *hex = '\0';
+    if (!cache_is_url(given)) {
+        int r = absolute(given, &spec->weights, why);
+        return r < 0 || !*given ? r : sha256_file(spec->weights, hex, why);
+    }
+    struct cached file;
+    int r = cache_get(options->tuning.cache, given, "", tell_download, &file, why);
+    if (r < 0)
+        return r;
+    snprintf(hex, SHA256_HEX, "%s", file.sha256);
+    spec->weights = strdup(given);
+    return spec->weights ? 0 : because(why, -ENOMEM, "out of memory");
+}
+
+static int set_weights(struct spec *spec, const struct run_options *options, struct why *why)
+{
+    char hex[SHA256_HEX];
+    int r = locate_weights(spec, options, hex, why);
     if (r == 0 && strlen(spec->weights) > LIMIT_URI)
         r = because(why, -ENAMETOOLONG, "--weights: the path is too long");
     if (r < 0)
@@ -151,7 +174,7 @@ int spec_from_options(const struct run_options *options, char **sources, int sou
     if (r == 0)
         r = set_texts(spec, options, job_dir, why);
     if (r == 0)
-        r = set_weights(spec, options->weights, why);
+        r = set_weights(spec, options, why);
     if (r < 0)
         return r;
     set_numbers(spec, options);

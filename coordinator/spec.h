@@ -19,7 +19,7 @@ struct spec {
     int source_count;
     char *folder;          /* where relative sources were meant */
     bool null_separated;
-    char *weights;         /* absolute path, or "" for the workers' own */
+    char *weights;         /* absolute path or https:// address, or "" for the workers' own */
     char *weights_sha256;  /* "" where the file is not here */
     char *labels;          /* absolute path, or "" for the built-in list */
     char *truth;           /* regular expression, or "" */

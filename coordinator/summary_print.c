@@ -103,6 +103,8 @@ static void print_correct(struct bytes *out, const json_t *summary)
     subject(out, "classified correctly");
     if (!json_is_string(json_object_get(json_object_get(summary, "options"), "truth")))
         bytes_append_text(out, "not judged: no --truth was given");
+    else if (!strcmp(text_at(json_object_get(summary, "options"), "emit"), "features"))
+        bytes_append_text(out, "not judged: features are no predictions");
     else if (!judged)
         bytes_append_text(out, "not judged: no name of an image told a truth; look at --truth");
     else {
@@ -136,6 +138,16 @@ static void print_calibration(struct bytes *out, const json_t *calibration)
                  gap < 0 ? "low" : "high");
 }
 
+/* "golden_retriever", or for an id "n02099601 golden retriever". */
+static void show_truth(struct bytes *out, const json_t *object)
+{
+    show(out, text_at(object, "truth"));
+    if (!json_is_string(json_object_get(object, "truth_label")))
+        return;
+    bytes_append_char(out, ' ');
+    show(out, text_at(object, "truth_label"));
+}
+
 static void print_confusions(struct bytes *out, const json_t *evaluation, size_t limit)
 {
     size_t i;
@@ -147,7 +159,7 @@ static void print_confusions(struct bytes *out, const json_t *evaluation, size_t
         subject(out, name);
         show_count(out, count_at(confusion, "count"));
         bytes_append_text(out, " x ");
-        show(out, text_at(confusion, "truth"));
+        show_truth(out, confusion);
         bytes_append_text(out, " taken for ");
         show(out, text_at(confusion, "label"));
         end_line(out);
@@ -178,7 +190,7 @@ static void print_class(struct bytes *out, const json_t *class_)
     const json_t *wrong = json_object_get(class_, "most_frequent_wrong");
     uint64_t images = count_at(class_, "images"), correct = count_at(class_, "correct");
     bytes_printf(out, "%8" PRIu64 " %8" PRIu64 " %8.1f %%  ", images, correct, images ? 100.0 * (double)correct / (double)images : 0);
-    show(out, text_at(class_, "truth"));
+    show_truth(out, class_);
     if (json_is_object(wrong)) {
         bytes_printf(out, "  (%" PRIu64 " x ", count_at(wrong, "count"));
         show(out, text_at(wrong, "label"));

@@ -21,7 +21,7 @@ struct classify_options {
 #define OPTION(member) offsetof(struct classify_options, member)
 
 static const struct option_row rows[] = {
-    { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE", "the model: a safetensors file", 0, 0, NULL },
+    { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE|URL", "the model: .pth or .safetensors", 0, 0, NULL },
     { 0, "preset", OPTION_CHOICE, OPTION(preset), "NAME", "preprocessing", 0, 0, "torchvision|torchvision-v2|article" },
     { 0, "labels", OPTION_TEXT, OPTION(labels), "FILE", "class names, one a line; ImageNet's by default", 0, 0, NULL },
     { 0, "top", OPTION_INT, OPTION(top), "K", "classes shown for each image, 5 by default", 1, LIMIT_CLASSES, NULL },

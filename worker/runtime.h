@@ -11,7 +11,7 @@
 
 /* Everything that decides what a runtime computes. Equal specs can share one. */
 struct runtime_spec {
-    char weights[LIMIT_URI + 1]; /* a local file; empty: none (`sim` needs none) */
+    char weights[LIMIT_URI + 1]; /* a local file, or an address for common/cache.h; empty: none (`sim` needs none) */
     char sha256[65];             /* expected; empty: any */
     int resize, crop;
     float mean[3], std[3];
@@ -36,3 +36,6 @@ void runtime_free(struct runtime *runtime); /* accepts NULL */
 DEFINE_FREEP(runtime_free, struct runtime)
 
 bool runtime_spec_equal(const struct runtime_spec *a, const struct runtime_spec *b);
+
+/* Of the option: "auto", "f32", ... */
+enum precision runtime_precision(const char *name);

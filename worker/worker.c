@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include "common/clock.h"
+#include "common/download.h"
 #include "common/log.h"
 #include "common/machine.h"
 #include "common/signals.h"
@@ -315,6 +316,7 @@ static void stop(struct worker *worker)
     link_context_free(worker->context);
     if (worker->status)
         _exit(worker->status); /* a broken engine's threads may never return */
+    download_stop(); /* a loader that waits for a server must not hold up the end */
     thread_join(&worker->loader.thread);
     runtime_free(worker->loader.runtime);
     runtime_free(worker->runtime);

@@ -88,9 +88,15 @@ void json_text_number(struct bytes *out, float value)
 
 void json_text_base64(struct bytes *out, const char *data, size_t size)
 {
+    bytes_append_char(out, '"');
+    text_base64(out, data, size);
+    bytes_append_char(out, '"');
+}
+
+void text_base64(struct bytes *out, const char *data, size_t size)
+{
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const unsigned char *byte = (const unsigned char *)data;
-    bytes_append_char(out, '"');
     for (size_t i = 0; i < size; i += 3) {
         uint32_t bits = (uint32_t)byte[i] << 16;
         bits |= i + 1 < size ? (uint32_t)byte[i + 1] << 8 : 0;
@@ -99,7 +105,6 @@ void json_text_base64(struct bytes *out, const char *data, size_t size)
                           i + 2 < size ? letters[bits & 63] : '=' };
         bytes_append(out, group, 4);
     }
-    bytes_append_char(out, '"');
 }
 
 void csv_field(struct bytes *out, const char *data, size_t size)

@@ -18,8 +18,9 @@ void json_text_number(struct bytes *out, float value);
 
 void json_text_unsigned(struct bytes *out, uint64_t value);
 
-/* "base64", RFC 4648 section 4, quoted. */
+/* base64, RFC 4648 section 4; the first one in quotes. */
 void json_text_base64(struct bytes *out, const char *data, size_t size);
+void text_base64(struct bytes *out, const char *data, size_t size);
 
 /* Quoted only if it holds a comma, a quote, CR or LF. */
 void csv_field(struct bytes *out, const char *data, size_t size);

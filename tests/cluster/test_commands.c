@@ -75,7 +75,8 @@ TEST(a_file_that_is_missing_or_wrong_is_named)
     write_text("bad-nodes", "host1\na:b\n");
     write_text("no-names", "# nobody\n\n");
     write_text("twice", "a\nA:5571\n");
-    CHECK_INT(test_shell(NULL, "mkdir other && /usr/bin/python3 -c \"import sqlite3; sqlite3.connect('other/job.db').execute('create table t(x)')\""), 0);
+    CHECK_INT(test_shell(NULL, "mkdir other && /usr/bin/python3 -c \"import sqlite3;"
+                               "sqlite3.connect('other/job.db').execute('create table t(x)')\""), 0);
     expect_all("sleddog-coordinator", mistakes, ARRAY_SIZE(mistakes));
 }
 
@@ -111,7 +112,7 @@ static void expect_failure(const char *part, const char *option, const char *val
     CHECK_INT(test_shell(NULL, "rm -rf job"), 0);
     CHECK_INT(COORDINATE("failed", "run", "--local", "1", "--job", "job", option, value, "photos"), 1);
     check_contains("failed.err", part);
-    check_contains("failed.err", "go on with: sleddog-coordinator resume ");
+    check_contains("failed.err", "nothing was classified; mend that, remove ");
 }
 
 TEST(weights_that_are_no_model_are_told_by_tensor_and_shape)

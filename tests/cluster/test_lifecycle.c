@@ -21,14 +21,15 @@ static void make_expected(void)
 }
 
 /* Three workers in the middle of a job. */
-static void begin(struct trio *trio)
+/* `expiry`: seconds */
+static void begin(struct trio *trio, const char *expiry)
 {
     make_expected();
     start_worker(&trio->one, "one", 0);
     start_worker(&trio->two, "two", 0);
     start_worker(&trio->three, "three", 0);
     write_nodes("nodes", (const struct daemon *[]){ &trio->one, &trio->two, &trio->three }, 3);
-    BEGIN(&trio->run, "run", "run", "--nodes", "nodes", "--min-nodes", "3", "--expiry", "1", "--batch", "20", "--job", "job", IMAGES);
+    BEGIN(&trio->run, "run", "run", "--nodes", "nodes", "--min-nodes", "3", "--expiry", expiry, "--batch", "20", "--job", "job", IMAGES);
     WAIT_FOR(job_done("job") > 200);
 }
 
@@ -44,7 +45,7 @@ static void end(struct trio *trio)
 TEST_WITHIN(90, a_worker_that_is_asked_to_stop_leaves_its_batches_to_others)
 {
     struct trio trio;
-    begin(&trio);
+    begin(&trio, "10");
     daemon_stop(&trio.two);
     WAIT_FOR(process_said(&trio.run, "it left: was asked to stop"));
     CHECK(process_running(&trio.run));
@@ -54,7 +55,7 @@ TEST_WITHIN(90, a_worker_that_is_asked_to_stop_leaves_its_batches_to_others)
 TEST_WITHIN(90, a_worker_that_is_killed_changes_nothing)
 {
     struct trio trio;
-    begin(&trio);
+    begin(&trio, "1");
     process_signal(&trio.two.process, SIGKILL);
     end(&trio);
     check_contains("run.err", "batches go to others");
@@ -64,7 +65,7 @@ TEST_WITHIN(90, a_worker_that_is_killed_and_started_again_takes_part_again)
 {
     struct trio trio;
     struct daemon again;
-    begin(&trio);
+    begin(&trio, "1");
     process_signal(&trio.two.process, SIGKILL);
     process_end(&trio.two.process);
     start_worker(&again, "again", trio.two.port);
@@ -77,7 +78,7 @@ TEST_WITHIN(90, a_worker_that_is_killed_and_started_again_takes_part_again)
 TEST_WITHIN(90, a_worker_that_hangs_for_longer_than_the_expiry_and_wakes_up_changes_nothing)
 {
     struct trio trio;
-    begin(&trio);
+    begin(&trio, "1");
     process_signal(&trio.two.process, SIGSTOP);
     WAIT_FOR(process_said(&trio.run, "silent for too long"));
     process_signal(&trio.two.process, SIGCONT);
@@ -88,7 +89,7 @@ TEST_WITHIN(90, a_worker_that_hangs_for_longer_than_the_expiry_and_wakes_up_chan
 TEST_WITHIN(90, when_all_workers_are_killed_those_that_come_back_finish_the_job)
 {
     struct trio trio;
-    begin(&trio);
+    begin(&trio, "1");
     struct daemon *all[] = { &trio.one, &trio.two, &trio.three };
     for (int i = 0; i < 3; i++) {
         process_signal(&all[i]->process, SIGKILL);

@@ -34,7 +34,8 @@ static void run(struct process *process, const char *job, long count)
     CHECK_INT(process_end(process), 0);
     snprintf(table, sizeof(table), "%s/predictions.jsonl", job);
     check_order(table, count);
-    fprintf(stderr, "%ld images: %.1f MiB at most, %.2f us of CPU an image\n", count, (double)process->peak_kib / 1024, process->cpu_s * 1e6 / (double)count);
+    fprintf(stderr, "%ld images: %.1f MiB at most, %.2f us of CPU an image\n", count, (double)process->peak_kib / 1024,
+            process->cpu_s * 1e6 / (double)count);
 }
 
 TEST_WITHIN(120, a_million_images_take_the_coordinator_no_more_memory_than_a_tenth_of_them)

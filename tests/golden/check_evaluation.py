@@ -30,6 +30,12 @@ def is_class(truth, i):
     return int(truth) == i if truth.isdigit() and int(truth) < len(names) else None
 
 
+def stands_for(truth):
+    if truth in ids:
+        return names[ids.index(truth)]
+    return names[int(truth)] if truth.isdigit() and truth not in names and int(truth) < len(names) else None
+
+
 def near(a, b):
     assert (a is None and np.isnan(b)) or abs(a - b) < 1e-8, (a, b)
 
@@ -85,11 +91,12 @@ for i, name in enumerate(("right", "wrong", "not_judged")):
 pairs = collections.Counter((r["truth"], r["predictions"][0][0]) for r in known)
 wrong = {k: n for k, n in pairs.items() if not matches(*k)}
 order = sorted(wrong, key=lambda k: (-wrong[k], k[0].encode(), k[1]))
-expected = [{"truth": t, "label": names[i], "index": i, "count": wrong[t, i]} for t, i in order[:10]]
+expected = [{"truth": t, "truth_label": stands_for(t), "label": names[i], "index": i, "count": wrong[t, i]} for t, i in order[:10]]
 assert said["confusions"] == expected, (said["confusions"], expected)
 truths = sorted({r["truth"] for r in rows if r["truth"] is not None}, key=str.encode)
 assert [c["truth"] for c in said["classes"]] == truths
 for c in said["classes"]:
+    assert c["truth_label"] == stands_for(c["truth"])
     mine = [r for r in rows if r["truth"] == c["truth"]]
     good = [r for r in mine if not r["error"]]
     assert c["images"] == len(mine) and c["unanswered"] == len(mine) - len(good)
@@ -106,6 +113,7 @@ mistakes = [r for r in known if not matches(r["truth"], r["predictions"][0][0])]
 mistakes.sort(key=lambda r: -r["predictions"][0][1])
 assert [m["uri"] for m in said["mistakes"]] == [r["uri"] for r in mistakes[:24]]
 for m, r in zip(said["mistakes"], mistakes):
+    assert m["truth_label"] == stands_for(m["truth"])
     assert (m["truth"], m["index"]) == (r["truth"], r["predictions"][0][0])
     near(m["probability"], r["predictions"][0][1])
 

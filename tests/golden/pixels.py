@@ -19,7 +19,7 @@ warnings.simplefilter("ignore")
 
 def pixels(path, resize, crop):
     with Image.open(path) as image:
-        if image.format not in ("JPEG", "MPO"):
+        if image.format not in ("JPEG", "MPO", "PNG", "WEBP"):
             raise OSError(f"a {image.format}, which is not read yet")
         return CenterCrop(crop)(Resize(resize)(image.convert("RGB"))).tobytes()
 

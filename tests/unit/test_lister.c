@@ -27,9 +27,15 @@ static void open_store(struct setting *setting, const char *source, int batch)
     CHECK_INT(store_start(db, &setting->box, &setting->store, &why), 0);
 }
 
-static void start(struct setting *setting, uint64_t skip, uint64_t batch)
+static void start_behind(struct setting *setting, uint64_t images, uint64_t batches, const char *last_uri)
 {
-    CHECK_INT(lister_start(&setting->spec, setting->store, &setting->box, skip, batch, &setting->lister, &why), 0);
+    struct lister_start from = { images, batches, last_uri };
+    CHECK_INT(lister_start(&setting->spec, setting->store, &setting->box, &from, &setting->lister, &why), 0);
+}
+
+static void start(struct setting *setting)
+{
+    start_behind(setting, 0, 0, NULL);
 }
 
 /* Reads the mail until the lister has said that it is done. Returns its result. */
@@ -118,7 +124,7 @@ TEST(sources_become_batches_of_the_wanted_size)
 {
     struct setting setting;
     open_store(&setting, "sim:1003", 60);
-    start(&setting, 0, 0);
+    start(&setting);
     CHECK_INT(wait_for_lister(&setting), 0);
     stop(&setting);
     struct found found = read_back();
@@ -130,7 +136,7 @@ TEST(a_list_that_fills_its_last_batch_has_no_empty_one)
 {
     struct setting setting;
     open_store(&setting, "sim:120", 60);
-    start(&setting, 0, 0);
+    start(&setting);
     CHECK_INT(wait_for_lister(&setting), 0);
     stop(&setting);
     CHECK_INT(read_back().batches, 2);
@@ -141,23 +147,42 @@ TEST(nothing_to_list_is_listed)
     struct setting setting;
     test_write_file("list", "\n", 1);
     open_store(&setting, "@list", 60);
-    start(&setting, 0, 0);
+    start(&setting);
     CHECK_INT(wait_for_lister(&setting), 0);
     stop(&setting);
     CHECK_INT(read_back().batches, 0);
     CHECK(is_listed());
 }
 
+TEST(a_list_that_changed_under_an_interrupted_job_is_noticed)
+{
+    struct setting setting;
+    open_store(&setting, "sim:205", 10);
+    start_behind(&setting, 100, 10, "sim:100");
+    CHECK_INT(wait_for_lister(&setting), -ESTALE);
+    CHECK_CONTAINS(why.text, "have changed");
+    stop(&setting);
+}
+
+TEST(a_list_that_became_shorter_under_an_interrupted_job_is_noticed)
+{
+    struct setting setting;
+    open_store(&setting, "sim:50", 10);
+    start_behind(&setting, 100, 10, "sim:99");
+    CHECK_INT(wait_for_lister(&setting), -ESTALE);
+    stop(&setting);
+}
+
 TEST(listing_goes_on_behind_what_the_store_has)
 {
     struct setting setting;
     open_store(&setting, "sim:100", 10);
-    start(&setting, 0, 0);
+    start(&setting);
     CHECK_INT(wait_for_lister(&setting), 0);
     lister_stop(setting.lister);
     lister_free(setting.lister);
     setting.sources[0] = (char *)"sim:205";
-    start(&setting, 100, 10);
+    start_behind(&setting, 100, 10, "sim:99");
     CHECK_INT(wait_for_lister(&setting), 0);
     stop(&setting);
     struct found found = read_back();
@@ -168,7 +193,7 @@ TEST(a_lister_may_be_stopped_in_the_middle)
 {
     struct setting setting;
     open_store(&setting, "sim:100000000", 10);
-    start(&setting, 0, 0);
+    start(&setting);
     struct pollfd wait = { .fd = setting.box.fd, .events = POLLIN };
     CHECK_INT(poll(&wait, 1, -1), 1);
     stop(&setting);
@@ -183,7 +208,7 @@ TEST(a_lister_that_waits_for_a_silent_pipe_may_be_stopped)
     CHECK_INT(mkfifo("pipe", 0600), 0);
     int fd = open("pipe", O_RDWR);
     open_store(&setting, "@pipe", 1);
-    start(&setting, 0, 0);
+    start(&setting);
     CHECK_INT(write(fd, "/a\n/b", 5), 5);
     struct pollfd wait = { .fd = setting.box.fd, .events = POLLIN };
     CHECK_INT(poll(&wait, 1, -1), 1); /* it has read the first entry */
@@ -197,7 +222,7 @@ TEST(a_bad_entry_is_told_and_the_list_is_not_complete)
     struct setting setting;
     test_write_file("list", "a\ns3://b/c\n", 11);
     open_store(&setting, "@list", 60);
-    start(&setting, 0, 0);
+    start(&setting);
     CHECK(wait_for_lister(&setting) < 0);
     CHECK_CONTAINS(why.text, "line 2");
     stop(&setting);
@@ -208,7 +233,8 @@ TEST(a_source_that_cannot_be_opened_is_told_at_once)
 {
     struct setting setting;
     open_store(&setting, "/nowhere/at/all", 60);
-    CHECK(lister_start(&setting.spec, setting.store, &setting.box, 0, 0, &setting.lister, &why) < 0);
+    const struct lister_start from = { 0 };
+    CHECK(lister_start(&setting.spec, setting.store, &setting.box, &from, &setting.lister, &why) < 0);
     CHECK_CONTAINS(why.text, "/nowhere/at/all");
     setting.lister = NULL;
     stop(&setting);

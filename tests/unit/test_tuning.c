@@ -25,7 +25,7 @@ static void read_back(struct bytes *arguments, struct target *target)
 
 TEST(tuning_survives_being_made_into_arguments)
 {
-    struct tuning tuning = { "sim", "bf16", 4096, 1024, 1, 2, 3ll << 40, 60000000 };
+    struct tuning tuning = { "sim", "bf16", 4096, 1024, 1, 2, 3ll << 40, 60000000, "/a cache" };
     struct target got = { .tuning = TUNING_DEFAULTS };
     struct bytes arguments;
     bytes_init(&arguments, 4096);
@@ -33,6 +33,7 @@ TEST(tuning_survives_being_made_into_arguments)
     read_back(&arguments, &got);
     CHECK_STR(got.tuning.engine, "sim");
     CHECK_STR(got.tuning.precision, "bf16");
+    CHECK_STR(got.tuning.cache, "/a cache");
     CHECK(got.tuning.engine_batch == 4096 && got.tuning.engine_threads == 1024 && got.tuning.threads == 1 &&
           got.tuning.fetch_threads == 2 && got.tuning.fetch_memory == 3ll << 40 && got.tuning.sim_cost_us == 60000000);
     bytes_done(&arguments);

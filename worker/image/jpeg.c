@@ -35,6 +35,7 @@ enum jump {
     JUMP_ERROR = 1, /* libjpeg gave up; its message is in the error manager */
     JUMP_END,       /* the file ended where libjpeg wanted more */
     JUMP_SCANS,
+    JUMP_TIME,  /* `why` is filled in */
 };
 
 struct job {
@@ -67,10 +68,14 @@ static void on_message(j_common_ptr jpeg)
     (void)jpeg;
 }
 
+/* Called for every row of blocks, in every scan. */
 static void on_progress(j_common_ptr jpeg)
 {
+    const struct job *job = jpeg->client_data;
     if (((j_decompress_ptr)jpeg)->input_scan_number > SCANS_MAX)
         jump(jpeg, JUMP_SCANS);
+    if (frame_check_time(job->frame, job->why) < 0)
+        jump(jpeg, JUMP_TIME);
 }
 
 static boolean on_more(j_decompress_ptr jpeg)
@@ -123,6 +128,20 @@ static int check_variant(const struct job *job)
     return 0;
 }
 
+/* Several scans: all coefficients are held until the last one. */
+static uint64_t memory_of(j_decompress_ptr jpeg)
+{
+    uint64_t blocks = 0;
+    if (!jpeg_has_multiple_scans(jpeg))
+        return 0;
+    for (int i = 0; i < jpeg->num_components; i++) {
+        const jpeg_component_info *c = &jpeg->comp_info[i];
+        uint64_t wide = (c->width_in_blocks + (unsigned)c->h_samp_factor) & ~1ull;
+        blocks += wide * (c->height_in_blocks + (unsigned)c->v_samp_factor);
+    }
+    return blocks * sizeof(JBLOCK);
+}
+
 static int read_header(struct job *job)
 {
     jpeg_create_decompress(&job->jpeg);
@@ -134,7 +153,8 @@ static int read_header(struct job *job)
     if (r < 0)
         return r;
     job->jpeg.out_color_space = job->jpeg.num_components == 4 ? JCS_CMYK : JCS_RGB;
-    return job->frame->begin(job->frame, (int)job->jpeg.image_width, (int)job->jpeg.image_height, &job->window, job->why);
+    struct picture picture = { (int)job->jpeg.image_width, (int)job->jpeg.image_height, memory_of(&job->jpeg) };
+    return job->frame->begin(job->frame, &picture, &job->window, job->why);
 }
 
 /* As Pillow's cmyk2rgb on inverted samples: of ink and black, both 255 for none, the product over 255, rounded. */
@@ -245,6 +265,8 @@ static int explain(struct job *job, enum jump reason)
         return explain_end(job);
     case JUMP_SCANS:
         return because(job->why, -EBADMSG, "progressive JPEG with more than %d scans", SCANS_MAX);
+    case JUMP_TIME:
+        return -ETIMEDOUT;
     default:
         return explain_error(job);
     }

@@ -3,9 +3,11 @@
 #include "worker/image/format.h"
 #include "worker/image/jpeg.h"
 #include "worker/image/resize.h"
+#include "worker/image/webp.h"
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SIDE_MAX 16384 /* of resize and crop: products with a source side stay within 31 bits */
@@ -58,9 +60,10 @@ static int plan(struct preprocess *p, int width, int height)
     return reserve_rows(p);
 }
 
-static int begin(struct frame *frame, int width, int height, struct window *ret, struct why *why)
+static int begin(struct frame *frame, const struct picture *picture, struct window *ret, struct why *why)
 {
     struct preprocess *p = preprocess_of(frame);
+    int width = picture->width, height = picture->height;
     if ((uint64_t)width * (uint64_t)height > p->spec.max_pixels)
         return because(why, -E2BIG, "image of %d x %d pixels; at most %llu pixels are allowed", width, height,
                        (unsigned long long)p->spec.max_pixels);
@@ -83,7 +86,7 @@ int preprocess_new(const struct preprocess_spec *spec, struct preprocess **ret)
     struct preprocess *p = calloc(1, sizeof(*p));
     if (!p)
         return -ENOMEM;
-    p->frame = (struct frame){ begin, row };
+    p->frame = (struct frame){ .begin = begin, .row = row };
     p->spec = *spec;
     if (!p->spec.max_pixels)
         p->spec.max_pixels = PREPROCESS_MAX_PIXELS;
@@ -128,7 +131,8 @@ void preprocess_render(const struct preprocess *p, uint8_t *pixels)
     }
 }
 
-const char *preprocess_fingerprint(void)
+void preprocess_fingerprint(char *to, size_t size)
 {
-    return jpeg_library;
+    int webp = webp_release();
+    snprintf(to, size, "%s libwebp %d.%d.%d", jpeg_library, webp >> 16, webp >> 8 & 255, webp & 255);
 }

@@ -2,8 +2,8 @@
  *
  * The pixels are those of torchvision's Resize(resize) -> CenterCrop(crop) on Pillow's Image.open(f).convert("RGB"), bit for
  * bit. Rows are resampled horizontally as they are decoded, and only those columns and rows that the crop needs are kept, so
- * the memory of a 100-megapixel photo is a few megabytes. Progressive JPEGs are dearer: libjpeg holds all their coefficients,
- * 2 bytes each, so 3 bytes a pixel of most photos (4:2:0) and 8 of the worst kind (CMYK).
+ * the memory of a 100-megapixel photo is a few megabytes. Dearer are progressive JPEGs (libjpeg holds all their coefficients,
+ * 2 bytes each, so 3 bytes a pixel of most photos (4:2:0) and 8 of the worst kind (CMYK)), interlaced PNGs and WebPs.
  *
  * Threads:   one struct preprocess a thread.
  * Ownership: the file is only read during preprocess_decode(). Scratch memory is kept from image to image.
@@ -40,5 +40,5 @@ int preprocess_decode(struct preprocess *p, const void *file, size_t size, struc
 /* Writes (crop, crop, 3) R G B of the image decoded last, u8. Only after a preprocess_decode() that returned 0. */
 void preprocess_render(const struct preprocess *p, uint8_t *pixels);
 
-/* The decoder and its version: equal ones give equal pixels. */
-const char *preprocess_fingerprint(void);
+/* The decoders whose release may matter, and which they are: equal ones give equal pixels. (All PNG decoders agree.) */
+void preprocess_fingerprint(char *to, size_t size);

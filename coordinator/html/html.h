@@ -1,0 +1,16 @@
+/* html.h: a job's report as one page that needs nothing else: no script, no font, no address that is followed.
+ *
+ * All numbers are those of `all`, which is summary.json with evaluation_full(), the same that `report --json` prints; only the pictures
+ * come from files. The page forbids itself everything else as well (Content-Security-Policy), and follows the reader's light or dark.
+ *
+ * Threads:   any, one at a time.
+ * Ownership: borrows everything.
+ * Errors:    those of bytes.h. A photo that is not there any more gives a placeholder. */
+#pragma once
+
+#include "common/bytes.h"
+#include "coordinator/evaluation.h"
+
+struct json_t;
+
+int html_report(const struct json_t *all, const struct evaluation *evaluation, struct bytes *out);

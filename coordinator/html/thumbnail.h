@@ -1,0 +1,15 @@
+/* thumbnail.h: a small JPEG of a local photo, for a report.
+ *
+ * It is decoded at a fraction of its size (libjpeg's DCT scaling) and averaged down to at most THUMBNAIL_SIDE a side. Photos that would
+ * take much memory or time are refused: it is only a picture in a report. Only JPEG, only regular files.
+ *
+ * Threads:   any.
+ * Ownership: appends to `out`.
+ * Errors:    negative errno: what the file system says, -EINVAL for what is no JPEG, -EFBIG, -ENOMEM. Nothing is appended then. */
+#pragma once
+
+#include "common/bytes.h"
+
+#define THUMBNAIL_SIDE 160
+
+int thumbnail_make(const char *path, struct bytes *out);

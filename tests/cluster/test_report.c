@@ -1,0 +1,98 @@
+/* What `report` says of a complete job: as JSON, and as a page, which a real browser looks at. */
+#include "tests/cluster/lib/cluster.h"
+#include "tests/cluster/lib/photos.h"
+
+#include "common/cleanup.h"
+
+#include <jansson.h>
+#include <unistd.h>
+
+/* Folders, file names and labels that would break a page if they were let in as they are. A random model answers mostly one class, so
+ * where every class is a folder some answers are right and some wrong. */
+static void make_job(void)
+{
+    static const char script[] = "<script>document.body.innerHTML='<b id=pwned>pwned<'+String.fromCharCode(47)+'b>'";
+    char command[2048];
+    photos_draw("photos", 24);
+    model_write("model.safetensors", 3);
+    write_text("names", "<u>one & only, first\nb \"quoted\", second\nc's own\n");
+    CHECK_INT(test_shell(NULL, "mkdir -p 'set/<u>one & only' 'set/b \"quoted\"' \"set/c's own\" && i=0 && for f in photos/*/*.jpg; do i=$((i+1)); "
+                               "case $((i %% 3)) in 0) d='<u>one & only';; 1) d='b \"quoted\"';; *) d=\"c's own\";; esac; "
+                               "cp $f \"set/$d/<img src=x onerror=alert(1)>&amp;$i.jpg\"; done"), 0);
+    snprintf(command, sizeof(command), "set/c's own/%s.jpg", script);
+    write_text(command, "no photo");
+    write_text("set/c's own/\"><svg onload=alert(1)>.jpg", "none either");
+    write_text("set/c's own/caf\xe9 \xff\x01\n.jpg", "nor this");
+    write_text("set/c's own/\u202egpj.exe", "backwards");
+    write_text("set/c's own/empty.jpg", "");
+    CHECK_INT(COORDINATE("run", "run", "--weights", "model.safetensors", "--labels", "names", "--truth", "/set/([^/]+)/", "--job", "job", "set"), 0);
+}
+
+/* One of the photos that were answered wrongly is gone when the page is made. */
+static void remove_one_mistake(const json_t *everything)
+{
+    const json_t *mistakes = json_object_get(json_object_get(everything, "evaluation"), "mistakes");
+    const char *uri = json_string_value(json_object_get(json_array_get(mistakes, 0), "uri"));
+    CHECK(uri);
+    CHECK_INT(unlink(uri), 0);
+}
+
+TEST_WITHIN(240, a_browser_shows_the_numbers_of_the_report_and_runs_nothing_foreign)
+{
+    json_error_t error;
+    CLEANUP(freep) char *output = NULL;
+    make_job();
+    CHECK_INT(COORDINATE("json", "report", "job", "--json"), 0);
+    json_t *everything = json_load_file("json.out", 0, &error);
+    CHECK(everything);
+    remove_one_mistake(everything);
+    json_decref(everything);
+    CHECK_INT(COORDINATE("html", "report", "job", "--html", "page.html"), 0);
+    check_contains("html.out", "page.html\n");
+    int status = test_shell(&output, "/usr/bin/python3 %s/tests/golden/check_page.py page.html json.out", test_source());
+    if (status == 77 || status == 127)
+        test_skip("no browser (chromium) or no /usr/bin/python3: %s", output);
+    if (status)
+        test_fail(__FILE__, __LINE__, "%s", output);
+}
+
+TEST(a_report_tells_of_classes_and_is_written_whole_or_not_at_all)
+{
+    make_job();
+    CHECK_INT(COORDINATE("classes", "report", "--classes", "job"), 0);
+    check_contains("classes.out", "among the first 5");
+    check_contains("classes.out", "exactly             ");
+    check_contains("classes.out", "calibration         error 0.");
+    check_contains("classes.out", "most confused");
+    check_contains("classes.out", "taken for");
+    check_contains("classes.out", "<u>one & only");
+    CHECK_INT(COORDINATE("both", "report", "job", "--json", "--classes"), 2);
+    CHECK_INT(COORDINATE("nowhere", "report", "job", "--html", "no/such/folder/page.html"), 1);
+    check_contains("nowhere.err", "no/such/folder");
+    CHECK_INT(COORDINATE("folder", "report", "job", "--html", "photos/"), 2);
+    CHECK_INT(COORDINATE("sim", "run", "--engine", "sim", "--job", "sim", "sim:1000"), 0);
+    CHECK_INT(COORDINATE("page", "report", "sim", "--html", "sim.html"), 0);
+    check_contains("sim.html", "no image has a truth");
+}
+
+TEST(the_summary_has_the_history_of_every_stage)
+{
+    json_error_t error;
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--sim-cost-us", "1000", "--job", "job", "sim:2000"), 0);
+    json_t *summary = json_load_file("job/summary.json", 0, &error);
+    CHECK(summary);
+    const json_t *history = json_object_get(summary, "history"), *time = json_object_get(history, "time_s"), *done = json_object_get(history, "done");
+    size_t count = json_array_size(time), i;
+    json_t *stage;
+    CHECK(count >= 5);
+    CHECK_INT(json_array_size(done), count);
+    CHECK_INT(json_integer_value(json_array_get(done, count - 1)), 2000);
+    json_array_foreach(json_object_get(history, "stages"), i, stage) {
+        const json_t *items = json_object_get(stage, "items");
+        CHECK_INT(json_array_size(items), count);
+        for (size_t k = 1; k < count; k++)
+            CHECK(json_integer_value(json_array_get(items, k)) >= json_integer_value(json_array_get(items, k - 1)));
+    }
+    CHECK_INT(i, 3);
+    json_decref(summary);
+}
