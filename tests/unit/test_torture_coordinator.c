@@ -136,6 +136,8 @@ TEST(descriptions_survive_refused_memory)
     struct why why;
     CHECK(make_spec(&spec, &why) == 0 && spec_to_json(spec, &description, &why) == 0);
     torture(use_old_spec);
+    free(description);
+    spec_free(spec);
 }
 
 /* ---- sources ---- */
@@ -530,4 +532,7 @@ TEST(results_survive_refused_memory)
     make_job();
     torture_lenient(use_finish);
     torture_lenient(use_evaluation); /* memory refused counts as a full table */
+    summary_free(expected);
+    spec_free(finished);
+    labels_close(labels);
 }
