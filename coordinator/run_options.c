@@ -179,6 +179,8 @@ int spec_from_options(const struct run_options *options, char **sources, int sou
     if (!spec)
         return because(why, -ENOMEM, "out of memory");
     int r = export_formats(options->format, &formats, why);
+    if (r == 0 && options->output && strstr(options->output, "://"))
+        r = because(why, -EINVAL, "--output %s: this build writes to folders only", options->output);
     if (r == 0)
         r = set_preset(spec, options, why);
     if (r == 0)

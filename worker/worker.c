@@ -75,15 +75,18 @@ void worker_welcome(struct worker *worker)
     }
     struct message message = {
         .kind = MESSAGE_welcome,
-        .welcome = { .epoch = job->epoch, .version = SLEDDOG_VERSION, .host = machine_host(), .engine = info->engine, .device = info->device,
+        .welcome = { .epoch = job->epoch, .call = job->call, .version = SLEDDOG_VERSION, .host = machine_host(), .engine = info->engine, .device = info->device,
                      .fingerprint = runtime->fingerprint, .network = runtime->network, .model_sha256 = runtime->sha256,
                      .classes = (uint32_t)runtime->classes, .values = (uint32_t)info->values, .engine_batch = (uint32_t)info->batch,
                      .threads = (uint32_t)worker->options->tuning.threads, .memory = machine_memory() },
     };
     if (job->state != JOB_READY)
         pipeline_stages(runtime->pipeline, job->base);
+    /* The same introduction again: the coordinator may have sent batches on the strength of the first welcome. */
+    if (job->state != JOB_READY || job->greeted != job->call)
+        job_restart_credit(job, runtime->window);
     job->state = JOB_READY;
-    job_restart_credit(job, runtime->window);
+    job->greeted = job->call;
     worker_send(worker, &job->peer, &message);
     worker_grant(worker);
     for (struct work *work = job->held; work; work = work->next)
