@@ -189,7 +189,8 @@ static double elapsed(const struct coordinator *c)
 
 static struct preset preset_of(const struct spec *spec)
 {
-    struct preset preset = { .name = spec->preset, .resize = spec->resize, .crop = spec->crop };
+    struct preset preset = { .name = spec->preset, .resize = spec->resize, .crop = spec->crop,
+                             .interpolation = spec->interpolation, .exif_orient = spec->exif_orient };
     memcpy(preset.mean, spec->mean, sizeof(preset.mean));
     memcpy(preset.std, spec->std, sizeof(preset.std));
     return preset;

@@ -84,7 +84,8 @@ static void call_node(struct coordinator *c, struct node *node)
                    .preset = spec->preset, .resize = (uint32_t)spec->resize, .crop = (uint32_t)spec->crop, .mean_r = spec->mean[0],
                    .mean_g = spec->mean[1], .mean_b = spec->mean[2], .std_r = spec->std[0], .std_g = spec->std[1], .std_b = spec->std[2],
                    .emit = spec->emit, .top = (uint32_t)spec->top, .batch = (uint32_t)spec->batch,
-                   .expiry_ms = (uint32_t)(c->plan->expiry_s * 1000) },
+                   .expiry_ms = (uint32_t)(c->plan->expiry_s * 1000), .interpolation = spec->interpolation,
+                   .exif_orient = spec->exif_orient },
     };
     /* Nobody there yet: try again at the next tick. */
     node->called_ns = coordinator_send(c, node, &message) < 0 ? 0 : clock_now_ns();

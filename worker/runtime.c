@@ -11,10 +11,16 @@
 #include <errno.h>
 #include <string.h>
 
+static bool is_same_preset(const struct preset *a, const struct preset *b)
+{
+    return a->resize == b->resize && a->crop == b->crop && !memcmp(a->mean, b->mean, sizeof(a->mean)) &&
+           !memcmp(a->std, b->std, sizeof(a->std)) && a->interpolation == b->interpolation && a->exif_orient == b->exif_orient;
+}
+
 bool runtime_spec_equal(const struct runtime_spec *a, const struct runtime_spec *b)
 {
-    return !strcmp(a->weights, b->weights) && !strcmp(a->sha256, b->sha256) && a->resize == b->resize && a->crop == b->crop &&
-           !memcmp(a->mean, b->mean, sizeof(a->mean)) && !memcmp(a->std, b->std, sizeof(a->std)) && a->emit == b->emit &&
+    return !strcmp(a->weights, b->weights) && !strcmp(a->sha256, b->sha256) && is_same_preset(&a->preset, &b->preset) &&
+           a->emit == b->emit &&
            a->top == b->top && a->batch == b->batch;
 }
 
@@ -72,8 +78,8 @@ static int open_engine(struct runtime *runtime, const struct tuning *tuning, str
 {
     const struct runtime_spec *spec = &runtime->spec;
     struct engine_spec engine = {
-        .height = spec->crop,
-        .width = spec->crop,
+        .height = spec->preset.crop,
+        .width = spec->preset.crop,
         .emit = spec->emit,
         .top = spec->top,
         .precision = runtime_precision(tuning->precision),
@@ -81,8 +87,8 @@ static int open_engine(struct runtime *runtime, const struct tuning *tuning, str
         .threads = (int)tuning->engine_threads,
         .cost_us = (int)tuning->sim_cost_us,
     };
-    memcpy(engine.mean, spec->mean, sizeof(engine.mean));
-    memcpy(engine.std, spec->std, sizeof(engine.std));
+    memcpy(engine.mean, spec->preset.mean, sizeof(engine.mean));
+    memcpy(engine.std, spec->preset.std, sizeof(engine.std));
     CLEANUP(weights_closep) struct weights *weights = NULL;
     if (strcmp(tuning->engine, "sim")) {
         int r = read_weights(runtime, tuning->cache, &weights, &engine.network, why);
@@ -111,8 +117,12 @@ static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, c
         .decode_threads = (int)tuning->threads,
         .fetch_bytes = (size_t)tuning->fetch_memory,
         .window = runtime->window,
-        .resize = runtime->spec.resize,
-        .crop = runtime->spec.crop,
+        .preprocess = {
+            .resize = runtime->spec.preset.resize,
+            .crop = runtime->spec.preset.crop,
+            .interpolation = runtime->spec.preset.interpolation,
+            .exif_orient = runtime->spec.preset.exif_orient,
+        },
     };
     return pipeline_new(&pipeline, opened->ops, opened->engine, box, &runtime->pipeline, why);
 }
