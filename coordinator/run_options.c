@@ -104,7 +104,10 @@ static int locate_weights(struct spec *spec, const struct run_options *options, 
     *hex = '\0';
     if (!cache_is_url(given)) {
         int r = absolute(given, &spec->weights, why);
-        return r < 0 || !*given ? r : sha256_file(spec->weights, hex, why);
+        if (r < 0 || !*given)
+            return r;
+        r = sha256_file(spec->weights, hex, why);
+        return r < 0 ? r : sha256_check_name(given, hex, why) < 0 ? -EBADMSG : 0;
     }
     struct cached file;
     int r = cache_get(options->tuning.cache, given, "", tell_download, &file, why);
