@@ -1,9 +1,12 @@
 #include "worker/runtime.h"
 
+#include "common/clock.h"
+#include "common/machine.h"
 #include "common/cache.h"
 #include "common/log.h"
 #include "worker/engines.h"
 #include "worker/image/preprocess.h"
+#include "worker/memory.h"
 #include "worker/network.h"
 #include "worker/weights/check.h"
 #include "worker/weights/weights.h"
@@ -106,6 +109,12 @@ static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, c
                          struct mailbox *box, struct why *why)
 {
     const struct engine_info *info = opened->ops->info(opened->engine);
+    struct memory_plan memory;
+    int r = memory_plan((uint64_t)tuning->memory_limit, machine_memory(), machine_resident(), (uint64_t)tuning->fetch_memory, &memory, why);
+    if (r < 0) {
+        opened->ops->close(opened->engine);
+        return r;
+    }
     runtime->classes = info->classes;
     /* Two batches, so that one is on its way while another is worked on, and what the engine holds. */
     runtime->window = 2 * (size_t)runtime->spec.batch + (size_t)info->slots * (size_t)info->batch;
@@ -115,13 +124,16 @@ static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, c
     struct pipeline_spec pipeline = {
         .fetch_threads = (int)tuning->fetch_threads,
         .decode_threads = (int)tuning->threads,
-        .fetch_bytes = (size_t)tuning->fetch_memory,
+        .fetch_bytes = memory.fetched,
+        .file_bytes = memory.file,
+        .decode_bytes = memory.decoded,
         .window = runtime->window,
         .preprocess = {
             .resize = runtime->spec.preset.resize,
             .crop = runtime->spec.preset.crop,
             .interpolation = runtime->spec.preset.interpolation,
             .exif_orient = runtime->spec.preset.exif_orient,
+            .cpu_limit_ns = (uint64_t)tuning->image_cpu_limit * NS_PER_S,
         },
     };
     return pipeline_new(&pipeline, opened->ops, opened->engine, box, &runtime->pipeline, why);
