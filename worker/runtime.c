@@ -11,10 +11,15 @@
 #include <errno.h>
 #include <string.h>
 
+static bool same(const float a[3], const float b[3])
+{
+    return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
+}
+
 bool runtime_spec_equal(const struct runtime_spec *a, const struct runtime_spec *b)
 {
     return !strcmp(a->weights, b->weights) && !strcmp(a->sha256, b->sha256) && a->resize == b->resize && a->crop == b->crop &&
-           !memcmp(a->mean, b->mean, sizeof(a->mean)) && !memcmp(a->std, b->std, sizeof(a->std)) && a->emit == b->emit &&
+           same(a->mean, b->mean) && same(a->std, b->std) && a->emit == b->emit &&
            a->top == b->top && a->batch == b->batch;
 }
 

@@ -72,6 +72,6 @@ void worker_welcome(struct worker *worker);
 void worker_disown(struct worker *worker, const struct peer *peer, uint64_t to);
 void worker_grant(struct worker *worker);
 void worker_offer(struct worker *worker, struct work *work);
-void worker_end_job(struct worker *worker, const char *because);
+void worker_end_job(struct worker *worker, const char *reason);
 void worker_load(struct worker *worker);
 void worker_send_status(struct worker *worker, const struct peer *peer, uint64_t to);
