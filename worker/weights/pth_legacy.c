@@ -34,7 +34,7 @@ static int next_pickle(struct rest *rest, struct pickle_value **ret)
 
 static int read_preamble(struct rest *rest)
 {
-    struct pickle_value *protocol, *system;
+    struct pickle_value *protocol = NULL, *system = NULL;
     int r = next_pickle(rest, &protocol);
     if (r == 0)
         r = next_pickle(rest, &system);
@@ -134,7 +134,7 @@ static int place_storages(struct rest *rest)
 static int read_rest(struct rest *rest)
 {
     struct pickle_value *root;
-    const struct pickle_value *dict;
+    const struct pickle_value *dict = NULL;
     int r = read_preamble(rest);
     if (r == 0)
         r = next_pickle(rest, &root);
