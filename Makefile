@@ -31,7 +31,7 @@ ALL_LDFLAGS  = -pthread -Wl,--as-needed $(LDFLAGS) $(SANITIZE)
 
 # ---- foreign libraries, each named once -----------------------------------------------------------------------------
 pkg = $(shell pkg-config --libs $(1) 2>/dev/null || echo $(2))
-LIBS_common      := $(call pkg,libcrypto,-lcrypto) $(call pkg,libzmq,-lzmq) $(call pkg,libcurl,-lcurl)
+LIBS_common      := $(call pkg,libcrypto,-lcrypto) $(call pkg,libzmq,-lzmq) $(call pkg,libcurl,-lcurl) $(call pkg,jansson,-ljansson)
 LIBS_proto       := -lmpack
 LIBS_worker      := $(call pkg,libjpeg,-ljpeg) $(call pkg,libpng zlib,-lpng -lz) $(call pkg,libwebpdemux libwebp,-lwebpdemux -lwebp) $(call pkg,jansson,-ljansson) -ldl -lm
 LIBS_coordinator := $(call pkg,libjpeg,-ljpeg) $(call pkg,sqlite3,-lsqlite3) $(call pkg,jansson,-ljansson) -lm

@@ -104,7 +104,10 @@ static int locate_weights(struct spec *spec, const struct run_options *options, 
     *hex = '\0';
     if (!cache_is_url(given)) {
         int r = absolute(given, &spec->weights, why);
-        return r < 0 || !*given ? r : sha256_file(spec->weights, hex, why);
+        if (r < 0 || !*given)
+            return r;
+        r = sha256_file(spec->weights, hex, why);
+        return r < 0 ? r : sha256_check_name(given, hex, why) < 0 ? -EBADMSG : 0;
     }
     struct cached file;
     int r = cache_get(options->tuning.cache, given, "", tell_download, &file, why);
@@ -179,6 +182,8 @@ int spec_from_options(const struct run_options *options, char **sources, int sou
     if (!spec)
         return because(why, -ENOMEM, "out of memory");
     int r = export_formats(options->format, &formats, why);
+    if (r == 0 && options->output && strstr(options->output, "://"))
+        r = because(why, -EINVAL, "--output %s: this build writes to folders only", options->output);
     if (r == 0)
         r = set_preset(spec, options, why);
     if (r == 0)

@@ -297,9 +297,12 @@ static void print_nodes(struct bytes *out, const json_t *summary)
         bytes_printf(out, "%*s", used < SUBJECT_WIDTH - 2 ? (int)(SUBJECT_WIDTH - 2 - used) : 1, "");
         show_count(out, count_at(node, "images"));
         bytes_append_text(out, " images, ");
-        show(out, text_at(node, "engine"));
-        bytes_append_text(out, " on ");
-        show(out, text_at(node, "device"));
+        if (*text_at(node, "engine")) {
+            show(out, text_at(node, "engine"));
+            bytes_append_text(out, " on ");
+            show(out, text_at(node, "device"));
+        } else
+            bytes_append_text(out, "in an earlier run");
         end_line(out);
     }
 }

@@ -44,6 +44,7 @@ int job_new(const struct peer *peer, const struct message *message, struct job *
         return because(why, -ENOMEM, "out of memory");
     job->epoch = hello->epoch;
     job->coordinator = message->from;
+    job->call = hello->call;
     job->peer = *peer;
     job->heard_ns = clock_now_ns();
     job->expiry_ns = (hello->expiry_ms ? hello->expiry_ms : 10000) * NS_PER_MS;

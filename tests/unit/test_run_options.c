@@ -76,6 +76,11 @@ TEST(what_cannot_be_is_refused)
     CHECK_INT(MAKE("--batch", "4097", "s"), -EINVAL);
     CHECK_INT(MAKE("--weights", "missing", "s"), -ENOENT);
     CHECK_CONTAINS(why.text, "missing");
+    test_write_file("model-12ab34cd.pth", "abc", 3);
+    CHECK_INT(MAKE("--weights", "model-12ab34cd.pth", "s"), -EBADMSG);
+    CHECK_CONTAINS(why.text, "begins with 12ab34cd, and it begins with ba7816bf");
+    CHECK_INT(MAKE("--weights", "https://me:secret@host/model.pth", "s"), -EINVAL);
+    CHECK_CONTAINS(why.text, "a password or a signature");
 }
 
 TEST(two_jobs_have_two_ids)
