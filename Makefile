@@ -27,13 +27,13 @@ ALL_CFLAGS   = -std=gnu11 -D_GNU_SOURCE -DSLEDDOG_VERSION='"$(VERSION)"' -I. -fP
 Q           := $(if $(V),,@)
 silent      := $(findstring s,$(firstword -$(MAKEFLAGS)))
 say          = $(if $(V)$(silent),,@echo '  $(1) $@')
-ALL_LDFLAGS  = -pthread $(LDFLAGS) $(SANITIZE)
+ALL_LDFLAGS  = -pthread -Wl,--as-needed $(LDFLAGS) $(SANITIZE)
 
 # ---- foreign libraries, each named once -----------------------------------------------------------------------------
 pkg = $(shell pkg-config --libs $(1) 2>/dev/null || echo $(2))
-LIBS_common      := $(call pkg,libcrypto,-lcrypto) $(call pkg,libzmq,-lzmq)
+LIBS_common      := $(call pkg,libcrypto,-lcrypto) $(call pkg,libzmq,-lzmq) $(call pkg,libcurl,-lcurl) $(call pkg,jansson,-ljansson)
 LIBS_proto       := -lmpack
-LIBS_worker      := $(call pkg,libjpeg,-ljpeg) $(call pkg,jansson,-ljansson) $(call pkg,zlib,-lz) -ldl -lm
+LIBS_worker      := $(call pkg,libjpeg,-ljpeg) $(call pkg,libpng zlib,-lpng -lz) $(call pkg,libwebpdemux libwebp,-lwebpdemux -lwebp) $(call pkg,jansson,-ljansson) -ldl -lm
 LIBS_coordinator := $(call pkg,libjpeg,-ljpeg) $(call pkg,sqlite3,-lsqlite3) $(call pkg,jansson,-ljansson) -lm
 LIBS_onednn      := -ldnnl -lm
 LIBS_demo        := -llapacke -lopenblas

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <stdbool.h>
 #include <string.h>
 
 DEFINE_FREEP(EVP_MD_CTX_free, EVP_MD_CTX)
@@ -57,4 +58,27 @@ int sha256_file(const char *path, char hex[SHA256_HEX], struct why *why)
             return because(why, -ENOMEM, "%s: no memory to hash it", path);
     }
     return finish(context, hex);
+}
+
+static bool is_date(const char digits[8])
+{
+    if (strspn(digits, "0123456789") < 8)
+        return false;
+    int number = 0;
+    for (int i = 0; i < 8; i++)
+        number = 10 * number + (digits[i] - '0');
+    int month = number / 100 % 100, day = number % 100;
+    return number >= 19000101 && number < 21000000 && month >= 1 && month <= 12 && day >= 1 && day <= 31;
+}
+
+int sha256_check_name(const char *path, const char *hex, struct why *why)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+    if (!dot || dot - name < 10 || dot[-9] != '-')
+        return 0;
+    const char *digits = dot - 8;
+    if (strspn(digits, "0123456789abcdef") != 8 || is_date(digits) || !strncmp(digits, hex, 8))
+        return 0;
+    return because(why, -EINVAL, "%s: its name says that its sha256 begins with %.8s, and it begins with %.8s; it is damaged or another "
+                   "file: download it again, or give it another name", path, digits, hex);
 }

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int because(struct why *why, int r, const char *format, ...)
+int (because)(struct why *why, int r, const char *format, ...)
 {
     if (!why)
         return r;
@@ -15,7 +15,7 @@ int because(struct why *why, int r, const char *format, ...)
     return r;
 }
 
-int because_in(struct why *why, int r, const char *format, ...)
+int (because_in)(struct why *why, int r, const char *format, ...)
 {
     if (!why)
         return r;

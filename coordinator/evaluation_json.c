@@ -1,5 +1,6 @@
 #include "coordinator/evaluation_json.h"
 
+#include "common/json.h"
 #include "coordinator/value.h"
 
 #include <stdlib.h>
@@ -71,10 +72,12 @@ static json_t *confusions(const struct evaluation *e)
 
 struct json_t *evaluation_compact(const struct evaluation *e)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "judged", value_count(e->match.of), "unanswered", value_count(e->unanswered),
-                     "left_out", value_count(e->left_out + e->pairs.left_out), "match", judged_value(e, &e->match),
-                     "exact", judged_value(e, &e->exact), "calibration", calibration(e), "histogram", histogram(e),
-                     "confusions", confusions(e));
+    json_watch();
+    json_t *object = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "judged", value_count(e->match.of), "unanswered",
+                               value_count(e->unanswered), "left_out", value_count(e->left_out + e->pairs.left_out), "match",
+                               judged_value(e, &e->match), "exact", judged_value(e, &e->exact), "calibration", calibration(e),
+                               "histogram", histogram(e), "confusions", confusions(e));
+    return value_whole(object);
 }
 
 /* ---- the rest ---- */
@@ -109,6 +112,8 @@ static json_t *classes(const struct evaluation *e)
         qsort(sorted, count, sizeof(*sorted), by_truth);
     for (uint32_t i = 0; array && i < count; i++)
         json_array_append_new(array, class_value(e, sorted[i]));
+    if (!sorted)
+        json_refuse();
     free(sorted);
     return array;
 }
@@ -148,6 +153,7 @@ struct json_t *evaluation_full(const struct evaluation *e)
     json_object_set_new(object, "classes", classes(e));
     json_object_set_new(object, "mistakes", mistakes(e));
     json_object_set_new(object, "failures", failures(e));
-    json_object_set_new(object, "matrix", evaluation_matrix(e));
-    return object;
+    if (json_object_set_new(object, "matrix", evaluation_matrix(e)) < 0)
+        json_refuse();
+    return value_whole(object);
 }

@@ -1,6 +1,8 @@
 #include "coordinator/run_options.h"
 
+#include "common/cache.h"
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/sha256.h"
 #include "coordinator/export/export.h"
 #include "proto/link.h"
@@ -29,8 +31,8 @@ static const struct option_row rows[] = {
     { 0, "per-image", OPTION_FLAG, OPTION(per_image), NULL, "also write one JSON file an image", 0, 0, NULL },
     { 0, "top", OPTION_INT, OPTION(top), "K", "classes a result carries, 5 by default", 1, LIMIT_CLASSES, NULL },
     { 0, "emit", OPTION_CHOICE, OPTION(emit), "KIND", "what comes out for an image", 0, 0, "topk|logits|features" },
-    { 0, "preset", OPTION_CHOICE, OPTION(preset), "NAME", "preprocessing", 0, 0, "torchvision|torchvision-v2|article" },
-    { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE", "the model: a safetensors file; the workers' own by default", 0, 0, NULL },
+    PRESET_ROWS(struct run_options, preset),
+    { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE|URL", "the model: .pth or .safetensors; the workers' own by default", 0, 0, NULL },
     { 0, "labels", OPTION_TEXT, OPTION(labels), "FILE", "class names, one a line; ImageNet's by default", 0, 0, NULL },
     { 0, "truth", OPTION_TEXT, OPTION(truth), "REGEX", "POSIX extended; its first group in the URI is the truth: a name or a WordNet id", 0, 0, NULL },
     { 0, "null", OPTION_FLAG, OPTION(null_separated), NULL, "entries of @lists end with NUL, not with a line", 0, 0, NULL },
@@ -90,12 +92,33 @@ static int copy_sources(struct spec *spec, char **sources, int count, struct why
     return 0;
 }
 
-static int set_weights(struct spec *spec, const char *path, struct why *why)
+static void tell_download(const char *url)
 {
-    char hex[SHA256_HEX] = "";
-    int r = absolute(path, &spec->weights, why);
-    if (r == 0 && *path)
-        r = sha256_file(spec->weights, hex, why);
+    log_info("downloading %s", url);
+}
+
+/* An address stays one, because every node must understand it; the hash of what is there now makes all of them take the same. */
+static int locate_weights(struct spec *spec, const struct run_options *options, char hex[SHA256_HEX], struct why *why)
+{
+    const char *given = options->weights;
+    *hex = '\0';
+    if (!cache_is_url(given)) {
+        int r = absolute(given, &spec->weights, why);
+        return r < 0 || !*given ? r : sha256_file(spec->weights, hex, why);
+    }
+    struct cached file;
+    int r = cache_get(options->tuning.cache, given, "", tell_download, &file, why);
+    if (r < 0)
+        return r;
+    snprintf(hex, SHA256_HEX, "%s", file.sha256);
+    spec->weights = strdup(given);
+    return spec->weights ? 0 : because(why, -ENOMEM, "out of memory");
+}
+
+static int set_weights(struct spec *spec, const struct run_options *options, struct why *why)
+{
+    char hex[SHA256_HEX];
+    int r = locate_weights(spec, options, hex, why);
     if (r == 0 && strlen(spec->weights) > LIMIT_URI)
         r = because(why, -ENAMETOOLONG, "--weights: the path is too long");
     if (r < 0)
@@ -117,18 +140,28 @@ static int set_texts(struct spec *spec, const struct run_options *options, const
         spec->job = NULL;
     spec->version = strdup(SLEDDOG_VERSION);
     spec->truth = strdup(options->truth);
-    spec->preset = strdup(options->preset);
+    spec->preset = strdup(options->preset.preset);
     spec->formats = strdup(options->format);
     return spec->job && spec->version && spec->truth && spec->preset && spec->formats ? 0 : because(why, -ENOMEM, "out of memory");
 }
 
+static int set_preset(struct spec *spec, const struct run_options *options, struct why *why)
+{
+    struct preset preset;
+    int r = preset_from_options(&options->preset, &preset, why);
+    if (r < 0)
+        return r;
+    spec->resize = preset.resize;
+    spec->crop = preset.crop;
+    spec->interpolation = preset.interpolation;
+    spec->exif_orient = preset.exif_orient;
+    memcpy(spec->mean, preset.mean, sizeof(spec->mean));
+    memcpy(spec->std, preset.std, sizeof(spec->std));
+    return 0;
+}
+
 static void set_numbers(struct spec *spec, const struct run_options *options)
 {
-    const struct preset *preset = preset_find(options->preset);
-    spec->resize = preset->resize;
-    spec->crop = preset->crop;
-    memcpy(spec->mean, preset->mean, sizeof(spec->mean));
-    memcpy(spec->std, preset->std, sizeof(spec->std));
     spec->emit = emit_of(options->emit);
     spec->top = (int)options->top;
     spec->batch = (int)options->batch;
@@ -146,12 +179,16 @@ int spec_from_options(const struct run_options *options, char **sources, int sou
     if (!spec)
         return because(why, -ENOMEM, "out of memory");
     int r = export_formats(options->format, &formats, why);
+    if (r == 0 && options->output && strstr(options->output, "://"))
+        r = because(why, -EINVAL, "--output %s: this build writes to folders only", options->output);
+    if (r == 0)
+        r = set_preset(spec, options, why);
     if (r == 0)
         r = copy_sources(spec, sources, source_count, why);
     if (r == 0)
         r = set_texts(spec, options, job_dir, why);
     if (r == 0)
-        r = set_weights(spec, options->weights, why);
+        r = set_weights(spec, options, why);
     if (r < 0)
         return r;
     set_numbers(spec, options);

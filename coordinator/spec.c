@@ -1,5 +1,7 @@
 #include "coordinator/spec.h"
 
+#include "common/json.h"
+
 #include <errno.h>
 #include <float.h>
 #include <jansson.h>
@@ -10,7 +12,7 @@
 #define TEXTS(X) \
     X(job) X(version) X(folder) X(weights) X(weights_sha256) X(labels) X(truth) X(preset) X(output) X(formats)
 #define NUMBERS(X) X(resize) X(crop) X(emit) X(top) X(batch)
-#define FLAGS(X)   X(null_separated) X(per_image) X(mixed)
+#define FLAGS(X)   X(null_separated) X(per_image) X(mixed) X(exif_orient)
 
 void spec_free(struct spec *spec)
 {
@@ -36,23 +38,29 @@ static json_t *text_to_json(const char *text)
     return json;
 }
 
-static char *text_from_json(const json_t *json)
+static int text_from_bytes(const json_t *json, char **ret)
 {
-    if (json_is_string(json))
-        return strdup(json_string_value(json));
     size_t size = json_array_size(json);
-    char *text = json_is_array(json) ? malloc(size + 1) : NULL;
-    for (size_t i = 0; text && i < size; i++) {
+    CLEANUP(freep) char *text = malloc(size + 1);
+    if (!text)
+        return -ENOMEM;
+    for (size_t i = 0; i < size; i++) {
         json_int_t byte = json_integer_value(json_array_get(json, i));
-        if (byte < 1 || byte > 255) {
-            free(text);
-            return NULL;
-        }
+        if (byte < 1 || byte > 255)
+            return -EBADMSG;
         text[i] = (char)byte;
     }
-    if (text)
-        text[size] = '\0';
-    return text;
+    text[size] = '\0';
+    *ret = take(text);
+    return 0;
+}
+
+static int text_from_json(const json_t *json, char **ret)
+{
+    if (!json_is_string(json))
+        return json_is_array(json) ? text_from_bytes(json, ret) : -EBADMSG;
+    *ret = strdup(json_string_value(json));
+    return *ret ? 0 : -ENOMEM;
 }
 
 static json_t *floats_to_json(const float *values)
@@ -62,6 +70,7 @@ static json_t *floats_to_json(const float *values)
 
 int spec_to_json(const struct spec *spec, char **ret, struct why *why)
 {
+    json_watch();
     json_t *json = json_object(), *sources = json_array();
 #define PUT_TEXT(member)   json_object_set_new(json, #member, text_to_json(spec->member));
 #define PUT_NUMBER(member) json_object_set_new(json, #member, json_integer((json_int_t)spec->member));
@@ -74,9 +83,12 @@ int spec_to_json(const struct spec *spec, char **ret, struct why *why)
     json_object_set_new(json, "sources", sources);
     json_object_set_new(json, "mean", floats_to_json(spec->mean));
     json_object_set_new(json, "std", floats_to_json(spec->std));
+    json_object_set_new(json, "interpolation", json_integer(spec->interpolation));
     json_object_set_new(json, "created", json_real(spec->created));
     *ret = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(json);
+    if (json_refused())
+        freep(ret);
     return *ret ? 0 : because(why, -ENOMEM, "the job's description: out of memory");
 }
 
@@ -100,9 +112,9 @@ static int read_sources(const json_t *json, struct spec *spec)
     if (!spec->sources)
         return -ENOMEM;
     for (size_t i = 0; i < count; i++) {
-        spec->sources[i] = text_from_json(json_array_get(json, i));
-        if (!spec->sources[i])
-            return -EBADMSG;
+        int r = text_from_json(json_array_get(json, i), &spec->sources[i]);
+        if (r < 0)
+            return r;
         spec->source_count = (int)i + 1;
     }
     return 0;
@@ -111,17 +123,16 @@ static int read_sources(const json_t *json, struct spec *spec)
 /* Other parts rely on these limits; they are those of the worker. */
 static bool is_possible(const struct spec *spec)
 {
-    return spec->resize >= 1 && spec->resize <= 4096 && spec->crop >= 1 && spec->crop <= 4096 && spec->emit <= ROW_FEATURES &&
+    return spec->resize >= 1 && spec->resize <= 4096 && spec->crop >= 1 && spec->crop <= 4096 && spec->interpolation < INTERPOLATION_COUNT && spec->emit <= ROW_FEATURES &&
            spec->top >= 1 && spec->top <= (int)LIMIT_CLASSES && spec->batch >= 1 && spec->batch <= (int)LIMIT_BATCH;
 }
 
 static int read_members(const json_t *json, struct spec *spec)
 {
     int r = 0;
-#define GET_TEXT(member)                                             \
-    spec->member = text_from_json(json_object_get(json, #member));   \
-    if (!spec->member)                                               \
-        r = -EBADMSG;
+#define GET_TEXT(member)                                                       \
+    if (r == 0)                                                                \
+        r = text_from_json(json_object_get(json, #member), &spec->member);
 #define GET_NUMBER(member)                                                                       \
     if (!json_is_integer(json_object_get(json, #member)))                                        \
         r = -EBADMSG;                                                                            \
@@ -131,6 +142,8 @@ static int read_members(const json_t *json, struct spec *spec)
     NUMBERS(GET_NUMBER)
     FLAGS(GET_FLAG)
     spec->created = json_number_value(json_object_get(json, "created"));
+    json_t *interpolation = json_object_get(json, "interpolation"); /* absent in jobs of version 0.1.0: bilinear */
+    spec->interpolation = (enum interpolation)json_integer_value(interpolation);
     if (r == 0 && !is_possible(spec))
         r = -EBADMSG;
     if (r == 0)
@@ -144,9 +157,12 @@ int spec_from_json(const char *text, struct spec **ret, struct why *why)
 {
     CLEANUP(spec_freep) struct spec *spec = calloc(1, sizeof(*spec));
     json_error_t error;
+    json_watch();
     json_t *json = json_loads(text, 0, &error);
-    int r = !spec ? -ENOMEM : !json ? -EBADMSG : read_members(json, spec);
+    int r = !spec || json_refused() ? -ENOMEM : !json ? -EBADMSG : read_members(json, spec);
     json_decref(json);
+    if (r == -ENOMEM)
+        return because(why, r, "the job's description in job.db: out of memory");
     if (r < 0)
         return because(why, r, "the job's description in job.db is damaged%s%s", json ? "" : ": ", json ? "" : error.text);
     *ret = take(spec);

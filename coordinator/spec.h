@@ -9,6 +9,7 @@
 #include "common/cleanup.h"
 #include "common/why.h"
 #include "proto/messages.h"
+#include "proto/preset.h"
 
 #include <stdbool.h>
 
@@ -19,12 +20,14 @@ struct spec {
     int source_count;
     char *folder;          /* where relative sources were meant */
     bool null_separated;
-    char *weights;         /* absolute path, or "" for the workers' own */
+    char *weights;         /* absolute path or https:// address, or "" for the workers' own */
     char *weights_sha256;  /* "" where the file is not here */
     char *labels;          /* absolute path, or "" for the built-in list */
     char *truth;           /* regular expression, or "" */
     char *preset;
     int resize, crop;
+    enum interpolation interpolation;
+    bool exif_orient;
     float mean[3], std[3];
     enum row_emit emit;
     int top, batch;

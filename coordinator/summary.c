@@ -2,6 +2,7 @@
 #include "coordinator/summary.h"
 
 #include "common/cleanup.h"
+#include "common/json.h"
 #include "coordinator/export/outfile.h"
 #include "coordinator/value.h"
 
@@ -79,8 +80,9 @@ static json_t *preset(const struct preset *preset)
 {
     if (!preset)
         return json_null();
-    return json_pack("{s:o, s:i, s:i, s:o, s:o}", "name", value_text(preset->name), "resize", preset->resize, "crop", preset->crop,
-                     "mean", triple(preset->mean), "std", triple(preset->std));
+    return json_pack("{s:o, s:i, s:i, s:o, s:o, s:s, s:b}", "name", value_text(preset->name), "resize", preset->resize, "crop", preset->crop,
+                     "mean", triple(preset->mean), "std", triple(preset->std), "interpolation", interpolation_name(preset->interpolation),
+                     "exif_orient", (int)preset->exif_orient);
 }
 
 static json_t *model(const struct job_facts *facts)
@@ -235,6 +237,7 @@ int summary_new(const struct job_facts *facts, const struct tally *tally, struct
     for (uint32_t i = 0; i < facts->nodes_count; i++)
         for (uint32_t k = 0; k < facts->nodes[i].stages_count; k++)
             add_stage(&totals, &facts->nodes[i].stages[k]);
+    json_watch();
     json_t *files = texts(facts->files, facts->files_count), *sources = texts(facts->sources, facts->sources_count);
     json_t *nothing = json_null(); /* not counted, needs no release */
     json_t *summary = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O}",
@@ -244,10 +247,8 @@ int summary_new(const struct job_facts *facts, const struct tally *tally, struct
         "model", model(facts), "preset", preset(facts->preset), "options", options(facts), "nodes", nodes(facts),
         "files", files, "per_image", value_text(facts->per_image), 
         "history", history(facts->history), "evaluation", facts->evaluation ? facts->evaluation : nothing);
-    if (!summary)
-        return -ENOMEM;
-    *ret = summary;
-    return 0;
+    *ret = value_whole(summary);
+    return *ret ? 0 : -ENOMEM;
 }
 
 int summary_set_evaluation(struct json_t *summary, struct json_t *evaluation)
@@ -262,8 +263,9 @@ const struct json_t *summary_evaluation(const struct json_t *summary)
 
 int summary_dump(const struct json_t *summary, struct bytes *out)
 {
+    json_watch();
     CLEANUP(freep) char *dump = json_dumps(summary, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-    if (!dump)
+    if (!dump || json_refused())
         return -ENOMEM;
     bytes_append_text(out, dump);
     return bytes_append_char(out, '\n');
@@ -274,7 +276,7 @@ int summary_write(const struct json_t *summary, const char *directory, struct wh
     CLEANUP(outfile_closep) struct outfile *file = NULL;
     int r = outfile_open(directory, FILE_NAME, &file, why);
     if (r == 0)
-        r = summary_dump(summary, outfile_buffer(file));
+        r = summary_dump(summary, outfile_buffer(file)) < 0 ? outfile_because(why, -ENOMEM, FILE_NAME) : 0;
     if (r == 0)
         r = outfile_finish(file, why);
     return r == 0 ? outfile_commit(file, why) : r;
@@ -284,7 +286,7 @@ int summary_load(const char *directory, struct json_t **ret, struct why *why)
 {
     CLEANUP(freep) char *path = NULL;
     if (asprintf(&path, "%s/" FILE_NAME, directory) < 0)
-        return -ENOMEM;
+        return because(why, -ENOMEM, FILE_NAME ": out of memory");
     CLEANUP(fclosep) FILE *file = fopen(path, "re");
     if (!file && errno == ENOENT)
         return because(why, -ENOENT, "%.600s: not there; it is written when a job is complete: see `sleddog-coordinator status`",
@@ -292,7 +294,10 @@ int summary_load(const char *directory, struct json_t **ret, struct why *why)
     if (!file)
         return because(why, -errno, "%.600s: cannot be read: %s", path, strerror(errno));
     json_error_t error;
+    json_watch();
     CLEANUP(json_freep) json_t *summary = json_loadf(file, 0, &error);
+    if (json_refused())
+        return because(why, -ENOMEM, "%.600s: out of memory", path);
     if (!json_is_object(summary))
         return because(why, -EINVAL, "%.600s: not a summary (line %d: %s)", path, summary ? 1 : error.line,
                        summary ? "not an object" : error.text);

@@ -1,16 +1,29 @@
 #include "coordinator/value.h"
 
 #include "common/cleanup.h"
+#include "common/json.h"
 #include "common/utf8.h"
 
 #include <math.h>
 #include <string.h>
 
+json_t *value_whole(json_t *value)
+{
+    if (!json_refused())
+        return value;
+    json_decref(value);
+    return NULL;
+}
+
 json_t *value_sized(const char *data, size_t size)
 {
     CLEANUP(bytes_done) struct bytes clean;
     bytes_init(&clean, 3 * size + 1);
-    return utf8_append(&clean, data, size) < 0 ? NULL : json_stringn(clean.data ? clean.data : "", clean.size);
+    if (utf8_append(&clean, data, size) < 0) {
+        json_refuse();
+        return NULL;
+    }
+    return json_stringn(clean.data ? clean.data : "", clean.size);
 }
 
 json_t *value_text(const char *data)

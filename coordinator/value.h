@@ -12,6 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* `value` if no memory was refused since json_watch(); else NULL, because something may be missing in it. Takes over the reference. */
+json_t *value_whole(json_t *value);
+
 json_t *value_sized(const char *data, size_t size);
 json_t *value_text(const char *data); /* null for NULL */
 json_t *value_count(uint64_t value);

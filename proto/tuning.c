@@ -13,10 +13,14 @@ int tuning_arguments(const struct tuning *tuning, struct bytes *out)
 {
     for (const struct option_row *row = rows; row->name; row++) {
         const void *at = (const char *)tuning + row->offset;
+        bool is_text = row->type == OPTION_CHOICE || row->type == OPTION_TEXT;
+        const char *text = is_text ? *(const char *const *)at : NULL;
+        if (is_text && !text)
+            continue;
         bytes_printf(out, "--%s", row->name);
         bytes_append_char(out, '\0');
-        if (row->type == OPTION_CHOICE)
-            bytes_append_text(out, *(const char *const *)at);
+        if (is_text)
+            bytes_append_text(out, text);
         else
             bytes_printf(out, "%" PRId64, *(const int64_t *)at);
         bytes_append_char(out, '\0');

@@ -16,6 +16,7 @@ struct tuning {
     int64_t fetch_threads;
     int64_t fetch_memory;   /* bytes */
     int64_t sim_cost_us;
+    const char *cache;      /* folder of downloaded weights; NULL: common/cache.h's choice */
 };
 
 #define TUNING_DEFAULTS                                                                              \
@@ -39,7 +40,9 @@ struct tuning {
     { 0, "fetch-memory", OPTION_SIZE, offsetof(type, member.fetch_memory), "SIZE",                                         \
       "how much may be fetched and not yet decoded, 256M by default", 1 << 20, INT64_MAX, NULL },                           \
     { 0, "sim-cost-us", OPTION_INT, offsetof(type, member.sim_cost_us), "N",                                               \
-      "engine sim: microseconds an image takes", 0, 60000000, NULL }
+      "engine sim: microseconds an image takes", 0, 60000000, NULL },                                                       \
+    { 0, "cache", OPTION_TEXT, offsetof(type, member.cache), "DIR",                                                        \
+      "where downloaded weights are kept, ~/.cache/sleddog by default", 0, 0, NULL }
 
 /* Writes the arguments that make a worker work like this: NUL-separated "--engine", "auto", ... */
 int tuning_arguments(const struct tuning *tuning, struct bytes *out);

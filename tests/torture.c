@@ -168,7 +168,6 @@ WRAPPED(char *, strndup, const char *text, size_t size)
 int __wrap_asprintf(char **ret, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int __wrap_asprintf(char **ret, const char *format, ...)
 {
-    *ret = NULL;
     if (refused())
         return -1;
     va_list args;

@@ -16,5 +16,5 @@ typedef int scenario(struct why *why);
 
 void torture(scenario *run);
 
-/* For a scenario that gets by without some of its memory: 0 is right as well. */
+/* The same where 0 is right as well: SQLite gets by without some of its memory. */
 void torture_lenient(scenario *run);

@@ -6,3 +6,5 @@
 const struct option_row *classify_rows(void);
 int command_classify(int argc, char **argv);
 int command_info(int argc, char **argv);
+int command_weights(int argc, char **argv);
+int command_verify(int argc, char **argv);

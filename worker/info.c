@@ -13,11 +13,13 @@ int command_info(int argc, char **argv)
         fprintf(stderr, "sleddog-worker info: takes no arguments, \"%s\" was given\n", argv[1]);
         return 2;
     }
+    char decoders[128];
     printf("version   %s\n", SLEDDOG_VERSION);
     printf("host      %s\n", machine_host());
     printf("cpus      %d\n", thread_cpus());
     printf("memory    %.1f GiB\n", (double)machine_memory() / (1 << 30));
-    printf("decoder   %s\n", preprocess_fingerprint());
+    preprocess_fingerprint(decoders, sizeof(decoders));
+    printf("decoders  %s\n", decoders);
     const char *name;
     for (int i = 0; (name = engines_name(i)); i++) {
         const struct engine_ops *ops;

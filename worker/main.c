@@ -15,7 +15,7 @@ static const struct option_row daemon_rows[] = {
     { 0, "config", OPTION_TEXT, OPTION(config), "FILE", "read options from FILE first: name = value lines", 0, 0, NULL },
     { 0, "listen", OPTION_TEXT, OPTION(listen), "ADDRESS:PORT", "where coordinators connect, 127.0.0.1:5571 by default", 0, 0, NULL },
     { 0, "insecure", OPTION_FLAG, OPTION(insecure), NULL, "listen beyond this machine although nothing is encrypted", 0, 0, NULL },
-    { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE", "model for jobs that name none", 0, 0, NULL },
+    { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE|URL", "model for jobs that name none", 0, 0, NULL },
     TUNING_ROWS(struct worker_options, tuning),
     { 'v', "verbose", OPTION_FLAG, OPTION(verbose), NULL, "log more", 0, 0, NULL },
     { 'h', "help", OPTION_FLAG, OPTION(help), NULL, "print this help", 0, 0, NULL },
@@ -30,6 +30,8 @@ static void print_help(void)
          "  sleddog-worker [OPTIONS]                     the daemon\n"
          "  sleddog-worker classify [OPTIONS] FILE...    classify files here, without a cluster\n"
          "  sleddog-worker info                          engines and device of this machine\n"
+         "  sleddog-worker weights FILE...               what weights files hold, and what is wrong with them\n"
+         "  sleddog-worker verify [OPTIONS]              are the answers of this machine PyTorch's?\n"
          "\nOptions of the daemon:");
     options_print(daemon_rows, stdout);
     puts("\nOptions of classify:");
@@ -48,7 +50,7 @@ static int read_options(struct worker_options *options, struct config **config, 
             r = options_parse(daemon_rows, options, argc, argv, &first, why);
     }
     if (r == 0 && first < argc)
-        return because(why, -EINVAL, "\"%s\" is not a command; there are classify and info", argv[first]);
+        return because(why, -EINVAL, "\"%s\" is not a command; there are classify, info, weights and verify", argv[first]);
     return r;
 }
 
@@ -85,9 +87,17 @@ static int run_daemon(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && !strcmp(argv[1], "classify"))
-        return command_classify(argc - 1, argv + 1);
-    if (argc > 1 && !strcmp(argv[1], "info"))
-        return command_info(argc - 1, argv + 1);
+    static const struct {
+        const char *name;
+        int (*run)(int argc, char **argv);
+    } commands[] = {
+        { "classify", command_classify },
+        { "info", command_info },
+        { "weights", command_weights },
+        { "verify", command_verify },
+    };
+    for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++)
+        if (!strcmp(argv[1], commands[i].name))
+            return commands[i].run(argc - 1, argv + 1);
     return run_daemon(argc, argv);
 }

@@ -6,7 +6,6 @@
 #include "worker/batcher.h"
 #include "worker/budget.h"
 #include "worker/fetch.h"
-#include "worker/image/preprocess.h"
 #include "worker/sim.h"
 
 #include <errno.h>
@@ -193,10 +192,9 @@ static void run_decoder(void *arg)
 {
     struct pipeline *pipeline = arg;
     struct stage *stage = &pipeline->stages[STAGE_DECODE];
-    struct preprocess_spec spec = { .resize = pipeline->spec.resize, .crop = pipeline->spec.crop };
     CLEANUP(preprocess_freep) struct preprocess *preprocess = NULL;
     struct why why = { "decoder: out of memory" };
-    int r = preprocess_new(&spec, &preprocess);
+    int r = preprocess_new(&pipeline->spec.preprocess, &preprocess);
     if (r < 0)
         broke(pipeline, r, &why);
     void *item;

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "worker/engine.h"
+#include "worker/image/preprocess.h"
 #include "worker/stage.h"
 #include "worker/task.h"
 
@@ -31,7 +32,7 @@ struct pipeline_spec {
     int fetch_threads, decode_threads;
     size_t fetch_bytes;   /* budget for fetched, undecoded files */
     size_t window;        /* images that may be inside at once; pipeline_submit() never waits for less */
-    int resize, crop;     /* preprocessing; crop is the engine's height and width */
+    struct preprocess_spec preprocess; /* crop is the engine's height and width */
 };
 
 /* Takes over the engine, also when it fails. */

@@ -1,5 +1,7 @@
 #include "worker/runtime.h"
 
+#include "common/cache.h"
+#include "common/log.h"
 #include "worker/engines.h"
 #include "worker/image/preprocess.h"
 #include "worker/network.h"
@@ -9,14 +11,20 @@
 #include <errno.h>
 #include <string.h>
 
+static bool is_same_preset(const struct preset *a, const struct preset *b)
+{
+    return a->resize == b->resize && a->crop == b->crop && !memcmp(a->mean, b->mean, sizeof(a->mean)) &&
+           !memcmp(a->std, b->std, sizeof(a->std)) && a->interpolation == b->interpolation && a->exif_orient == b->exif_orient;
+}
+
 bool runtime_spec_equal(const struct runtime_spec *a, const struct runtime_spec *b)
 {
-    return !strcmp(a->weights, b->weights) && !strcmp(a->sha256, b->sha256) && a->resize == b->resize && a->crop == b->crop &&
-           !memcmp(a->mean, b->mean, sizeof(a->mean)) && !memcmp(a->std, b->std, sizeof(a->std)) && a->emit == b->emit &&
+    return !strcmp(a->weights, b->weights) && !strcmp(a->sha256, b->sha256) && is_same_preset(&a->preset, &b->preset) &&
+           a->emit == b->emit &&
            a->top == b->top && a->batch == b->batch;
 }
 
-static enum precision parse_precision(const char *name)
+enum precision runtime_precision(const char *name)
 {
     static const char *const names[] = { [PRECISION_AUTO] = "auto", [PRECISION_F32] = "f32", [PRECISION_F16] = "f16",
                                          [PRECISION_BF16] = "bf16", [PRECISION_INT8] = "int8" };
@@ -26,17 +34,34 @@ static enum precision parse_precision(const char *name)
     return PRECISION_AUTO;
 }
 
-static int read_weights(struct runtime *runtime, struct weights **ret, const struct network **ret_network, struct why *why)
+static void tell_download(const char *url)
+{
+    log_info("downloading %s", url);
+}
+
+/* The file itself, or the cached copy of what is at an address. */
+static int locate_weights(const struct runtime_spec *spec, const char *cache, struct cached *ret, struct why *why)
+{
+    if (cache_is_url(spec->weights))
+        return cache_get(cache, spec->weights, spec->sha256, tell_download, ret, why);
+    snprintf(ret->path, sizeof(ret->path), "%.*s", (int)sizeof(ret->path) - 1, spec->weights);
+    return 0;
+}
+
+static int read_weights(struct runtime *runtime, const char *cache, struct weights **ret, const struct network **ret_network, struct why *why)
 {
     CLEANUP(weights_closep) struct weights *weights = NULL;
-    const char *path = runtime->spec.weights, *expected = runtime->spec.sha256;
-    if (!*path)
+    const char *expected = runtime->spec.sha256;
+    struct cached file;
+    if (!*runtime->spec.weights)
         return because(why, -EINVAL, "no weights: give --weights FILE to the run, or \"weights = FILE\" in the worker's configuration");
-    int r = weights_open(path, &weights, why);
+    int r = locate_weights(&runtime->spec, cache, &file, why);
+    if (r == 0)
+        r = weights_open(file.path, &weights, why);
     if (r < 0)
         return r;
     if (*expected && strcmp(expected, weights->sha256))
-        return because(why, -EINVAL, "%s: its sha256 is %.12s..., the job wants %.12s...; put the same file on every node", path,
+        return because(why, -EINVAL, "%s: its sha256 is %.12s..., the job wants %.12s...; put the same file on every node", file.path,
                        weights->sha256, expected);
     r = network_detect(weights, ret_network, why);
     if (r == 0)
@@ -53,20 +78,20 @@ static int open_engine(struct runtime *runtime, const struct tuning *tuning, str
 {
     const struct runtime_spec *spec = &runtime->spec;
     struct engine_spec engine = {
-        .height = spec->crop,
-        .width = spec->crop,
+        .height = spec->preset.crop,
+        .width = spec->preset.crop,
         .emit = spec->emit,
         .top = spec->top,
-        .precision = parse_precision(tuning->precision),
+        .precision = runtime_precision(tuning->precision),
         .batch = (int)tuning->engine_batch,
         .threads = (int)tuning->engine_threads,
         .cost_us = (int)tuning->sim_cost_us,
     };
-    memcpy(engine.mean, spec->mean, sizeof(engine.mean));
-    memcpy(engine.std, spec->std, sizeof(engine.std));
+    memcpy(engine.mean, spec->preset.mean, sizeof(engine.mean));
+    memcpy(engine.std, spec->preset.std, sizeof(engine.std));
     CLEANUP(weights_closep) struct weights *weights = NULL;
     if (strcmp(tuning->engine, "sim")) {
-        int r = read_weights(runtime, &weights, &engine.network, why);
+        int r = read_weights(runtime, tuning->cache, &weights, &engine.network, why);
         if (r < 0)
             return r;
         engine.weights = weights;
@@ -84,14 +109,20 @@ static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, c
     runtime->classes = info->classes;
     /* Two batches, so that one is on its way while another is worked on, and what the engine holds. */
     runtime->window = 2 * (size_t)runtime->spec.batch + (size_t)info->slots * (size_t)info->batch;
-    snprintf(runtime->fingerprint, sizeof(runtime->fingerprint), "%s %s", info->fingerprint, preprocess_fingerprint());
+    char decoders[128];
+    preprocess_fingerprint(decoders, sizeof(decoders));
+    snprintf(runtime->fingerprint, sizeof(runtime->fingerprint), "%s %s", info->fingerprint, decoders);
     struct pipeline_spec pipeline = {
         .fetch_threads = (int)tuning->fetch_threads,
         .decode_threads = (int)tuning->threads,
         .fetch_bytes = (size_t)tuning->fetch_memory,
         .window = runtime->window,
-        .resize = runtime->spec.resize,
-        .crop = runtime->spec.crop,
+        .preprocess = {
+            .resize = runtime->spec.preset.resize,
+            .crop = runtime->spec.preset.crop,
+            .interpolation = runtime->spec.preset.interpolation,
+            .exif_orient = runtime->spec.preset.exif_orient,
+        },
     };
     return pipeline_new(&pipeline, opened->ops, opened->engine, box, &runtime->pipeline, why);
 }

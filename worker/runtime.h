@@ -6,15 +6,15 @@
  * Errors:    negative errno; the sentence names the weights file, the engine, or both. */
 #pragma once
 
+#include "proto/preset.h"
 #include "proto/tuning.h"
 #include "worker/pipeline.h"
 
 /* Everything that decides what a runtime computes. Equal specs can share one. */
 struct runtime_spec {
-    char weights[LIMIT_URI + 1]; /* a local file; empty: none (`sim` needs none) */
+    char weights[LIMIT_URI + 1]; /* a local file, or an address for common/cache.h; empty: none (`sim` needs none) */
     char sha256[65];             /* expected; empty: any */
-    int resize, crop;
-    float mean[3], std[3];
+    struct preset preset; /* its name does not matter */
     enum emit emit;
     int top;
     int batch; /* images a dispatch batch, for the window */
@@ -36,3 +36,6 @@ void runtime_free(struct runtime *runtime); /* accepts NULL */
 DEFINE_FREEP(runtime_free, struct runtime)
 
 bool runtime_spec_equal(const struct runtime_spec *a, const struct runtime_spec *b);
+
+/* Of the option: "auto", "f32", ... */
+enum precision runtime_precision(const char *name);

@@ -13,7 +13,7 @@ static const struct expected {
     const char *name, *kind, *detail;
 } bad[] = {
     { "truncated.jpg", "decode", "" },
-    { "a PNG.jpg", "unsupported", "PNG" },
+    { "a GIF.jpg", "unsupported", "GIF" },
     { "zero.jpg", "decode", "empty" },
     { "60000x60000.jpg", "too_large", "60000" },
     { "text.jpg", "unsupported", "HTML" },
@@ -44,11 +44,11 @@ static void claim_size(char *data, size_t size, unsigned pixels)
 
 static void make_bad_files(void)
 {
-    static const char png[] = "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\10\2\0\0\0";
+    static const char gif[] = "GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\1\0\1\0\0\2\2D\1\0;";
     size_t size;
     CLEANUP(freep) char *data = draw(&size);
     test_write_file("mixed/truncated.jpg", data, size / 2);
-    test_write_file("mixed/a PNG.jpg", png, sizeof(png) - 1);
+    test_write_file("mixed/a GIF.jpg", gif, sizeof(gif) - 1);
     test_write_file("mixed/zero.jpg", "", 0);
     claim_size(data, size, 60000);
     test_write_file("mixed/60000x60000.jpg", data, size);

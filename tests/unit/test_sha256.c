@@ -32,3 +32,21 @@ TEST(a_missing_file_is_named)
     CHECK_CONTAINS(why.text, "nowhere: cannot open");
     CHECK_INT(sha256_file(".", hex, &why), -EISDIR);
 }
+
+TEST(a_name_that_carries_another_hash_is_refused)
+{
+    static const char hex[] = "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a";
+    struct why why = { "" };
+    CHECK_INT(sha256_check_name("a-b/resnet50-0676ba61.pth", hex, &why), 0);
+    CHECK_INT(sha256_check_name("resnet50-19c8e357.pth", hex, &why), -EINVAL);
+    CHECK_CONTAINS(why.text, "resnet50-19c8e357.pth: its name says that its sha256 begins with 19c8e357, and it begins with 0676ba61");
+    CHECK_INT(sha256_check_name("x-19c8e357.safetensors", hex, &why), -EINVAL);
+    /* no claim */
+    CHECK_INT(sha256_check_name("dogs-20260131.pth", hex, &why), 0);
+    CHECK_INT(sha256_check_name("dogs-20261331.pth", hex, &why), -EINVAL);
+    CHECK_INT(sha256_check_name("resnet50-19c8e357/model.pth", hex, &why), 0);
+    CHECK_INT(sha256_check_name("resnet50-19c8e35g.pth", hex, &why), 0);
+    CHECK_INT(sha256_check_name("resnet5019c8e357.pth", hex, &why), 0);
+    CHECK_INT(sha256_check_name("resnet50-19c8e357", hex, &why), 0);
+    CHECK_INT(sha256_check_name("", hex, &why), 0);
+}

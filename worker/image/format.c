@@ -1,7 +1,10 @@
 #include "worker/image/format.h"
 
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "worker/image/jpeg.h"
+#include "worker/image/png.h"
+#include "worker/image/webp.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -15,13 +18,15 @@ struct format {
     const struct decoder *decoder; /* NULL: known by name only */
 };
 
+#define READABLE "JPEG, PNG and WebP"
+
 #define MAGIC(offset, bytes) bytes, offset, sizeof(bytes) - 1
 
 /* The longer of two magics that begin alike goes first. */
 static const struct format formats[] = {
     { "JPEG", MAGIC(0, "\xff\xd8\xff"), &jpeg_decoder },
-    { "PNG", MAGIC(0, "\x89PNG\r\n\x1a\n"), NULL },
-    { "WebP", MAGIC(8, "WEBP"), NULL },
+    { "PNG", MAGIC(0, "\x89PNG\r\n\x1a\n"), &png_decoder },
+    { "WebP", MAGIC(8, "WEBP"), &webp_decoder },
     { "GIF", MAGIC(0, "GIF8"), NULL },
     { "TIFF", MAGIC(0, "II*\0"), NULL },
     { "TIFF", MAGIC(0, "MM\0*"), NULL },
@@ -75,7 +80,7 @@ static const char *kind_of_text(const uint8_t *file, size_t size)
 
 static int refuse(const char *name, struct why *why)
 {
-    return because(why, -EOPNOTSUPP, "%s file; only JPEG is read", name);
+    return because(why, -EOPNOTSUPP, "%s file; only " READABLE " are read", name);
 }
 
 int format_find(const uint8_t *file, size_t size, const struct decoder **ret, struct why *why)
@@ -91,6 +96,13 @@ int format_find(const uint8_t *file, size_t size, const struct decoder **ret, st
     const char *text = kind_of_text(file, size);
     if (text)
         return refuse(text, why);
-    return because(why, -EOPNOTSUPP, "not an image that is known (it begins with %02x %02x %02x %02x); only JPEG is read",
+    return because(why, -EOPNOTSUPP, "not an image that is known (it begins with %02x %02x %02x %02x); only " READABLE " are read",
                    file[0], size > 1 ? file[1] : 0, size > 2 ? file[2] : 0, size > 3 ? file[3] : 0);
+}
+
+int frame_check_time(const struct frame *frame, struct why *why)
+{
+    if (!frame->cpu_end_ns || clock_thread_cpu_ns() < frame->cpu_end_ns)
+        return 0;
+    return because(why, -ETIMEDOUT, "decoding took more processor time than --image-cpu-limit allows");
 }

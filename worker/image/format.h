@@ -5,11 +5,13 @@
  *
  * Threads:   formats are constant data; a frame belongs to the thread that decodes.
  * Ownership: the file is only read; a row is valid during the call of row(). A decoder keeps nothing between files.
- * Errors:    -EBADMSG corrupt or truncated, -EOPNOTSUPP a variant that is not read, -E2BIG, -ENOMEM; whatever begin() says. */
+ * Errors:    -EBADMSG corrupt or truncated, -EOPNOTSUPP a variant that is not read, -E2BIG, -ETIMEDOUT, -ENOMEM; whatever begin()
+ *            says. */
 #pragma once
 
 #include "common/why.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,13 +23,28 @@ struct window {
     int left, right, top, bottom;
 };
 
+/* Longer sides are refused: products of a side and an offset stay within 31 bits. */
+#define SIDE_LIMIT 65535
+
+/* What the header of a file says. */
+struct picture {
+    int width, height; /* up to SIDE_LIMIT */
+    uint64_t memory;   /* bytes that the decoder will take besides a few rows */
+    int orientation;   /* EXIF's, 1 to 8; 0: not known, or nobody wants to know */
+};
+
 struct frame {
-    /* Says which pixels are wanted of an image of this size; a refusal (negative errno) ends the decoding before memory is
-     * taken for pixels. */
-    int (*begin)(struct frame *frame, int width, int height, struct window *ret, struct why *why);
+    /* Says which pixels are wanted of this picture; a refusal (negative errno) ends the decoding before memory is taken for
+     * pixels. */
+    int (*begin)(struct frame *frame, const struct picture *picture, struct window *ret, struct why *why);
     /* (right - left, 3) R G B of row `y`, u8, its first pixel being column `left`. */
     void (*row)(struct frame *frame, int y, const uint8_t *pixels);
+    bool wants_orientation;
+    uint64_t cpu_end_ns; /* of clock_thread_cpu_ns(), when the decoder must give up; 0: never */
 };
+
+/* Decoders ask now and then: -ETIMEDOUT once the image had its time. */
+int frame_check_time(const struct frame *frame, struct why *why);
 
 struct decoder {
     const char *name;

@@ -14,6 +14,8 @@
  * over a huge frame; libjpeg-turbo's authors advise such a limit, and real files have about ten scans. */
 #include "worker/image/jpeg.h"
 
+#include "worker/image/exif.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdbool.h>
@@ -35,6 +37,7 @@ enum jump {
     JUMP_ERROR = 1, /* libjpeg gave up; its message is in the error manager */
     JUMP_END,       /* the file ended where libjpeg wanted more */
     JUMP_SCANS,
+    JUMP_TIME,  /* `why` is filled in */
 };
 
 struct job {
@@ -42,6 +45,8 @@ struct job {
     struct jpeg_error_mgr errors;
     struct jpeg_source_mgr source;
     struct jpeg_progress_mgr progress;
+    const uint8_t *file;
+    size_t size;
     struct frame *frame;
     struct why *why;
     struct window window;
@@ -67,10 +72,14 @@ static void on_message(j_common_ptr jpeg)
     (void)jpeg;
 }
 
+/* Called for every row of blocks, in every scan. */
 static void on_progress(j_common_ptr jpeg)
 {
+    const struct job *job = jpeg->client_data;
     if (((j_decompress_ptr)jpeg)->input_scan_number > SCANS_MAX)
         jump(jpeg, JUMP_SCANS);
+    if (frame_check_time(job->frame, job->why) < 0)
+        jump(jpeg, JUMP_TIME);
 }
 
 static boolean on_more(j_decompress_ptr jpeg)
@@ -123,6 +132,20 @@ static int check_variant(const struct job *job)
     return 0;
 }
 
+/* Several scans: all coefficients are held until the last one. */
+static uint64_t memory_of(j_decompress_ptr jpeg)
+{
+    uint64_t blocks = 0;
+    if (!jpeg_has_multiple_scans(jpeg))
+        return 0;
+    for (int i = 0; i < jpeg->num_components; i++) {
+        const jpeg_component_info *c = &jpeg->comp_info[i];
+        uint64_t wide = (c->width_in_blocks + (unsigned)c->h_samp_factor) & ~1ull;
+        blocks += wide * (c->height_in_blocks + (unsigned)c->v_samp_factor);
+    }
+    return blocks * sizeof(JBLOCK);
+}
+
 static int read_header(struct job *job)
 {
     jpeg_create_decompress(&job->jpeg);
@@ -134,7 +157,9 @@ static int read_header(struct job *job)
     if (r < 0)
         return r;
     job->jpeg.out_color_space = job->jpeg.num_components == 4 ? JCS_CMYK : JCS_RGB;
-    return job->frame->begin(job->frame, (int)job->jpeg.image_width, (int)job->jpeg.image_height, &job->window, job->why);
+    struct picture picture = { (int)job->jpeg.image_width, (int)job->jpeg.image_height, memory_of(&job->jpeg),
+                               job->frame->wants_orientation ? exif_orientation_of_jpeg(job->file, job->size) : 0 };
+    return job->frame->begin(job->frame, &picture, &job->window, job->why);
 }
 
 /* As Pillow's cmyk2rgb on inverted samples: of ink and black, both 255 for none, the product over 255, rounded. */
@@ -245,6 +270,8 @@ static int explain(struct job *job, enum jump reason)
         return explain_end(job);
     case JUMP_SCANS:
         return because(job->why, -EBADMSG, "progressive JPEG with more than %d scans", SCANS_MAX);
+    case JUMP_TIME:
+        return -ETIMEDOUT;
     default:
         return explain_error(job);
     }
@@ -252,7 +279,7 @@ static int explain(struct job *job, enum jump reason)
 
 static int jpeg_decode(const uint8_t *file, size_t size, struct frame *frame, struct why *why)
 {
-    struct job job = { .frame = frame, .why = why };
+    struct job job = { .file = file, .size = size, .frame = frame, .why = why };
     job_prepare(&job, file, size);
     int reason = setjmp(job.failed);
     int r = reason ? explain(&job, (enum jump)reason) : read_image(&job);

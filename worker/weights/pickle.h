@@ -14,6 +14,8 @@
 #include "common/arena.h"
 #include "worker/weights/weights.h"
 
+#define PICKLE_MEMORY (64u << 20) /* bytes that all values of a file may take; those of a ResNet-152 take 2 MB */
+
 enum pickle_kind {
     PICKLE_NONE,
     PICKLE_BOOL,

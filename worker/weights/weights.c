@@ -121,7 +121,8 @@ static int finish(struct weights *weights, struct why *why)
     int r = sha256_memory(weights->bytes, weights->size, weights->sha256);
     if (r < 0)
         return because(why, r, "%s: no memory to hash it", weights->path);
-    return read_tensors(weights, why);
+    r = sha256_check_name(weights->path, weights->sha256, why);
+    return r < 0 ? r : read_tensors(weights, why);
 }
 
 int weights_from_memory(const char *name, const void *data, size_t size, struct weights **ret, struct why *why)

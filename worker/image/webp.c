@@ -1,0 +1,182 @@
+/* webp.c: the container is read by libwebpdemux, the first frame in it by libwebp's incremental decoder, a piece of the file at a
+ * time, so that its processor time can be watched.
+ *
+ * Kept equal to Pillow 9.4, by experiment (tests/unit/test_webp.c): the container must be whole, sound and begin with one of
+ * three chunks; every frame in it must have a sane header, and the first one must decode. */
+#include "worker/image/webp.h"
+
+#include "common/cleanup.h"
+#include "worker/image/exif.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include <webp/decode.h>
+#include <webp/demux.h>
+
+#define PIECE 16384 /* bytes decoded between two looks at the clock */
+
+struct job {
+    struct frame *frame;
+    struct why *why;
+    int width, height;
+    struct window window;
+    const WebPDemuxer *demux;
+    WebPIterator first;   /* the first frame */
+    uint8_t *pixels;      /* (first.height, first.width, 3) R G B and ROW_PADDING */
+};
+
+static int out_of_memory(const struct job *job)
+{
+    return because(job->why, -ENOMEM, "no memory to decode a WebP of %d x %d pixels", job->width, job->height);
+}
+
+static int explain(const struct job *job, VP8StatusCode status)
+{
+    switch (status) {
+    case VP8_STATUS_OUT_OF_MEMORY:
+        return out_of_memory(job);
+    case VP8_STATUS_SUSPENDED:
+    case VP8_STATUS_NOT_ENOUGH_DATA:
+        return because(job->why, -EBADMSG, "WebP data ends too early");
+    case VP8_STATUS_UNSUPPORTED_FEATURE:
+        return because(job->why, -EOPNOTSUPP, "WebP with a feature that is not read");
+    default:
+        return because(job->why, -EBADMSG, "WebP is damaged");
+    }
+}
+
+/* ---- pixels ---------------------------------------------------------------------------------------------------------- */
+
+static int feed(struct job *job, WebPIDecoder *decoder)
+{
+    const WebPData *data = &job->first.fragment;
+    for (size_t fed = 0;;) {
+        int r = frame_check_time(job->frame, job->why);
+        if (r < 0)
+            return r;
+        fed = data->size - fed > PIECE ? fed + PIECE : data->size;
+        VP8StatusCode status = WebPIUpdate(decoder, data->bytes, fed);
+        if (status == VP8_STATUS_OK)
+            return 0;
+        if (status != VP8_STATUS_SUSPENDED || fed == data->size)
+            return explain(job, status);
+    }
+}
+
+static int decode_first(struct job *job)
+{
+    size_t stride = 3 * (size_t)job->first.width, bytes = stride * (size_t)job->first.height;
+    job->pixels = malloc(bytes + ROW_PADDING);
+    WebPIDecoder *decoder = job->pixels ? WebPINewRGB(MODE_RGB, job->pixels, bytes, (int)stride) : NULL;
+    if (!decoder)
+        return out_of_memory(job);
+    int r = feed(job, decoder);
+    WebPIDelete(decoder);
+    return r;
+}
+
+/* Whether the frame is the whole picture, so that its rows can be handed on as they are. */
+static bool is_whole(const struct job *job)
+{
+    return job->first.width == job->width && job->first.height == job->height;
+}
+
+/* Row `y` of the picture: black, and what the frame has of it. */
+static void compose(const struct job *job, int y, uint8_t *row)
+{
+    const WebPIterator *first = &job->first;
+    memset(row, 0, 3 * (size_t)job->width);
+    if (y < first->y_offset || y >= first->y_offset + first->height)
+        return;
+    const uint8_t *from = job->pixels + 3 * (size_t)first->width * (size_t)(y - first->y_offset);
+    memcpy(row + 3 * (size_t)first->x_offset, from, 3 * (size_t)first->width);
+}
+
+static int deliver(const struct job *job)
+{
+    const struct window *window = &job->window;
+    CLEANUP(freep) uint8_t *row = is_whole(job) ? NULL : malloc(3 * (size_t)job->width + ROW_PADDING);
+    if (!row && !is_whole(job))
+        return out_of_memory(job);
+    for (int y = window->top; y < window->bottom; y++) {
+        const uint8_t *pixels = job->pixels + 3 * (size_t)job->width * (size_t)y;
+        if (row) {
+            compose(job, y, row);
+            pixels = row;
+        }
+        job->frame->row(job->frame, y, pixels + 3 * (size_t)window->left);
+    }
+    return 0;
+}
+
+/* ---- the container --------------------------------------------------------------------------------------------------- */
+
+/* Beyond tables and a few rows libwebp takes, lossless, 4 bytes a pixel for itself; lossy, one or two for an alpha channel; and
+ * the pixels it hands out. */
+static uint64_t memory_of(const struct job *job, bool lossless)
+{
+    uint64_t pixels = (uint64_t)job->first.width * (uint64_t)job->first.height;
+    return pixels * (lossless ? 4 + 3 : job->first.has_alpha ? 3 + 2 : 3);
+}
+
+static int find_orientation(const struct job *job)
+{
+    WebPChunkIterator chunk;
+    if (!WebPDemuxGetChunk(job->demux, "EXIF", 1, &chunk))
+        return 1;
+    int orientation = exif_orientation(chunk.chunk.bytes, chunk.chunk.size);
+    WebPDemuxReleaseChunkIterator(&chunk);
+    return orientation;
+}
+
+static int read_frame(struct job *job)
+{
+    WebPBitstreamFeatures features;
+    VP8StatusCode status = WebPGetFeatures(job->first.fragment.bytes, job->first.fragment.size, &features);
+    if (status != VP8_STATUS_OK)
+        return explain(job, status);
+    if (features.width != job->first.width || features.height != job->first.height)
+        return because(job->why, -EBADMSG, "WebP is damaged: its frame says %d x %d pixels and its container %d x %d", features.width,
+                       features.height, job->first.width, job->first.height);
+    struct picture picture = { job->width, job->height, memory_of(job, features.format == 2),
+                               job->frame->wants_orientation ? find_orientation(job) : 0 };
+    int r = job->frame->begin(job->frame, &picture, &job->window, job->why);
+    if (r == 0)
+        r = decode_first(job);
+    return r < 0 ? r : deliver(job);
+}
+
+static bool begins_as_pillow_wants(const uint8_t *file, size_t size)
+{
+    return size >= 16 && (!memcmp(file + 12, "VP8 ", 4) || !memcmp(file + 12, "VP8X", 4) || !memcmp(file + 12, "VP8L", 4));
+}
+
+static int webp_decode(const uint8_t *file, size_t size, struct frame *frame, struct why *why)
+{
+    struct job job = { .frame = frame, .why = why };
+    WebPDemuxState state;
+    if (!begins_as_pillow_wants(file, size))
+        return because(why, -EBADMSG, "WebP is damaged: it does not begin with VP8, VP8L or VP8X");
+    WebPDemuxer *demux = WebPDemuxPartial(&(WebPData){ file, size }, &state);
+    if (!demux || state != WEBP_DEMUX_DONE) {
+        WebPDemuxDelete(demux);
+        return because(why, -EBADMSG, state == WEBP_DEMUX_PARSE_ERROR ? "WebP is damaged" : "WebP data ends too early");
+    }
+    job.demux = demux;
+    job.width = (int)WebPDemuxGetI(demux, WEBP_FF_CANVAS_WIDTH);
+    job.height = (int)WebPDemuxGetI(demux, WEBP_FF_CANVAS_HEIGHT);
+    int r = WebPDemuxGetFrame(demux, 1, &job.first) ? read_frame(&job) : because(why, -EBADMSG, "WebP without a frame");
+    WebPDemuxReleaseIterator(&job.first);
+    WebPDemuxDelete(demux);
+    free(job.pixels);
+    return r;
+}
+
+int webp_release(void)
+{
+    return WebPGetDecoderVersion();
+}
+
+const struct decoder webp_decoder = { "WebP", webp_decode };

@@ -1,0 +1,99 @@
+/* inspect.c: the command `weights`: what weights files hold, and what is wrong with them. */
+#include "common/cache.h"
+#include "common/log.h"
+#include "worker/commands.h"
+#include "worker/weights/check.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* Statistics and counters are no parameters: nobody trains them. */
+static bool is_parameter(const char *name)
+{
+    return !strstr(name, ".running_") && !strstr(name, ".num_batches_tracked");
+}
+
+static void print_content(const struct weights *weights)
+{
+    uint64_t parameters = 0;
+    char types[64] = "";
+    for (enum dtype dtype = DTYPE_F32; dtype < DTYPE_I64; dtype++)
+        for (size_t i = 0; i < weights->count; i++)
+            if (weights->tensors[i].dtype == dtype) {
+                snprintf(types + strlen(types), sizeof(types) - strlen(types), "%s%s", *types ? ", " : "", dtype_name(dtype));
+                break;
+            }
+    for (size_t i = 0; i < weights->count; i++)
+        if (is_parameter(weights->tensors[i].name))
+            parameters += weights->tensors[i].count;
+    printf("  type        %s\n", types);
+    printf("  parameters  %" PRIu64 "\n", parameters);
+    printf("  format      %s, %zu tensors, %zu bytes\n", weights->format, weights->count, weights->size);
+    printf("  sha256      %s\n", weights->sha256);
+}
+
+static void tell_download(const char *url)
+{
+    log_info("downloading %s", url);
+}
+
+static int open_weights(const char *uri, const char *cache, struct weights **ret, struct why *why)
+{
+    struct cached file;
+    if (!cache_is_url(uri))
+        return weights_open(uri, ret, why);
+    int r = cache_get(cache, uri, "", tell_download, &file, why);
+    return r < 0 ? r : weights_open(file.path, ret, why);
+}
+
+static int inspect(const char *uri, const char *cache)
+{
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    const struct network *network;
+    struct why why;
+    int classes;
+    printf("%s\n", uri);
+    int r = open_weights(uri, cache, &weights, &why);
+    if (r == 0 && (r = network_detect(weights, &network, &why)) == 0 && (r = weights_check(weights, network, &classes, &why)) == 0)
+        printf("  network     %s\n  classes     %d\n", network->name, classes);
+    if (weights)
+        print_content(weights);
+    if (r < 0)
+        printf("  wrong       %s\n", why.text);
+    return r;
+}
+
+struct inspect_options {
+    const char *cache;
+    bool help;
+};
+
+static const struct option_row rows[] = {
+    { 0, "cache", OPTION_TEXT, offsetof(struct inspect_options, cache), "DIR", "where downloaded weights are kept", 0, 0, NULL },
+    { 'h', "help", OPTION_FLAG, offsetof(struct inspect_options, help), NULL, "print this help", 0, 0, NULL },
+    { 0 },
+};
+
+int command_weights(int argc, char **argv)
+{
+    struct inspect_options options = { 0 };
+    struct why why;
+    int first, wrong = 0;
+    log_open("sleddog-worker weights", LOG_LEVEL_INFO);
+    int r = options_parse(rows, &options, argc, argv, &first, &why);
+    if (r == 0 && options.help) {
+        puts("sleddog-worker weights [OPTIONS] FILE|URL...: what weights files hold, and what is wrong with them\n");
+        options_print(rows, stdout);
+        return 0;
+    }
+    if (r == 0 && first == argc)
+        r = because(&why, -EINVAL, "no files given: sleddog-worker weights FILE...");
+    if (r < 0) {
+        log_error("%s", why.text);
+        return 2;
+    }
+    for (int i = first; i < argc; i++)
+        wrong += inspect(argv[i], options.cache) < 0;
+    return wrong > 0;
+}
