@@ -109,7 +109,7 @@ static int name_file(const char *folder, struct wanted *wanted, struct why *why)
     for (char *c = name; *c; c++)
         if (!isalnum((unsigned char)*c) && !strchr("-._", *c))
             *c = '_';
-    snprintf(wanted->path, sizeof(wanted->path), "%.*s/%.16s-%s", PATH_MAX - 200, folder, hex, name);
+    snprintf(wanted->path, sizeof(wanted->path), "%.*s/%.16s_%s", PATH_MAX - 200, folder, hex, name);
     return 0;
 }
 

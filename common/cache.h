@@ -1,7 +1,7 @@
 /* cache.h: files from the web, downloaded once.
  *
  * An address is http:// or https://, and may end in #sha256=<64 hex digits>: then only that content is taken. A file in the cache is called
- * <digits of the address's hash>-<last part of the address>; it is there whole or not at all, and deleting it makes the next use fetch
+ * <digits of the address's hash>_<last part of the address>; it is there whole or not at all, and deleting it makes the next use fetch
  * it again. Digits of a hash in a file's name (sha256_check_name()) are checked too.
  *
  * Threads:   any, also of several processes on one cache: the worst is that a file is fetched twice.

@@ -31,7 +31,7 @@ struct asked {
     struct check *check;
     const char *name;
     struct link *link;
-    struct message answer; /* kind 0: none yet */
+    struct message answer; /* the newest; kind 0: none yet */
     char problem[256];
 };
 
@@ -44,6 +44,12 @@ struct check {
     uint64_t until_ns, incarnation;
 };
 
+/* A worker that is still comparing its answers with PyTorch's is asked again. */
+static bool is_final(const struct asked *asked)
+{
+    return asked->answer.kind && asked->answer.status.verdict != VERDICT_PENDING;
+}
+
 static void on_answer(void *arg)
 {
     struct asked *asked = arg;
@@ -54,12 +60,14 @@ static void on_answer(void *arg)
         snprintf(asked->problem, sizeof(asked->problem), "does not speak this protocol: %.200s", why.text);
     if (r < 0)
         return;
-    if (message.kind != MESSAGE_status || asked->answer.kind) {
+    if (message.kind != MESSAGE_status || is_final(asked)) {
         message_free(&message);
         return;
     }
+    if (asked->answer.kind)
+        message_free(&asked->answer);
     asked->answer = message;
-    if (--asked->check->missing == 0)
+    if (is_final(asked) && --asked->check->missing == 0)
         loop_stop(asked->check->loop);
 }
 
@@ -73,23 +81,44 @@ static void ask_all(void *arg)
         return;
     }
     for (int i = 0; i < check->count; i++)
-        if (!check->asked[i].answer.kind)
+        if (!is_final(&check->asked[i]))
             link_send(check->asked[i].link, NULL, &probe);
     loop_timer_set(check->loop, &check->tick, now + ASK_AGAIN_NS);
 }
 
-static int print_answer(const struct asked *asked)
+static void print_verdict(const struct msg_status *status)
+{
+    switch ((enum verdict)status->verdict) {
+    case VERDICT_RIGHT:
+        fputs(", verified", stdout);
+        break;
+    case VERDICT_WRONG:
+        printf(", ITS ANSWERS ARE NOT PYTORCH'S: %s", status->verdict_detail);
+        break;
+    case VERDICT_PENDING:
+        fputs(", not verified yet", stdout);
+        break;
+    case VERDICT_NONE:
+        printf(", not verified%s%s", *status->verdict_detail ? ": " : "", status->verdict_detail);
+        break;
+    }
+}
+
+/* Returns whether something is wrong with the node. */
+static bool print_answer(const struct asked *asked)
 {
     const struct msg_status *status = &asked->answer.status;
     if (!asked->answer.kind) {
         printf("%-24s MISSING   %s\n", asked->name, *asked->problem ? asked->problem : "no answer; is sleddog-worker running there, and the port open?");
-        return 1;
+        return true;
     }
-    bool same = !strcmp(status->version, SLEDDOG_VERSION);
-    printf("%-24s %-9s %s, %s, %s, %u threads, %.1f GiB%s%s%s\n", asked->name, same ? "ok" : "MISMATCH", status->version, status->engine,
-           status->device, status->threads, (double)status->memory / (1 << 30), *status->job ? ", busy with a job of " : "",
-           *status->job ? status->owner : "", same ? "" : "; this is " SLEDDOG_VERSION ": install the same release");
-    return !same;
+    bool same = !strcmp(status->version, SLEDDOG_VERSION), wrong = status->verdict == VERDICT_WRONG;
+    printf("%-24s %-9s %s, %s, %s, %u threads, %.1f GiB%s%s", asked->name, !same ? "MISMATCH" : wrong ? "WRONG" : "ok", status->version,
+           status->engine, status->device, status->threads, (double)status->memory / (1 << 30), *status->job ? ", busy with a job of " : "",
+           *status->job ? status->owner : "");
+    print_verdict(status);
+    puts(same ? "" : "; this is " SLEDDOG_VERSION ": install the same release");
+    return !same || wrong;
 }
 
 static int open_all(struct check *check, const struct nodelist *list, struct why *why)
@@ -152,7 +181,7 @@ int command_check(int argc, char **argv)
     int first;
     int r = options_parse(rows, &options, argc, argv, &first, &why);
     if (r == 0 && options.help) {
-        puts("sleddog-coordinator check --nodes FILE: one line a node; exit status 1 if one is missing or of another release\n");
+        puts("sleddog-coordinator check --nodes FILE: one line a node; exit status 1 if one is missing, of another release, or answers wrongly\n");
         options_print(rows, stdout);
         return 0;
     }

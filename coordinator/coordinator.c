@@ -33,9 +33,14 @@ void coordinator_fail(struct coordinator *c, int r, const char *format, ...)
     loop_stop(c->loop);
 }
 
+static bool is_complete(const struct coordinator *c)
+{
+    return c->listed && c->counts.done_images >= c->counts.images;
+}
+
 static void stop_if_complete(struct coordinator *c)
 {
-    if (!c->listed || c->counts.done_images < c->counts.images || c->stopping)
+    if (!is_complete(c) || c->stopping)
         return;
     c->stopping = true;
     loop_stop(c->loop);
@@ -169,10 +174,8 @@ static void take_answer(struct coordinator *c, struct store_request *request)
         break;
     case STORE_LISTED:
         c->listed = true;
-        if (!c->counts.images)
-            coordinator_fail(c, -ENOENT, "no images: the sources are empty");
         break;
-    case STORE_NUMERICS:
+    case STORE_FACTS:
         break;
     case STORE_LOAD:
         take_loaded(c, request);
@@ -248,6 +251,36 @@ static void on_tick(void *arg)
 
 /* ---- life ---- */
 
+static void read_fact(struct db *db, const char *key, char *to, size_t size)
+{
+    CLEANUP(freep) char *text = NULL;
+    if (db_get(db, key, &text, NULL) == 0)
+        snprintf(to, size, "%s", text);
+}
+
+static uint64_t read_number(struct db *db, const char *key)
+{
+    char text[24] = "";
+    read_fact(db, key, text, sizeof(text));
+    return strtoull(text, NULL, 10);
+}
+
+/* What earlier runs of this job found out. */
+static void read_facts(struct coordinator *c, struct db *db)
+{
+    read_fact(db, "fingerprint", c->fingerprint, sizeof(c->fingerprint));
+    read_fact(db, "network", c->network, sizeof(c->network));
+    read_fact(db, "model_sha256", c->model_sha256, sizeof(c->model_sha256));
+    c->classes = (uint32_t)read_number(db, "classes");
+    c->values = (uint32_t)read_number(db, "values");
+    c->elapsed_before_ms = read_number(db, "elapsed_ms");
+}
+
+uint64_t coordinator_elapsed_ms(const struct coordinator *c, uint64_t now_ns)
+{
+    return c->elapsed_before_ms + (now_ns > c->start_ns ? (now_ns - c->start_ns) / NS_PER_MS : 0);
+}
+
 static int keep_last_uri(void *arg, const struct db_batch *batch, struct why *why)
 {
     char **uri = arg;
@@ -269,20 +302,18 @@ static int start(struct coordinator *c, struct db *db, struct why *why)
     if (r == 0)
         r = db_last(db, keep_last_uri, &last_uri, why);
     CLEANUP(freep) char *listed = NULL;
-    CLEANUP(freep) char *fingerprint = NULL;
     if (r < 0) {
         db_close(db);
         return r;
     }
     c->resumed_images = c->counts.done_images;
     c->listed = db_get(db, "listed", &listed, NULL) == 0;
-    if (db_get(db, "fingerprint", &fingerprint, NULL) == 0)
-        snprintf(c->fingerprint, sizeof(c->fingerprint), "%s", fingerprint);
+    read_facts(c, db);
     struct lister_start from = { c->counts.images, c->counts.batches, last_uri };
     r = store_start(db, &c->box, &c->store, why);
     if (r == 0 && !c->listed)
         r = lister_start(c->spec, c->store, &c->box, &from, &c->lister, why);
-    if (r == 0)
+    if (r == 0 && !is_complete(c))
         r = nodes_open(c, why);
     if (r == 0)
         r = progress_new(c->plan->job_dir, &c->progress, why);

@@ -61,7 +61,8 @@ struct coordinator {
 
     struct loop_timer tick;
     uint64_t start_ns, first_dispatch_ns, last_commit_ns;
-    uint64_t resumed_images; /* done before this run */
+    uint64_t elapsed_before_ms; /* of work, in earlier runs of this job */
+    uint64_t resumed_images;    /* done in those */
     struct history history;
     bool stopping;
     int result;
@@ -90,6 +91,7 @@ DEFINE_FREEP(coordinator_free, struct coordinator)
 int coordinator_send(struct coordinator *c, struct node *node, struct message *message);
 void coordinator_dispatch(struct coordinator *c);
 void coordinator_fail(struct coordinator *c, int r, const char *format, ...) __attribute__((format(printf, 3, 4)));
+uint64_t coordinator_elapsed_ms(const struct coordinator *c, uint64_t now_ns); /* of work on this job, earlier runs included */
 void coordinator_commit(struct coordinator *c, struct node *node, uint64_t batch);
 
 /* nodes.c */
@@ -97,7 +99,6 @@ int nodes_open(struct coordinator *c, struct why *why);
 void nodes_close(struct coordinator *c);
 struct node *node_add(struct coordinator *c, const char *name, const char *endpoint, struct why *why);
 int node_connect(struct node *node, struct why *why); /* a new socket, and hello soon */
-uint64_t node_give_back(struct node *node); /* how many batches */
 void node_lost(struct node *node, const char *reason); /* its batches go back; it is called again */
 void node_refused(struct node *node, const char *reason); /* for this job, for good */
 void nodes_start_if_enough(struct coordinator *c);

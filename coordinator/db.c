@@ -12,7 +12,7 @@
 #define BUSY_MS        10000
 
 enum statement {
-    SQL_BEGIN, SQL_COMMIT, SQL_SET, SQL_GET, SQL_ADD_BATCH, SQL_ADD_RESULT, SQL_COUNT_BATCHES, SQL_COUNT_RESULTS, SQL_PENDING, SQL_LAST, SQL_WALK,
+    SQL_BEGIN, SQL_COMMIT, SQL_SET, SQL_GET, SQL_ADD_BATCH, SQL_ADD_RESULT, SQL_COUNT_BATCHES, SQL_COUNT_RESULTS, SQL_PENDING, SQL_LAST, SQL_WALK, SQL_NODES,
     SQL_COUNT,
 };
 
@@ -28,6 +28,7 @@ static const char *const statements[SQL_COUNT] = {
     [SQL_PENDING] = ("SELECT id, first, count, items, NULL FROM batch WHERE id >= ?1 AND NOT EXISTS "
                     "(SELECT 1 FROM result WHERE result.id = batch.id) ORDER BY id LIMIT ?2"),
     [SQL_LAST] = "SELECT id, first, count, items, NULL FROM batch ORDER BY id DESC LIMIT 1",
+    [SQL_NODES] = "SELECT node, sum(count), count(*) FROM result JOIN batch USING(id) GROUP BY node ORDER BY min(id)",
     [SQL_WALK] = "SELECT batch.id, first, count, items, rows FROM batch LEFT JOIN result USING(id) ORDER BY batch.id",
 };
 
@@ -333,4 +334,17 @@ int db_last(struct db *db, db_each *each, void *arg, struct why *why)
 int db_walk(struct db *db, db_each *each, void *arg, struct why *why)
 {
     return each_row(db, SQL_WALK, each, arg, why);
+}
+
+int db_nodes(struct db *db, db_each_node *each, void *arg, struct why *why)
+{
+    sqlite3_stmt *statement = db->prepared[SQL_NODES];
+    int code = SQLITE_DONE, r = 0;
+    while (r >= 0 && (code = sqlite3_step(statement)) == SQLITE_ROW)
+        r = each(arg, (const char *)sqlite3_column_text(statement, 0), (uint64_t)sqlite3_column_int64(statement, 1),
+                 (uint64_t)sqlite3_column_int64(statement, 2), why);
+    if (r >= 0 && code != SQLITE_DONE)
+        r = failed(db, code, why);
+    sqlite3_reset(statement);
+    return r < 0 ? r : 0;
 }

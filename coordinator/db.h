@@ -60,6 +60,10 @@ struct db_counts {
 
 int db_count(struct db *db, struct db_counts *ret, struct why *why);
 
+/* Calls `each` for every node that has results, in the order of its first one: its name, and how much it did. */
+typedef int db_each_node(void *arg, const char *node, uint64_t images, uint64_t batches, struct why *why);
+int db_nodes(struct db *db, db_each_node *each, void *arg, struct why *why);
+
 /* Calls `each` for batches in list order: those from `from` on without a result, at most `limit`. A negative answer stops. */
 typedef int db_each(void *arg, const struct db_batch *batch, struct why *why);
 int db_pending(struct db *db, uint64_t from, uint32_t limit, db_each *each, void *arg, struct why *why);

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "coordinator/evaluation_json.h"
 #include "coordinator/export/export.h"
+#include "coordinator/facts.h"
 #include "coordinator/summary.h"
 
 #include <errno.h>
@@ -173,52 +174,6 @@ static void say_what_is_left_out(const struct evaluation *evaluation)
 
 /* ---- the summary ---- */
 
-static void node_facts(const struct node *node, struct node_facts *ret)
-{
-    *ret = (struct node_facts){
-        .name = node->name, .version = node->version, .engine = node->engine, .device = node->device, .fingerprint = node->fingerprint,
-        .threads = node->threads, .engine_batch = node->engine_batch, .images = node->images_done, .batches = node->batches_done,
-        .stages = node->stages, .stages_count = node->stage_count,
-    };
-}
-
-static double elapsed(const struct coordinator *c)
-{
-    return c->last_commit_ns > c->start_ns ? (double)(c->last_commit_ns - c->start_ns) / 1e9 : 0;
-}
-
-static struct preset preset_of(const struct spec *spec)
-{
-    struct preset preset = { .name = spec->preset, .resize = spec->resize, .crop = spec->crop };
-    memcpy(preset.mean, spec->mean, sizeof(preset.mean));
-    memcpy(preset.std, spec->std, sizeof(preset.std));
-    return preset;
-}
-
-static int make_summary(const char *job_dir, const struct spec *spec, const struct coordinator *c, const struct tally *tally,
-                        struct json_t *evaluation, const struct bytes *files, struct json_t **ret)
-{
-    const char *paths[MAX_FILES];
-    struct node_facts nodes[c->node_count + 1];
-    struct preset preset = preset_of(spec);
-    uint32_t path_count = 0, node_count = 0;
-    for (const char *at = files->data; at && at < files->data + files->size && path_count < MAX_FILES; at += strlen(at) + 1)
-        paths[path_count++] = at;
-    for (const struct node *node = c->nodes; node; node = node->next)
-        node_facts(node, &nodes[node_count++]);
-    struct job_facts facts = {
-        .version = SLEDDOG_VERSION, .job = spec->job, .directory = job_dir, .sources = (const char *const *)spec->sources,
-        .sources_count = (uint32_t)spec->source_count, .skipped = c->skipped, .preset = &preset, .network = c->network,
-        .weights_uri = { spec->weights, (uint32_t)strlen(spec->weights) }, .weights_sha256 = c->model_sha256, .classes = c->classes,
-        .labels = *spec->labels ? spec->labels : NULL, .truth = *spec->truth ? spec->truth : NULL, .batch = (uint32_t)spec->batch,
-        .top = (uint32_t)spec->top, .emit = spec->emit, .nodes = nodes, .nodes_count = node_count, .started_s = spec->created,
-        .finished_s = clock_wall_s(), .elapsed_s = elapsed(c), .cpu_s = (double)clock_process_cpu_ns() / 1e9, .files = paths,
-        .files_count = path_count, .per_image = spec->per_image ? spec->output : NULL, .evaluation = evaluation,
-        .history = &c->history,
-    };
-    return summary_new(&facts, tally, ret);
-}
-
 static int print_summary(const struct json_t *summary, struct why *why)
 {
     struct bytes text;
@@ -230,17 +185,17 @@ static int print_summary(const struct json_t *summary, struct why *why)
     return r < 0 ? because(why, r, "the summary: %s", strerror(-r)) : 0;
 }
 
-static int write_and_print(const char *job_dir, const struct spec *spec, const struct coordinator *c, const struct tally *tally,
+static int write_and_print(struct db *db, const char *job_dir, const struct spec *spec, const struct coordinator *c, const struct tally *tally,
                            struct evaluation *evaluation, const struct bytes *files, struct why *why)
 {
     struct json_t *summary = NULL;
     evaluation_finish(evaluation);
     say_what_is_left_out(evaluation);
     struct json_t *judged = evaluation_compact(evaluation);
-    int r = judged ? make_summary(job_dir, spec, c, tally, judged, files, &summary) : -ENOMEM;
+    int r = judged ? facts_summary(db, job_dir, spec, c, tally, judged, files, &summary, why) : -ENOMEM;
     summary_free(judged);
     if (r < 0)
-        return because(why, r, "the summary: %s", strerror(-r));
+        return r == -ENOMEM ? because(why, r, "the summary: out of memory") : r;
     r = summary_write(summary, job_dir, why);
     if (r == 0)
         r = print_summary(summary, why);
@@ -270,7 +225,7 @@ int finish_job(const char *job_dir, const struct spec *spec, const struct labels
         r = finish_export(db, spec, labels, formats | (spec->per_image ? EXPORT_PER_IMAGE : 0), spec->output, tally, evaluation, &files,
                           why);
     if (r == 0)
-        r = write_and_print(job_dir, spec, c, tally, evaluation, &files, why);
+        r = write_and_print(db, job_dir, spec, c, tally, evaluation, &files, why);
     bytes_done(&files);
     *ret_errors = tally->failed;
     return r;

@@ -38,16 +38,31 @@ static bool agrees(struct coordinator *c, const struct msg_welcome *welcome, cha
     return false;
 }
 
-/* Before any row of it is stored, so that a resumed job cannot go on with other numbers. */
-static void keep_fingerprint(struct coordinator *c, const char *fingerprint)
+static void put_fact(struct bytes *out, const char *key, const char *value)
 {
-    struct store_request *request = store_request_new(STORE_NUMERICS, LIMIT_TEXT);
-    if (!request || bytes_append(&request->data, fingerprint, strlen(fingerprint) + 1) < 0) {
+    bytes_append(out, key, strlen(key) + 1);
+    bytes_append(out, value, strlen(value) + 1);
+}
+
+/* Before any row of it is stored, so that a resumed job cannot go on with other numbers. */
+static void keep_facts(struct coordinator *c)
+{
+    struct store_request *request = store_request_new(STORE_FACTS, 65536);
+    char number[24];
+    if (request) {
+        put_fact(&request->data, "fingerprint", c->fingerprint);
+        put_fact(&request->data, "network", c->network);
+        put_fact(&request->data, "model_sha256", c->model_sha256);
+        snprintf(number, sizeof(number), "%u", c->classes);
+        put_fact(&request->data, "classes", number);
+        snprintf(number, sizeof(number), "%u", c->values);
+        put_fact(&request->data, "values", number);
+    }
+    if (!request || bytes_error(&request->data)) {
         store_request_free(request);
         coordinator_fail(c, -ENOMEM, "out of memory");
         return;
     }
-    snprintf(c->fingerprint, sizeof(c->fingerprint), "%s", fingerprint);
     store_post(c->store, request);
 }
 
@@ -60,27 +75,26 @@ static void remember(struct coordinator *c, struct node *node, const struct msg_
     snprintf(node->version, sizeof(node->version), "%s", welcome->version);
     node->threads = welcome->threads;
     node->engine_batch = welcome->engine_batch;
-    if (!*c->fingerprint)
-        keep_fingerprint(c, welcome->fingerprint);
-    if (c->classes)
+    if (*c->fingerprint)
         return;
+    snprintf(c->fingerprint, sizeof(c->fingerprint), "%s", welcome->fingerprint);
     snprintf(c->network, sizeof(c->network), "%s", welcome->network);
     snprintf(c->model_sha256, sizeof(c->model_sha256), "%s", welcome->model_sha256);
     c->classes = welcome->classes;
     c->values = welcome->values;
+    keep_facts(c);
 }
 
 void coordinator_on_welcome(struct coordinator *c, struct node *node, const struct message *message)
 {
     const struct msg_welcome *welcome = &message->welcome;
     char text[LIMIT_TEXT];
-    if (welcome->epoch != c->plan->epoch || node->state == NODE_REFUSED)
-        return;
+    if (welcome->epoch != c->plan->epoch || welcome->call != node->call || node->state == NODE_REFUSED || node->state == NODE_READY)
+        return; /* READY: the same welcome again, because hello was said twice before it came */
     if (!agrees(c, welcome, text, sizeof(text))) {
         node_refused(node, text);
         return;
     }
-    node_give_back(node); /* after a second hello: what it still has it offers again */
     if (node->served && node->served != message->from)
         node_restarted(node);
     node->incarnation = node->served = message->from;
@@ -182,6 +196,7 @@ static void store_result(struct coordinator *c, struct node *node, struct batch 
     request->attempt = result->attempt;
     request->errors = count_errors(result);
     request->user = node;
+    request->elapsed_ms = coordinator_elapsed_ms(c, clock_now_ns());
     snprintf(request->node, sizeof(request->node), "%s", node->name);
     store_post(c->store, request);
 }

@@ -99,6 +99,8 @@ static int list_all(struct lister *lister, struct gathering *batch)
         return r;
     if (lister->skip)
         return has_changed(lister);
+    if (!lister->next_image && !batch->count)
+        return because(&lister->why, -ENOENT, "no images: the sources are empty");
     r = batch->count ? post_batch(lister, batch) : 0;
     return r < 0 ? because(&lister->why, r, "listing: %s", strerror(-r)) : 0;
 }

@@ -17,6 +17,7 @@
 
 #define MAX_STARTS   6
 #define MAX_ARGUMENTS 64
+#define ENOUGH_MEMORY ((int64_t)1 << 30) /* bytes; a smaller share is not made a limit */
 #define STOP_NS      (10 * NS_PER_S)
 
 struct local {
@@ -85,13 +86,16 @@ static int find_program(struct local *local, struct why *why)
     return r < 0 ? because(why, r, "%s: %s; sleddog-worker must lie beside sleddog-coordinator", local->program, strerror(-r)) : 0;
 }
 
-/* Unless told otherwise the workers share the cores. */
+/* Unless told otherwise the workers share cores and memory. */
 static int make_arguments(struct local *local, const struct run_plan *plan)
 {
     struct tuning tuning = *plan->tuning;
     int share = thread_cpus() / plan->local;
     if (!tuning.engine_threads)
         tuning.engine_threads = share > 0 ? share : 1;
+    int64_t memory = (int64_t)(machine_memory() / 5 * 4) / plan->local;
+    if (!tuning.memory_limit && memory > ENOUGH_MEMORY)
+        tuning.memory_limit = memory;
     bytes_init(&local->arguments, 65536);
     return tuning_arguments(&tuning, &local->arguments);
 }

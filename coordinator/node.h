@@ -27,6 +27,7 @@ struct node {
     char endpoint[512];
     struct link *link;
     enum node_state state;
+    uint64_t call;        /* number of the introduction: raised with every new socket */
     uint64_t incarnation; /* of the worker behind it; 0: not known */
     uint64_t served;      /* the incarnation that was welcomed last */
     uint64_t heard_ns;    /* last message */

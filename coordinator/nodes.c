@@ -71,6 +71,7 @@ int node_connect(struct node *node, struct why *why)
     node->state = r < 0 ? NODE_REFUSED : NODE_CALLING;
     node->incarnation = 0;
     node->called_ns = 0;
+    node->call++;
     return r;
 }
 
@@ -84,7 +85,8 @@ static void call_node(struct coordinator *c, struct node *node)
                    .preset = spec->preset, .resize = (uint32_t)spec->resize, .crop = (uint32_t)spec->crop, .mean_r = spec->mean[0],
                    .mean_g = spec->mean[1], .mean_b = spec->mean[2], .std_r = spec->std[0], .std_g = spec->std[1], .std_b = spec->std[2],
                    .emit = spec->emit, .top = (uint32_t)spec->top, .batch = (uint32_t)spec->batch,
-                   .expiry_ms = (uint32_t)(c->plan->expiry_s * 1000) },
+                   .expiry_ms = (uint32_t)(c->plan->expiry_s * 1000), .call = node->call, .interpolation = spec->interpolation,
+                   .exif_orient = spec->exif_orient },
     };
     /* Nobody there yet: try again at the next tick. */
     node->called_ns = coordinator_send(c, node, &message) < 0 ? 0 : clock_now_ns();
@@ -138,7 +140,7 @@ void nodes_close(struct coordinator *c)
 
 /* ---- losing ---- */
 
-uint64_t node_give_back(struct node *node)
+static uint64_t give_back(struct node *node)
 {
     uint64_t count = 0;
     while (node->batches) {
@@ -156,7 +158,7 @@ void node_lost(struct node *node, const char *reason)
     struct coordinator *c = node->coordinator;
     struct why why;
     enum node_state state = node->state;
-    uint64_t count = node_give_back(node);
+    uint64_t count = give_back(node);
     if (c->stopping)
         return;
     if (state != NODE_CALLING)
@@ -178,7 +180,7 @@ void node_refused(struct node *node, const char *reason)
 {
     struct coordinator *c = node->coordinator;
     struct message bye = { .kind = MESSAGE_bye, .bye = { c->plan->epoch } };
-    node_give_back(node);
+    give_back(node);
     if (node->incarnation && node->link)
         coordinator_send(c, node, &bye);
     node->state = NODE_REFUSED;

@@ -226,6 +226,8 @@ static int export_job(const char *job_dir, const struct export_command *options,
     struct bytes files;
     unsigned formats = 0;
     int r = open_job(job_dir, &db, &spec, &labels, why);
+    if (r == 0 && options->output && strstr(options->output, "://"))
+        r = because(why, -EINVAL, "--output %s: this build writes to folders only", options->output);
     if (r == 0)
         r = export_formats(options->format ? options->format : spec->formats, &formats, why);
     if (r < 0)

@@ -87,6 +87,19 @@ static int read_nodes(struct session *session, struct why *why)
 
 /* ---- running ---- */
 
+/* How to go on, if there is a way. */
+static void print_hint(const struct session *session, const struct coordinator *c, int r)
+{
+    struct bytes command;
+    bytes_init(&command, 65536);
+    bool mended_elsewhere = r == -ENODEV || r == -ENOENT; /* weights, labels, sources: parts of the job itself */
+    if (mended_elsewhere && c && !c->counts.done_images)
+        fprintf(stderr, "nothing was classified; mend that, remove %s, and run again\n", session->dir.path);
+    else if (r != -ESTALE && hint_resume(&session->options, session->dir.path, &command) == 0)
+        fprintf(stderr, "go on with: %s\n", command.data);
+    bytes_done(&command);
+}
+
 static int print_end(const struct session *session, const struct coordinator *c, int r, const struct why *why)
 {
     if (r == 0)
@@ -95,14 +108,18 @@ static int print_end(const struct session *session, const struct coordinator *c,
         fprintf(stderr, "sleddog-coordinator: interrupted, %" PRIu64 " images are done and safe\n", c ? c->counts.done_images : 0);
     else
         log_error("%s", why->text);
+    print_hint(session, c, r);
+    return r == -EINTR ? 130 : 1;
+}
+
+/* For `status`, which knows no options. Not worth failing for. */
+static void keep_hint(struct session *session)
+{
     struct bytes command;
     bytes_init(&command, 65536);
-    if (r == -ENODEV && c && !c->counts.done_images)
-        fprintf(stderr, "nothing was classified; mend that, remove %s, and run again\n", session->dir.path);
-    else if (hint_resume(&session->options, session->dir.path, &command) == 0)
-        fprintf(stderr, "go on with: %s\n", command.data);
+    if (hint_resume(&session->options, session->dir.path, &command) == 0)
+        db_set(session->db, "hint", command.data, NULL);
     bytes_done(&command);
-    return r == -EINTR ? 130 : 1;
 }
 
 static int run_session(struct session *session)
@@ -124,6 +141,7 @@ static int run_session(struct session *session)
         .node_timeout_s = options->node_timeout,
         .expiry_s = options->expiry,
     };
+    keep_hint(session);
     int r = signals_open(handled);
     if (r < 0)
         because(&why, r, "signals: %s", strerror(-r));

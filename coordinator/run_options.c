@@ -31,7 +31,7 @@ static const struct option_row rows[] = {
     { 0, "per-image", OPTION_FLAG, OPTION(per_image), NULL, "also write one JSON file an image", 0, 0, NULL },
     { 0, "top", OPTION_INT, OPTION(top), "K", "classes a result carries, 5 by default", 1, LIMIT_CLASSES, NULL },
     { 0, "emit", OPTION_CHOICE, OPTION(emit), "KIND", "what comes out for an image", 0, 0, "topk|logits|features" },
-    { 0, "preset", OPTION_CHOICE, OPTION(preset), "NAME", "preprocessing", 0, 0, "torchvision|torchvision-v2|article" },
+    PRESET_ROWS(struct run_options, preset),
     { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE|URL", "the model: .pth or .safetensors; the workers' own by default", 0, 0, NULL },
     { 0, "labels", OPTION_TEXT, OPTION(labels), "FILE", "class names, one a line; ImageNet's by default", 0, 0, NULL },
     { 0, "truth", OPTION_TEXT, OPTION(truth), "REGEX", "POSIX extended; its first group in the URI is the truth: a name or a WordNet id", 0, 0, NULL },
@@ -104,7 +104,10 @@ static int locate_weights(struct spec *spec, const struct run_options *options, 
     *hex = '\0';
     if (!cache_is_url(given)) {
         int r = absolute(given, &spec->weights, why);
-        return r < 0 || !*given ? r : sha256_file(spec->weights, hex, why);
+        if (r < 0 || !*given)
+            return r;
+        r = sha256_file(spec->weights, hex, why);
+        return r < 0 ? r : sha256_check_name(given, hex, why) < 0 ? -EBADMSG : 0;
     }
     struct cached file;
     int r = cache_get(options->tuning.cache, given, "", tell_download, &file, why);
@@ -140,18 +143,28 @@ static int set_texts(struct spec *spec, const struct run_options *options, const
         spec->job = NULL;
     spec->version = strdup(SLEDDOG_VERSION);
     spec->truth = strdup(options->truth);
-    spec->preset = strdup(options->preset);
+    spec->preset = strdup(options->preset.preset);
     spec->formats = strdup(options->format);
     return spec->job && spec->version && spec->truth && spec->preset && spec->formats ? 0 : because(why, -ENOMEM, "out of memory");
 }
 
+static int set_preset(struct spec *spec, const struct run_options *options, struct why *why)
+{
+    struct preset preset;
+    int r = preset_from_options(&options->preset, &preset, why);
+    if (r < 0)
+        return r;
+    spec->resize = preset.resize;
+    spec->crop = preset.crop;
+    spec->interpolation = preset.interpolation;
+    spec->exif_orient = preset.exif_orient;
+    memcpy(spec->mean, preset.mean, sizeof(spec->mean));
+    memcpy(spec->std, preset.std, sizeof(spec->std));
+    return 0;
+}
+
 static void set_numbers(struct spec *spec, const struct run_options *options)
 {
-    const struct preset *preset = preset_find(options->preset);
-    spec->resize = preset->resize;
-    spec->crop = preset->crop;
-    memcpy(spec->mean, preset->mean, sizeof(spec->mean));
-    memcpy(spec->std, preset->std, sizeof(spec->std));
     spec->emit = emit_of(options->emit);
     spec->top = (int)options->top;
     spec->batch = (int)options->batch;
@@ -169,6 +182,10 @@ int spec_from_options(const struct run_options *options, char **sources, int sou
     if (!spec)
         return because(why, -ENOMEM, "out of memory");
     int r = export_formats(options->format, &formats, why);
+    if (r == 0 && options->output && strstr(options->output, "://"))
+        r = because(why, -EINVAL, "--output %s: this build writes to folders only", options->output);
+    if (r == 0)
+        r = set_preset(spec, options, why);
     if (r == 0)
         r = copy_sources(spec, sources, source_count, why);
     if (r == 0)

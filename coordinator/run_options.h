@@ -5,18 +5,20 @@
 
 #include "common/options.h"
 #include "coordinator/spec.h"
+#include "proto/preset.h"
 #include "proto/tuning.h"
 
 struct run_options {
     struct tuning tuning;
-    const char *nodes, *job, *output, *format, *emit, *preset, *weights, *labels, *truth;
+    struct preset_options preset;
+    const char *nodes, *job, *output, *format, *emit, *weights, *labels, *truth;
     int64_t local, min_nodes, node_timeout, expiry, batch, top;
     bool per_image, strict, mixed, null_separated, help;
 };
 
 #define RUN_DEFAULTS                                                                                                       \
     {                                                                                                                      \
-        .tuning = TUNING_DEFAULTS, .format = "jsonl", .emit = "topk", .preset = "torchvision", .weights = "", .labels = "", .truth = "", \
+        .tuning = TUNING_DEFAULTS, .format = "jsonl", .emit = "topk", .preset = PRESET_OPTIONS_DEFAULTS, .weights = "", .labels = "", .truth = "", \
         .min_nodes = 1, .node_timeout = 60, .expiry = 10, .batch = 60, .top = 5                                            \
     }
 

@@ -12,7 +12,7 @@
 #define TEXTS(X) \
     X(job) X(version) X(folder) X(weights) X(weights_sha256) X(labels) X(truth) X(preset) X(output) X(formats)
 #define NUMBERS(X) X(resize) X(crop) X(emit) X(top) X(batch)
-#define FLAGS(X)   X(null_separated) X(per_image) X(mixed)
+#define FLAGS(X)   X(null_separated) X(per_image) X(mixed) X(exif_orient)
 
 void spec_free(struct spec *spec)
 {
@@ -85,6 +85,7 @@ int spec_to_json(const struct spec *spec, char **ret, struct why *why)
     json_object_set_new(json, "sources", sources);
     json_object_set_new(json, "mean", floats_to_json(spec->mean));
     json_object_set_new(json, "std", floats_to_json(spec->std));
+    json_object_set_new(json, "interpolation", json_integer(spec->interpolation));
     json_object_set_new(json, "created", json_real(spec->created));
     *ret = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(json);
@@ -124,7 +125,7 @@ static int read_sources(const json_t *json, struct spec *spec)
 /* Other parts rely on these limits; they are those of the worker. */
 static bool is_possible(const struct spec *spec)
 {
-    return spec->resize >= 1 && spec->resize <= 4096 && spec->crop >= 1 && spec->crop <= 4096 && spec->emit <= ROW_FEATURES &&
+    return spec->resize >= 1 && spec->resize <= 4096 && spec->crop >= 1 && spec->crop <= 4096 && spec->interpolation < INTERPOLATION_COUNT && spec->emit <= ROW_FEATURES &&
            spec->top >= 1 && spec->top <= (int)LIMIT_CLASSES && spec->batch >= 1 && spec->batch <= (int)LIMIT_BATCH;
 }
 
@@ -143,6 +144,8 @@ static int read_members(const json_t *json, struct spec *spec)
     NUMBERS(GET_NUMBER)
     FLAGS(GET_FLAG)
     spec->created = json_number_value(json_object_get(json, "created"));
+    json_t *interpolation = json_object_get(json, "interpolation"); /* absent in jobs of version 0.1.0: bilinear */
+    spec->interpolation = (enum interpolation)json_integer_value(interpolation);
     if (r == 0 && !is_possible(spec))
         r = -EBADMSG;
     if (r == 0)

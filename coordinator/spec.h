@@ -9,6 +9,7 @@
 #include "common/cleanup.h"
 #include "common/why.h"
 #include "proto/messages.h"
+#include "proto/preset.h"
 
 #include <stdbool.h>
 
@@ -25,6 +26,8 @@ struct spec {
     char *truth;           /* regular expression, or "" */
     char *preset;
     int resize, crop;
+    enum interpolation interpolation;
+    bool exif_orient;
     float mean[3], std[3];
     enum row_emit emit;
     int top, batch;

@@ -1,6 +1,8 @@
 #include "coordinator/status.h"
 
 #include "common/clock.h"
+#include "common/log.h"
+#include "common/options.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/jobdir.h"
 
@@ -78,8 +80,9 @@ static int print_status(const char *folder, struct why *why)
     free(listed);
     bool complete = complete_list && counts.done_images == counts.images;
     printf("job       %s, of %s\n", spec->job, folder);
-    printf("state     %s%s\n", running ? "running" : complete ? "complete" : "stopped; go on with: sleddog-coordinator resume ",
-           running || complete ? "" : folder);
+    CLEANUP(freep) char *hint = NULL;
+    db_get(db, "hint", &hint, NULL);
+    printf("state     %s%s\n", running ? "running" : complete ? "complete" : "stopped; go on with: ", running || complete || !hint ? "" : hint);
     printf("listed    %" PRIu64 " images in %" PRIu64 " batches%s\n", counts.images, counts.batches, complete_list ? "" : ", listing is not finished");
     printf("done      %" PRIu64 " images in %" PRIu64 " batches\n", counts.done_images, counts.done_batches);
     printf("failed    %" PRIu64 " of those\n", counts.errors);
@@ -91,16 +94,33 @@ static int print_status(const char *folder, struct why *why)
     return 0;
 }
 
+struct status_options {
+    bool help;
+};
+
+static const struct option_row rows[] = {
+    { 'h', "help", OPTION_FLAG, offsetof(struct status_options, help), NULL, "print this help", 0, 0, NULL },
+    { 0 },
+};
+
 int command_status(int argc, char **argv)
 {
-    struct why why;
-    if (argc != 2) {
-        fprintf(stderr, "sleddog-coordinator: status takes one job directory\n");
+    struct status_options options = { 0 };
+    struct why why = { "" };
+    int first, r = options_parse(rows, &options, argc, argv, &first, &why);
+    if (r == 0 && options.help) {
+        puts("sleddog-coordinator status JOBDIR: what is done, outstanding (who, since when), failed\n");
+        options_print(rows, stdout);
+        return 0;
+    }
+    if (r == 0 && first + 1 != argc)
+        r = because(&why, -EINVAL, "status: takes one job directory");
+    if (r < 0) {
+        log_error("%s; see sleddog-coordinator --help", why.text);
         return 2;
     }
-    if (print_status(argv[1], &why) < 0) {
-        fprintf(stderr, "sleddog-coordinator: %s\n", why.text);
-        return 1;
-    }
-    return 0;
+    r = print_status(argv[first], &why);
+    if (r < 0)
+        log_error("%s", why.text);
+    return r < 0;
 }

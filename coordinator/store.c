@@ -3,6 +3,7 @@
 #include "common/thread.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -15,6 +16,7 @@ struct store {
     struct mailbox requests, *answers;
     struct thread thread;
     sem_t room;
+    uint64_t elapsed_ms; /* of the last result in this transaction; 0: none */
     atomic_bool stopping;
     int error;
     struct why why;
@@ -56,6 +58,25 @@ static int keep_batch(void *arg, const struct db_batch *batch, struct why *why)
     return 0;
 }
 
+static int set_facts(struct store *store, const struct bytes *pairs)
+{
+    int r = 0;
+    for (const char *key = pairs->data, *end = key + pairs->size; key < end && r == 0;) {
+        const char *value = key + strlen(key) + 1;
+        r = db_set(store->db, key, value, &store->why);
+        key = value + strlen(value) + 1;
+    }
+    return r;
+}
+
+static int set_elapsed(struct store *store)
+{
+    char text[24];
+    snprintf(text, sizeof(text), "%" PRIu64, store->elapsed_ms);
+    store->elapsed_ms = 0;
+    return db_set(store->db, "elapsed_ms", text, &store->why);
+}
+
 static int serve(struct store *store, struct store_request *request)
 {
     struct store_batch **last = &request->batches;
@@ -67,11 +88,12 @@ static int serve(struct store *store, struct store_request *request)
     }
     case STORE_LISTED:
         return db_set(store->db, "listed", "yes", &store->why);
-    case STORE_NUMERICS:
-        return db_set(store->db, "fingerprint", request->data.data, &store->why);
+    case STORE_FACTS:
+        return set_facts(store, &request->data);
     case STORE_LOAD:
         return db_pending(store->db, request->id, request->limit, keep_batch, &last, &store->why);
     case STORE_RESULT:
+        store->elapsed_ms = request->elapsed_ms;
         return db_add_result(store->db, request->id, request->data.data, request->data.size, request->attempt, request->node,
                              request->errors, &store->why);
     }
@@ -89,6 +111,8 @@ static void serve_all(struct store *store, struct mail *list)
         if (request->r < 0)
             store->error = request->r;
     }
+    if (!store->error && store->elapsed_ms)
+        store->error = set_elapsed(store);
     if (!store->error)
         store->error = db_commit(store->db, &store->why);
     for (struct mail *mail = list, *next; mail; mail = next) {
@@ -116,7 +140,7 @@ static void run(void *arg)
             serve_all(store, list);
         else if (stopping)
             return;
-        else
+        else if (!atomic_load(&store->stopping)) /* else its wake-up may just have been taken */
             poll(&wait, 1, -1);
     }
 }

@@ -18,9 +18,9 @@ enum coordinator_mail { MAIL_STORE, MAIL_LISTER };
 enum store_kind {
     STORE_ADD_BATCH, /* id, first, count, data = items */
     STORE_LISTED,    /* the list is complete */
-    STORE_NUMERICS,  /* data = the fingerprint of the first worker, NUL-terminated: the job's from now on */
+    STORE_FACTS,     /* data = pairs "key\0value\0" for meta */
     STORE_LOAD,      /* id, limit: answers with `batches` */
-    STORE_RESULT,    /* id, data = rows, attempt, node, errors: `r` is 1, or 0 if there was one already */
+    STORE_RESULT,    /* id, data = rows, attempt, node, errors, elapsed_ms: `r` is 1, or 0 if there was one already */
 };
 
 /* One batch of items that STORE_LOAD found. */
@@ -36,6 +36,7 @@ struct store_request {
     struct mail mail; /* first, kind MAIL_STORE */
     enum store_kind kind;
     uint64_t id, first;
+    uint64_t elapsed_ms; /* of work on this job so far, earlier runs included */
     uint32_t count, attempt, errors, limit;
     char node[300];
     struct bytes data;

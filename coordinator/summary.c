@@ -80,8 +80,9 @@ static json_t *preset(const struct preset *preset)
 {
     if (!preset)
         return json_null();
-    return json_pack("{s:o, s:i, s:i, s:o, s:o}", "name", value_text(preset->name), "resize", preset->resize, "crop", preset->crop,
-                     "mean", triple(preset->mean), "std", triple(preset->std));
+    return json_pack("{s:o, s:i, s:i, s:o, s:o, s:s, s:b}", "name", value_text(preset->name), "resize", preset->resize, "crop", preset->crop,
+                     "mean", triple(preset->mean), "std", triple(preset->std), "interpolation", interpolation_name(preset->interpolation),
+                     "exif_orient", (int)preset->exif_orient);
 }
 
 static json_t *model(const struct job_facts *facts)

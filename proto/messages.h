@@ -47,6 +47,14 @@ enum refuse_reason {
     REFUSE_FENCED,   /* a higher epoch of this job is here */
 };
 
+/* What a worker found when it compared its own answers with PyTorch's. */
+enum verdict {
+    VERDICT_NONE,    /* not compared: busy, or nothing to compare with */
+    VERDICT_PENDING, /* being compared: ask again */
+    VERDICT_RIGHT,
+    VERDICT_WRONG,
+};
+
 /* Structs: struct rec_item, struct msg_hello, ... */
 #define U32(name)               uint32_t name;
 #define U64(name)               uint64_t name;

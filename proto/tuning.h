@@ -15,13 +15,16 @@ struct tuning {
     int64_t threads;        /* that decode */
     int64_t fetch_threads;
     int64_t fetch_memory;   /* bytes */
+    int64_t memory_limit;   /* bytes of the process; 0: most of the machine */
+    int64_t image_cpu_limit; /* seconds */
     int64_t sim_cost_us;
     const char *cache;      /* folder of downloaded weights; NULL: common/cache.h's choice */
 };
 
 #define TUNING_DEFAULTS                                                                              \
     {                                                                                                \
-        .engine = "auto", .precision = "auto", .threads = 32, .fetch_threads = 8, .fetch_memory = 256 << 20 \
+        .engine = "auto", .precision = "auto", .threads = 32, .fetch_threads = 8, .fetch_memory = 256 << 20, \
+        .image_cpu_limit = 20                                                                        \
     }
 
 /* Rows for a struct option_row table whose target has a member `member` of type struct tuning. */
@@ -39,6 +42,10 @@ struct tuning {
       "threads that read files, 8 by default", 1, 1024, NULL },                                                             \
     { 0, "fetch-memory", OPTION_SIZE, offsetof(type, member.fetch_memory), "SIZE",                                         \
       "how much may be fetched and not yet decoded, 256M by default", 1 << 20, INT64_MAX, NULL },                           \
+    { 0, "memory-limit", OPTION_SIZE, offsetof(type, member.memory_limit), "SIZE",                                         \
+      "memory that a worker may hold; 0: most of the machine", 0, INT64_MAX, NULL },                                        \
+    { 0, "image-cpu-limit", OPTION_INT, offsetof(type, member.image_cpu_limit), "S",                                       \
+      "seconds of processor time that decoding an image may take, 20 by default", 1, 86400, NULL },                         \
     { 0, "sim-cost-us", OPTION_INT, offsetof(type, member.sim_cost_us), "N",                                               \
       "engine sim: microseconds an image takes", 0, 60000000, NULL },                                                       \
     { 0, "cache", OPTION_TEXT, offsetof(type, member.cache), "DIR",                                                        \

@@ -18,8 +18,9 @@ void judge_run(struct judge *judge)
 {
     CLEANUP(freep) char *output = NULL;
     CHECK_INT(fclose(judge->list), 0);
-    int status = test_shell(&output, "/usr/bin/python3 %s/tests/golden/pixels.py %d %d judge-list judge-answers", test_source(),
-                            judge->resize, judge->crop);
+    int status = test_shell(&output, "/usr/bin/python3 %s/tests/golden/pixels.py %d %d judge-list judge-answers %s %s", test_source(),
+                            judge->resize, judge->crop, judge->interpolation ? judge->interpolation : "bilinear",
+                            judge->orient ? "orient" : "");
     if (status == 77 || status == 127)
         test_skip("no judge (python3-pil and python3-torchvision for /usr/bin/python3): %s", output);
     if (status)

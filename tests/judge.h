@@ -9,11 +9,14 @@
  * Errors:    fail the test; without Python, Pillow or torchvision the test is skipped. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
 struct judge {
     int resize, crop;
+    const char *interpolation; /* NULL: bilinear */
+    bool orient;               /* as EXIF says */
     FILE *list;
     char *answers;
     size_t size, at;

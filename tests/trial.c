@@ -9,6 +9,8 @@ void trial_new_spec(struct trial *trial, const struct preprocess_spec *spec)
     trial->answers = calloc((size_t)trial->room, sizeof(*trial->answers));
     CHECK_INT(preprocess_new(spec, &trial->p), 0);
     judge_ask(&trial->judge, spec->resize, spec->crop);
+    trial->judge.interpolation = interpolation_name(spec->interpolation);
+    trial->judge.orient = spec->exif_orient;
 }
 
 void trial_new(struct trial *trial, int resize, int crop)

@@ -13,7 +13,8 @@
 
 struct classify_options {
     struct tuning tuning;
-    const char *weights, *preset, *labels;
+    struct preset_options preset;
+    const char *weights, *labels;
     int64_t top;
     bool help;
 };
@@ -22,7 +23,7 @@ struct classify_options {
 
 static const struct option_row rows[] = {
     { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE|URL", "the model: .pth or .safetensors", 0, 0, NULL },
-    { 0, "preset", OPTION_CHOICE, OPTION(preset), "NAME", "preprocessing", 0, 0, "torchvision|torchvision-v2|article" },
+    PRESET_ROWS(struct classify_options, preset),
     { 0, "labels", OPTION_TEXT, OPTION(labels), "FILE", "class names, one a line; ImageNet's by default", 0, 0, NULL },
     { 0, "top", OPTION_INT, OPTION(top), "K", "classes shown for each image, 5 by default", 1, LIMIT_CLASSES, NULL },
     TUNING_ROWS(struct classify_options, tuning),
@@ -99,13 +100,10 @@ static int classify_some(struct runtime *runtime, struct mailbox *box, const str
     return failed;
 }
 
-static int classify(const struct classify_options *options, char **files, int count, struct why *why)
+static int classify(const struct classify_options *options, const struct preset *preset, char **files, int count, struct why *why)
 {
-    const struct preset *preset = preset_find(options->preset);
-    struct runtime_spec spec = { .resize = preset->resize, .crop = preset->crop, .top = (int)options->top, .batch = LIMIT_BATCH };
+    struct runtime_spec spec = { .preset = *preset, .top = (int)options->top, .batch = LIMIT_BATCH };
     snprintf(spec.weights, sizeof(spec.weights), "%s", options->weights);
-    memcpy(spec.mean, preset->mean, sizeof(spec.mean));
-    memcpy(spec.std, preset->std, sizeof(spec.std));
     CLEANUP(labels_closep) struct labels *labels = NULL;
     CLEANUP(runtime_freep) struct runtime *runtime = NULL;
     struct mailbox box;
@@ -131,11 +129,13 @@ static int classify(const struct classify_options *options, char **files, int co
 
 int command_classify(int argc, char **argv)
 {
-    struct classify_options options = { .tuning = TUNING_DEFAULTS, .weights = "", .preset = "torchvision", .top = 5 };
+    struct classify_options options = { .tuning = TUNING_DEFAULTS, .weights = "", .preset = PRESET_OPTIONS_DEFAULTS, .top = 5 };
+    struct preset preset;
     struct why why;
     int first;
     log_open("sleddog-worker classify", LOG_LEVEL_INFO);
-    if (options_parse(rows, &options, argc, argv, &first, &why) < 0) {
+    if (options_parse(rows, &options, argc, argv, &first, &why) < 0 ||
+        preset_from_options(&options.preset, &preset, &why) < 0) {
         log_error("%s; see sleddog-worker --help", why.text);
         return 2;
     }
@@ -151,7 +151,7 @@ int command_classify(int argc, char **argv)
     /* A handful of photos must not wait for threads nobody needs. */
     if (options.tuning.threads > argc - first)
         options.tuning.threads = argc - first;
-    int failed = classify(&options, argv + first, argc - first, &why);
+    int failed = classify(&options, &preset, argv + first, argc - first, &why);
     if (failed < 0)
         log_error("%s", why.text);
     return failed != 0;

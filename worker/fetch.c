@@ -74,7 +74,12 @@ static enum row_error fetch_file(const struct rec_item *item, fetch_reserve *res
     enum row_error error = open_file(item->uri.data, &fd, &size, why);
     if (error)
         return error;
-    if (reserve(arg, size) < 0)
+    int r = reserve(arg, size);
+    if (r == -E2BIG) {
+        because(why, 0, "the file has %zu bytes, more than --memory-limit allows", size);
+        return ROW_TOO_LARGE;
+    }
+    if (r < 0)
         return failed(why, ROW_FETCH, "the worker is stopping");
     char *data = malloc(size ? size : 1);
     if (!data)

@@ -14,7 +14,7 @@
 #define FETCH_MAX_FILE ((size_t)1 << 30)
 
 /* Asks what may be held before memory is taken: `reserve` is called with the size that is about to be read; a negative
- * answer stops the fetch. */
+ * answer stops the fetch; -E2BIG means that so much will never fit. */
 typedef int fetch_reserve(void *arg, size_t size);
 
 enum row_error fetch(const struct rec_item *item, fetch_reserve *reserve, void *arg, char **ret, size_t *ret_size,

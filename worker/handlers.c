@@ -16,9 +16,10 @@ static bool is_same_lead(const struct job *job, const struct message *message)
 }
 
 /* The leader of the present job introduces itself again: it lost us, or we lost it. Nothing is thrown away. */
-static void greet_again(struct worker *worker, const struct peer *peer)
+static void greet_again(struct worker *worker, const struct peer *peer, uint64_t call)
 {
     worker->job->peer = *peer;
+    worker->job->call = call;
     worker->job->heard_ns = clock_now_ns();
     if (worker->job->state == JOB_READY)
         worker_welcome(worker);
@@ -58,7 +59,7 @@ void worker_on_hello(struct worker *worker, const struct peer *peer, const struc
         return;
     }
     if (worker->job && is_same_lead(worker->job, message)) {
-        greet_again(worker, peer);
+        greet_again(worker, peer, hello->call);
         return;
     }
     if (keep_present_job(worker, peer, message))
@@ -79,6 +80,9 @@ void worker_on_hello(struct worker *worker, const struct peer *peer, const struc
 
 void worker_on_probe(struct worker *worker, const struct peer *peer, const struct message *message)
 {
+    /* A job must not share its processors with this. */
+    if (!worker->job && !worker->loader.running)
+        verifier_start(&worker->verifier, &worker->options->tuning, &worker->box);
     worker_send_status(worker, peer, message->from);
 }
 

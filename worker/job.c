@@ -3,18 +3,23 @@
 #include "common/clock.h"
 
 #include <errno.h>
-#include <math.h>
+#include <limits.h>
 #include <string.h>
+
+static struct preset preset_of(const struct msg_hello *hello)
+{
+    return (struct preset){
+        .resize = hello->resize > INT_MAX ? 0 : (int)hello->resize,
+        .crop = hello->crop > INT_MAX ? 0 : (int)hello->crop,
+        .mean = { hello->mean_r, hello->mean_g, hello->mean_b },
+        .std = { hello->std_r, hello->std_g, hello->std_b },
+        .interpolation = hello->interpolation < INTERPOLATION_COUNT ? (enum interpolation)hello->interpolation : INTERPOLATION_COUNT,
+        .exif_orient = hello->exif_orient != 0,
+    };
+}
 
 static int check_numbers(const struct msg_hello *hello, struct why *why)
 {
-    if (hello->crop < 1 || hello->crop > 4096 || hello->resize < 1 || hello->resize > 4096)
-        return because(why, -EINVAL, "a preset of resize %u and crop %u; both must be 1 to 4096", hello->resize, hello->crop);
-    const float mean[] = { hello->mean_r, hello->mean_g, hello->mean_b }, std[] = { hello->std_r, hello->std_g, hello->std_b };
-    for (int i = 0; i < 3; i++)
-        if (!(fabsf(mean[i]) <= 1000) || !(std[i] >= 1e-3f && std[i] <= 1000))
-            return because(why, -EINVAL, "a preset of mean %g and standard deviation %g; pixels are 0 to 1, so they must be -1000 to 1000 "
-                           "and 0.001 to 1000", (double)mean[i], (double)std[i]);
     if (hello->emit > ROW_FEATURES)
         return because(why, -EINVAL, "an unknown kind of output, %u", hello->emit);
     if (hello->top < 1 || hello->top > LIMIT_CLASSES || hello->batch < 1 || hello->batch > LIMIT_BATCH)
@@ -28,7 +33,10 @@ static int check_numbers(const struct msg_hello *hello, struct why *why)
 int job_new(const struct peer *peer, const struct message *message, struct job **ret, struct why *why)
 {
     const struct msg_hello *hello = &message->hello;
-    int r = check_numbers(hello, why);
+    struct preset preset = preset_of(hello);
+    int r = preset_check(&preset, why);
+    if (r == 0)
+        r = check_numbers(hello, why);
     if (r < 0)
         return r;
     struct job *job = calloc(1, sizeof(*job));
@@ -36,6 +44,7 @@ int job_new(const struct peer *peer, const struct message *message, struct job *
         return because(why, -ENOMEM, "out of memory");
     job->epoch = hello->epoch;
     job->coordinator = message->from;
+    job->call = hello->call;
     job->peer = *peer;
     job->heard_ns = clock_now_ns();
     job->expiry_ns = (hello->expiry_ms ? hello->expiry_ms : 10000) * NS_PER_MS;
@@ -43,10 +52,7 @@ int job_new(const struct peer *peer, const struct message *message, struct job *
     snprintf(job->owner, sizeof(job->owner), "%s", hello->owner);
     struct runtime_spec *spec = &job->spec;
     *spec = (struct runtime_spec){
-        .resize = (int)hello->resize,
-        .crop = (int)hello->crop,
-        .mean = { hello->mean_r, hello->mean_g, hello->mean_b },
-        .std = { hello->std_r, hello->std_g, hello->std_b },
+        .preset = preset,
         .emit = (enum emit)hello->emit,
         .top = (int)hello->top,
         .batch = (int)hello->batch,

@@ -21,6 +21,8 @@ struct job {
     char owner[LIMIT_TEXT];
     uint64_t epoch;
     uint64_t coordinator; /* incarnation */
+    uint64_t call;        /* number of its newest introduction */
+    uint64_t greeted;     /* the one that was welcomed; credit counts since then */
     struct peer peer;
     uint64_t heard_ns;    /* last sign of life of the coordinator */
     uint64_t expiry_ns;

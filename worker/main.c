@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "common/signals.h"
 #include "worker/commands.h"
+#include "worker/memory.h"
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -87,6 +88,7 @@ static int run_daemon(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    memory_prepare();
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);

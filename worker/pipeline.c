@@ -6,7 +6,6 @@
 #include "worker/batcher.h"
 #include "worker/budget.h"
 #include "worker/fetch.h"
-#include "worker/image/preprocess.h"
 #include "worker/sim.h"
 
 #include <errno.h>
@@ -19,7 +18,7 @@ struct pipeline {
     struct batcher *batcher;
     struct mailbox *box;
     struct queue *fetch_queue, *decode_queue, *sim_queue;
-    struct budget fetched;
+    struct budget fetched, decoded;
     struct stage stages[STAGE_COUNT];
     struct thread *fetchers, *decoders, simulator, collector;
     int fetcher_count, decoder_count; /* started */
@@ -86,6 +85,9 @@ struct reservation {
 static int reserve_fetched(void *arg, size_t size)
 {
     struct reservation *reservation = arg;
+    size_t most = reservation->pipeline->spec.file_bytes;
+    if (most && size > most)
+        return -E2BIG;
     int r = budget_take(&reservation->pipeline->fetched, size);
     if (r == 0)
         reservation->size = size;
@@ -147,6 +149,8 @@ static enum row_error decode_error(int r)
         return ROW_UNSUPPORTED;
     case -E2BIG:
         return ROW_TOO_LARGE;
+    case -ETIMEDOUT:
+        return ROW_TIMEOUT;
     default:
         return ROW_DECODE;
     }
@@ -173,49 +177,91 @@ static uint64_t place_image(struct pipeline *pipeline, struct preprocess *prepro
     return waited;
 }
 
-static uint64_t decode_task(struct pipeline *pipeline, struct preprocess *preprocess, struct task *task, int *ret_error)
+/* One thread that decodes. */
+struct decoder_thread {
+    struct pipeline *pipeline;
+    struct preprocess *preprocess;
+    size_t admitted;    /* bytes of the budget that the present picture holds */
+    uint64_t waited_ns; /* for room in the budget, or for a place */
+};
+
+/* May the decoder take so much? Waits until it may. */
+static int admit(void *arg, uint64_t bytes, struct why *why)
 {
+    struct decoder_thread *thread = arg;
+    struct budget *budget = &thread->pipeline->decoded;
+    if (bytes > budget->limit)
+        return because(why, -E2BIG, "decoding it takes %llu MiB; --memory-limit leaves %zu for pictures",
+                       (unsigned long long)(bytes >> 20) + 1, budget->limit >> 20);
+    uint64_t start = clock_now_ns();
+    int r = budget_take(budget, (size_t)bytes);
+    thread->waited_ns += clock_now_ns() - start;
+    if (r == 0)
+        thread->admitted = (size_t)bytes;
+    return r;
+}
+
+static void release_picture(struct decoder_thread *thread)
+{
+    preprocess_trim(thread->preprocess);
+    if (thread->admitted)
+        budget_give(&thread->pipeline->decoded, thread->admitted);
+    thread->admitted = 0;
+}
+
+static int decode_task(struct decoder_thread *thread, struct task *task)
+{
+    struct pipeline *pipeline = thread->pipeline;
     struct why why = { "" };
     bool abandoned = atomic_load(&task->work->abandoned);
-    int r = abandoned ? -ECANCELED : preprocess_decode(preprocess, task->data, task->size, &why);
+    int r = abandoned ? -ECANCELED : preprocess_decode(thread->preprocess, task->data, task->size, &why);
     free_data(pipeline, task);
-    *ret_error = r;
     if (r == 0)
-        return place_image(pipeline, preprocess, task);
-    if (r == -ENOMEM)
+        thread->waited_ns += place_image(pipeline, thread->preprocess, task);
+    else if (r == -ENOMEM)
         fail_task(pipeline, task, ROW_FETCH, "the worker is out of memory");
     else
         fail_task(pipeline, task, decode_error(r), why.text);
-    return 0;
+    release_picture(thread);
+    return r;
+}
+
+static int decoder_open(struct decoder_thread *thread, struct pipeline *pipeline)
+{
+    struct preprocess_spec spec = pipeline->spec.preprocess;
+    *thread = (struct decoder_thread){ .pipeline = pipeline };
+    spec.admit = admit;
+    spec.admit_arg = thread;
+    return preprocess_new(&spec, &thread->preprocess);
 }
 
 static void run_decoder(void *arg)
 {
     struct pipeline *pipeline = arg;
     struct stage *stage = &pipeline->stages[STAGE_DECODE];
-    struct preprocess_spec spec = { .resize = pipeline->spec.resize, .crop = pipeline->spec.crop };
-    CLEANUP(preprocess_freep) struct preprocess *preprocess = NULL;
+    struct decoder_thread thread;
     struct why why = { "decoder: out of memory" };
-    int r = preprocess_new(&spec, &preprocess);
+    int r = decoder_open(&thread, pipeline);
     if (r < 0)
         broke(pipeline, r, &why);
     void *item;
     for (;;) {
         uint64_t start = clock_now_ns(), cpu = clock_thread_cpu_ns();
         if (queue_pop(pipeline->decode_queue, &item) < 0)
-            return;
-        uint64_t waited = clock_now_ns() - start;
+            break;
+        thread.waited_ns = clock_now_ns() - start;
         struct task *task = item;
         uint64_t size = task->size;
         int error = r;
-        if (preprocess)
-            waited += decode_task(pipeline, preprocess, task, &error);
+        if (r == 0)
+            error = decode_task(&thread, task);
         else {
             free_data(pipeline, task);
             spoil_task(pipeline, task, why.text);
         }
-        stage_count(stage, cpu, waited, size, error);
+        stage_count(stage, cpu, thread.waited_ns, size, error);
     }
+    preprocess_free(thread.preprocess);
 }
 
 /* ---- made-up images ---- */
@@ -371,6 +417,7 @@ int pipeline_new(const struct pipeline_spec *spec, const struct engine_ops *ops,
         pipeline->notice->mail.kind = MAIL_BROKEN;
     pthread_mutex_init(&pipeline->break_lock, NULL);
     budget_init(&pipeline->fetched, spec->fetch_bytes);
+    budget_init(&pipeline->decoded, spec->decode_bytes ? spec->decode_bytes : SIZE_MAX);
     stage_init(&pipeline->stages[STAGE_FETCH], "fetch", spec->fetch_threads);
     stage_init(&pipeline->stages[STAGE_DECODE], "decode", spec->decode_threads);
     stage_init(&pipeline->stages[STAGE_ENGINE], "engine", ops->info(engine)->threads);
@@ -417,6 +464,7 @@ void pipeline_free(struct pipeline *pipeline)
     queue_free(pipeline->sim_queue);
     queue_free(pipeline->decode_queue);
     budget_done(&pipeline->fetched);
+    budget_done(&pipeline->decoded);
     pthread_mutex_destroy(&pipeline->break_lock);
     free(pipeline->notice);
     free(pipeline->fetchers);

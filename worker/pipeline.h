@@ -5,7 +5,8 @@
  *     mailbox <-- work with all its rows <-- engine thread <----------------------------------------+
  *
  * Made-up images (`sim:N`) skip fetch and decode: one thread puts them straight into engine slots. Fetched bytes that are not
- * decoded yet are held by a budget; nothing else grows with the input, because a batch needs credit before it comes.
+ * decoded yet are held by a budget, and so is what decoders take for whole pictures; nothing else grows with the input, because
+ * a batch needs credit before it comes.
  *
  * Threads:   pipeline_submit() and the mailbox belong to one thread, the loop's. Everything else is internal.
  * Ownership: work belongs to the pipeline from submit until it is in the mailbox. The pipeline owns the engine.
@@ -14,6 +15,7 @@
 #pragma once
 
 #include "worker/engine.h"
+#include "worker/image/preprocess.h"
 #include "worker/stage.h"
 #include "worker/task.h"
 
@@ -30,8 +32,10 @@ enum pipeline_stage { STAGE_FETCH, STAGE_DECODE, STAGE_ENGINE, STAGE_COUNT };
 struct pipeline_spec {
     int fetch_threads, decode_threads;
     size_t fetch_bytes;   /* budget for fetched, undecoded files */
+    size_t file_bytes;    /* of one file; 0: any */
+    size_t decode_bytes;  /* budget for what decoders hold, and most that one picture may need; 0: any */
     size_t window;        /* images that may be inside at once; pipeline_submit() never waits for less */
-    int resize, crop;     /* preprocessing; crop is the engine's height and width */
+    struct preprocess_spec preprocess; /* crop is the engine's height and width */
 };
 
 /* Takes over the engine, also when it fails. */

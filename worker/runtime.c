@@ -1,9 +1,12 @@
 #include "worker/runtime.h"
 
+#include "common/clock.h"
+#include "common/machine.h"
 #include "common/cache.h"
 #include "common/log.h"
 #include "worker/engines.h"
 #include "worker/image/preprocess.h"
+#include "worker/memory.h"
 #include "worker/network.h"
 #include "worker/weights/check.h"
 #include "worker/weights/weights.h"
@@ -11,15 +14,21 @@
 #include <errno.h>
 #include <string.h>
 
-static bool same(const float a[3], const float b[3])
+static bool is_same(const float a[3], const float b[3])
 {
     return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
 }
 
+static bool is_same_preset(const struct preset *a, const struct preset *b)
+{
+    return a->resize == b->resize && a->crop == b->crop && is_same(a->mean, b->mean) &&
+           is_same(a->std, b->std) && a->interpolation == b->interpolation && a->exif_orient == b->exif_orient;
+}
+
 bool runtime_spec_equal(const struct runtime_spec *a, const struct runtime_spec *b)
 {
-    return !strcmp(a->weights, b->weights) && !strcmp(a->sha256, b->sha256) && a->resize == b->resize && a->crop == b->crop &&
-           same(a->mean, b->mean) && same(a->std, b->std) && a->emit == b->emit &&
+    return !strcmp(a->weights, b->weights) && !strcmp(a->sha256, b->sha256) && is_same_preset(&a->preset, &b->preset) &&
+           a->emit == b->emit &&
            a->top == b->top && a->batch == b->batch;
 }
 
@@ -77,8 +86,8 @@ static int open_engine(struct runtime *runtime, const struct tuning *tuning, str
 {
     const struct runtime_spec *spec = &runtime->spec;
     struct engine_spec engine = {
-        .height = spec->crop,
-        .width = spec->crop,
+        .height = spec->preset.crop,
+        .width = spec->preset.crop,
         .emit = spec->emit,
         .top = spec->top,
         .precision = runtime_precision(tuning->precision),
@@ -86,8 +95,8 @@ static int open_engine(struct runtime *runtime, const struct tuning *tuning, str
         .threads = (int)tuning->engine_threads,
         .cost_us = (int)tuning->sim_cost_us,
     };
-    memcpy(engine.mean, spec->mean, sizeof(engine.mean));
-    memcpy(engine.std, spec->std, sizeof(engine.std));
+    memcpy(engine.mean, spec->preset.mean, sizeof(engine.mean));
+    memcpy(engine.std, spec->preset.std, sizeof(engine.std));
     CLEANUP(weights_closep) struct weights *weights = NULL;
     if (strcmp(tuning->engine, "sim")) {
         int r = read_weights(runtime, tuning->cache, &weights, &engine.network, why);
@@ -105,6 +114,12 @@ static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, c
                          struct mailbox *box, struct why *why)
 {
     const struct engine_info *info = opened->ops->info(opened->engine);
+    struct memory_plan memory;
+    int r = memory_plan((uint64_t)tuning->memory_limit, machine_memory(), machine_resident(), (uint64_t)tuning->fetch_memory, &memory, why);
+    if (r < 0) {
+        opened->ops->close(opened->engine);
+        return r;
+    }
     runtime->classes = info->classes;
     /* Two batches, so that one is on its way while another is worked on, and what the engine holds. */
     runtime->window = 2 * (size_t)runtime->spec.batch + (size_t)info->slots * (size_t)info->batch;
@@ -114,10 +129,17 @@ static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, c
     struct pipeline_spec pipeline = {
         .fetch_threads = (int)tuning->fetch_threads,
         .decode_threads = (int)tuning->threads,
-        .fetch_bytes = (size_t)tuning->fetch_memory,
+        .fetch_bytes = memory.fetched,
+        .file_bytes = memory.file,
+        .decode_bytes = memory.decoded,
         .window = runtime->window,
-        .resize = runtime->spec.resize,
-        .crop = runtime->spec.crop,
+        .preprocess = {
+            .resize = runtime->spec.preset.resize,
+            .crop = runtime->spec.preset.crop,
+            .interpolation = runtime->spec.preset.interpolation,
+            .exif_orient = runtime->spec.preset.exif_orient,
+            .cpu_limit_ns = (uint64_t)tuning->image_cpu_limit * NS_PER_S,
+        },
     };
     return pipeline_new(&pipeline, opened->ops, opened->engine, box, &runtime->pipeline, why);
 }

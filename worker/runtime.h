@@ -6,6 +6,7 @@
  * Errors:    negative errno; the sentence names the weights file, the engine, or both. */
 #pragma once
 
+#include "proto/preset.h"
 #include "proto/tuning.h"
 #include "worker/pipeline.h"
 
@@ -13,8 +14,7 @@
 struct runtime_spec {
     char weights[LIMIT_URI + 1]; /* a local file, or an address for common/cache.h; empty: none (`sim` needs none) */
     char sha256[65];             /* expected; empty: any */
-    int resize, crop;
-    float mean[3], std[3];
+    struct preset preset; /* its name does not matter */
     enum emit emit;
     int top;
     int batch; /* images a dispatch batch, for the window */

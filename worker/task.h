@@ -20,7 +20,7 @@
 struct work;
 
 /* Kinds of mail to the worker's loop. */
-enum worker_mail { MAIL_WORK, MAIL_LOADED, MAIL_BROKEN };
+enum worker_mail { MAIL_WORK, MAIL_LOADED, MAIL_BROKEN, MAIL_VERIFIED };
 
 struct task {
     struct work *work;

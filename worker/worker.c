@@ -75,15 +75,18 @@ void worker_welcome(struct worker *worker)
     }
     struct message message = {
         .kind = MESSAGE_welcome,
-        .welcome = { .epoch = job->epoch, .version = SLEDDOG_VERSION, .host = machine_host(), .engine = info->engine, .device = info->device,
+        .welcome = { .epoch = job->epoch, .call = job->call, .version = SLEDDOG_VERSION, .host = machine_host(), .engine = info->engine, .device = info->device,
                      .fingerprint = runtime->fingerprint, .network = runtime->network, .model_sha256 = runtime->sha256,
                      .classes = (uint32_t)runtime->classes, .values = (uint32_t)info->values, .engine_batch = (uint32_t)info->batch,
                      .threads = (uint32_t)worker->options->tuning.threads, .memory = machine_memory() },
     };
     if (job->state != JOB_READY)
         pipeline_stages(runtime->pipeline, job->base);
+    /* The same introduction again: the coordinator may have sent batches on the strength of the first welcome. */
+    if (job->state != JOB_READY || job->greeted != job->call)
+        job_restart_credit(job, runtime->window);
     job->state = JOB_READY;
-    job_restart_credit(job, runtime->window);
+    job->greeted = job->call;
     worker_send(worker, &job->peer, &message);
     worker_grant(worker);
     for (struct work *work = job->held; work; work = work->next)
@@ -105,7 +108,8 @@ void worker_send_status(struct worker *worker, const struct peer *peer, uint64_t
         .to = to,
         .status = { .version = SLEDDOG_VERSION, .host = machine_host(), .engine = ops ? ops->name : tuning->engine, .device = device,
                     .threads = (uint32_t)tuning->threads, .memory = machine_memory(), .memory_used = machine_resident(),
-                    .job = job ? job->id : "", .owner = job ? job->owner : "" },
+                    .job = job ? job->id : "", .owner = job ? job->owner : "",
+                    .verdict = worker->verifier.verdict, .verdict_detail = verifier_text(&worker->verifier) },
     };
     worker_send(worker, peer, &message);
 }
@@ -205,6 +209,9 @@ static void on_mail(void *arg)
         switch ((enum worker_mail)mail->kind) {
         case MAIL_LOADED:
             finish_loading(worker);
+            break;
+        case MAIL_VERIFIED:
+            verifier_finish(&worker->verifier);
             break;
         case MAIL_BROKEN:
             leave_broken(worker, (struct pipeline_notice *)mail);
@@ -318,6 +325,7 @@ static void stop(struct worker *worker)
         _exit(worker->status); /* a broken engine's threads may never return */
     download_stop(); /* a loader that waits for a server must not hold up the end */
     thread_join(&worker->loader.thread);
+    verifier_done(&worker->verifier);
     runtime_free(worker->loader.runtime);
     runtime_free(worker->runtime);
     free_mail(worker);

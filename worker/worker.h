@@ -12,6 +12,7 @@
 #include "proto/link.h"
 #include "proto/tuning.h"
 #include "worker/job.h"
+#include "worker/verifier.h"
 
 struct worker_options {
     struct tuning tuning;
@@ -46,6 +47,7 @@ struct worker {
     struct job *job;
     struct runtime *runtime; /* NULL while none is open or it is being loaded */
     struct loader loader;
+    struct verifier verifier;
     struct loop_timer tick;
     uint64_t garbage;        /* frames that were no messages */
     int status;              /* exit status */

@@ -13,7 +13,8 @@ static const struct expected {
     const char *name, *kind, *detail;
 } bad[] = {
     { "truncated.jpg", "decode", "" },
-    { "a PNG.jpg", "unsupported", "PNG" },
+    { "a PNG.jpg", "decode", "PNG" },
+    { "a GIF.jpg", "unsupported", "GIF" },
     { "zero.jpg", "decode", "empty" },
     { "60000x60000.jpg", "too_large", "60000" },
     { "text.jpg", "unsupported", "HTML" },
@@ -49,6 +50,7 @@ static void make_bad_files(void)
     CLEANUP(freep) char *data = draw(&size);
     test_write_file("mixed/truncated.jpg", data, size / 2);
     test_write_file("mixed/a PNG.jpg", png, sizeof(png) - 1);
+    write_text("mixed/a GIF.jpg", "GIF89a\n");
     test_write_file("mixed/zero.jpg", "", 0);
     claim_size(data, size, 60000);
     test_write_file("mixed/60000x60000.jpg", data, size);
@@ -101,7 +103,7 @@ TEST(every_file_of_a_messy_folder_has_one_typed_row_in_order)
     make_folder();
     CHECK_INT(COORDINATE("run", "run", "--local", "2", "--batch", "4", "--engine", "sim", "--format", "jsonl,csv", "--job", "job", "mixed"), 0);
     check_tables("job");
-    check_contains("run.out", "without a prediction  6");
+    check_contains("run.out", "without a prediction  7");
     check_contains("run.err", "fifo.jpg");
     CHECK_INT(COORDINATE("strict", "run", "--strict", "--engine", "sim", "--format", "jsonl,csv", "--job", "strict", "mixed"), 3);
     check_tables("strict");

@@ -72,7 +72,7 @@ TEST(a_file_is_downloaded_once_and_whole)
     get(url("models/some%20model.pth"), "", &file);
     CHECK_STR(file.sha256, abc);
     CHECK_CONTAINS(file.path, "cache/deep/");
-    CHECK_CONTAINS(file.path, "-some_20model.pth");
+    CHECK_CONTAINS(file.path, "_some_20model.pth");
     char *content = test_read_file(file.path, NULL);
     CHECK_STR(content, "abc");
     free(content);
@@ -100,6 +100,8 @@ TEST(the_hash_must_be_the_one_that_is_wanted)
     refuse(pinned, other, -EBADMSG, "the job wants sha256 000000000000...");
     refuse(url("file"), other, -EBADMSG, "its sha256 is ba7816bf8f01..., and 000000000000... is wanted");
     get(url("model-ba7816bf.pth"), "", &file);
+    get(url("12ab34cd.pth"), "", &file); /* a name, no claim */
+    CHECK_INT(sha256_check_name(file.path, abc, NULL), 0);
     refuse(url("model-12ab34cd.pth"), "", -EBADMSG, "begins with 12ab34cd, and it begins with ba7816bf");
     CHECK_INT(test_shell(NULL, "test -z \"$(find cache -maxdepth 1 -type f)\""), 0);
 }

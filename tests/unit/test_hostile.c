@@ -260,7 +260,10 @@ TEST(nothing_of_a_file_is_left_for_the_next)
 TEST(a_recipe_without_sense_is_refused)
 {
     struct preprocess *p = NULL;
-    static const struct preprocess_spec bad[] = { { 0, 1, 0 }, { 1, 0, 0 }, { -1, 5, 0 }, { 16385, 5, 0 }, { 5, 16385, 0 } };
+    static const struct preprocess_spec bad[] = {
+        { .resize = 0, .crop = 1 },     { .resize = 1, .crop = 0 },     { .resize = -1, .crop = 5 },
+        { .resize = 16385, .crop = 5 }, { .resize = 5, .crop = 16385 }, { .resize = 5, .crop = 5, .interpolation = INTERPOLATION_COUNT },
+    };
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
         CHECK_INT(preprocess_new(&bad[i], &p), -EINVAL);
     CHECK(!p);

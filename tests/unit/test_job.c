@@ -43,7 +43,7 @@ TEST(a_hello_becomes_a_job)
     CHECK_STR(job->spec.weights, "/w");
     CHECK_STR(job->spec.sha256, "abc");
     CHECK(job->state == JOB_LOADING && job->epoch == 2 && job->coordinator == 77 && job->expiry_ns == 3 * NS_PER_S);
-    CHECK(job->spec.resize == 256 && job->spec.crop == 224 && job->spec.top == 5 && job->spec.batch == 60 && job->spec.std[2] == 1);
+    CHECK(job->spec.preset.resize == 256 && job->spec.preset.crop == 224 && job->spec.top == 5 && job->spec.batch == 60 && job->spec.preset.std[2] == 1);
     job_free(job);
     job_free(NULL);
 }
@@ -57,6 +57,8 @@ TEST(impossible_numbers_are_refused)
     check_refused(&message, part)
     REFUSED("crop 0", crop = 0);
     REFUSED("resize 4097", resize = 4097);
+    REFUSED("crop 0", crop = 0x80000001);
+    REFUSED("unknown interpolation", interpolation = 6);
     REFUSED("standard deviation 0", std_g = 0);
     REFUSED("standard deviation -1", std_b = -1);
     REFUSED("standard deviation nan", std_r = NAN);

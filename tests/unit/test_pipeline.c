@@ -34,8 +34,8 @@ static void open_sim(int batch, int threads, int cost_us, struct engines_opened 
 
 static void start(struct setting *setting, int batch, int engine_threads, int cost_us, size_t fetch_bytes)
 {
-    struct pipeline_spec spec = { .fetch_threads = 4, .decode_threads = 32, .fetch_bytes = fetch_bytes, .window = 2000, .resize = RESIZE,
-                                  .crop = CROP };
+    struct pipeline_spec spec = { .fetch_threads = 4, .decode_threads = 32, .fetch_bytes = fetch_bytes, .window = 2000,
+                                  .preprocess = { .resize = RESIZE, .crop = CROP } };
     struct engines_opened opened;
     struct why why;
     CHECK_INT(mailbox_init(&setting->box), 0);

@@ -132,7 +132,7 @@ static void take_answers(struct mailbox *box, struct answers *answers)
 
 static struct answers run_until_broken(enum breaks breaks, int good)
 {
-    struct pipeline_spec spec = { .fetch_threads = 3, .decode_threads = 8, .fetch_bytes = 1 << 16, .window = 400, .resize = 32, .crop = 24 };
+    struct pipeline_spec spec = { .fetch_threads = 3, .decode_threads = 8, .fetch_bytes = 1 << 16, .window = 400, .preprocess = { .resize = 32, .crop = 24 } };
     struct answers answers = { 0 };
     struct pipeline *pipeline;
     struct engine engine;
@@ -180,7 +180,7 @@ TEST(an_engine_without_slots_spoils_its_works_once_and_says_why)
 
 TEST(a_pipeline_that_cannot_start_closes_its_engine)
 {
-    struct pipeline_spec spec = { .fetch_threads = 1, .decode_threads = 1, .fetch_bytes = 1, .window = SIZE_MAX / 64, .resize = 8, .crop = 8 };
+    struct pipeline_spec spec = { .fetch_threads = 1, .decode_threads = 1, .fetch_bytes = 1, .window = SIZE_MAX / 64, .preprocess = { .resize = 8, .crop = 8 } };
     struct pipeline *pipeline;
     struct engine engine;
     struct mailbox box;

@@ -77,13 +77,14 @@ static void compare(const char *path, const uint8_t *ours, const uint8_t *theirs
                       i / 3 % crop, i % 3, ours[i], theirs[i]);
 }
 
-static void compare_all(char **paths, size_t count, int resize, int crop)
+static void compare_all(char **paths, size_t count, int resize, int crop, enum interpolation interpolation)
 {
     struct judge judge;
-    struct preprocess_spec spec = { .resize = resize, .crop = crop };
+    struct preprocess_spec spec = { .resize = resize, .crop = crop, .interpolation = interpolation };
     CLEANUP(preprocess_freep) struct preprocess *p = NULL;
     CLEANUP(freep) uint8_t *pixels = malloc((size_t)crop * (size_t)crop * 3);
     judge_ask(&judge, resize, crop);
+    judge.interpolation = interpolation_name(interpolation);
     for (size_t i = 0; i < count; i++)
         judge_add(&judge, paths[i]);
     judge_run(&judge);
@@ -96,7 +97,7 @@ static void compare_all(char **paths, size_t count, int resize, int crop)
     free(judge.answers);
 }
 
-static void compare_drawn(int resize, int crop)
+static void compare_drawn_with(enum interpolation interpolation, int resize, int crop)
 {
     char *paths[ARRAY_SIZE(recipes)];
     for (size_t i = 0; i < ARRAY_SIZE(recipes); i++) {
@@ -105,9 +106,14 @@ static void compare_drawn(int resize, int crop)
         CHECK(asprintf(&paths[i], "%s.jpg", recipes[i].name) > 0);
         test_write_file(paths[i], file, size);
     }
-    compare_all(paths, ARRAY_SIZE(recipes), resize, crop);
+    compare_all(paths, ARRAY_SIZE(recipes), resize, crop, interpolation);
     for (size_t i = 0; i < ARRAY_SIZE(recipes); i++)
         free(paths[i]);
+}
+
+static void compare_drawn(int resize, int crop)
+{
+    compare_drawn_with(INTERPOLATION_BILINEAR, resize, crop);
 }
 
 TEST_WITHIN(120, drawn_files_have_torchvisions_pixels)
@@ -135,6 +141,41 @@ TEST_WITHIN(120, an_odd_crop_of_a_small_resize_has_torchvisions_pixels)
     compare_drawn(100, 37);
 }
 
+TEST_WITHIN(180, bicubic_resizing_has_torchvisions_pixels)
+{
+    compare_drawn_with(INTERPOLATION_BICUBIC, 256, 224);
+    compare_drawn_with(INTERPOLATION_BICUBIC, 37, 30);
+    compare_drawn_with(INTERPOLATION_BICUBIC, 400, 387);
+}
+
+TEST_WITHIN(180, nearest_resizing_has_torchvisions_pixels)
+{
+    compare_drawn_with(INTERPOLATION_NEAREST, 256, 224);
+    compare_drawn_with(INTERPOLATION_NEAREST, 37, 30);
+    compare_drawn_with(INTERPOLATION_NEAREST, 400, 387);
+}
+
+TEST_WITHIN(180, box_resizing_has_torchvisions_pixels)
+{
+    compare_drawn_with(INTERPOLATION_BOX, 256, 224);
+    compare_drawn_with(INTERPOLATION_BOX, 37, 30);
+    compare_drawn_with(INTERPOLATION_BOX, 400, 387);
+}
+
+TEST_WITHIN(180, hamming_resizing_has_torchvisions_pixels)
+{
+    compare_drawn_with(INTERPOLATION_HAMMING, 256, 224);
+    compare_drawn_with(INTERPOLATION_HAMMING, 37, 30);
+    compare_drawn_with(INTERPOLATION_HAMMING, 400, 387);
+}
+
+TEST_WITHIN(180, lanczos_resizing_has_torchvisions_pixels)
+{
+    compare_drawn_with(INTERPOLATION_LANCZOS, 256, 224);
+    compare_drawn_with(INTERPOLATION_LANCZOS, 37, 30);
+    compare_drawn_with(INTERPOLATION_LANCZOS, 400, 387);
+}
+
 static void compare_photos(int resize, int crop)
 {
     glob_t found = { 0 };
@@ -144,7 +185,7 @@ static void compare_photos(int resize, int crop)
     snprintf(pattern, sizeof(pattern), "%s/images/dogs/Images/*/*", test_data());
     glob(pattern, GLOB_APPEND, NULL, &found);
     CHECK(found.gl_pathc > 0);
-    compare_all(found.gl_pathv, found.gl_pathc, resize, crop);
+    compare_all(found.gl_pathv, found.gl_pathc, resize, crop, INTERPOLATION_BILINEAR);
     globfree(&found);
 }
 

@@ -50,7 +50,9 @@ TEST(options_reach_the_description_and_paths_become_absolute)
     char here[PATH_MAX], path[PATH_MAX + 16];
     test_write_file("w", "abc", 3);
     CHECK_INT(MAKE("--emit", "features", "--preset=article", "-b", "7", "--top", "3", "--weights", "w", "--labels", "/l", "-o", "out",
-                   "--format", "csv,jsonl", "--truth", "(x)", "--per-image", "--mixed", "--null", "s"), 0);
+                   "--format", "csv,jsonl", "--truth", "(x)", "--per-image", "--mixed", "--null", "--interpolation", "hamming",
+                   "--resize", "300", "--mean", "1,2,3", "--exif-orient", "s"), 0);
+    CHECK(spec->resize == 300 && spec->mean[2] == 3 && spec->interpolation == INTERPOLATION_HAMMING && spec->exif_orient);
     CHECK(spec->emit == ROW_FEATURES && spec->crop == 250 && spec->std[0] == 1 && spec->batch == 7 && spec->top == 3);
     CHECK(spec->per_image && spec->mixed && spec->null_separated);
     snprintf(path, sizeof(path), "%s/w", getcwd(here, sizeof(here)));
@@ -74,6 +76,11 @@ TEST(what_cannot_be_is_refused)
     CHECK_INT(MAKE("--batch", "4097", "s"), -EINVAL);
     CHECK_INT(MAKE("--weights", "missing", "s"), -ENOENT);
     CHECK_CONTAINS(why.text, "missing");
+    test_write_file("model-12ab34cd.pth", "abc", 3);
+    CHECK_INT(MAKE("--weights", "model-12ab34cd.pth", "s"), -EBADMSG);
+    CHECK_CONTAINS(why.text, "begins with 12ab34cd, and it begins with ba7816bf");
+    CHECK_INT(MAKE("--weights", "https://me:secret@host/model.pth", "s"), -EINVAL);
+    CHECK_CONTAINS(why.text, "a password or a signature");
 }
 
 TEST(two_jobs_have_two_ids)

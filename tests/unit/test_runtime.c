@@ -4,7 +4,7 @@
 
 #include <unistd.h>
 
-static const struct runtime_spec spec = { .resize = 256, .crop = 224, .std = { 1, 1, 1 }, .top = 5, .batch = 60 };
+static const struct runtime_spec spec = { .preset = { .resize = 256, .crop = 224, .std = { 1, 1, 1 } }, .top = 5, .batch = 60 };
 
 static int open_runtime(const char *engine, const struct runtime_spec *wanted, struct runtime **ret, struct why *why)
 {
@@ -80,10 +80,12 @@ TEST(specs_are_equal_when_all_their_numbers_are)
     CHECK(!runtime_spec_equal(&spec, &other))
     DIFFERS(strcpy(other.weights, "/x"));
     DIFFERS(strcpy(other.sha256, "a"));
-    DIFFERS(other.resize++);
-    DIFFERS(other.crop++);
-    DIFFERS(other.mean[2] = 1);
-    DIFFERS(other.std[0] = 2);
+    DIFFERS(other.preset.resize++);
+    DIFFERS(other.preset.crop++);
+    DIFFERS(other.preset.mean[2] = 1);
+    DIFFERS(other.preset.std[0] = 2);
+    DIFFERS(other.preset.interpolation = INTERPOLATION_BOX);
+    DIFFERS(other.preset.exif_orient = true);
     DIFFERS(other.emit = EMIT_LOGITS);
     DIFFERS(other.top++);
     DIFFERS(other.batch++);

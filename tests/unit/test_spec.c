@@ -10,6 +10,7 @@ static struct spec sample(char **sources)
         .job = (char *)"id", .version = (char *)"1", .sources = sources, .source_count = 2, .folder = (char *)"/here\x80",
         .null_separated = true, .weights = (char *)"/w", .weights_sha256 = (char *)"", .labels = (char *)"/l\xff", .truth = (char *)"(n[0-9]+)",
         .preset = (char *)"torchvision", .resize = 256, .crop = 224, .mean = { 0.485f, 0, -1 }, .std = { 0.229f, 1, 2 },
+        .interpolation = INTERPOLATION_BOX, .exif_orient = true,
         .emit = ROW_LOGITS, .top = 5, .batch = 60, .output = (char *)"/o", .formats = (char *)"jsonl,csv", .per_image = true,
         .created = 1766000000.123456,
     };
@@ -45,6 +46,7 @@ TEST(a_description_survives_json_with_any_bytes_in_its_paths)
     SAME_TEXT(sources[0]);
     SAME_TEXT(sources[1]);
     CHECK(got->resize == 256 && got->crop == 224 && got->emit == ROW_LOGITS && got->top == 5 && got->batch == 60);
+    CHECK(got->interpolation == INTERPOLATION_BOX && got->exif_orient);
     CHECK(got->null_separated && got->per_image && !got->mixed && got->created == sent.created);
     CHECK(!memcmp(got->mean, sent.mean, sizeof(sent.mean)) && !memcmp(got->std, sent.std, sizeof(sent.std)));
     spec_free(got);
@@ -109,5 +111,7 @@ TEST(numbers_that_would_harm_are_refused)
     check_damaged_by("\"top\":5", "\"top\":0");
     check_damaged_by("\"emit\":1", "\"emit\":3");
     check_damaged_by("\"crop\":224", "\"crop\":0");
+    check_damaged_by("\"interpolation\":3", "\"interpolation\":6");
+    check_damaged_by("\"interpolation\":3", "\"interpolation\":-1");
     check_damaged_by("\"resize\":256", "\"resize\":100000");
 }

@@ -90,6 +90,25 @@ TEST(every_kind_of_failure_has_advice_and_the_contract_s_retry)
     }
 }
 
+TEST(what_options_changed_in_a_preset_is_said)
+{
+    struct job_facts facts = sample_facts();
+    struct preset preset = *preset_find("torchvision");
+    facts.preset = &preset;
+    preset.resize = 300;
+    preset.std[1] = 0.5f;
+    preset.interpolation = INTERPOLATION_BICUBIC;
+    preset.exif_orient = true;
+    char *text = summary_of(&facts, sample_tally());
+    CHECK_CONTAINS(text, "torchvision, but resize 300, std 0.229,0.5,0.225, bicubic, turned as EXIF says\n");
+    free(text);
+    preset = *preset_find("article");
+    preset.exif_orient = true;
+    text = summary_of(&facts, sample_tally());
+    CHECK_CONTAINS(text, "article, but turned as EXIF says\n");
+    free(text);
+}
+
 TEST(the_summary_says_what_was_examined_right_and_failed)
 {
     struct job_facts facts = sample_facts();

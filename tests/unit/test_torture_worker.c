@@ -188,7 +188,7 @@ static int classify(struct runtime *runtime, struct mailbox *box, struct why *wh
 static int use_runtime(struct why *why)
 {
     struct tuning tuning = TUNING_DEFAULTS;
-    const struct runtime_spec spec = { .resize = 32, .crop = 24, .std = { 1, 1, 1 }, .top = 3, .batch = IMAGES };
+    const struct runtime_spec spec = { .preset = { .resize = 32, .crop = 24, .std = { 1, 1, 1 } }, .top = 3, .batch = IMAGES };
     struct mailbox box;
     struct runtime *runtime;
     tuning.engine = "sim";

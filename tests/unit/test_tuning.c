@@ -1,6 +1,7 @@
 #include "proto/preset.h"
 #include "proto/tuning.h"
 
+#include "common/cleanup.h"
 #include "tests/test.h"
 
 struct target {
@@ -25,7 +26,9 @@ static void read_back(struct bytes *arguments, struct target *target)
 
 TEST(tuning_survives_being_made_into_arguments)
 {
-    struct tuning tuning = { "sim", "bf16", 4096, 1024, 1, 2, 3ll << 40, 60000000, "/a cache" };
+    struct tuning tuning = { .engine = "sim", .precision = "bf16", .engine_batch = 4096, .engine_threads = 1024, .threads = 1,
+                             .fetch_threads = 2, .fetch_memory = 3ll << 40, .memory_limit = 5ll << 30, .image_cpu_limit = 7,
+                             .sim_cost_us = 60000000, .cache = "/a cache" };
     struct target got = { .tuning = TUNING_DEFAULTS };
     struct bytes arguments;
     bytes_init(&arguments, 4096);
@@ -35,7 +38,8 @@ TEST(tuning_survives_being_made_into_arguments)
     CHECK_STR(got.tuning.precision, "bf16");
     CHECK_STR(got.tuning.cache, "/a cache");
     CHECK(got.tuning.engine_batch == 4096 && got.tuning.engine_threads == 1024 && got.tuning.threads == 1 &&
-          got.tuning.fetch_threads == 2 && got.tuning.fetch_memory == 3ll << 40 && got.tuning.sim_cost_us == 60000000);
+          got.tuning.fetch_threads == 2 && got.tuning.fetch_memory == 3ll << 40 && got.tuning.sim_cost_us == 60000000 &&
+          got.tuning.memory_limit == 5ll << 30 && got.tuning.image_cpu_limit == 7);
     bytes_done(&arguments);
 }
 
@@ -73,4 +77,53 @@ TEST(presets_are_found_by_name_and_by_number)
     for (; (preset = preset_at(count)); count++)
         CHECK(preset_find(preset->name) == preset && preset->crop <= preset->resize);
     CHECK_INT(count, 3);
+}
+
+static void changed(const struct preset_options *options, struct preset *ret)
+{
+    struct why why = { "" };
+    if (preset_from_options(options, ret, &why) < 0)
+        test_fail(__FILE__, __LINE__, "%s", why.text);
+}
+
+TEST(options_change_what_a_preset_says_and_nothing_else)
+{
+    struct preset preset;
+    const struct preset *named = preset_find("torchvision");
+    changed(&(struct preset_options){ .preset = "torchvision" }, &preset);
+    CHECK(preset.resize == named->resize && preset.crop == named->crop && !memcmp(preset.mean, named->mean, sizeof(preset.mean)));
+    CHECK(preset.interpolation == INTERPOLATION_BILINEAR && !preset.exif_orient);
+    changed(&(struct preset_options){ .preset = "article", .resize = 300, .mean = "0.5,.25,-1e0", .interpolation = "lanczos" }, &preset);
+    CHECK(preset.resize == 300 && preset.crop == 250 && preset.std[0] == 1 && preset.interpolation == INTERPOLATION_LANCZOS);
+    CHECK(preset.mean[0] == 0.5f && preset.mean[1] == 0.25f && preset.mean[2] == -1);
+    changed(&(struct preset_options){ .preset = "torchvision", .crop = 7, .std = "1,2,3", .exif_orient = true }, &preset);
+    CHECK(preset.crop == 7 && preset.std[2] == 3 && preset.mean[0] == named->mean[0] && preset.exif_orient);
+}
+
+static void refused(const struct preset_options *options, const char *part)
+{
+    struct preset preset;
+    struct why why = { "" };
+    CHECK_INT(preset_from_options(options, &preset, &why), -EINVAL);
+    CHECK_CONTAINS(why.text, part);
+}
+
+TEST(numbers_without_sense_are_refused_by_name)
+{
+    static const char *const bad[] = { "", "1", "1,2", "1,2,", "1,2,3,4", "1,2,3 ", "a,b,c", "1;2;3", "nan,0,0", "inf,0,0", "1,2,3x", ",," };
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        refused(&(struct preset_options){ .preset = "torchvision", .mean = bad[i] }, "--mean: \"");
+        refused(&(struct preset_options){ .preset = "torchvision", .std = bad[i] }, "--std: \"");
+    }
+    refused(&(struct preset_options){ .preset = "torchvision", .std = "1,0,1" }, "0.001 to 1000");
+    refused(&(struct preset_options){ .preset = "torchvision", .mean = "1,1e9,1" }, "-1000 to 1000");
+    refused(&(struct preset_options){ .preset = "v9" }, "\"v9\"");
+}
+
+TEST(every_interpolation_has_a_name_that_the_options_know)
+{
+    char names[128] = "";
+    for (int i = 0; i < INTERPOLATION_COUNT; i++)
+        snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", i ? "|" : "", interpolation_name((enum interpolation)i));
+    CHECK_STR(names, INTERPOLATION_NAMES);
 }

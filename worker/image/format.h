@@ -11,6 +11,7 @@
 
 #include "common/why.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,7 @@ struct window {
 struct picture {
     int width, height; /* up to SIDE_LIMIT */
     uint64_t memory;   /* bytes that the decoder will take besides a few rows */
+    int orientation;   /* EXIF's, 1 to 8; 0: not known, or nobody wants to know */
 };
 
 struct frame {
@@ -37,6 +39,7 @@ struct frame {
     int (*begin)(struct frame *frame, const struct picture *picture, struct window *ret, struct why *why);
     /* (right - left, 3) R G B of row `y`, u8, its first pixel being column `left`. */
     void (*row)(struct frame *frame, int y, const uint8_t *pixels);
+    bool wants_orientation;
     uint64_t cpu_end_ns; /* of clock_thread_cpu_ns(), when the decoder must give up; 0: never */
 };
 

@@ -14,6 +14,8 @@
  * over a huge frame; libjpeg-turbo's authors advise such a limit, and real files have about ten scans. */
 #include "worker/image/jpeg.h"
 
+#include "worker/image/exif.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdbool.h>
@@ -43,6 +45,8 @@ struct job {
     struct jpeg_error_mgr errors;
     struct jpeg_source_mgr source;
     struct jpeg_progress_mgr progress;
+    const uint8_t *file;
+    size_t size;
     struct frame *frame;
     struct why *why;
     struct window window;
@@ -153,7 +157,8 @@ static int read_header(struct job *job)
     if (r < 0)
         return r;
     job->jpeg.out_color_space = job->jpeg.num_components == 4 ? JCS_CMYK : JCS_RGB;
-    struct picture picture = { (int)job->jpeg.image_width, (int)job->jpeg.image_height, memory_of(&job->jpeg) };
+    struct picture picture = { (int)job->jpeg.image_width, (int)job->jpeg.image_height, memory_of(&job->jpeg),
+                               job->frame->wants_orientation ? exif_orientation_of_jpeg(job->file, job->size) : 0 };
     return job->frame->begin(job->frame, &picture, &job->window, job->why);
 }
 
@@ -274,7 +279,7 @@ static int explain(struct job *job, enum jump reason)
 
 static int jpeg_decode(const uint8_t *file, size_t size, struct frame *frame, struct why *why)
 {
-    struct job job = { .frame = frame, .why = why };
+    struct job job = { .file = file, .size = size, .frame = frame, .why = why };
     job_prepare(&job, file, size);
     int reason = setjmp(job.failed);
     int r = reason ? explain(&job, (enum jump)reason) : read_image(&job);

@@ -13,6 +13,7 @@
 #include "worker/image/png.h"
 
 #include "common/cleanup.h"
+#include "worker/image/exif.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -164,6 +165,17 @@ static int read_chunks(struct job *job)
         job->at = chunk_end(job, &chunk);
     }
     return job->header ? 0 : because(job->why, -EBADMSG, "PNG without a header");
+}
+
+/* EXIF data may stand behind the image. */
+static int find_orientation(const struct job *job)
+{
+    struct chunk chunk;
+    int orientation = 1;
+    for (size_t at = SIGNATURE; chunk_at(job, at, &chunk) && !is(&chunk, "IEND"); at = chunk_end(job, &chunk))
+        if (is(&chunk, "eXIf"))
+            orientation = exif_orientation(chunk.data, chunk.there);
+    return orientation;
 }
 
 /* What follows the image must be whole chunks, up to one that ends the file or is none. */
@@ -423,7 +435,8 @@ static int begin(struct job *job)
     if (r < 0)
         return r;
     size_t row_bytes = ((size_t)job->width * (size_t)(channels_of(job->type) * job->bits) + 7) / 8;
-    struct picture picture = { job->width, job->height, job->header[12] ? row_bytes * (size_t)job->height : 0 };
+    struct picture picture = { job->width, job->height, job->header[12] ? row_bytes * (size_t)job->height : 0,
+                               job->frame->wants_orientation ? find_orientation(job) : 0 };
     return job->frame->begin(job->frame, &picture, &job->window, job->why);
 }
 

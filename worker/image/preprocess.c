@@ -1,5 +1,7 @@
 #include "worker/image/preprocess.h"
 
+#include "common/clock.h"
+#include "worker/image/exif.h"
 #include "worker/image/format.h"
 #include "worker/image/jpeg.h"
 #include "worker/image/resize.h"
@@ -12,13 +14,24 @@
 
 #define SIDE_MAX 16384 /* of resize and crop: products with a source side stay within 31 bits */
 
+#define KEEP (1 << 20) /* bytes of scratch that a thread keeps from image to image */
+
+/* Memory that is kept, and given back when an image needed much. */
+struct scratch {
+    uint8_t *data;
+    size_t room;
+};
+
 struct preprocess {
     struct frame frame;
     struct preprocess_spec spec;
     const struct resizer *resizer;
-    struct axis x, y;
-    uint8_t *rows;  /* (y.count, x.kept, 3), resampled horizontally */
-    size_t room;    /* bytes */
+    struct axis x, y;        /* of the picture as it is seen: turned, if it is to be turned */
+    struct orientation turn;
+    int width, height;       /* of the picture in the file */
+    struct scratch rows;     /* (y.count, x.kept, 3) and padding, resampled horizontally */
+    struct scratch mirrored; /* one row of the file, backwards */
+    struct scratch turned;   /* (y.count, x.count, 3): what the crop needs, turned; only if rows become columns */
 };
 
 static struct preprocess *preprocess_of(struct frame *frame)
@@ -26,24 +39,74 @@ static struct preprocess *preprocess_of(struct frame *frame)
     return (struct preprocess *)((char *)frame - offsetof(struct preprocess, frame));
 }
 
+/* ---- scratch memory -------------------------------------------------------------------------------------------------- */
+
+static void scratch_done(struct scratch *scratch)
+{
+    free(scratch->data);
+    *scratch = (struct scratch){ 0 };
+}
+
+static int scratch_reserve(struct scratch *scratch, size_t need)
+{
+    if (need <= scratch->room)
+        return 0;
+    scratch_done(scratch);
+    scratch->data = malloc(need);
+    if (!scratch->data)
+        return -ENOMEM;
+    scratch->room = need;
+    return 0;
+}
+
 static size_t row_bytes(const struct preprocess *p)
 {
     return 3 * (size_t)p->x.kept;
 }
 
-static int reserve_rows(struct preprocess *p)
+/* Rows may come from the bottom up, so what a resizer writes past the end of one must not be in the next. */
+static size_t row_stride(const struct preprocess *p)
 {
-    size_t need = row_bytes(p) * (size_t)p->y.count + RESIZE_PADDING;
-    if (need <= p->room)
-        return 0;
-    free(p->rows);
-    p->room = 0;
-    p->rows = malloc(need);
-    if (!p->rows)
-        return -ENOMEM;
-    p->room = need;
-    return 0;
+    return row_bytes(p) + RESIZE_PADDING;
 }
+
+static uint8_t *row_at(const struct preprocess *p, int i)
+{
+    return p->rows.data + row_stride(p) * (size_t)i;
+}
+
+static size_t rows_need(const struct preprocess *p)
+{
+    return row_stride(p) * (size_t)p->y.count;
+}
+
+static size_t turned_need(const struct preprocess *p)
+{
+    return p->turn.swap ? 3 * (size_t)p->x.count * (size_t)p->y.count + ROW_PADDING : 0;
+}
+
+/* A row of the file is a row or a column of the picture. */
+static const struct axis *axis_across(const struct preprocess *p)
+{
+    return p->turn.swap ? &p->y : &p->x;
+}
+
+static const struct axis *axis_down(const struct preprocess *p)
+{
+    return p->turn.swap ? &p->x : &p->y;
+}
+
+static int reserve(struct preprocess *p)
+{
+    int r = scratch_reserve(&p->rows, rows_need(p));
+    if (r == 0)
+        r = scratch_reserve(&p->turned, turned_need(p));
+    if (r == 0)
+        r = scratch_reserve(&p->mirrored, 3 * (size_t)axis_across(p)->count + ROW_PADDING);
+    return r;
+}
+
+/* ---- what a decoder calls -------------------------------------------------------------------------------------------- */
 
 /* torchvision's Resize: the short side becomes `resize`, the other one in proportion, cut to an integer. */
 static int plan(struct preprocess *p, int width, int height)
@@ -51,13 +114,16 @@ static int plan(struct preprocess *p, int width, int height)
     int64_t resize = p->spec.resize;
     int wide = width <= height ? (int)resize : (int)(resize * width / height);
     int high = height <= width ? (int)resize : (int)(resize * height / width);
-    int r = axis_plan(&p->x, width, wide, p->spec.crop);
-    if (r < 0)
-        return r;
-    r = axis_plan(&p->y, height, high, p->spec.crop);
-    if (r < 0)
-        return r;
-    return reserve_rows(p);
+    int r = axis_plan(&p->x, p->spec.interpolation, width, wide, p->spec.crop);
+    return r < 0 ? r : axis_plan(&p->y, p->spec.interpolation, height, high, p->spec.crop);
+}
+
+static void set_window(const struct preprocess *p, struct window *ret)
+{
+    const struct axis *across = axis_across(p), *down = axis_down(p);
+    int left = p->turn.mirror_x ? p->width - across->first - across->count : across->first;
+    int top = p->turn.mirror_y ? p->height - down->first - down->count : down->first;
+    *ret = (struct window){ left, left + across->count, top, top + down->count };
 }
 
 static int begin(struct frame *frame, const struct picture *picture, struct window *ret, struct why *why)
@@ -67,26 +133,69 @@ static int begin(struct frame *frame, const struct picture *picture, struct wind
     if ((uint64_t)width * (uint64_t)height > p->spec.max_pixels)
         return because(why, -E2BIG, "image of %d x %d pixels; at most %llu pixels are allowed", width, height,
                        (unsigned long long)p->spec.max_pixels);
-    if (plan(p, width, height) < 0)
-        return because(why, -ENOMEM, "no memory to resize an image of %d x %d pixels", width, height);
-    *ret = (struct window){ p->x.first, p->x.first + p->x.count, p->y.first, p->y.first + p->y.count };
+    p->width = width;
+    p->height = height;
+    p->turn = exif_turn(p->spec.exif_orient && picture->orientation ? picture->orientation : 1);
+    int r = p->turn.swap ? plan(p, height, width) : plan(p, width, height);
+    if (r == 0 && p->spec.admit) {
+        r = p->spec.admit(p->spec.admit_arg, picture->memory + rows_need(p) + turned_need(p), why);
+        if (r < 0)
+            return r;
+    }
+    if (r == 0)
+        r = reserve(p);
+    if (r < 0)
+        return because(why, r, "no memory to resize an image of %d x %d pixels", width, height);
+    set_window(p, ret);
     return 0;
+}
+
+static const uint8_t *mirror(struct preprocess *p, const uint8_t *pixels)
+{
+    int count = axis_across(p)->count;
+    uint8_t *to = p->mirrored.data;
+    for (const uint8_t *from = pixels + 3 * (size_t)count; count--; to += 3)
+        memcpy(to, from -= 3, 3);
+    return p->mirrored.data;
+}
+
+/* A row of the file becomes column `i` of the turned window. */
+static void turn(struct preprocess *p, int i, const uint8_t *pixels)
+{
+    uint8_t *to = p->turned.data + 3 * (size_t)i;
+    for (int k = 0; k < p->y.count; k++, pixels += 3, to += 3 * (size_t)p->x.count)
+        memcpy(to, pixels, 3);
 }
 
 static void row(struct frame *frame, int y, const uint8_t *pixels)
 {
     struct preprocess *p = preprocess_of(frame);
-    p->resizer->row(&p->x, pixels, p->rows + row_bytes(p) * (size_t)(y - p->y.first));
+    int i = (p->turn.mirror_y ? p->height - 1 - y : y) - axis_down(p)->first;
+    if (p->turn.mirror_x)
+        pixels = mirror(p, pixels);
+    if (p->turn.swap)
+        turn(p, i, pixels);
+    else
+        p->resizer->row(&p->x, pixels, row_at(p, i));
 }
+
+static void resize_turned(struct preprocess *p)
+{
+    for (int i = 0; i < p->y.count; i++)
+        p->resizer->row(&p->x, p->turned.data + 3 * (size_t)p->x.count * (size_t)i, row_at(p, i));
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------------ */
 
 int preprocess_new(const struct preprocess_spec *spec, struct preprocess **ret)
 {
-    if (spec->resize < 1 || spec->resize > SIDE_MAX || spec->crop < 1 || spec->crop > SIDE_MAX)
+    if (spec->resize < 1 || spec->resize > SIDE_MAX || spec->crop < 1 || spec->crop > SIDE_MAX ||
+        spec->interpolation >= INTERPOLATION_COUNT)
         return -EINVAL;
     struct preprocess *p = calloc(1, sizeof(*p));
     if (!p)
         return -ENOMEM;
-    p->frame = (struct frame){ .begin = begin, .row = row };
+    p->frame = (struct frame){ .begin = begin, .row = row, .wants_orientation = spec->exif_orient };
     p->spec = *spec;
     if (!p->spec.max_pixels)
         p->spec.max_pixels = PREPROCESS_MAX_PIXELS;
@@ -101,8 +210,18 @@ void preprocess_free(struct preprocess *p)
         return;
     axis_done(&p->x);
     axis_done(&p->y);
-    free(p->rows);
+    scratch_done(&p->rows);
+    scratch_done(&p->mirrored);
+    scratch_done(&p->turned);
     free(p);
+}
+
+void preprocess_trim(struct preprocess *p)
+{
+    if (p->rows.room > KEEP)
+        scratch_done(&p->rows);
+    if (p->turned.room > KEEP)
+        scratch_done(&p->turned);
 }
 
 int preprocess_decode(struct preprocess *p, const void *file, size_t size, struct why *why)
@@ -113,7 +232,12 @@ int preprocess_decode(struct preprocess *p, const void *file, size_t size, struc
     int r = format_find(file, size, &decoder, why);
     if (r < 0)
         return r;
-    return decoder->decode(file, size, &p->frame, why);
+    p->turn = (struct orientation){ 0 };
+    p->frame.cpu_end_ns = p->spec.cpu_limit_ns ? clock_thread_cpu_ns() + p->spec.cpu_limit_ns : 0;
+    r = decoder->decode(file, size, &p->frame, why);
+    if (r == 0 && p->turn.swap)
+        resize_turned(p);
+    return r;
 }
 
 void preprocess_render(const struct preprocess *p, uint8_t *pixels)
@@ -126,7 +250,7 @@ void preprocess_render(const struct preprocess *p, uint8_t *pixels)
             continue;
         }
         memset(pixels, 0, left);
-        p->resizer->column(&p->y, kept, p->rows + from_bytes * (size_t)p->y.start[kept], from_bytes, pixels + left, from_bytes);
+        p->resizer->column(&p->y, kept, row_at(p, p->y.start[kept]), row_stride(p), pixels + left, from_bytes);
         memset(pixels + left + from_bytes, 0, to_bytes - left - from_bytes);
     }
 }

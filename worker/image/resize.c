@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,24 +18,11 @@ static int crop_offset(int size, int crop)
     return d % 2 ? half + half % 2 : half;
 }
 
-struct filter {
-    double scale;   /* source pixels an output pixel */
-    double width;   /* of the triangle, to one side */
-};
+/* ---- filters: functions of the distance in (reduced) pixels, even where they are written for one side ---- */
 
-static struct filter filter_of(int source, int resized)
+static double box(double x)
 {
-    double scale = (double)source / resized;
-    return (struct filter){ scale, scale < 1 ? 1 : scale };
-}
-
-/* The source pixels under the triangle of output pixel `i`: first..end-1. */
-static void span(const struct filter *filter, int source, int i, int *ret_first, int *ret_end)
-{
-    double center = (i + 0.5) * filter->scale;
-    int first = (int)(center - filter->width + 0.5), end = (int)(center + filter->width + 0.5);
-    *ret_first = first < 0 ? 0 : first;
-    *ret_end = end > source ? source : end;
+    return x > -0.5 && x <= 0.5 ? 1 : 0;
 }
 
 static double triangle(double x)
@@ -43,18 +31,93 @@ static double triangle(double x)
     return x < 1 ? 1 - x : 0;
 }
 
+static double hamming(double x)
+{
+    x = fabs(x);
+    if (x == 0)
+        return 1;
+    if (x >= 1)
+        return 0;
+    x *= M_PI;
+    return sin(x) / x * ((double)0.54f + (double)0.46f * cos(x)); /* floats, as in Pillow */
+}
+
+static double cubic(double x)
+{
+    const double a = -0.5;
+    x = fabs(x);
+    if (x < 1)
+        return ((a + 2) * x - (a + 3)) * x * x + 1;
+    return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
+}
+
+static double sinc(double x)
+{
+    if (x == 0)
+        return 1;
+    x *= M_PI;
+    return sin(x) / x;
+}
+
+static double lanczos(double x)
+{
+    return x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0;
+}
+
+struct kernel {
+    double (*at)(double x);
+    double support; /* to one side */
+};
+
+static const struct kernel kernels[INTERPOLATION_COUNT] = {
+    [INTERPOLATION_BILINEAR] = { triangle, 1 }, [INTERPOLATION_BICUBIC] = { cubic, 2 },   [INTERPOLATION_BOX] = { box, 0.5 },
+    [INTERPOLATION_HAMMING] = { hamming, 1 },   [INTERPOLATION_LANCZOS] = { lanczos, 3 }, [INTERPOLATION_NEAREST] = { NULL, 0 },
+};
+
+struct filter {
+    const struct kernel *kernel; /* its `at` is NULL: nearest */
+    double scale;   /* source pixels an output pixel */
+    double stretch; /* of the kernel: 1, or the reduction */
+    double width;   /* to one side, source pixels */
+};
+
+static struct filter filter_of(enum interpolation interpolation, int source, int resized)
+{
+    double scale = (double)source / resized, stretch = scale < 1 ? 1 : scale;
+    const struct kernel *kernel = &kernels[interpolation];
+    return (struct filter){ kernel, scale, stretch, kernel->support * stretch };
+}
+
+/* The source pixels under the filter of output pixel `i`: first..end-1. */
+static void span(const struct filter *filter, int source, int i, int *ret_first, int *ret_end)
+{
+    double center = (i + 0.5) * filter->scale;
+    int first = (int)(center - filter->width + 0.5), end = (int)(center + filter->width + 0.5);
+    *ret_first = first < 0 ? 0 : first;
+    *ret_end = end > source ? source : end;
+}
+
+static int32_t fixed(double weight)
+{
+    return (int32_t)((weight < 0 ? -0.5 : 0.5) + weight * (1 << PRECISION_BITS));
+}
+
 static void weigh(const struct filter *filter, int i, int first, int taps, int32_t *weight)
 {
-    double center = (i + 0.5) * filter->scale, narrow = 1 / filter->width, sum = 0;
+    if (!filter->kernel->at) {
+        weight[0] = 1 << PRECISION_BITS;
+        return;
+    }
+    double center = (i + 0.5) * filter->scale, narrow = 1 / filter->stretch, sum = 0;
     for (int j = 0; j < taps; j++)
-        sum += triangle((j + first - center + 0.5) * narrow);
+        sum += filter->kernel->at((j + first - center + 0.5) * narrow);
     for (int j = 0; j < taps; j++) {
-        double w = triangle((j + first - center + 0.5) * narrow) / sum;
-        weight[j] = (int32_t)(0.5 + w * (1 << PRECISION_BITS));
+        double w = filter->kernel->at((j + first - center + 0.5) * narrow);
+        weight[j] = fixed(sum != 0 ? w / sum : w);
     }
 }
 
-/* Cuts the 23 bits of each weight of a group in two: the low 15, then the high 8. */
+/* Cuts each weight of a group in two: the low 15 bits, then the rest with the sign. */
 static void halve(const int32_t *weight, int16_t *to)
 {
     for (int k = 0; k < AXIS_GROUP; k++) {
@@ -99,9 +162,25 @@ static void find_spans(struct axis *axis, const struct filter *filter, int sourc
     }
 }
 
+/* Pillow adds up the positions, so their rounding errors are part of the result. */
+static void find_nearest(struct axis *axis, const struct filter *filter, int source, int offset)
+{
+    double at = filter->scale * 0.5;
+    for (int i = 0; i < offset; i++)
+        at += filter->scale;
+    for (int i = 0; i < axis->kept; i++, at += filter->scale) {
+        int nearest = at < source ? (int)at : source - 1;
+        if (i == 0)
+            axis->first = nearest;
+        axis->start[i] = nearest - axis->first;
+        axis->taps[i] = 1;
+    }
+    axis->count = axis->start[axis->kept - 1] + 1;
+}
+
 static int most_taps(const struct filter *filter, int source, int offset, int kept)
 {
-    int first, end, most = 0;
+    int first, end, most = 1;
     for (int i = 0; i < kept; i++) {
         span(filter, source, offset + i, &first, &end);
         most = end - first > most ? end - first : most;
@@ -109,17 +188,18 @@ static int most_taps(const struct filter *filter, int source, int offset, int ke
     return most;
 }
 
-int axis_plan(struct axis *axis, int source, int resized, int crop)
+int axis_plan(struct axis *axis, enum interpolation interpolation, int source, int resized, int crop)
 {
-    struct filter filter = filter_of(source, resized);
+    struct filter filter = filter_of(interpolation, source, resized);
+    bool nearest = !filter.kernel->at;
     int offset = crop < resized ? crop_offset(resized, crop) : 0;
     axis->kept = crop < resized ? crop : resized;
     axis->padding = (crop - axis->kept) / 2;
-    axis->groups = (most_taps(&filter, source, offset, axis->kept) + AXIS_GROUP - 1) / AXIS_GROUP;
+    axis->groups = nearest ? 1 : (most_taps(&filter, source, offset, axis->kept) + AXIS_GROUP - 1) / AXIS_GROUP;
     int r = axis_reserve(axis);
     if (r < 0)
         return r;
-    find_spans(axis, &filter, source, offset);
+    (nearest ? find_nearest : find_spans)(axis, &filter, source, offset);
     for (int i = 0; i < axis->kept; i++) {
         size_t at = (size_t)i * (size_t)axis->groups * AXIS_GROUP;
         weigh(&filter, offset + i, axis->first + axis->start[i], axis->taps[i], axis->weight + at);
@@ -137,11 +217,10 @@ void axis_done(struct axis *axis)
 
 /* ---- the passes, plainly --------------------------------------------------------------------------------------------- */
 
-/* The sum of weights may exceed one by a few units, so only the upper end can overflow. */
 static uint8_t clip(int32_t sum)
 {
     sum >>= PRECISION_BITS;
-    return (uint8_t)(sum > 255 ? 255 : sum);
+    return (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
 }
 
 static void plain_row(const struct axis *x, const uint8_t *from, uint8_t *to)

@@ -1,11 +1,11 @@
-/* resize.h: Pillow's antialiased bilinear resize of 8-bit RGB, bit for bit, for the pixels that a centre crop keeps.
+/* resize.h: Pillow's resize of 8-bit RGB with each of its filters, bit for bit, for the pixels that a centre crop keeps.
  *
  * A picture has two axes; each is planned once from (source size, resized size, crop), then the horizontal one is applied to
  * source rows and the vertical one to the rows that come out. Between the two, pixels are rounded to 8 bits.
  *
- * Source of the arithmetic: Pillow 9.4, Resample.c (BILINEAR, 8 bits a channel): per output pixel a triangle filter as wide as
- * the reduction, in double; weights rounded to 22 bits; sums in int32, from one half, shifted and clipped to 0..255. An axis
- * that keeps its size has weights of exactly one, so skipping it, as Pillow does, makes no difference.
+ * Source of the arithmetic: Pillow 9.4, Resample.c (8 bits a channel): per output pixel a filter that widens with the reduction,
+ * in double; weights rounded to 22 bits; sums in int32, from one half, shifted and clipped to 0..255. An axis that keeps its
+ * size has weights of exactly one, so skipping it, as Pillow does, makes no difference. Nearest: Geometry.c, ImagingScaleAffine().
  * Source of the crop: torchvision 0.14, center_crop(): halves go to the even offset; a crop larger than the image pads with
  * zeros, the odd one after.
  *
@@ -13,6 +13,8 @@
  * Ownership: axis_done() frees what axis_plan() took; a zeroed axis is a valid empty one, and may be planned again and again.
  * Errors:    -ENOMEM from axis_plan(), which leaves the axis to axis_done(). */
 #pragma once
+
+#include "proto/preset.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -28,13 +30,13 @@ struct axis {
     int *start;       /* (kept) the first source pixel of each, counted from `first` */
     int *taps;        /* (kept) how many source pixels each needs */
     int32_t *weight;  /* (kept, groups, AXIS_GROUP) 22 fractional bits */
-    int16_t *halves;  /* (kept, groups, 2, AXIS_GROUP) the same, cut in two: the low 15 bits, then the high 8 */
+    int16_t *halves;  /* (kept, groups, 2, AXIS_GROUP) the same, cut in two: the low 15 bits, then the high ones with the sign */
     void *memory;     /* of the four above */
     size_t room;      /* bytes */
 };
 
 /* Sizes up to 65535, resize and crop up to 16384. */
-int axis_plan(struct axis *axis, int source, int resized, int crop);
+int axis_plan(struct axis *axis, enum interpolation interpolation, int source, int resized, int crop);
 void axis_done(struct axis *axis);
 
 /* One way to compute the passes; all give the same bytes. */

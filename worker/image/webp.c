@@ -6,6 +6,7 @@
 #include "worker/image/webp.h"
 
 #include "common/cleanup.h"
+#include "worker/image/exif.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -21,6 +22,7 @@ struct job {
     struct why *why;
     int width, height;
     struct window window;
+    const WebPDemuxer *demux;
     WebPIterator first;   /* the first frame */
     uint8_t *pixels;      /* (first.height, first.width, 3) R G B and ROW_PADDING */
 };
@@ -119,6 +121,16 @@ static uint64_t memory_of(const struct job *job, bool lossless)
     return pixels * (lossless ? 4 + 3 : job->first.has_alpha ? 3 + 2 : 3);
 }
 
+static int find_orientation(const struct job *job)
+{
+    WebPChunkIterator chunk;
+    if (!WebPDemuxGetChunk(job->demux, "EXIF", 1, &chunk))
+        return 1;
+    int orientation = exif_orientation(chunk.chunk.bytes, chunk.chunk.size);
+    WebPDemuxReleaseChunkIterator(&chunk);
+    return orientation;
+}
+
 static int read_frame(struct job *job)
 {
     WebPBitstreamFeatures features;
@@ -128,7 +140,8 @@ static int read_frame(struct job *job)
     if (features.width != job->first.width || features.height != job->first.height)
         return because(job->why, -EBADMSG, "WebP is damaged: its frame says %d x %d pixels and its container %d x %d", features.width,
                        features.height, job->first.width, job->first.height);
-    struct picture picture = { job->width, job->height, memory_of(job, features.format == 2) };
+    struct picture picture = { job->width, job->height, memory_of(job, features.format == 2),
+                               job->frame->wants_orientation ? find_orientation(job) : 0 };
     int r = job->frame->begin(job->frame, &picture, &job->window, job->why);
     if (r == 0)
         r = decode_first(job);
@@ -151,6 +164,7 @@ static int webp_decode(const uint8_t *file, size_t size, struct frame *frame, st
         WebPDemuxDelete(demux);
         return because(why, -EBADMSG, state == WEBP_DEMUX_PARSE_ERROR ? "WebP is damaged" : "WebP data ends too early");
     }
+    job.demux = demux;
     job.width = (int)WebPDemuxGetI(demux, WEBP_FF_CANVAS_WIDTH);
     job.height = (int)WebPDemuxGetI(demux, WEBP_FF_CANVAS_HEIGHT);
     int r = WebPDemuxGetFrame(demux, 1, &job.first) ? read_frame(&job) : because(why, -EBADMSG, "WebP without a frame");

@@ -1,0 +1,87 @@
+#include "coordinator/facts.h"
+
+#include "common/clock.h"
+#include "coordinator/summary.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define MAX_FILES 8
+
+static void node_facts(const struct node *node, struct node_facts *ret)
+{
+    *ret = (struct node_facts){
+        .name = node->name, .version = node->version, .engine = node->engine, .device = node->device, .fingerprint = node->fingerprint,
+        .threads = node->threads, .engine_batch = node->engine_batch, .images = node->images_done, .batches = node->batches_done,
+        .stages = node->stages, .stages_count = node->stage_count,
+    };
+}
+
+static double elapsed(const struct coordinator *c)
+{
+    return (double)coordinator_elapsed_ms(c, c->last_commit_ns) / 1e3;
+}
+
+static struct preset preset_of(const struct spec *spec)
+{
+    struct preset preset = { .name = spec->preset, .resize = spec->resize, .crop = spec->crop,
+                             .interpolation = spec->interpolation, .exif_orient = spec->exif_orient };
+    memcpy(preset.mean, spec->mean, sizeof(preset.mean));
+    memcpy(preset.std, spec->std, sizeof(preset.std));
+    return preset;
+}
+
+/* Nodes by what job.db has of them; this run's know more about themselves. */
+struct gathering {
+    const struct coordinator *c;
+    struct arena arena; /* names */
+    struct node_facts *nodes;
+    uint32_t count;
+};
+
+static int gather_node(void *arg, const char *name, uint64_t images, uint64_t batches, struct why *why)
+{
+    struct gathering *all = arg;
+    struct node_facts *nodes = realloc(all->nodes, (all->count + 1) * sizeof(*nodes));
+    char *copy = arena_take(&all->arena, strlen(name) + 1);
+    if (nodes)
+        all->nodes = nodes;
+    if (!nodes || !copy)
+        return because(why, -ENOMEM, "out of memory");
+    struct node_facts *facts = &nodes[all->count++];
+    *facts = (struct node_facts){ .name = strcpy(copy, name), .version = "", .engine = "", .device = "", .fingerprint = "" };
+    for (const struct node *node = all->c->nodes; node; node = node->next)
+        if (!strcmp(node->name, name))
+            node_facts(node, facts);
+    facts->images = images;
+    facts->batches = batches;
+    return 0;
+}
+
+int facts_summary(struct db *db, const char *job_dir, const struct spec *spec, const struct coordinator *c, const struct tally *tally,
+                  struct json_t *evaluation, const struct bytes *files, struct json_t **ret, struct why *why)
+{
+    const char *paths[MAX_FILES];
+    struct gathering all = { .c = c };
+    arena_init(&all.arena, 64 << 20);
+    struct preset preset = preset_of(spec);
+    uint32_t path_count = 0;
+    for (const char *at = files->data; at && at < files->data + files->size && path_count < MAX_FILES; at += strlen(at) + 1)
+        paths[path_count++] = at;
+    int r = db_nodes(db, gather_node, &all, why);
+    struct job_facts facts = {
+        .version = SLEDDOG_VERSION, .job = spec->job, .directory = job_dir, .sources = (const char *const *)spec->sources,
+        .sources_count = (uint32_t)spec->source_count, .skipped = c->skipped, .preset = &preset, .network = c->network,
+        .weights_uri = { spec->weights, (uint32_t)strlen(spec->weights) }, .weights_sha256 = c->model_sha256, .classes = c->classes,
+        .labels = *spec->labels ? spec->labels : NULL, .truth = *spec->truth ? spec->truth : NULL, .batch = (uint32_t)spec->batch,
+        .top = (uint32_t)spec->top, .emit = spec->emit, .nodes = all.nodes, .nodes_count = all.count, .started_s = spec->created,
+        .finished_s = clock_wall_s(), .elapsed_s = elapsed(c), .cpu_s = (double)clock_process_cpu_ns() / 1e9, .files = paths,
+        .files_count = path_count, .per_image = spec->per_image ? spec->output : NULL, .evaluation = evaluation,
+        .history = &c->history,
+    };
+    if (r == 0)
+        r = summary_new(&facts, tally, ret);
+    free(all.nodes);
+    arena_done(&all.arena);
+    return r;
+}
