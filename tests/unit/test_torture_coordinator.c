@@ -332,8 +332,7 @@ static int list_into(struct store *store, struct mailbox *box, struct why *why)
     struct lister *lister;
     char *sources[] = { (char *)"sim:25" };
     struct spec spec = { .sources = sources, .source_count = 1, .batch = 10 };
-    const struct lister_start from = { 0 };
-    int r = lister_start(&spec, store, box, &from, &lister, why);
+    int r = lister_start(&spec, store, box, &(struct lister_start){ 0 }, &lister, why);
     if (r < 0)
         return r;
     r = answers(box, store, lister, why);
