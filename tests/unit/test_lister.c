@@ -142,16 +142,17 @@ TEST(a_list_that_fills_its_last_batch_has_no_empty_one)
     CHECK_INT(read_back().batches, 2);
 }
 
-TEST(nothing_to_list_is_listed)
+TEST(nothing_to_list_is_told_and_never_counts_as_a_complete_list)
 {
     struct setting setting;
     test_write_file("list", "\n", 1);
     open_store(&setting, "@list", 60);
     start(&setting);
-    CHECK_INT(wait_for_lister(&setting), 0);
+    CHECK_INT(wait_for_lister(&setting), -ENOENT);
+    CHECK_CONTAINS(why.text, "no images");
     stop(&setting);
     CHECK_INT(read_back().batches, 0);
-    CHECK(is_listed());
+    CHECK(!is_listed());
 }
 
 TEST(a_list_that_changed_under_an_interrupted_job_is_noticed)
