@@ -146,6 +146,10 @@ fuzz: packages-check
 	        build/fuzz/corpus/$$target tests/corpus/$${target#fuzz_}; \
 	done
 
+# ---- lint: all C and all shell scripts; what is not asked, and why, is in .clang-tidy and tests/cppcheck.supp -----------
+lint: packages-lint
+	@tests/lint $(filter -D% -I%,$(ALL_CFLAGS))
+
 # ---- the demo: tests/demo/NAME_main.c is a tool that draws, builds or fits -------------------------------------------
 DEMO := $(patsubst %_main.c,$(BUILD)/%,$(wildcard tests/demo/*_main.c))
 
@@ -179,6 +183,6 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all install tests check fuzz bench demo asan tsan clang clean
+.PHONY: all install tests check fuzz lint bench demo asan tsan clang clean
 .SECONDARY:
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

@@ -13,7 +13,7 @@ enum log_level {
     LOG_LEVEL_DEBUG = 7,
 };
 
-void log_open(const char *program, enum log_level level);
+void log_open(const char *name, enum log_level level);
 
 /* Called before and after a line is written, so that a progress bar can step aside. NULL: none. */
 void log_around(void (*before)(void), void (*after)(void));

@@ -97,7 +97,7 @@ static int make_getopt_tables(const struct option_row *table, struct option *lon
 {
     int count = 0;
     *letters++ = ':';
-    for (; table[count].name && count < MAX_OPTIONS; count++) {
+    for (; count < MAX_OPTIONS && table[count].name; count++) {
         const struct option_row *row = &table[count];
         longs[count] = (struct option){ row->name, row->type == OPTION_FLAG ? no_argument : required_argument, NULL, 256 + count };
         if (row->letter) {

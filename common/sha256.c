@@ -27,7 +27,7 @@ static int finish(EVP_MD_CTX *context, char hex[SHA256_HEX])
     if (EVP_DigestFinal_ex(context, digest, &size) != 1 || 2 * size + 1 != SHA256_HEX)
         return -ENOMEM;
     for (unsigned int i = 0; i < size; i++)
-        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+        snprintf(hex + 2 * (size_t)i, 3, "%02x", digest[i]);
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* In parentheses because of the macros for `make lint`. */
 int (because)(struct why *why, int r, const char *format, ...)
 {
     if (!why)

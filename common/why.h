@@ -18,7 +18,8 @@ int because(struct why *why, int r, const char *format, ...) __attribute__((form
 /* Puts "context: " before the sentence that is there already, and returns `r`. */
 int because_in(struct why *why, int r, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-#ifdef __clang_analyzer__ /* `make lint`: what it cannot see from here is that both return their `r` */
-#define because(why, r, ...)    ((because)(why, r, __VA_ARGS__), (r))
-#define because_in(why, r, ...) ((because_in)(why, r, __VA_ARGS__), (r))
+#ifdef __clang_analyzer__ /* `make lint` cannot see from here that both return their `r`, and that -errno after a failure is not 0 */
+#define negative_(r)            __extension__({ int r_ = (r); r_ < 0 ? r_ : -1; })
+#define because(why, r, ...)    negative_((because)(why, r, __VA_ARGS__))
+#define because_in(why, r, ...) negative_((because_in)(why, r, __VA_ARGS__))
 #endif

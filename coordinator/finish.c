@@ -28,7 +28,7 @@ static int walk_rows(struct walk *walk, const struct db_batch *batch, struct why
 {
     struct rec_item *items;
     struct rec_row *rows;
-    uint32_t item_count, row_count;
+    uint32_t item_count = 0, row_count = 0;
     int r = items_decode(batch->items, batch->items_size, &walk->arena, &items, &item_count);
     if (r == 0)
         r = rows_decode(batch->rows, batch->rows_size, &walk->arena, &rows, &row_count);

@@ -224,7 +224,7 @@ static int export_job(const char *job_dir, const struct export_command *options,
     CLEANUP(spec_freep) struct spec *spec = NULL;
     CLEANUP(labels_closep) struct labels *labels = NULL;
     struct bytes files;
-    unsigned formats;
+    unsigned formats = 0;
     int r = open_job(job_dir, &db, &spec, &labels, why);
     if (r == 0 && options->output && strstr(options->output, "://"))
         r = because(why, -EINVAL, "--output %s: this build writes to folders only", options->output);

@@ -29,7 +29,9 @@ void spec_free(struct spec *spec)
 /* Paths may hold any bytes but NUL, JSON only UTF-8: those that are not are kept as an array of byte values. */
 static json_t *text_to_json(const char *text)
 {
-    json_t *json = json_string(text ? text : "");
+    if (!text)
+        return json_string("");
+    json_t *json = json_string(text);
     if (json)
         return json;
     json = json_array();

@@ -66,7 +66,7 @@ struct span truth_of(const struct truth *truth, struct span uri)
 
 static char spaced(char c)
 {
-    return c == '_' ? ' ' : c;
+    return (char)(c == '_' ? ' ' : c);
 }
 
 static bool begins_with(const char *text, struct span part)

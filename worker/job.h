@@ -35,7 +35,7 @@ struct job {
     struct rec_stage base[STAGE_COUNT]; /* the pipeline's counters when the job became ready: it may have served others */
 };
 
-int job_new(const struct peer *peer, const struct message *hello, struct job **ret, struct why *why);
+int job_new(const struct peer *peer, const struct message *message, struct job **ret, struct why *why);
 
 /* Frees finished work, abandons the rest. Accepts NULL. */
 void job_free(struct job *job);

@@ -187,7 +187,7 @@ static void last_reads(const struct network *network, int *last)
 
 int network_arenas(const struct network *network, bool in_place, int *ret_arena)
 {
-    int last[NETWORK_LAYERS_MAX + 1], busy[NETWORK_LAYERS_MAX + 1], count = 1;
+    int last[NETWORK_LAYERS_MAX + 1] = { 0 }, busy[NETWORK_LAYERS_MAX + 1], count = 1;
     last_reads(network, last);
     ret_arena[NETWORK_IMAGE] = 0;
     busy[0] = last[NETWORK_IMAGE]; /* busy[b]: the layer that reads buffer b for the last time */

@@ -153,7 +153,7 @@ static int run_one(const struct engines_opened *it, float *values, struct why *w
         return r;
     int count = info->values < SHOWN ? (int)info->values : SHOWN, step = (int)info->values / count;
     for (int i = 0; i < count; i++)
-        values[i] = slot->values[i * step];
+        values[i] = slot->values[(size_t)i * (size_t)step];
     it->ops->slot_release(it->engine, slot);
     return count;
 }

@@ -50,6 +50,8 @@ struct worker {
     struct verifier verifier;
     struct loop_timer tick;
     uint64_t garbage;        /* frames that were no messages */
+    bool leaving;            /* said so, and waits for the coordinator's bye */
+    struct loop_timer patience;
     int status;              /* exit status */
 };
 
@@ -74,6 +76,6 @@ void worker_welcome(struct worker *worker);
 void worker_disown(struct worker *worker, const struct peer *peer, uint64_t to);
 void worker_grant(struct worker *worker);
 void worker_offer(struct worker *worker, struct work *work);
-void worker_end_job(struct worker *worker, const char *because);
+void worker_end_job(struct worker *worker, const char *reason);
 void worker_load(struct worker *worker);
 void worker_send_status(struct worker *worker, const struct peer *peer, uint64_t to);

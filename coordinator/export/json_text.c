@@ -101,8 +101,11 @@ void text_base64(struct bytes *out, const char *data, size_t size)
         uint32_t bits = (uint32_t)byte[i] << 16;
         bits |= i + 1 < size ? (uint32_t)byte[i + 1] << 8 : 0;
         bits |= i + 2 < size ? (uint32_t)byte[i + 2] : 0;
-        char group[4] = { letters[bits >> 18], letters[bits >> 12 & 63], i + 1 < size ? letters[bits >> 6 & 63] : '=',
-                          i + 2 < size ? letters[bits & 63] : '=' };
+        char group[4] = { letters[bits >> 18], letters[bits >> 12 & 63], letters[bits >> 6 & 63], letters[bits & 63] };
+        if (i + 1 >= size)
+            group[2] = '=';
+        if (i + 2 >= size)
+            group[3] = '=';
         bytes_append(out, group, 4);
     }
 }

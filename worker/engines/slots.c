@@ -32,7 +32,7 @@ static void *share(void **memory, size_t count, size_t size)
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - ALIGNMENT)
         return NULL;
     *memory = calloc(1, bytes + ALIGNMENT);
-    return *memory ? (void *)(((uintptr_t)*memory + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT) : NULL;
+    return *memory ? (char *)*memory + (-(uintptr_t)*memory & (ALIGNMENT - 1)) : NULL;
 }
 
 static int make_slots(struct slots *slots, const struct engine_info *info)

@@ -46,9 +46,9 @@ void slots_done(struct slots *slots);
 
 /* The five that an engine offers to the pipeline (engine.h). */
 int slots_acquire(struct slots *slots, struct engine_slot **ret);
-int slots_submit(struct slots *slots, struct engine_slot *slot, int n, struct why *why);
+int slots_submit(struct slots *slots, struct engine_slot *public, int n, struct why *why);
 int slots_wait(struct slots *slots, struct engine_slot **ret, struct why *why);
-void slots_release(struct slots *slots, struct engine_slot *slot);
+void slots_release(struct slots *slots, struct engine_slot *public);
 void slots_interrupt(struct slots *slots);
 
 /* The oldest queued slot; waits for one. NULL once stopped and nothing is queued. */

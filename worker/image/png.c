@@ -292,7 +292,7 @@ static void grey_to_rgb(const struct job *job, const uint8_t *row, int left, int
 static void deep_grey_to_rgb(const uint8_t *row, int left, int right, uint8_t *to)
 {
     for (int x = left; x < right; x++, to += 3)
-        memset(to, row[2 * x] ? 255 : row[2 * x + 1], 3);
+        memset(to, row[2 * (size_t)x] ? 255 : row[2 * (size_t)x + 1], 3);
 }
 
 static void palette_to_rgb(const struct job *job, const uint8_t *row, int left, int right, uint8_t *to)
@@ -304,8 +304,8 @@ static void palette_to_rgb(const struct job *job, const uint8_t *row, int left, 
 /* Samples of 8 or 16 bits: the first byte of each, and the first or the first three of a pixel. */
 static void samples_to_rgb(const struct job *job, const uint8_t *row, int left, int right, uint8_t *to)
 {
-    int sample = job->bits / 8, pixel = sample * channels_of(job->type), step = job->type & PNG_COLOR_MASK_COLOR ? sample : 0;
-    const uint8_t *from = row + (size_t)left * (size_t)pixel;
+    size_t sample = (size_t)job->bits / 8, pixel = sample * (size_t)channels_of(job->type), step = job->type & PNG_COLOR_MASK_COLOR ? sample : 0;
+    const uint8_t *from = row + (size_t)left * pixel;
     for (int x = left; x < right; x++, from += pixel, to += 3) {
         to[0] = from[0];
         to[1] = from[step];

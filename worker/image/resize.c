@@ -203,8 +203,8 @@ int axis_plan(struct axis *axis, enum interpolation interpolation, int source, i
     for (int i = 0; i < axis->kept; i++) {
         size_t at = (size_t)i * (size_t)axis->groups * AXIS_GROUP;
         weigh(&filter, offset + i, axis->first + axis->start[i], axis->taps[i], axis->weight + at);
-        for (int g = 0; g < axis->groups; g++)
-            halve(axis->weight + at + g * AXIS_GROUP, axis->halves + 2 * at + 2 * g * AXIS_GROUP);
+        for (size_t g = 0; g < (size_t)axis->groups; g++)
+            halve(axis->weight + at + g * AXIS_GROUP, axis->halves + 2 * (at + g * AXIS_GROUP));
     }
     return 0;
 }
@@ -226,7 +226,7 @@ static uint8_t clip(int32_t sum)
 static void plain_row(const struct axis *x, const uint8_t *from, uint8_t *to)
 {
     const int32_t *weight = x->weight;
-    for (int i = 0; i < x->kept; i++, to += 3, weight += x->groups * AXIS_GROUP) {
+    for (int i = 0; i < x->kept; i++, to += 3, weight += (size_t)x->groups * AXIS_GROUP) {
         const uint8_t *pixel = from + 3 * (size_t)x->start[i];
         int32_t r = HALF, g = HALF, b = HALF;
         for (int j = 0; j < x->taps[i]; j++, pixel += 3) {

@@ -26,7 +26,7 @@ AVX2_INLINE __m256i sums(const uint8_t *pixel, const int16_t *weight, int groups
     const __m256i spread = _mm256_setr_epi8(0, -1, 3, -1, 6, -1, 9, -1, 1, -1, 4, -1, 7, -1, 10, -1, /* R, G */
                                             2, -1, 5, -1, 8, -1, 11, -1, -1, -1, -1, -1, -1, -1, -1, -1);
     __m256i low = _mm256_setr_epi32(HALF, 0, HALF, 0, HALF, 0, 0, 0), high = _mm256_setzero_si256();
-    for (int g = 0; g < groups; g++, pixel += 3 * AXIS_GROUP, weight += 2 * AXIS_GROUP) {
+    for (int g = 0; g < groups; g++, pixel += (size_t)3 * AXIS_GROUP, weight += (size_t)2 * AXIS_GROUP) {
         long long w[2];
         memcpy(w, weight, sizeof(w));
         __m256i words = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)pixel));

@@ -19,7 +19,7 @@ static int load(const struct weights *weights, const char *module, const char *p
 /* Multiplies the filters by the scale of their channel. */
 static int scale_filters(const struct layer *layer, const double *scale, float *weight)
 {
-    size_t filter = (size_t)(layer->inputs / layer->groups * layer->kernel * layer->kernel);
+    size_t filter = (size_t)(layer->inputs / layer->groups) * (size_t)layer->kernel * (size_t)layer->kernel;
     bool finite = true;
     for (int o = 0; o < layer->outputs; o++)
         for (size_t i = 0; i < filter; i++) {

@@ -34,7 +34,7 @@ static int next_pickle(struct rest *rest, struct pickle_value **ret)
 
 static int read_preamble(struct rest *rest)
 {
-    struct pickle_value *protocol, *system;
+    struct pickle_value *protocol = NULL, *system = NULL;
     int r = next_pickle(rest, &protocol);
     if (r == 0)
         r = next_pickle(rest, &system);
@@ -116,7 +116,7 @@ static int place_storage(struct rest *rest, struct pickle_storage **sorted, cons
 
 static int place_storages(struct rest *rest)
 {
-    struct pickle_value *keys;
+    struct pickle_value *keys = NULL;
     int r = next_pickle(rest, &keys);
     if (r < 0)
         return r;
@@ -133,8 +133,8 @@ static int place_storages(struct rest *rest)
 
 static int read_rest(struct rest *rest)
 {
-    struct pickle_value *root;
-    const struct pickle_value *dict;
+    struct pickle_value *root = NULL;
+    const struct pickle_value *dict = NULL;
     int r = read_preamble(rest);
     if (r == 0)
         r = next_pickle(rest, &root);

@@ -233,8 +233,8 @@ static int find_storage(const struct archive *archive, struct pickle_storage *st
 
 static int read_archive(struct archive *archive, struct weights *weights, struct pickle *pickle)
 {
-    struct pickle_value *root;
-    const struct pickle_value *dict;
+    struct pickle_value *root = NULL;
+    const struct pickle_value *dict = NULL;
     int r = read_directory(archive);
     if (r == 0)
         r = check_byteorder(archive);

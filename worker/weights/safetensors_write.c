@@ -25,7 +25,7 @@ static json_t *describe(const struct tensor *tensor, size_t begin)
     for (int i = 0; i < tensor->dims; i++)
         json_array_append_new(shape, json_integer((json_int_t)tensor->shape[i]));
     return json_pack("{s:s, s:o, s:[I,I]}", "dtype", dtype_name(tensor->dtype), "shape", shape, "data_offsets",
-                     (json_int_t)begin, (json_int_t)(begin + tensor_bytes(tensor)));
+                     (json_int_t)begin, (json_int_t)begin + (json_int_t)tensor_bytes(tensor));
 }
 
 /* The header as text, padded with spaces so that the data are aligned to 8 bytes. */
