@@ -53,6 +53,18 @@ TEST(summary_json_says_where_the_numbers_come_from)
     check_contains("job/summary.json", "\"article\"");
 }
 
+TEST(what_was_changed_in_a_preset_is_recorded_and_said)
+{
+    photos_draw("photos", 5);
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--job", "job", "--resize", "300", "--interpolation", "bicubic", "--exif-orient",
+                         "photos"), 0);
+    check_contains("run.out", "torchvision, but resize 300, bicubic, turned as EXIF says");
+    check_contains("job/summary.json", "\"interpolation\": \"bicubic\"");
+    check_contains("job/summary.json", "\"exif_orient\": true");
+    CHECK_INT(COORDINATE("bad", "run", "--mean", "1,2", "--job", "job2", "photos"), 2);
+    check_contains("bad.err", "--mean: \"1,2\" is not three numbers for red, green and blue, as in 0.485,0.456,0.406");
+}
+
 /* ---- per image ---- */
 
 static void check_object(const json_t *row, const char *path)

@@ -3,6 +3,7 @@
 #include "worker/image/preprocess.h"
 
 #include "tests/jpegs.h"
+#include "tests/pictures.h"
 #include "tests/test.h"
 #include "tests/trial.h"
 
@@ -238,6 +239,72 @@ TEST(a_progressive_file_with_a_thousand_scans_is_refused)
     }
     memcpy(bomb + used, "\xff\xd9", 2);
     refused(bomb, used + 2, -EBADMSG, "more than 500 scans");
+}
+
+TEST(an_image_has_so_much_processor_time_and_no_more)
+{
+    struct preprocess_spec spec = { .resize = RESIZE, .crop = CROP, .cpu_limit_ns = 1 };
+    CLEANUP(preprocess_freep) struct preprocess *hasty = NULL, *patient = NULL;
+    struct png_recipe png = { .name = "png", .width = 60, .height = 50, .bits = 8, .type = 2 };
+    struct webp_recipe webp = { .name = "webp", .width = 60, .height = 50 };
+    size_t sizes[3];
+    uint8_t *files[] = { jpeg_draw(&recipes[2], &sizes[0]), png_draw(&png, &sizes[1]), webp_draw(&webp, &sizes[2]) };
+    CHECK_INT(preprocess_new(&spec, &hasty), 0);
+    spec.cpu_limit_ns = (uint64_t)3600 * 1000000000;
+    CHECK_INT(preprocess_new(&spec, &patient), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        struct why why = { "" };
+        CHECK_INT(preprocess_decode(hasty, files[i], sizes[i], &why), -ETIMEDOUT);
+        CHECK_CONTAINS(why.text, "--image-cpu-limit");
+        CHECK_INT(preprocess_decode(patient, files[i], sizes[i], &why), 0);
+        free(files[i]);
+    }
+}
+
+static int admit(void *arg, uint64_t bytes, struct why *why)
+{
+    uint64_t *asked = arg;
+    *asked = bytes;
+    return because(why, -E2BIG, "no");
+}
+
+/* What a decoder will take for these, in bytes a pixel: a whole number or nearly. */
+static void check_asked(uint8_t *file, size_t size, double pixels, double least, double most)
+{
+    uint64_t asked = 0;
+    struct preprocess_spec spec = { .resize = 8, .crop = 8, .admit = admit, .admit_arg = &asked };
+    CLEANUP(preprocess_freep) struct preprocess *p = NULL;
+    struct why why;
+    CHECK_INT(preprocess_new(&spec, &p), 0);
+    CHECK_INT(preprocess_decode(p, file, size, &why), -E2BIG);
+    CHECK_STR(why.text, "no");
+    if ((double)asked < least * pixels || (double)asked > most * pixels)
+        test_fail(__FILE__, __LINE__, "%g bytes a pixel", (double)asked / pixels);
+    free(file);
+}
+
+TEST(memory_for_whole_pictures_is_asked_for_before_it_is_taken)
+{
+    struct jpeg_recipe jpeg = { .name = "jpeg", .width = 640, .height = 480, .h = 2, .v = 2 };
+    struct png_recipe png = { .name = "png", .width = 640, .height = 480, .bits = 16, .type = 6 };
+    struct webp_recipe webp = { .name = "webp", .width = 640, .height = 480 };
+    const double pixels = 640 * 480;
+    size_t size;
+    uint8_t *file = jpeg_draw(&jpeg, &size);
+    check_asked(file, size, pixels, 0, 0.2);
+    jpeg.progressive = true;
+    file = jpeg_draw(&jpeg, &size);
+    check_asked(file, size, pixels, 3, 3.5);
+    file = png_draw(&png, &size);
+    check_asked(file, size, pixels, 0, 0.2);
+    png.interlaced = true;
+    file = png_draw(&png, &size);
+    check_asked(file, size, pixels, 8, 8.5);
+    file = webp_draw(&webp, &size);
+    check_asked(file, size, pixels, 3, 3.5);
+    webp.lossless = true;
+    file = webp_draw(&webp, &size);
+    check_asked(file, size, pixels, 7, 7.5);
 }
 
 /* Tables of one file must not serve the next. */

@@ -272,7 +272,8 @@ static void on_read(png_structp png, png_bytep to, size_t size)
 
 static int channels_of(int type)
 {
-    return (type & PNG_COLOR_MASK_COLOR && type != PNG_COLOR_TYPE_PALETTE ? 3 : 1) + (type & PNG_COLOR_MASK_ALPHA ? 1 : 0);
+    int colours = type & PNG_COLOR_MASK_COLOR && type != PNG_COLOR_TYPE_PALETTE ? 3 : 1;
+    return colours + (type & PNG_COLOR_MASK_ALPHA ? 1 : 0);
 }
 
 /* Sample `i` of a packed row. */
@@ -304,7 +305,8 @@ static void palette_to_rgb(const struct job *job, const uint8_t *row, int left, 
 /* Samples of 8 or 16 bits: the first byte of each, and the first or the first three of a pixel. */
 static void samples_to_rgb(const struct job *job, const uint8_t *row, int left, int right, uint8_t *to)
 {
-    size_t sample = (size_t)job->bits / 8, pixel = sample * (size_t)channels_of(job->type), step = job->type & PNG_COLOR_MASK_COLOR ? sample : 0;
+    size_t sample = (size_t)job->bits / 8, pixel = sample * (size_t)channels_of(job->type);
+    size_t step = job->type & PNG_COLOR_MASK_COLOR ? sample : 0;
     const uint8_t *from = row + (size_t)left * pixel;
     for (int x = left; x < right; x++, from += pixel, to += 3) {
         to[0] = from[0];

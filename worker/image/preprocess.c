@@ -14,6 +14,7 @@
 
 #define SIDE_MAX 16384 /* of resize and crop: products with a source side stay within 31 bits */
 
+#define ROWS 64         /* bytes that decoders take for each column, for rows on their way */
 #define KEEP (1 << 20) /* bytes of scratch that a thread keeps from image to image */
 
 /* Memory that is kept, and given back when an image needed much. */
@@ -138,7 +139,7 @@ static int begin(struct frame *frame, const struct picture *picture, struct wind
     p->turn = exif_turn(p->spec.exif_orient && picture->orientation ? picture->orientation : 1);
     int r = p->turn.swap ? plan(p, height, width) : plan(p, width, height);
     if (r == 0 && p->spec.admit) {
-        r = p->spec.admit(p->spec.admit_arg, picture->memory + rows_need(p) + turned_need(p), why);
+        r = p->spec.admit(p->spec.admit_arg, picture->memory + ROWS * (uint64_t)width + rows_need(p) + turned_need(p), why);
         if (r < 0)
             return r;
     }
@@ -233,6 +234,7 @@ int preprocess_decode(struct preprocess *p, const void *file, size_t size, struc
     if (r < 0)
         return r;
     p->turn = (struct orientation){ 0 };
+    p->frame.asked = 0;
     p->frame.cpu_end_ns = p->spec.cpu_limit_ns ? clock_thread_cpu_ns() + p->spec.cpu_limit_ns : 0;
     r = decoder->decode(file, size, &p->frame, why);
     if (r == 0 && p->turn.swap)

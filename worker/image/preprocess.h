@@ -1,8 +1,8 @@
 /* preprocess.h: from the bytes of a file to the cropped pixels a network is fed with.
  *
  * The pixels are those of torchvision's Resize(resize, interpolation) -> CenterCrop(crop) on Pillow's Image.open(f).convert("RGB"),
- * turned by ImageOps.exif_transpose() if asked, bit for bit. Rows are resampled horizontally as they are decoded, and only those columns and rows that the crop needs are kept, so
- * the memory of a 100-megapixel photo is a few megabytes. Dearer are progressive JPEGs (libjpeg holds all their coefficients,
+ * turned by ImageOps.exif_transpose() if asked, bit for bit. Rows are resampled horizontally as they are decoded, and only those
+ * columns and rows that the crop needs are kept, so the memory of a 100-megapixel photo is a few megabytes. Dearer are progressive JPEGs (libjpeg holds all their coefficients,
  * 2 bytes each, so 3 bytes a pixel of most photos (4:2:0) and 8 of the worst kind (CMYK)), interlaced PNGs, WebPs,
  * and photos that are turned by a quarter.
  *
@@ -10,8 +10,8 @@
  * Ownership: the file is only read during preprocess_decode(). Scratch memory is kept from image to image; preprocess_trim()
  *            gives back what is large of it.
  * Errors:    -EBADMSG corrupt or truncated, -EOPNOTSUPP not a format or variant that is read, -E2BIG more pixels than allowed,
- *            -ETIMEDOUT, -ENOMEM, whatever admit() says. `why` says what is wrong in words for the owner of the photos, without the file's name. After an error
- *            the next file may be decoded. */
+ *            -ETIMEDOUT, -ENOMEM, whatever admit() says. `why` says what is wrong in words for the owner of the photos,
+ *            without the file's name. After an error the next file may be decoded. */
 #pragma once
 
 #include "common/cleanup.h"

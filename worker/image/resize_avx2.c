@@ -1,8 +1,9 @@
 /* resize_avx2.c: the two passes with 256-bit integer instructions; chosen at run time, so the program needs no special flags.
  *
- * A row. The weights have 23 bits and a sign, and pmaddwd multiplies 16 signed ones and adds neighbours; so each weight comes as a low
- * half of 15 bits and a high one with the sign, and  sum = sum(pixel * low) + (sum(pixel * high) << 15)  is the same integer. Four source pixels
- * are spread as 16-bit words over the two lanes, so that one quadword of weights serves all three channels:
+ * A row. The weights have 23 bits and a sign, and pmaddwd multiplies 16 signed ones and adds neighbours; so each weight comes as
+ * a low half of 15 bits and a high one with the sign, and  sum = sum(pixel * low) + (sum(pixel * high) << 15)  is the same
+ * integer. Four source pixels are spread as 16-bit words over the two lanes, so that one quadword of weights serves all three
+ * channels:
  *
  *     lane 0:  R0 R1 R2 R3  G0 G1 G2 G3        lane 1:  B0 B1 B2 B3  0 0 0 0
  *     weights: w0 w1 w2 w3  w0 w1 w2 w3                 w0 w1 w2 w3  w0 w1 w2 w3

@@ -113,12 +113,12 @@ static int deliver(const struct job *job)
 
 /* ---- the container --------------------------------------------------------------------------------------------------- */
 
-/* Beyond tables and a few rows libwebp takes, lossless, 4 bytes a pixel for itself; lossy, one or two for an alpha channel; and
- * the pixels it hands out. */
+/* Beyond tables and a few rows libwebp takes, lossless, 4 bytes a pixel for itself; lossy, up to 5 for an alpha channel, which is a
+ * lossless picture of its own; and the pixels it hands out. */
 static uint64_t memory_of(const struct job *job, bool lossless)
 {
     uint64_t pixels = (uint64_t)job->first.width * (uint64_t)job->first.height;
-    return pixels * (lossless ? 4 + 3 : job->first.has_alpha ? 3 + 2 : 3);
+    return pixels * (lossless ? 4 + 3 : job->first.has_alpha ? 5 + 3 : 3);
 }
 
 static int find_orientation(const struct job *job)
