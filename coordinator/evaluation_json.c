@@ -65,7 +65,8 @@ static json_t *confusions(const struct evaluation *e)
     json_t *array = json_array();
     for (uint32_t i = 0; i < count; i++)
         json_array_append_new(array, json_pack("{s:o, s:o, s:o, s:o, s:o}", "truth", span_value(e->classes[list[i].class_].truth),
-                                               "truth_label", truth_label(e, e->classes[list[i].class_].truth), "label", label_value(e, list[i].index), "index", value_count(list[i].index),
+                                               "truth_label", truth_label(e, e->classes[list[i].class_].truth),
+                                               "label", label_value(e, list[i].index), "index", value_count(list[i].index),
                                                "count", value_count(list[i].count)));
     return array;
 }
@@ -125,7 +126,8 @@ static json_t *mistakes(const struct evaluation *e)
         const struct evaluation_example *mistake = &e->mistakes[i];
         struct span truth = { mistake->truth, mistake->truth ? (uint32_t)strlen(mistake->truth) : 0 };
         json_array_append_new(array, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "uri", value_sized(mistake->uri, mistake->uri_size),
-                                               "truth", value_text(mistake->truth), "truth_label", truth_label(e, truth), "label", label_value(e, mistake->index),
+                                               "truth", value_text(mistake->truth), "truth_label", truth_label(e, truth),
+                                              "label", label_value(e, mistake->index),
                                                "index", value_count(mistake->index), "probability", value_real((double)mistake->probability)));
     }
     return array;

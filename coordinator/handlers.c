@@ -258,8 +258,9 @@ void coordinator_on_heartbeat(struct coordinator *c, struct node *node, const st
 
 void coordinator_on_leaving(struct coordinator *c, struct node *node, const struct message *message)
 {
-    (void)c;
     char text[LIMIT_TEXT + 16];
+    struct message bye = { .kind = MESSAGE_bye, .bye = { c->plan->epoch } };
+    coordinator_send(c, node, &bye); /* it waits for this */
     snprintf(text, sizeof(text), "it left: %s", message->leaving.detail);
     node_lost(node, text);
 }

@@ -114,7 +114,7 @@ int command_status(int argc, char **argv)
         return 0;
     }
     if (r == 0 && first + 1 != argc)
-        r = because(&why, -EINVAL, "status: takes one job directory");
+        r = because(&why, -EINVAL, "status takes one job directory");
     if (r < 0) {
         log_error("%s; see sleddog-coordinator --help", why.text);
         return 2;

@@ -52,6 +52,8 @@ void worker_on_hello(struct worker *worker, const struct peer *peer, const struc
 {
     const struct msg_hello *hello = &message->hello;
     char text[256];
+    if (worker->leaving)
+        return;
     if (hello->protocol != PROTOCOL_VERSION) {
         snprintf(text, sizeof(text), "speaks protocol %u (version %s), the coordinator %u (version %.64s); install the same release",
                  PROTOCOL_VERSION, SLEDDOG_VERSION, hello->protocol, hello->version);
@@ -181,6 +183,10 @@ void worker_on_ping(struct worker *worker, const struct peer *peer, const struct
 
 void worker_on_bye(struct worker *worker, const struct peer *peer, const struct message *message)
 {
-    if (job_of(worker, peer, message, message->bye.epoch))
+    if (!job_of(worker, peer, message, message->bye.epoch))
+        return;
+    if (worker->leaving)
+        loop_stop(worker->loop);
+    else
         worker_end_job(worker, "complete");
 }

@@ -14,15 +14,15 @@
 #include <errno.h>
 #include <string.h>
 
-static bool is_same(const float a[3], const float b[3])
+static bool same(const float a[3], const float b[3])
 {
     return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
 }
 
 static bool is_same_preset(const struct preset *a, const struct preset *b)
 {
-    return a->resize == b->resize && a->crop == b->crop && is_same(a->mean, b->mean) &&
-           is_same(a->std, b->std) && a->interpolation == b->interpolation && a->exif_orient == b->exif_orient;
+    return a->resize == b->resize && a->crop == b->crop && same(a->mean, b->mean) && same(a->std, b->std) &&
+           a->interpolation == b->interpolation && a->exif_orient == b->exif_orient;
 }
 
 bool runtime_spec_equal(const struct runtime_spec *a, const struct runtime_spec *b)

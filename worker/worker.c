@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define TICK_NS       (500 * NS_PER_MS)
+#define LEAVE_NS       NS_PER_S
 #define OFFER_AGAIN_NS (2 * NS_PER_S)
 /* A coordinator that has been silent for so many expiries is not coming back for its kept results. */
 #define FORGET_EXPIRIES 30
@@ -182,6 +183,27 @@ static void finish_loading(struct worker *worker)
 
 /* ---- events ---- */
 
+static void on_patience(void *arg)
+{
+    struct worker *worker = arg;
+    loop_stop(worker->loop);
+}
+
+/* Ends the loop once the coordinator has heard of it: a connection that closes may swallow what was just sent. Asked twice, or
+ * without a job: at once. */
+static void leave(struct worker *worker, const char *reason)
+{
+    if (worker->leaving || !worker->job) {
+        loop_stop(worker->loop);
+        return;
+    }
+    struct message message = { .kind = MESSAGE_leaving, .leaving = { reason } };
+    worker->leaving = true;
+    worker_send(worker, &worker->job->peer, &message);
+    worker->patience = (struct loop_timer){ .due = on_patience, .arg = worker };
+    loop_timer_set(worker->loop, &worker->patience, clock_now_ns() + LEAVE_NS);
+}
+
 static void finish_work(struct worker *worker, struct work *work)
 {
     if (atomic_load(&work->spoiled) && !atomic_load(&work->abandoned))
@@ -198,7 +220,7 @@ static void leave_broken(struct worker *worker, struct pipeline_notice *notice)
     log_error("the engine broke, leaving so that a new process can start afresh: %s", notice->why.text);
     free(notice);
     worker->status = 1;
-    loop_stop(worker->loop);
+    leave(worker, "the engine broke");
 }
 
 static void on_mail(void *arg)
@@ -291,19 +313,10 @@ static void on_signal(void *arg)
     if (number != SIGTERM && number != SIGINT)
         return;
     log_info("%s: leaving", number == SIGTERM ? "SIGTERM" : "SIGINT");
-    loop_stop(worker->loop);
+    leave(worker, "was asked to stop");
 }
 
 /* ---- life ---- */
-
-static void leave(struct worker *worker)
-{
-    if (!worker->job)
-        return;
-    struct message message = { .kind = MESSAGE_leaving, .leaving = { worker->status ? "the engine broke" : "was asked to stop" } };
-    worker_send(worker, &worker->job->peer, &message);
-    worker_end_job(worker, "left");
-}
 
 static void free_mail(struct worker *worker)
 {
@@ -318,7 +331,7 @@ static void free_mail(struct worker *worker)
 
 static void stop(struct worker *worker)
 {
-    leave(worker);
+    worker_end_job(worker, "left");
     link_free(worker->link);
     link_context_free(worker->context);
     if (worker->status)

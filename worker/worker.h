@@ -50,6 +50,8 @@ struct worker {
     struct verifier verifier;
     struct loop_timer tick;
     uint64_t garbage;        /* frames that were no messages */
+    bool leaving;            /* said so, and waits for the coordinator's bye */
+    struct loop_timer patience;
     int status;              /* exit status */
 };
 

@@ -17,14 +17,15 @@ static void put_cell(struct bytes *out, size_t x, size_t y, uint64_t n, uint64_t
     if (!n)
         return;
     double opacity = 0.14 + 0.86 * (double)n / (double)(all ? all : 1);
-    bytes_printf(out, "<rect class=\"cell %s\" data-n=\"%" PRIu64 "\" fill-opacity=\"%.2f\" x=\"%zu\" y=\"%zu\" width=\"%d\" height=\"%d\" rx=\"5\"><title>",
-                 right ? "fr" : "fw", n, opacity, LEFT + x * CELL, TOP + y * CELL, CELL, CELL);
+    bytes_printf(out, "<rect class=\"cell %s\" data-n=\"%" PRIu64 "\" fill-opacity=\"%.2f\" x=\"%zu\" y=\"%zu\" width=\"%d\" height=\"%d\" "
+                      "rx=\"5\"><title>", right ? "fr" : "fw", n, opacity, LEFT + x * CELL, TOP + y * CELL, CELL, CELL);
     bytes_printf(out, "%" PRIu64 " of %" PRIu64 ": ", n, all);
     markup_text(out, truth);
     bytes_append_text(out, right ? ", rightly answered " : " taken for ");
     markup_text(out, label);
     bytes_printf(out, "</title></rect><text %s x=\"%zu\" y=\"%zu\" text-anchor=\"middle\" pointer-events=\"none\">%" PRIu64 "</text>",
-                 opacity > STRONG ? "style=\"fill:#fff;font-weight:600\"" : "class=\"ink\"", LEFT + x * CELL + CELL / 2, TOP + y * CELL + CELL / 2 + 4, n);
+                 opacity > STRONG ? "style=\"fill:#fff;font-weight:600\"" : "class=\"ink\"",
+                 LEFT + x * CELL + CELL / 2, TOP + y * CELL + CELL / 2 + 4, n);
 }
 
 static void put_column(struct bytes *out, size_t x, const char *label)
@@ -60,10 +61,12 @@ static void put_matrix(struct bytes *out, const json_t *matrix)
     const json_t *rows = json_object_get(matrix, "rows"), *columns = json_object_get(matrix, "columns");
     size_t height = json_array_size(rows), width = json_array_size(columns) + 1, i;
     json_t *item;
-    bytes_printf(out, "<svg id=\"matrix\" class=\"fixed\" width=\"%zu\" height=\"%zu\" role=\"img\" aria-label=\"Confusion matrix of the most confused\">",
+    bytes_printf(out, "<svg id=\"matrix\" class=\"fixed\" width=\"%zu\" height=\"%zu\" role=\"img\" "
+                      "aria-label=\"Confusion matrix of the most confused\">",
                  LEFT + width * CELL + 90, TOP + height * CELL + 4);
     for (size_t line = 0; line <= height; line++)
-        bytes_printf(out, "<line class=\"grid\" x1=\"%d\" y1=\"%zu\" x2=\"%zu\" y2=\"%zu\"/>", LEFT, TOP + line * CELL, LEFT + width * CELL, TOP + line * CELL);
+        bytes_printf(out, "<line class=\"grid\" x1=\"%d\" y1=\"%zu\" x2=\"%zu\" y2=\"%zu\"/>",
+                     LEFT, TOP + line * CELL, LEFT + width * CELL, TOP + line * CELL);
     json_array_foreach(columns, i, item)
         put_column(out, i, text_at(item, "label"));
     put_column(out, width - 1, "others");
@@ -97,7 +100,8 @@ void part_confusions(struct bytes *out, const struct json_t *all)
         bytes_append_text(out, count_at(evaluation, "judged") ? "<p>No answer was wrong.</p>" :
                                "<p>Nothing was judged: no image has a truth (option --truth) and a prediction.</p>");
     else {
-        bytes_append_text(out, "<p>Rows are truths, those with most wrong answers first; columns are answers. Stronger colour is a larger part of a row.</p>"
+        bytes_append_text(out, "<p>Rows are truths, those with most wrong answers first; columns are answers. "
+                               "Stronger colour is a larger part of a row.</p>"
                                "<div class=\"legend\"><span><i class=\"r\"></i>right</span><span><i class=\"w\"></i>wrong</span></div>");
         bytes_append_text(out, "<div class=\"beside\">");
         put_matrix(out, json_object_get(evaluation, "matrix"));

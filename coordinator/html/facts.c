@@ -77,7 +77,8 @@ static void put_class(struct bytes *out, const json_t *class_)
     markup_count(out, count_at(class_, "correct"));
     bytes_append_text(out, " of ");
     markup_count(out, count_at(class_, "images"));
-    bytes_printf(out, "</td><td class=\"num\">%.1f&nbsp;%%</td><td><span class=\"track\"><span class=\"bar\" style=\"width:%.0f%%\"></span></span></td><td>",
+    bytes_printf(out, "</td><td class=\"num\">%.1f&nbsp;%%</td><td>"
+                      "<span class=\"track\"><span class=\"bar\" style=\"width:%.0f%%\"></span></span></td><td>",
                  100 * rate, 100 * rate);
     if (json_is_object(wrong)) {
         markup_count(out, count_at(wrong, "count"));
@@ -107,7 +108,8 @@ void part_classes(struct bytes *out, const struct json_t *all)
     if (shown < count)
         bytes_printf(out, "<p class=\"note\">and %zu more; report --classes or --json has all of them</p>", count - shown);
     if (count_at(evaluation, "left_out"))
-        bytes_printf(out, "<p class=\"note\">%" PRIu64 " images are not in this table: too many different truths or answers</p>", count_at(evaluation, "left_out"));
+        bytes_printf(out, "<p class=\"note\">%" PRIu64 " images are not in this table: too many different truths or answers</p>",
+                     count_at(evaluation, "left_out"));
     bytes_append_text(out, "</details></section>");
     free(sorted);
 }
@@ -140,9 +142,8 @@ static void put_facts(struct bytes *out, const json_t *all)
     fact(out, "weights", model, "weights");
     fact(out, "sha256", model, "sha256");
     fact(out, "labels", model, "labels");
-    if (json_is_object(preset))
-        bytes_printf(out, "<dt>preset</dt><dd>%s, resize %" PRIu64 ", crop %" PRIu64 "</dd>", text_at(preset, "name"), count_at(preset, "resize"),
-                     count_at(preset, "crop"));
+    fact(out, "preset", preset, "name");
+    bytes_printf(out, "<dt>resize, crop</dt><dd>%" PRIu64 ", %" PRIu64 "</dd>", count_at(preset, "resize"), count_at(preset, "crop"));
     fact(out, "begun", json_object_get(all, "time"), "started");
     fact(out, "finished", json_object_get(all, "time"), "finished");
     fact(out, "job directory", all, "directory");
@@ -154,7 +155,8 @@ static void put_stages(struct bytes *out, const json_t *stages)
 {
     size_t i;
     json_t *stage;
-    bytes_append_text(out, "<h3>Stages</h3><table><tr><th>stage</th><th class=\"num\">threads</th><th class=\"num\">items</th><th class=\"num\">errors</th>"
+    bytes_append_text(out, "<h3>Stages</h3><table><tr>"
+                           "<th>stage</th><th class=\"num\">threads</th><th class=\"num\">items</th><th class=\"num\">errors</th>"
                            "<th class=\"num\">CPU ms an item</th><th class=\"num\">part of all CPU time</th></tr>");
     json_array_foreach(stages, i, stage) {
         bytes_append_text(out, "<tr><td>");
@@ -173,7 +175,8 @@ static void put_nodes(struct bytes *out, const json_t *nodes)
 {
     size_t i;
     json_t *node;
-    bytes_append_text(out, "<h3 style=\"margin-top:18px\">Workers</h3><table><tr><th>worker</th><th class=\"num\">images</th><th>engine and device</th><th>numerics</th></tr>");
+    bytes_append_text(out, "<h3 style=\"margin-top:18px\">Workers</h3><table>"
+                           "<tr><th>worker</th><th class=\"num\">images</th><th>engine and device</th><th>numerics</th></tr>");
     json_array_foreach(nodes, i, node) {
         bytes_append_text(out, "<tr><td>");
         markup_foreign(out, text_at(node, "name"), 40);

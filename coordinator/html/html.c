@@ -108,7 +108,7 @@ int html_report(const struct json_t *all, const struct evaluation *evaluation, s
         parts[i](out, all);
         bytes_append_char(out, '\n');
     }
-    bytes_append_text(out, "<footer>An image counts as correct if its truth occurs in the label of the most probable class; one without a prediction counts as "
-                           "wrong. Made by sleddog-coordinator report --html.</footer></main></body></html>\n");
+    bytes_append_text(out, "<footer>An image counts as correct if its truth occurs in the label of the most probable class; "
+                           "one without a prediction counts as wrong. Made by sleddog-coordinator report --html.</footer></main></body></html>\n");
     return bytes_error(out);
 }

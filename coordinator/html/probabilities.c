@@ -40,7 +40,8 @@ static void x_axis(struct bytes *out)
     for (int i = 0; i <= 5; i++)
         bytes_printf(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%d&nbsp;%%</text>", x_of(i / 5.0), BOTTOM + 16, 20 * i);
     bytes_printf(out, "<line class=\"axis\" x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\"/>", LEFT, BOTTOM, RIGHT, BOTTOM);
-    bytes_printf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">probability of the first answer</text></svg>", LEFT + PLOT_W / 2, BOTTOM + 34);
+    bytes_printf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">probability of the first answer</text></svg>",
+                 LEFT + PLOT_W / 2, BOTTOM + 34);
 }
 
 static void grid_line(struct bytes *out, double part)
@@ -84,8 +85,8 @@ static void put_bar(struct bytes *out, const json_t *histogram, size_t i, uint64
         double y = y_of((double)(below + n) / (double)top);
         below += n;
         if (n)
-            bytes_printf(out, "<rect class=\"%s\" data-n=\"%" PRIu64 "\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"><title>%d to %d %%: %" PRIu64
-                         " %s</title></rect>", kinds[k].style, n, x, y, width, PLOT_H * (double)n / (double)top, (int)(5 * i),
+            bytes_printf(out, "<rect class=\"%s\" data-n=\"%" PRIu64 "\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\">"
+                         "<title>%d to %d %%: %" PRIu64 " %s</title></rect>", kinds[k].style, n, x, y, width, PLOT_H * (double)n / (double)top, (int)(5 * i),
                          (int)(5 * i + 5), n, kinds[k].name);
     }
 }

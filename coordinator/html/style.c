@@ -21,7 +21,7 @@ const char *const html_style[] = {
     "section>p:last-child{margin-bottom:0}figure{margin:0;min-width:0;max-width:560px}figcaption{margin:8px 0 0}"
     ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(138px,1fr));gap:14px;background:none;border:0;padding:0}"
     ".tile{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:13px 14px}"
-    ".tile b{display:block;font-size:22px;line-height:1.25;letter-spacing:-.02em;font-weight:650;white-space:nowrap}"
+    ".tile b{display:block;font-size:20px;line-height:1.25;letter-spacing:-.02em;font-weight:650;white-space:nowrap}"
     ".tile span{color:var(--soft);font-size:13px;display:block;white-space:nowrap}"
     ".beside{display:flex;flex-wrap:wrap;gap:12px 36px;align-items:flex-start}.beside>div{flex:1 1 320px;min-width:0}"
     ".two{display:grid;grid-template-columns:repeat(auto-fit,minmax(340px,1fr));gap:28px;align-items:start}",

@@ -78,7 +78,8 @@ static void put_points(struct bytes *out, const struct series *s, double y0, dou
 static void put_strip(struct bytes *out, const struct series *s, size_t row, double seconds)
 {
     double top = round_up(highest(s)), y0 = TOP + (double)row * STRIP + PLOT_H, mean = (s->items[s->count - 1] - s->items[0]) / seconds;
-    bytes_printf(out, "<line class=\"grid\" x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\"/><line class=\"axis\" x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\"/>",
+    bytes_printf(out, "<line class=\"grid\" x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\"/>"
+                      "<line class=\"axis\" x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\"/>",
                  LEFT, y0 - PLOT_H, RIGHT, y0 - PLOT_H, LEFT, y0, RIGHT, y0);
     bytes_printf(out, "<text class=\"strong\" x=\"0\" y=\"%.1f\">", y0 - PLOT_H / 2.0 + 4);
     markup_short(out, s->name, 16);
@@ -87,7 +88,8 @@ static void put_strip(struct bytes *out, const struct series *s, size_t row, dou
     put_points(out, s, y0, seconds, top);
     bytes_printf(out, "L%d %.1fL%d %.1fZ\"/><path class=\"la\" d=\"M", RIGHT, y0, LEFT, y0);
     put_points(out, s, y0, seconds, top);
-    bytes_printf(out, "\"/><text class=\"ink\" x=\"%d\" y=\"%.1f\">&#216; %.*f/s</text>", RIGHT + 10, y0 - PLOT_H / 2.0 + 4, mean < 100 ? 1 : 0, mean);
+    bytes_printf(out, "\"/><text class=\"ink\" x=\"%d\" y=\"%.1f\">&#216; %.*f/s</text>",
+                 RIGHT + 10, y0 - PLOT_H / 2.0 + 4, mean < 100 ? 1 : 0, mean);
 }
 
 static void put_clock(struct bytes *out, double y, double seconds)
@@ -134,7 +136,8 @@ void part_throughput(struct bytes *out, const struct json_t *all)
     if (!count || series->count < 2 || series->time[series->count - 1] <= 0)
         bytes_append_text(out, "<p>The run was too short to draw.</p>");
     else {
-        bytes_append_text(out, "<p>Images a second, all workers together, since the beginning of the run; each strip has its own scale. &#216; is the mean.</p>");
+        bytes_append_text(out, "<p>Images a second, all workers together, since the beginning of the run; "
+                               "each strip has its own scale. &#216; is the mean.</p>");
         put_chart(out, series, count);
     }
     bytes_append_text(out, "</section>");

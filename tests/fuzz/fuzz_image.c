@@ -1,4 +1,4 @@
-/* fuzz_image.c: any bytes at all go through decode, resize and crop; nothing may break, and a refusal has its reason. */
+/* fuzz_image.c: any bytes at all go through decode, turning, resize and crop; nothing may break, and a refusal has its reason. */
 #include "worker/image/preprocess.h"
 
 #include <errno.h>
@@ -6,18 +6,22 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* One preprocess an interpolation: the last byte of a file, which no format cares about, says which. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct preprocess *p;
+    static struct preprocess *all[INTERPOLATION_COUNT];
     static uint8_t pixels[64 * 64 * 3];
-    struct preprocess_spec spec = { .resize = 48, .crop = 64, .max_pixels = 1 << 18 };
     struct why why = { "" };
-    if (!p && preprocess_new(&spec, &p) < 0)
+    int which = size ? data[size - 1] % INTERPOLATION_COUNT : 0;
+    struct preprocess_spec spec = { .resize = 48, .crop = 64, .max_pixels = 1 << 18, .interpolation = (enum interpolation)which,
+                                    .exif_orient = true };
+    if (!all[which] && preprocess_new(&spec, &all[which]) < 0)
         abort();
-    int r = preprocess_decode(p, data, size, &why);
+    int r = preprocess_decode(all[which], data, size, &why);
     if (r == 0)
-        preprocess_render(p, pixels);
+        preprocess_render(all[which], pixels);
     else if ((r != -EBADMSG && r != -EOPNOTSUPP && r != -E2BIG && r != -ENOMEM) || !why.text[0])
         abort();
+    preprocess_trim(all[which]);
     return 0;
 }

@@ -195,3 +195,20 @@ TEST(a_lister_that_floods_is_held_back_and_gets_through)
     store_stop(setting.store);
     mailbox_done(&setting.box);
 }
+
+TEST(a_store_that_is_stopped_at_any_moment_stops)
+{
+    /* A stop that comes while the store looks into its empty mailbox must not put it to sleep. */
+    for (int i = 0; i < 300; i++) {
+        struct setting setting;
+        unlink("job.db");
+        start(&setting);
+        if (i % 2)
+            store_post(setting.store, request(STORE_ADD_BATCH, 0));
+        for (volatile int spin = 0; spin < i * 50; spin++)
+            ;
+        store_stop(setting.store);
+        free_answers(mailbox_take(&setting.box));
+        mailbox_done(&setting.box);
+    }
+}

@@ -116,7 +116,7 @@ static int place_storage(struct rest *rest, struct pickle_storage **sorted, cons
 
 static int place_storages(struct rest *rest)
 {
-    struct pickle_value *keys;
+    struct pickle_value *keys = NULL;
     int r = next_pickle(rest, &keys);
     if (r < 0)
         return r;
@@ -133,7 +133,7 @@ static int place_storages(struct rest *rest)
 
 static int read_rest(struct rest *rest)
 {
-    struct pickle_value *root;
+    struct pickle_value *root = NULL;
     const struct pickle_value *dict = NULL;
     int r = read_preamble(rest);
     if (r == 0)

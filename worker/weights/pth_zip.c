@@ -233,7 +233,7 @@ static int find_storage(const struct archive *archive, struct pickle_storage *st
 
 static int read_archive(struct archive *archive, struct weights *weights, struct pickle *pickle)
 {
-    struct pickle_value *root;
+    struct pickle_value *root = NULL;
     const struct pickle_value *dict = NULL;
     int r = read_directory(archive);
     if (r == 0)

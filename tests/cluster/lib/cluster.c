@@ -147,18 +147,35 @@ bool is_gone(pid_t pid)
     return !file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1 || state == 'Z';
 }
 
-long images_done_by_nodes(const char *job)
+static json_t *load_summary(const char *job)
 {
     char path[128];
     json_error_t error;
-    size_t i;
-    long sum = 0;
-    json_t *node;
     snprintf(path, sizeof(path), "%s/summary.json", job);
     json_t *summary = json_load_file(path, 0, &error);
     CHECK(summary);
+    return summary;
+}
+
+long images_done_by_nodes(const char *job)
+{
+    size_t i;
+    long sum = 0;
+    json_t *node, *summary = load_summary(job);
     json_array_foreach(json_object_get(summary, "nodes"), i, node)
         sum += (long)json_integer_value(json_object_get(node, "images"));
     json_decref(summary);
     return sum;
+}
+
+long images_computed(const char *job)
+{
+    size_t i;
+    long images = 0;
+    json_t *stage, *summary = load_summary(job);
+    json_array_foreach(json_object_get(summary, "stages"), i, stage)
+        if (!strcmp(json_string_value(json_object_get(stage, "name")), "engine"))
+            images = (long)json_integer_value(json_object_get(stage, "items"));
+    json_decref(summary);
+    return images;
 }

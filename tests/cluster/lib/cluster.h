@@ -47,3 +47,6 @@ bool is_gone(pid_t pid);
 
 /* What all nodes of a run did, by JOB/summary.json. */
 long images_done_by_nodes(const char *job);
+
+/* Images that an engine computed in the last run of this job. */
+long images_computed(const char *job);
