@@ -25,6 +25,7 @@ static int bad(struct reader *reader, const char *what)
 static int get_token(struct reader *reader, mpack_token_t *token)
 {
     mpack_tokbuf_t buffer = MPACK_TOKBUF_INITIAL_VALUE;
+    *token = (mpack_token_t){ 0 };
     if (!reader->left || mpack_read(&buffer, &reader->at, &reader->left, token) != MPACK_OK)
         return bad(reader, "the frame ends or is not MessagePack");
     return 0;

@@ -1,15 +1,12 @@
-/* test_torture_worker.c: what a worker is made of, with every single allocation refused. */
-#include "common/clock.h"
+/* test_torture_worker.c: what a worker is made of, with every single allocation refused. Budget and stage take none. */
 #include "tests/jpegs.h"
 #include "tests/test.h"
 #include "tests/torture.h"
 #include "worker/batcher.h"
-#include "worker/budget.h"
 #include "worker/engines.h"
 #include "worker/image/preprocess.h"
 #include "worker/job.h"
 #include "worker/runtime.h"
-#include "worker/stage.h"
 #include "worker/weights/safetensors_write.h"
 #include "worker/weights/weights.h"
 
@@ -74,20 +71,6 @@ static int use_job(struct why *why)
     return 0;
 }
 
-static int use_budget_and_stage(struct why *why)
-{
-    struct budget budget;
-    struct stage stage;
-    CLEANUP(freep) char *memory = malloc(1); /* these two take none; a scenario must */
-    budget_init(&budget, 10);
-    CHECK_INT(budget_take(&budget, 20), 0);
-    budget_give(&budget, 20);
-    budget_done(&budget);
-    stage_init(&stage, "decode", 1);
-    stage_count(&stage, clock_thread_cpu_ns(), 1, 1, 0);
-    return memory ? 0 : out_of_memory(why, -ENOMEM);
-}
-
 static const struct engine_spec engine_spec = { .height = 24, .width = 24, .std = { 1, 1, 1 }, .top = 3, .batch = 4, .threads = 2 };
 
 static int use_batcher(struct why *why)
@@ -137,7 +120,6 @@ TEST(parts_of_a_worker_survive_refused_memory)
     draw_photo();
     torture_lenient(use_work); /* an error may come without its detail */
     torture(use_job);
-    torture(use_budget_and_stage);
     torture(use_batcher);
     torture(use_preprocess);
     CHECK_INT(safetensors_write("weights", tensors, ARRAY_SIZE(tensors), &why), 0);

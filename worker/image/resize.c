@@ -168,12 +168,13 @@ static void find_nearest(struct axis *axis, const struct filter *filter, int sou
     double at = filter->scale * 0.5;
     for (int i = 0; i < offset; i++)
         at += filter->scale;
-    for (int i = 0; i < axis->kept; i++, at += filter->scale) {
+    for (int i = 0; i < axis->kept; i++) {
         int nearest = at < source ? (int)at : source - 1;
         if (i == 0)
             axis->first = nearest;
         axis->start[i] = nearest - axis->first;
         axis->taps[i] = 1;
+        at += filter->scale;
     }
     axis->count = axis->start[axis->kept - 1] + 1;
 }
