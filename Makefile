@@ -96,7 +96,7 @@ packages-%:
 	@deploy/install-packages $*
 
 # ---- tests: every tests/{unit,cluster}/test_*.c is a program ---------------------------------------------------------
-TESTS  := $(sort $(wildcard tests/unit/test_*.c tests/cluster/test_*.c))
+TESTS  := $(sort $(wildcard tests/unit/test_*.c)) $(sort $(wildcard tests/cluster/test_*.c))
 BINARY := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS))
 ALL_LIBS = $(LIB_test) $(LIB_demo) $(LIB_coordinator) $(LIB_worker) $(LIB_proto) $(LIB_common)
 ALL_FOREIGN = $(LIBS_coordinator) $(LIBS_worker) $(LIBS_proto) $(LIBS_common)
