@@ -128,7 +128,7 @@ check: packages-check
 	@SLEDDOG_BUILD=$(abspath $(BUILD)) $(TEST_ENV_$(CONFIG)) tests/run $(BINARY)
 
 # Sanitizers are slow, and stop a test at their first finding.
-TEST_ENV_asan := SLEDDOG_TEST_TIME_SCALE=5 ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
+TEST_ENV_asan := SLEDDOG_TEST_TIME_SCALE=5 LSAN_OPTIONS=use_tls=0:suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
 TEST_ENV_tsan := SLEDDOG_TEST_TIME_SCALE=10 TSAN_OPTIONS=halt_on_error=1:suppressions=$(CURDIR)/tests/tsan.supp
 
 # ---- fuzzing: FUZZ_SECONDS for each tests/fuzz/fuzz_*.c; what broke is left in build/fuzz ------------------------------

@@ -116,6 +116,8 @@ TEST(a_job_waits_for_as_many_nodes_as_it_was_told_and_works_with_fewer_later)
     struct process run;
     late.port = free_port();
     start_worker(&here, "here");
+    while (missing.port == here.port || missing.port == late.port)
+        missing.port = free_port(); /* the kernel may name the same one again */
     write_nodes("nodes", (const struct daemon *[]){ &here, &missing }, 2);
     CHECK_INT(COORDINATE("few", "run", "--nodes", "nodes", "--min-nodes", "2", "--node-timeout", "1", "--job", "few", "sim:10"), 1);
     check_contains("few.err", "fewer than 2 workers ready for 1 s");
