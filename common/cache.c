@@ -45,7 +45,7 @@ static int parse_pin(const char *uri, char sha256[SHA256_HEX], struct why *why)
 static int refuse_secrets(const char *url, struct why *why)
 {
     static const char *const secrets[] = { "signature=", "sig=", "token=", "key=", "password=" };
-    const char *host = strstr(url, "://") + 3, *query = strchr(url, '?');
+    const char *scheme = strstr(url, "://"), *host = scheme ? scheme + 3 : url, *query = strchr(url, '?');
     bool found = memchr(host, '@', strcspn(host, "/?#"));
     for (size_t i = 0; i < ARRAY_SIZE(secrets); i++)
         found = found || (query && strcasestr(query, secrets[i]));
@@ -56,13 +56,15 @@ static int refuse_secrets(const char *url, struct why *why)
 int cache_check_url(const char *uri, struct why *why)
 {
     char sha256[SHA256_HEX];
+    int r = refuse_secrets(uri, why); /* before any other sentence quotes it */
+    if (r < 0)
+        return r;
     if (strlen(uri) >= URL_MAX)
         return because(why, -EINVAL, "%.200s...: the address is longer than %d bytes", uri, URL_MAX - 1);
     for (const char *c = uri; *c; c++)
         if ((unsigned char)*c <= ' ' || *c == 0x7f)
             return because(why, -EINVAL, "the address has a blank or a control character in it; write it as %%%02X", (unsigned char)*c);
-    int r = refuse_secrets(uri, why);
-    return r < 0 ? r : parse_pin(uri, sha256, why);
+    return parse_pin(uri, sha256, why);
 }
 
 /* ---- the folder ------------------------------------------------------------------------------------------------------- */

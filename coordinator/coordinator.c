@@ -84,7 +84,8 @@ static struct node *pick_node(struct coordinator *c, uint32_t images)
         choice[count++] = (struct sched_node){ .ready = node->state == NODE_READY, .loading = node->state == NODE_LOADING,
                                                .credit = node_credit(node), .held = node->held };
     }
-    int picked = sched_pick(choice, count, images);
+    bool all_loaded = c->listed && c->load_next >= c->counts.batches;
+    int picked = sched_pick(choice, count, images, all_loaded ? c->batches.queued : 0);
     return picked < 0 ? NULL : nodes[picked];
 }
 

@@ -40,3 +40,13 @@ TEST(no_document_or_source_names_a_path_of_one_machine)
     CHECK_STR(found, "");
     free(found);
 }
+
+TEST(every_link_between_documents_leads_somewhere_and_no_gap_was_left)
+{
+    char *found;
+    test_shell(&found,
+               "cd %s && for page in README.md docs/*.md; do grep -oE '\\]\\([^)#:]+\\)' $page | tr -d '])(' | while read -r link; do "
+               "[ -e \"$(dirname $page)/$link\" ] || echo \"$page: $link\"; done; grep -nE '@[A-Z]+@' $page; done; true", test_source());
+    CHECK_STR(found, "");
+    free(found);
+}
