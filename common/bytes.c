@@ -1,5 +1,7 @@
 #include "common/bytes.h"
 
+#include "common/cleanup.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -97,6 +99,18 @@ int bytes_printf(struct bytes *b, const char *format, ...)
     va_end(args);
     bytes_grew(b, (size_t)length);
     return 0;
+}
+
+int bytes_append_file(struct bytes *b, const char *path, struct why *why)
+{
+    CLEANUP(fclosep) FILE *file = fopen(path, "re");
+    if (!file)
+        return because(why, -errno, "%s: %s", path, strerror(errno));
+    char chunk[4096];
+    size_t n;
+    while (!bytes_error(b) && (n = fread(chunk, 1, sizeof(chunk), file)) > 0)
+        bytes_append(b, chunk, n);
+    return ferror(file) ? because(why, -EIO, "%s: cannot be read; is it a folder?", path) : bytes_error(b);
 }
 
 int bytes_error(const struct bytes *b)

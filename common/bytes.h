@@ -6,6 +6,8 @@
  *            every later append, so a writer may append many times and look at bytes_error() once. */
 #pragma once
 
+#include "common/why.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +29,10 @@ int bytes_printf(struct bytes *b, const char *format, ...) __attribute__((format
 /* Makes room for `size` more bytes and returns where they go; bytes_grew() says how many were written. NULL on error. */
 char *bytes_room(struct bytes *b, size_t size);
 void bytes_grew(struct bytes *b, size_t size);
+
+/* Appends a whole file. A file that cannot be opened or read has its sentence in `why`; one beyond the cap is left to the caller, who knows
+ * what it should have been. */
+int bytes_append_file(struct bytes *b, const char *path, struct why *why);
 
 int bytes_error(const struct bytes *b);
 

@@ -26,19 +26,14 @@ DEFINE_FREEP(config_free, struct config)
 
 static int read_text(const char *path, char **ret, struct why *why)
 {
-    CLEANUP(fclosep) FILE *file = fopen(path, "re");
-    if (!file)
-        return because(why, -errno, "%s: %s", path, strerror(errno));
     struct bytes text;
     bytes_init(&text, MAX_CONFIG);
-    char chunk[4096];
-    size_t n;
-    while ((n = fread(chunk, 1, sizeof(chunk), file)) > 0)
-        if (bytes_append(&text, chunk, n) < 0)
-            return because(why, bytes_error(&text), "%s: larger than %u bytes; is this a configuration file?", path, MAX_CONFIG);
-    if (ferror(file)) {
+    int r = bytes_append_file(&text, path, why);
+    if (bytes_error(&text))
+        return because(why, r, "%s: larger than %u bytes; is this a configuration file?", path, MAX_CONFIG);
+    if (r < 0) {
         bytes_done(&text);
-        return because(why, -EIO, "%s: cannot be read; is it a folder?", path);
+        return r;
     }
     if (text.data && memchr(text.data, '\0', text.size)) {
         bytes_done(&text);

@@ -28,8 +28,6 @@ struct labels {
     bool have_wordnet;
 };
 
-DEFINE_FREEP(labels_close, struct labels)
-
 void labels_close(struct labels *labels)
 {
     if (!labels)

@@ -8,6 +8,7 @@
  * Errors:    -EINVAL with the number of the line, -ENOMEM, or what the file system says. */
 #pragma once
 
+#include "common/cleanup.h"
 #include "common/why.h"
 
 #include <stdbool.h>
@@ -22,6 +23,7 @@ struct labels;
 /* `path` NULL: the built-in names. */
 int labels_open(const char *path, struct labels **ret, struct why *why);
 void labels_close(struct labels *labels);
+DEFINE_FREEP(labels_close, struct labels)
 
 /* The same from memory; `name` is for messages. */
 int labels_parse(const char *name, const char *data, size_t size, struct labels **ret, struct why *why);

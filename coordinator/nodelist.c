@@ -101,18 +101,13 @@ int nodelist_parse(const char *name, const char *text, size_t size, struct nodel
 
 int nodelist_read(const char *path, struct nodelist *ret, struct why *why)
 {
-    CLEANUP(fclosep) FILE *file = fopen(path, "re");
-    if (!file)
-        return because(why, -errno, "%s: %s", path, strerror(errno));
     struct bytes text;
     bytes_init(&text, MAX_FILE);
-    char chunk[4096];
-    size_t n;
-    while (!bytes_error(&text) && (n = fread(chunk, 1, sizeof(chunk), file)) > 0)
-        bytes_append(&text, chunk, n);
-    int r = ferror(file)         ? because(why, -EIO, "%s: cannot be read; is it a folder?", path)
-            : bytes_error(&text) ? because(why, bytes_error(&text), "%s: too large for a node list", path)
-                                 : nodelist_parse(path, text.data ? text.data : "", text.size, ret, why);
+    int r = bytes_append_file(&text, path, why);
+    if (bytes_error(&text))
+        because(why, r, "%s: too large for a node list", path);
+    if (r == 0)
+        r = nodelist_parse(path, text.data ? text.data : "", text.size, ret, why);
     bytes_done(&text);
     return r;
 }

@@ -14,8 +14,6 @@
 #include <errno.h>
 #include <string.h>
 
-DEFINE_FREEP(labels_close, struct labels)
-
 static int open_job(const char *path, struct db **ret_db, struct spec **ret_spec, struct labels **ret_labels, struct why *why)
 {
     int r = jobdir_read(path, ret_db, ret_spec, why);

@@ -36,8 +36,6 @@ const struct option_row *classify_rows(void)
     return rows;
 }
 
-DEFINE_FREEP(labels_close, struct labels)
-
 static void print_row(const struct rec_item *item, const struct rec_row *row, const struct labels *labels)
 {
     printf("%s\n", item->uri.data);
