@@ -1,5 +1,6 @@
 #include "coordinator/lister.h"
 
+#include "common/redact.h"
 #include "common/thread.h"
 #include "coordinator/source/source.h"
 
@@ -37,7 +38,9 @@ static int keep_item(struct gathering *batch, const struct rec_item *item)
         return -ENOMEM;
     memcpy(uri, item->uri.data, item->uri.size);
     copy->uri.data = uri;
-    copy->etag = "";
+    copy->etag = arena_text(&batch->arena, item->etag);
+    if (!copy->etag)
+        return -ENOMEM;
     batch->count++;
     return 0;
 }
@@ -64,8 +67,14 @@ static int post_batch(struct lister *lister, struct gathering *batch)
 
 static int has_changed(struct lister *lister)
 {
-    return because(&lister->why, -ESTALE, "the sources have changed since this job began to list them: %s is not where it was; begin a new job",
-                   lister->last_uri ? lister->last_uri : "an image");
+    struct bytes shown;
+    bytes_init(&shown, 2 * LIMIT_URI);
+    if (lister->last_uri)
+        uri_redact(&shown, lister->last_uri, strlen(lister->last_uri));
+    int r = because(&lister->why, -ESTALE, "the sources have changed since this job began to list them: %s is not where it was; begin a new job",
+                    shown.size ? shown.data : "an image");
+    bytes_done(&shown);
+    return r;
 }
 
 static int skip_item(struct lister *lister, const struct rec_item *item)

@@ -55,6 +55,8 @@ void node_keep_stages(struct node *node, const struct rec_stage *stages, uint32_
         stage->bytes += before->bytes;
         stage->busy_ns += before->busy_ns;
         stage->wait_ns += before->wait_ns;
+        stage->retries += before->retries;
+        stage->copies += before->copies;
         snprintf(node->stage_names[i], sizeof(node->stage_names[i]), "%s", stages[i].name);
         stage->name = node->stage_names[i];
     }

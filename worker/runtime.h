@@ -28,6 +28,7 @@ struct runtime {
     char fingerprint[512]; /* engine's, and decoder's */
     int classes;
     size_t window;         /* images that may be inside at once */
+    size_t remote_window;  /* so many more if they come over the network: those under way there */
 };
 
 int runtime_open(const struct tuning *tuning, const struct runtime_spec *spec, struct mailbox *box, struct runtime **ret,

@@ -1,4 +1,4 @@
-/* list.c: @FILE and @-, one path an entry. A pipe may be silent for hours, so reading can be interrupted. */
+/* list.c: @FILE and @-, one path or address an entry. A pipe may be silent for hours, so reading can be interrupted. */
 #include "common/cleanup.h"
 #include "coordinator/source/kind.h"
 
@@ -134,13 +134,14 @@ static int read_entry(struct list *list, struct why *why)
     return c != END || list->size;
 }
 
-static int refuse(const struct list *list, struct why *why)
+/* 1 and an item for an address; 0 for a path. */
+static int take_address(const struct list *list, struct rec_item *ret, struct why *why)
 {
+    struct why reason;
     if (!strncmp(list->entry, "sim:", 4))
         return complain(list, -EINVAL, why, "begins with sim:, which a list cannot hold; a file of that name is ./sim:...");
-    struct why reason;
-    int r = source_refuse_remote(list->entry, &reason);
-    return r < 0 ? complain(list, r, why, reason.text) : 0;
+    int r = source_remote(list->entry, ret, &reason);
+    return r < 0 ? complain(list, r, why, reason.text) : r;
 }
 
 static int next(void *state, struct rec_item *ret, struct why *why)
@@ -152,8 +153,8 @@ static int next(void *state, struct rec_item *ret, struct why *why)
         if (r <= 0)
             return r;
     } while (!list->size);
-    r = refuse(list, why);
-    if (r < 0)
+    r = take_address(list, ret, why);
+    if (r != 0)
         return r;
     struct why reason;
     int size = path_absolute(list->context->cwd, list->entry, list->path, &reason);

@@ -1,6 +1,7 @@
 #include "coordinator/source/source.h"
 
 #include "common/cleanup.h"
+#include "common/s3/uri.h"
 #include "coordinator/source/kind.h"
 
 #include <errno.h>
@@ -10,7 +11,7 @@
 
 /* In the order in which they are asked: a real file's name wins over reading it as a pattern. */
 static const struct source_kind *const kinds[] = {
-    &source_sim, &source_list, &source_folder, &source_file, &source_glob,
+    &source_sim, &source_list, &source_url, &source_folder, &source_file, &source_glob,
 };
 
 struct part {
@@ -43,13 +44,13 @@ void source_close(struct source *source)
     free(source);
 }
 
-int source_refuse_remote(const char *text, struct why *why)
+/* A bucket's objects are to be listed; other schemes are nobody's. */
+static int refuse_scheme(const char *arg, struct why *why)
 {
-    size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
-    if (!scheme || strncmp(text + scheme, "://", 3))
-        return 0;
-    return because(why, -ENOTSUP, "%.500s: this build does not read %.*s:// yet; mount it or copy the images, and give "
-                   "the folder", text, (int)scheme, text);
+    struct rec_item item;
+    if (s3_uri_is(arg, strlen(arg)))
+        return because(why, -ENOTSUP, "%.500s: this build does not list buckets yet; mount it or copy the images, and give the folder", arg);
+    return source_remote(arg, &item, why);
 }
 
 static const struct source_kind *kind_of(const char *arg)
@@ -62,13 +63,13 @@ static const struct source_kind *kind_of(const char *arg)
 
 static int open_part(struct source *source, const char *arg, struct part *part, struct why *why)
 {
-    int r = source_refuse_remote(arg, why);
+    int r = refuse_scheme(arg, why);
     if (r < 0)
         return r;
     errno = 0;
     part->kind = kind_of(arg);
     if (!part->kind)
-        return because(why, errno ? -errno : -ENOENT, "%.500s: %s; give a folder, a file, a pattern, @LIST or sim:N", arg,
+        return because(why, errno ? -errno : -ENOENT, "%.500s: %s; give a folder, a file, a pattern, a URL, @LIST or sim:N", arg,
                        *arg ? strerror(errno ? errno : ENOENT) : "an empty SOURCE");
     r = part->kind->open(arg, &source->context, &part->state, why);
     return r == -ENOMEM ? because(why, r, "%.500s: out of memory", arg) : r;
