@@ -18,13 +18,13 @@ struct s3_client;
 int s3_client_open(struct s3_session *session, bool (*stopped)(void *arg), void *arg, struct s3_client **ret, struct why *why);
 void s3_client_close(struct s3_client *client); /* accepts NULL */
 
-/* Items are handed over as they arrive. Once one was, the page is not tried again from its start: a repeated page begins after the last
- * item that was handed over. `token`: where the next page begins; "" at the end. */
+/* Items are handed over when the page is whole. `token`: where the next one begins; "" at the end. It may be the array that page->token
+ * points to. */
 int s3_client_list(struct s3_client *client, struct s3_page_call *page, s3_on_item *on_item, void *arg, char token[S3_TOKEN_MAX], struct why *why);
 
 struct s3_head {
     uint64_t size;
-    char etag[96];
+    char etag[S3_ETAG_MAX];
 };
 
 int s3_client_head(struct s3_client *client, const struct s3_uri *uri, struct s3_head *ret, struct why *why);
