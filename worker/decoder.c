@@ -33,6 +33,7 @@ static uint64_t place_image(struct pipeline *pipeline, struct preprocess *prepro
         return waited;
     }
     preprocess_render(preprocess, place.pixels);
+    stage_enter(&pipeline->stages[STAGE_ENGINE]);
     r = batcher_fill(pipeline->batcher, &place, &why);
     if (r < 0)
         pipeline_broke(pipeline, r, &why);
@@ -116,12 +117,14 @@ void decoder_run(void *arg)
         struct task *task = item;
         uint64_t size = task->size;
         int error = r;
+        stage_enter(stage);
         if (r == 0)
             error = decode_task(&thread, task);
         else {
             pipeline_free_data(pipeline, task);
             pipeline_spoil(pipeline, task, why.text);
         }
+        stage_leave(stage, 1);
         stage_count(stage, cpu, thread.waited_ns, size, error);
     }
     preprocess_free(thread.preprocess);
