@@ -51,7 +51,7 @@ static void place_image(struct decoder_thread *thread, struct task *task)
         return;
     }
     preprocess_render(thread->preprocess, place.pixels);
-    pipeline_placed(task->work);
+    pipeline_placed(pipeline, task->work);
     r = batcher_fill(pipeline->batcher, &place, &why);
     if (r < 0)
         pipeline_broke(pipeline, r, &why);
@@ -132,6 +132,7 @@ void decoder_run(void *arg)
         uint64_t size = task->size;
         int error = r;
         crumb_leave(thread.crumb, task, CRUMB_DECODE, cpu);
+        stage_enter(stage);
         if (r == 0)
             error = decode_task(&thread, task);
         else {
@@ -139,6 +140,7 @@ void decoder_run(void *arg)
             pipeline_spoil(pipeline, task, why.text);
         }
         crumb_sweep(thread.crumb);
+        stage_leave(stage, 1);
         stage_count(stage, cpu, thread.waited_ns, size, error);
     }
     preprocess_free(thread.preprocess);

@@ -27,8 +27,9 @@ void pipeline_unhold(struct pipeline *pipeline, struct work *work)
         mailbox_post(pipeline->box, &work->mail);
 }
 
-void pipeline_placed(struct work *work)
+void pipeline_placed(struct pipeline *pipeline, struct work *work)
 {
+    stage_enter(&pipeline->stages[STAGE_ENGINE]);
     atomic_fetch_sub(&work->upstream, 1);
 }
 
