@@ -43,6 +43,7 @@ int job_new(const struct peer *peer, const struct message *message, struct job *
     if (!job)
         return because(why, -ENOMEM, "out of memory");
     job->epoch = hello->epoch;
+    job->key = suspects_job(hello->job, hello->epoch);
     job->coordinator = message->from;
     job->call = hello->call;
     job->peer = *peer;
@@ -65,7 +66,7 @@ int job_new(const struct peer *peer, const struct message *message, struct job *
 
 static void release(struct work *work)
 {
-    if (work->done)
+    if (work->done || work->waits)
         work_free(work);
     else
         atomic_store(&work->abandoned, true);

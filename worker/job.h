@@ -18,6 +18,7 @@ enum job_state { JOB_LOADING, JOB_READY };
 struct job {
     enum job_state state;
     char id[64];
+    uint64_t key;         /* suspects_job(): id and epoch as one number */
     char owner[LIMIT_TEXT];
     uint64_t epoch;
     uint64_t coordinator; /* incarnation */
