@@ -122,5 +122,6 @@ void node_judge(struct node *node, const struct message *welcome); /* what becam
 
 /* reload.c */
 void nodes_reload(struct coordinator *c); /* reads the node list again; a bad one changes nothing */
-void node_drain(struct node *node); /* taken off the list */
-void node_gone(struct node *node); /* said bye */
+void node_drain(struct node *node); /* it gets no more batches, and leaves when nothing of it is outstanding: see node.h */
+bool node_drained(struct node *node); /* says bye if that is so */
+void node_gone(struct node *node); /* says bye */

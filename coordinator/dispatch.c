@@ -19,7 +19,8 @@
 static int send_items(struct coordinator *c, struct node *node, struct batch *batch)
 {
     struct message message = { .kind = MESSAGE_batch, .batch = { .epoch = c->plan->epoch, .batch = batch->id, .attempt = batch->attempt,
-                                                                 .alone = batch_is_alone(batch) } };
+                                                                 .alone = batch_is_alone(batch), .call = node->call,
+                                                                 .number = node->sent_batches } };
     struct arena arena;
     arena_init(&arena, SIZE_MAX / 2);
     int r = items_decode(batch->stored->items, batch->stored->size, &arena, &message.batch.items, &message.batch.items_count);
@@ -109,13 +110,14 @@ static void dispatch_suspect(struct coordinator *c)
     }
     if (!c->guard || c->guard == piece->piece->killed || (!c->guard->holds && node_credit(c->guard) < 1))
         c->guard = pick_guard(c, piece);
-    if (!c->guard || c->guard->holds || node_credit(c->guard) < 1)
+    if (!c->guard || c->guard->holds || c->guard->storing || node_credit(c->guard) < 1)
         return;
     if (quarantine_is_hopeless(piece)) {
         coordinator_convict(c, c->guard, piece);
         return;
     }
     batches_unqueue(&c->batches, piece);
+    c->guard->alone = piece->id;
     send_batch(c, c->guard, piece);
 }
 

@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define ASK_AGAIN_NS (200 * NS_PER_MS)
+
 /* ---- introductions ---- */
 
 void coordinator_on_loading(struct coordinator *c, struct node *node, const struct message *message)
@@ -145,6 +147,8 @@ void coordinator_on_returned(struct coordinator *c, struct node *node, const str
     struct batch *batch = batches_find(&c->batches, message->returned.batch);
     if (message->returned.epoch != c->plan->epoch || !batch || !batch_hold_of(batch, node))
         return;
+    if (batch_is_alone(batch))
+        batch->piece->not_before_ns = clock_now_ns() + ASK_AGAIN_NS; /* something else is there: the piece must be alone */
     node_unhold(node, batch);
     if (!batch_holders(batch))
         batches_requeue(&c->batches, batch);
@@ -166,8 +170,8 @@ void coordinator_on_heartbeat(struct coordinator *c, struct node *node, const st
     if (!node_serves(node) || message->from != node->incarnation)
         return;
     node_keep_stages(node, beat->stages, beat->stages_count, clock_now_ns());
-    if (beat->received < beat->expected) {
-        node_lost(node, "batches were lost on the way to it");
+    if (node_misses_batches(node, beat)) {
+        node_lost(node, "batches were lost on the way");
         return;
     }
     if (beat->images > node->granted) {
@@ -178,9 +182,10 @@ void coordinator_on_heartbeat(struct coordinator *c, struct node *node, const st
 
 void coordinator_on_leaving(struct coordinator *c, struct node *node, const struct message *message)
 {
-    char text[LIMIT_TEXT + 16];
-    struct message bye = { .kind = MESSAGE_bye, .bye = { c->plan->epoch } };
-    coordinator_send(c, node, &bye); /* it waits for this */
-    snprintf(text, sizeof(text), "it left: %s", message->leaving.detail);
-    node_lost(node, text);
+    (void)c;
+    if (node->state == NODE_GONE || node->state == NODE_REFUSED)
+        return;
+    node->leaving = true;
+    snprintf(node->why_not, sizeof(node->why_not), "it left: %.900s", message->leaving.detail);
+    node_drain(node);
 }

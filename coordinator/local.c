@@ -140,11 +140,10 @@ static void worker_died(struct local *local, struct node *node, int status)
 {
     char text[160], log[PATH_MAX], reason[PATH_MAX + 256];
     struct why why;
-    bool alone = node->lost_alone || node_has_alone(node);
     node->pid = 0;
     if (node->state == NODE_REFUSED || local->c->stopping)
         return;
-    node->starts -= alone;
+    node->starts -= node->alone != 0;
     describe_end(status, text, sizeof(text));
     log_path(local, node, log, sizeof(log));
     snprintf(reason, sizeof(reason), "%s; its log is %s", text, log);

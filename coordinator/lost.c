@@ -44,8 +44,6 @@ static void remember(struct node *node)
     free(node->lost);
     node->lost = calloc(count, sizeof(*node->lost)); /* without: the deaths stay */
     node->lost_count = 0;
-    node->lost_alone = node_has_alone(node);
-    node->lost_incarnation = node->incarnation;
     for (const struct batch_hold *hold = node->holds; hold; hold = hold->next) {
         hold->batch->deaths++;
         if (hold->batch->piece)
@@ -63,10 +61,10 @@ static void lose(struct node *node, const char *reason)
     uint64_t count = node_give_back(node);
     if (c->stopping)
         return;
-    if (state != NODE_CALLING)
+    if (state != NODE_CALLING && (count || !node->leaving))
         log_warning("%s: %s; %" PRIu64 " batches go to others", node->name, reason, count);
     snprintf(node->why_not, sizeof(node->why_not), "%s", reason);
-    if (state == NODE_DRAINING)
+    if (node->removed)
         node_gone(node);
     else if (node_connect(node, &why) < 0)
         log_error("%s", why.text);
@@ -96,6 +94,7 @@ void node_hung(struct node *node)
     for (const struct batch_hold *hold = node->holds; hold; hold = hold->next)
         hold->batch->deaths += !piece;
     bool convicted = piece && quarantine_blame(piece, stage_at_work(node), node);
+    node->alone = 0;
     lose(node, text);
     node->call_from_ns = clock_now_ns() + (uint64_t)c->plan->stall_s * NS_PER_S;
     if (convicted)
@@ -104,14 +103,6 @@ void node_hung(struct node *node)
 }
 
 /* ---- judging ---- */
-
-static bool was_lost_with(const struct node *node, uint64_t id)
-{
-    for (uint32_t i = 0; i < node->lost_count; i++)
-        if (node->lost[i] == id)
-            return true;
-    return false;
-}
 
 /* What it had may be sent again; if it did not die of that, the death does not count. */
 static void settle(struct node *node, bool explained)
@@ -123,6 +114,9 @@ static void settle(struct node *node, bool explained)
         if (batch && batch->piece)
             batch->piece->not_before_ns = 0;
     }
+    free(node->lost);
+    node->lost = NULL;
+    node->lost_count = 0;
 }
 
 static void take_suspects(struct node *node, const struct msg_welcome *welcome)
@@ -130,10 +124,10 @@ static void take_suspects(struct node *node, const struct msg_welcome *welcome)
     struct coordinator *c = node->coordinator;
     for (uint32_t i = 0; i < welcome->suspects_count && !c->stopping; i++) {
         const struct rec_suspect *suspect = &welcome->suspects[i];
-        bool alone = node->lost_alone && was_lost_with(node, suspect->batch);
+        bool alone = node->alone && node->alone == suspect->batch;
         struct batch *guilty = quarantine_suspect(&c->batches, suspect->batch, suspect->item, suspect->stage, node, alone);
         if (alone)
-            node->lost_count = 0; /* named twice, for two stages: one death all the same */
+            node->alone = 0; /* it may be named twice, for two stages: one death all the same */
         if (guilty)
             coordinator_convict(c, node, guilty);
     }
@@ -142,17 +136,14 @@ static void take_suspects(struct node *node, const struct msg_welcome *welcome)
 void node_judge(struct node *node, const struct message *message)
 {
     const struct msg_welcome *welcome = &message->welcome;
-    bool same = message->from == node->lost_incarnation;
-    if (node->lost_incarnation)
+    bool same = message->from == node->served;
+    if (node->lost)
         settle(node, same || welcome->suspects_count);
-    if (message->from != node->served)
-        take_suspects(node, welcome);
-    node->deaths_alone += node->lost_incarnation && node->lost_alone && !same;
-    free(node->lost);
-    node->lost = NULL;
-    node->lost_count = 0;
-    node->lost_incarnation = 0;
-    node->lost_alone = false;
+    if (same)
+        return;
+    node->deaths_alone += node->alone != 0;
+    take_suspects(node, welcome);
+    node->alone = 0;
     if (node->deaths_alone >= MOST_DEATHS_ALONE)
         node_refused(node, "its processes die one after the other, each with another image; something is wrong there");
 }

@@ -48,6 +48,14 @@ void node_unhold(struct node *node, struct batch *batch)
     node->held -= batch->count;
 }
 
+bool node_misses_batches(const struct node *node, const struct msg_heartbeat *beat)
+{
+    uint64_t out = 0;
+    for (const struct batch_hold *hold = node->holds; hold; hold = hold->next)
+        out++;
+    return beat->received < beat->expected || (beat->received == node->sent_batches && beat->held < out);
+}
+
 bool node_has_alone(const struct node *node)
 {
     return node->holds && batch_is_alone(node->holds->batch);

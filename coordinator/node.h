@@ -1,10 +1,13 @@
 /* node.h: a worker as the coordinator sees it.
  *
- *     NODE_CALLING --loading--> NODE_LOADING --welcome--> NODE_READY --taken off the node list--> NODE_DRAINING
- *          ^  |                                             |                                        |
- *          |  +--refuse (busy)--> asked again later         | silence, leaving, hung,                | holds nothing, is lost,
- *          +------------------------------------------------+ a gap in what it received              v or takes too long
- *                                                                                                NODE_GONE
+ *     NODE_CALLING --loading--> NODE_LOADING --welcome--> NODE_READY --leaving, or taken off the node list--> NODE_DRAINING
+ *          ^  |                                             |                                                    |
+ *          |  +--refuse (busy)--> asked again later         | silence, hung,                                     | nothing of it is outstanding
+ *          |                                                | a gap in what arrived                              | (bye), or it is lost
+ *          +------------------------------------------------+--- is on the list: a successor may come -----------+
+ *                                                                                                                v
+ *                                                                     NODE_GONE <--- is not on the list any more +
+ *
  *     any --refuse (mismatch, model, fenced), another fingerprint, a nonsensical result--> NODE_REFUSED (for this job)
  *     NODE_CALLING, NODE_LOADING --taken off the list--> NODE_GONE;  NODE_DRAINING --put on it again--> NODE_READY
  *     NODE_GONE, NODE_REFUSED --on the list when it is read again--> NODE_CALLING
@@ -39,15 +42,17 @@ struct node {
     uint64_t granted;     /* images, since the welcome */
     uint64_t sent;        /* images, since the welcome */
     uint64_t sent_batches;
-    uint64_t held;        /* images sent and not yet safe */
+    int garbage;          /* frames in a row that were no messages */
+    uint64_t held;        /* images sent and not answered */
+    uint32_t storing;     /* its results that are on their way to job.db: it keeps them until they are safe */
+    bool leaving, removed; /* NODE_DRAINING: its process ends; it is not on the node list any more */
     struct batch_hold *holds; /* what it has, the newest first */
     char why_not[LIMIT_TEXT]; /* the last refusal */
     uint64_t drain_until_ns; /* NODE_DRAINING: then its batches go to others */
     /* what it had when it was lost: its next welcome says what became of the process */
-    uint64_t lost_incarnation; /* 0: nothing to judge */
-    uint64_t *lost;            /* ids of batches */
+    uint64_t *lost;            /* ids of batches; NULL: nothing to judge */
     uint32_t lost_count;
-    bool lost_alone;           /* a suspect was among them, alone */
+    uint64_t alone;            /* id of the suspect that it was sent alone and has not answered for; 0: none */
     /* does it get on? */
     uint64_t progress;    /* items of all its stages */
     uint64_t moved_ns;    /* when that last changed, or could not */
@@ -90,6 +95,10 @@ uint64_t node_waited_ns(const struct node *node, uint64_t now_ns); /* since it b
 
 /* It has work, is not waiting for the store, and has finished nothing for this long. */
 uint64_t node_stalled_ns(const struct node *node, uint64_t now_ns);
+
+/* Whether something that was sent to the worker, or that it returned, was lost on the way. What it holds it may hold for other reasons too, but once all
+ * that was sent has arrived there cannot be less than what is out there. */
+bool node_misses_batches(const struct node *node, const struct msg_heartbeat *beat);
 
 /* Another process answers from now on: its counters begin at 0. */
 void node_restarted(struct node *node);

@@ -11,6 +11,7 @@
 
 #define CALL_AGAIN_NS (500 * NS_PER_MS)
 #define MESSAGES_A_ROUND 64
+#define GARBAGE_MAX      5 /* frames in a row after which a peer is no worker */
 
 /* ---- receiving ---- */
 
@@ -45,11 +46,13 @@ static void on_socket(void *arg)
         struct why why;
         int r = link_receive(link, NULL, &message, &why);
         if (r == -EBADMSG || r == -EMSGSIZE) {
-            node_refused(node, "it does not speak this protocol; is it a sleddog-worker of this release?");
-            return;
+            if (++node->garbage == GARBAGE_MAX)
+                node_refused(node, "it does not speak this protocol; is it a sleddog-worker of this release?");
+            continue; /* what was lost is noticed like other losses */
         }
         if (r < 0)
             return;
+        node->garbage = 0;
         dispatch(c, node, &message);
         message_free(&message);
     }
@@ -75,6 +78,7 @@ int node_connect(struct node *node, struct why *why)
         r = loop_add_socket(c->loop, link_socket(node->link), on_socket, node);
     node->state = r < 0 ? NODE_REFUSED : NODE_CALLING;
     node->incarnation = 0;
+    node->leaving = node->removed = false;
     node->called_ns = node->call_from_ns = 0;
     node->call++;
     return r;
@@ -193,10 +197,8 @@ static void tick_node(struct coordinator *c, struct node *node, uint64_t now)
         node_hung(node);
         return;
     }
-    if (node->state == NODE_DRAINING && (!node->holds || now > node->drain_until_ns)) {
-        node_gone(node);
+    if (node->state == NODE_DRAINING && node_drained(node))
         return;
-    }
     if (now - node->called_ns > expiry / 10) {
         struct message ping = { .kind = MESSAGE_ping, .ping = { c->plan->epoch, node->sent_batches } };
         node->called_ns = now;

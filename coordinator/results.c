@@ -1,6 +1,8 @@
 /* results.c: the way of a result to the store: is it one, whom else must it be told, and what became of it. */
+#include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/redact.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/quarantine.h"
 
@@ -88,6 +90,7 @@ static int store_rows(struct coordinator *c, struct node *node, struct batch *ba
     request->attempt = batch->attempt;
     request->errors = count_errors(rows, batch->count);
     request->user = node;
+    node->storing++;
     request->elapsed_ms = coordinator_elapsed_ms(c, clock_now_ns());
     snprintf(request->node, sizeof(request->node), "%s", node->name);
     store_post(c->store, request);
@@ -131,24 +134,25 @@ static int take_piece(struct coordinator *c, struct node *node, struct batch *ba
 }
 
 /* For the log: without what may be a signature. */
-static void name_image(const struct batch *piece, char *name, size_t size)
+static void name_image(const struct batch *piece, struct bytes *name)
 {
     struct rec_item *items;
     struct arena arena;
     uint32_t count;
     arena_init(&arena, SIZE_MAX / 2);
-    snprintf(name, size, "an image of batch %" PRIu64, piece->piece->whole->id);
     if (items_decode(piece->stored->items, piece->stored->size, &arena, &items, &count) == 0 && count)
-        snprintf(name, size, "%.*s", (int)strcspn(items[0].uri.data, "?"), items[0].uri.data);
+        (void)uri_redact(name, items[0].uri.data, items[0].uri.size);
     arena_done(&arena);
 }
 
 void coordinator_convict(struct coordinator *c, struct node *node, struct batch *piece)
 {
-    char text[LIMIT_TEXT], name[512];
+    CLEANUP(bytes_done) struct bytes name;
+    char text[LIMIT_TEXT];
+    bytes_init(&name, 2 * LIMIT_URI);
     quarantine_sentence(piece, text, sizeof(text));
-    name_image(piece, name, sizeof(name));
-    log_warning("%s: given up, its row says crash: %s", name, text);
+    name_image(piece, &name);
+    log_warning("%s: given up, its row says crash: %s", name.size ? name.data : "an image", text);
     struct rec_row row = { .error = ROW_CRASH, .detail = text };
     take_piece(c, node, piece, &row);
 }
@@ -183,6 +187,8 @@ void coordinator_on_result(struct coordinator *c, struct node *node, const struc
         return;
     node->starts = 1;
     node->deaths_alone = 0;
+    if (node->alone == result->batch)
+        node->alone = 0;
     coordinator_commit(c, node, result->batch);
     coordinator_dispatch(c);
 }

@@ -17,15 +17,22 @@
 
 DEFINE_FREEP(closedir, DIR)
 
-/* A folder of ours holds sockets and nothing else; whatever else is there stays. */
+/* Sockets, and a worker's crumbs beside its socket. */
+static bool is_ours(int folder, const char *name)
+{
+    struct stat status;
+    const char *dot = strrchr(name, '.');
+    return fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && (S_ISSOCK(status.st_mode) || (dot && !strcmp(dot, ".crumbs")));
+}
+
+/* Whatever else is there stays. */
 static void remove_folder(const char *path)
 {
     CLEANUP(closedirp) DIR *folder = opendir(path);
-    struct stat status;
     if (!folder)
         return;
     for (struct dirent *entry; (entry = readdir(folder));)
-        if (fstatat(dirfd(folder), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(status.st_mode))
+        if (is_ours(dirfd(folder), entry->d_name))
             unlinkat(dirfd(folder), entry->d_name, 0);
     rmdir(path);
 }

@@ -199,6 +199,28 @@ TEST(a_node_stalls_while_it_is_at_work_and_finishes_nothing)
     batches_done(&batches);
 }
 
+static bool misses(const struct node *node, uint64_t expected, uint64_t received, uint64_t held)
+{
+    return node_misses_batches(node, &(struct msg_heartbeat){ .expected = expected, .received = received, .held = held });
+}
+
+TEST(a_heartbeat_tells_whether_something_was_lost_on_the_way)
+{
+    struct node node = { .state = NODE_READY, .sent_batches = 7 };
+    struct batch batches[2] = { { .count = 1 }, { .count = 1 } };
+    for (int i = 0; i < 2; i++) {
+        for (int k = 0; k < BATCH_HOLDS; k++)
+            batches[i].holds[k].batch = &batches[i];
+        node_hold(&node, &batches[i], 0);
+    }
+    CHECK(!misses(&node, 7, 7, 2));
+    CHECK(!misses(&node, 7, 7, 3)); /* a result whose commit is on its way */
+    CHECK(misses(&node, 7, 6, 5));
+    CHECK(!misses(&node, 5, 6, 0)); /* it has not seen all that was sent since */
+    CHECK(misses(&node, 7, 7, 1));  /* it returned one, and that was lost */
+    CHECK(misses(&node, 5, 7, 1));
+}
+
 TEST(a_nodes_counters_go_on_after_it_restarted)
 {
     struct node node = { 0 };
