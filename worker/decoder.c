@@ -105,7 +105,9 @@ static int decoder_open(struct decoder_thread *thread, struct pipeline *pipeline
 {
     struct preprocess_spec spec = pipeline->spec.preprocess;
     *thread = (struct decoder_thread){ .pipeline = pipeline };
-    thread->crumb = crumbs_decoder(pipeline->spec.crumbs, atomic_fetch_add(&pipeline->decoders_numbered, 1));
+    unsigned number = atomic_fetch_add(&pipeline->decoders_numbered, 1);
+    pthread_getcpuclockid(pthread_self(), &pipeline->watched[number].clock);
+    thread->crumb = crumbs_decoder(pipeline->spec.crumbs, number);
     crash_thread(thread->crumb, stack);
     spec.admit = admit;
     spec.admit_arg = thread;

@@ -84,7 +84,8 @@ static int start(struct pipeline *pipeline)
     const struct pipeline_spec *spec = &pipeline->spec;
     pipeline->fetchers = calloc((size_t)spec->fetch_threads, sizeof(struct thread));
     pipeline->decoders = calloc((size_t)spec->decode_threads, sizeof(struct thread));
-    if (!pipeline->fetchers || !pipeline->decoders)
+    pipeline->watched = calloc((size_t)spec->decode_threads, sizeof(struct watched));
+    if (!pipeline->fetchers || !pipeline->decoders || !pipeline->watched)
         return -ENOMEM;
     /* Twice: what an abandoned job left behind may still be there. */
     int r = queue_new(2 * spec->window, &pipeline->fetch_queue);
@@ -176,6 +177,7 @@ void pipeline_free(struct pipeline *pipeline)
     free(pipeline->notice);
     free(pipeline->fetchers);
     free(pipeline->decoders);
+    free(pipeline->watched);
     free(pipeline);
 }
 
