@@ -51,7 +51,7 @@ static void place_image(struct decoder_thread *thread, struct task *task)
         return;
     }
     preprocess_render(thread->preprocess, place.pixels);
-    pipeline_placed(pipeline, task->work);
+    pipeline_placed(task->work);
     r = batcher_fill(pipeline->batcher, &place, &why);
     if (r < 0)
         pipeline_broke(pipeline, r, &why);

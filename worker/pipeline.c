@@ -27,9 +27,8 @@ void pipeline_unhold(struct pipeline *pipeline, struct work *work)
         mailbox_post(pipeline->box, &work->mail);
 }
 
-void pipeline_placed(struct pipeline *pipeline, struct work *work)
+void pipeline_placed(struct work *work)
 {
-    stage_enter(&pipeline->stages[STAGE_ENGINE]);
     atomic_fetch_sub(&work->upstream, 1);
 }
 
@@ -206,4 +205,5 @@ void pipeline_stages(const struct pipeline *pipeline, struct rec_stage *ret)
 {
     for (int i = 0; i < STAGE_COUNT; i++)
         ret[i] = stage_record(&pipeline->stages[i]);
+    ret[STAGE_ENGINE].active = batcher_submitted(pipeline->batcher);
 }

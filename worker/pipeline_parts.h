@@ -48,7 +48,7 @@ void pipeline_broke(struct pipeline *pipeline, int r, const struct why *why);
 void pipeline_unhold(struct pipeline *pipeline, struct work *work);
 
 /* The pixels of one of its images are in a slot. To be called before batcher_fill(), after which the work may be gone. */
-void pipeline_placed(struct pipeline *pipeline, struct work *work);
+void pipeline_placed(struct work *work);
 
 /* One image less on its way to a slot: perhaps what is in the open slot is all there is. */
 void pipeline_left_upstream(struct pipeline *pipeline);
