@@ -18,6 +18,8 @@ static bool is_same_lead(const struct job *job, const struct message *message)
 /* The leader of the present job introduces itself again: it lost us, or we lost it. Nothing is thrown away. */
 static void greet_again(struct worker *worker, const struct peer *peer, uint64_t call)
 {
+    if (call < worker->job->call)
+        return; /* late, by a connection that was given up */
     worker->job->peer = *peer;
     worker->job->call = call;
     worker->job->heard_ns = clock_now_ns();
@@ -142,14 +144,12 @@ void worker_on_batch(struct worker *worker, const struct peer *peer, const struc
 {
     const struct msg_batch *batch = &message->batch;
     struct job *job = job_of(worker, peer, message, batch->epoch);
-    if (!job || job->state != JOB_READY || !batch->items_count)
+    if (!job || job->state != JOB_READY || !batch->items_count || !job_takes(job, batch))
         return;
-    job->received++;
-    job->received_images += batch->items_count;
     trail_forget(&worker->trail, job->key); /* it comes from one who had the welcome */
     struct work *held = job_find(job, batch->batch);
     if (held) {
-        /* A copy after a loss on the way: the answer to the newest attempt is the same. */
+        /* Sent again after a loss on the way: the answer to the newest attempt is the same. */
         held->attempt = batch->attempt;
         job->images += batch->items_count;
         if (held->done)
@@ -200,6 +200,7 @@ void worker_on_ping(struct worker *worker, const struct peer *peer, const struct
     answer.heartbeat.expected = job->expected;
     answer.heartbeat.received = job->received;
     answer.heartbeat.images = job->images;
+    answer.heartbeat.held = job_held(job);
     if (worker->runtime && job->state == JOB_READY) {
         job_stages(job, worker->runtime->pipeline, stages);
         answer.heartbeat.stages = stages;

@@ -104,6 +104,23 @@ void job_restart_credit(struct job *job, size_t window)
     job->received = job->received_images = job->expected = 0;
 }
 
+bool job_takes(struct job *job, const struct msg_batch *batch)
+{
+    if (batch->call != job->greeted || batch->number != job->received + 1)
+        return false;
+    job->received++;
+    job->received_images += batch->items_count;
+    return true;
+}
+
+uint64_t job_held(const struct job *job)
+{
+    uint64_t count = 0;
+    for (const struct work *work = job->held; work; work = work->next)
+        count++;
+    return count;
+}
+
 void job_stages(const struct job *job, const struct pipeline *pipeline, struct rec_stage *ret)
 {
     pipeline_stages(pipeline, ret);
