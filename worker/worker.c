@@ -294,11 +294,22 @@ static void on_socket(void *arg)
     }
 }
 
+/* As after a crash, the next process says what this one could not finish. */
+static void end_if_stuck(struct worker *worker)
+{
+    struct why why;
+    if (!worker->runtime || pipeline_watch(worker->runtime->pipeline, &why) == 0)
+        return;
+    log_error("%s; this process ends, so that others may go on", why.text);
+    _exit(1);
+}
+
 static void on_tick(void *arg)
 {
     struct worker *worker = arg;
     struct job *job = worker->job;
     uint64_t now = clock_now_ns();
+    end_if_stuck(worker);
     loop_timer_set(worker->loop, &worker->tick, now + TICK_NS);
     if (worker->leaving)
         worker_leave_tick(worker);
