@@ -31,7 +31,7 @@ ALL_LDFLAGS  = -pthread -Wl,--as-needed $(LDFLAGS) $(SANITIZE)
 
 # ---- foreign libraries, each named once -----------------------------------------------------------------------------
 pkg = $(shell pkg-config --libs $(1) 2>/dev/null || echo $(2))
-LIBS_common      := $(call pkg,libcrypto,-lcrypto) $(call pkg,libzmq,-lzmq) $(call pkg,libcurl,-lcurl) $(call pkg,jansson,-ljansson)
+LIBS_common      := $(call pkg,libcrypto,-lcrypto) $(call pkg,libzmq,-lzmq) $(call pkg,libcurl,-lcurl) $(call pkg,expat,-lexpat) $(call pkg,jansson,-ljansson)
 LIBS_proto       := -lmpack
 LIBS_worker      := $(call pkg,libjpeg,-ljpeg) $(call pkg,libpng zlib,-lpng -lz) $(call pkg,libwebpdemux libwebp,-lwebpdemux -lwebp) $(call pkg,jansson,-ljansson) -ldl -lm
 LIBS_coordinator := $(call pkg,libjpeg,-ljpeg) $(call pkg,sqlite3,-lsqlite3) $(call pkg,jansson,-ljansson) -lm
@@ -62,7 +62,7 @@ NVCC_FLAGS   = -std=c++17 -O3 -I. -Xcompiler -fPIC,-fvisibility=hidden,-Wall $(f
 sources = $(sort $(foreach dir,$(1),$(wildcard $(dir)/*.c)))
 objects = $(patsubst %.c,$(OBJ)/%.o,$(1))
 
-COMMON      := $(call sources,common)
+COMMON      := $(call sources,common common/s3)
 PROTO       := $(call sources,proto)
 COORDINATOR := $(call sources,coordinator coordinator/source coordinator/export coordinator/html)
 # What every engine is made of, and what a plugin carries of the worker besides: the layer table and the weights.

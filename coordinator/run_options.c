@@ -34,7 +34,7 @@ static const struct option_row rows[] = {
     PRESET_ROWS(struct run_options, preset),
     { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE|URL", "the model: .pth or .safetensors; the workers' own by default", 0, 0, NULL },
     { 0, "labels", OPTION_TEXT, OPTION(labels), "FILE", "class names, one a line; ImageNet's by default", 0, 0, NULL },
-    { 0, "truth", OPTION_TEXT, OPTION(truth), "REGEX", "POSIX extended; its first group in the URI is the truth: a name or a WordNet id", 0, 0, NULL },
+    { 0, "truth", OPTION_TEXT, OPTION(truth), "REGEX", "POSIX extended; its first group in the URI is the truth: a name, a WordNet id or an index", 0, 0, NULL },
     { 0, "null", OPTION_FLAG, OPTION(null_separated), NULL, "entries of @lists end with NUL, not with a line", 0, 0, NULL },
     { 0, "mixed", OPTION_FLAG, OPTION(mixed), NULL, "allow workers whose numbers may differ in the last digits", 0, 0, NULL },
     { 0, "strict", OPTION_FLAG, OPTION(strict), NULL, "exit with 3 if any image failed", 0, 0, NULL },

@@ -6,6 +6,7 @@
 
 #include "common/bytes.h"
 #include "common/options.h"
+#include "common/s3/config.h"
 
 struct tuning {
     const char *engine;     /* auto, onednn, cudnn, sim */
@@ -19,6 +20,7 @@ struct tuning {
     int64_t image_cpu_limit; /* seconds */
     int64_t sim_cost_us;
     const char *cache;      /* folder of downloaded weights; NULL: common/cache.h's choice */
+    struct s3_options s3;
 };
 
 #define TUNING_DEFAULTS                                                                              \
@@ -49,7 +51,8 @@ struct tuning {
     { 0, "sim-cost-us", OPTION_INT, offsetof(type, member.sim_cost_us), "N",                                               \
       "engine sim: microseconds an image takes", 0, 60000000, NULL },                                                       \
     { 0, "cache", OPTION_TEXT, offsetof(type, member.cache), "DIR",                                                        \
-      "where downloaded weights are kept, ~/.cache/sleddog by default", 0, 0, NULL }
+      "where downloaded weights are kept, ~/.cache/sleddog by default", 0, 0, NULL },                                        \
+    S3_ROWS(type, member.s3)
 
 /* Writes the arguments that make a worker work like this: NUL-separated "--engine", "auto", ... */
 int tuning_arguments(const struct tuning *tuning, struct bytes *out);

@@ -1,0 +1,10 @@
+/* redact.h: addresses as they may be shown: without passwords and query strings, where presigned addresses keep their signature.
+ *
+ * Threads: no state. Ownership: `out` is the caller's. Errors: those of bytes.h. */
+#pragma once
+
+#include "common/bytes.h"
+
+/* "https://me:pw@host/a?X-Amz-Signature=1#f" becomes "https://host/a?..."; what is not http:// or https:// stays as it is (a '?' is an ordinary
+ * letter of an S3 key). */
+int uri_redact(struct bytes *out, const char *uri, size_t size);

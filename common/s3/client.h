@@ -1,0 +1,44 @@
+/* client.h: one request after another, each waited for: what the coordinator needs of a store [curl.h].
+ *
+ * Retries, the region a bucket turns out to be in, clock differences and renewed credentials are dealt with inside. An object is written whole
+ * or not at all: up to 8 MiB in one PUT, more in parts that become an object at the end, or are given up.
+ *
+ * Threads:   a client belongs to one thread at a time (it keeps one connection); several may share a session.
+ * Ownership: s3_client_open() to s3_client_close(); the session is the caller's.
+ * Errors:    those of s3_error_errno(), -ECANCELED when `stopped` said so, -EFBIG above a limit; the sentence names the object. */
+#pragma once
+
+#include "common/bytes.h"
+#include "common/s3/list.h"
+#include "common/s3/request.h"
+
+struct s3_client;
+
+/* `stopped`: asked now and then while waiting; true ends the call. May be NULL. */
+int s3_client_open(struct s3_session *session, bool (*stopped)(void *arg), void *arg, struct s3_client **ret, struct why *why);
+void s3_client_close(struct s3_client *client); /* accepts NULL */
+
+/* Items are handed over as they arrive. Once one was, the page is not tried again from its start: a repeated page begins after the last
+ * item that was handed over. `token`: where the next page begins; "" at the end. */
+int s3_client_list(struct s3_client *client, struct s3_page_call *page, s3_on_item *on_item, void *arg, char token[S3_TOKEN_MAX], struct why *why);
+
+struct s3_head {
+    uint64_t size;
+    char etag[96];
+};
+
+int s3_client_head(struct s3_client *client, const struct s3_uri *uri, struct s3_head *ret, struct why *why);
+
+/* The whole object, appended to `out`, whose cap is the limit. */
+int s3_client_get(struct s3_client *client, const struct s3_uri *uri, struct bytes *out, struct why *why);
+
+int s3_client_put(struct s3_client *client, const struct s3_uri *uri, const void *data, size_t size, const char *content_type, struct why *why);
+int s3_client_delete(struct s3_client *client, const struct s3_uri *uri, struct why *why);
+
+/* An object written piece by piece. finish or abort ends it; after a failed write it is aborted, and finish says so again. */
+struct s3_upload;
+
+int s3_upload_open(struct s3_client *client, const struct s3_uri *uri, const char *content_type, struct s3_upload **ret, struct why *why);
+int s3_upload_write(struct s3_upload *upload, const void *data, size_t size, struct why *why);
+int s3_upload_finish(struct s3_upload *upload, struct why *why); /* frees it, also after an error */
+void s3_upload_abort(struct s3_upload *upload);                  /* frees it; accepts NULL */
