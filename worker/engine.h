@@ -70,6 +70,7 @@ struct engine_info {
     int classes;
     int top;                 /* predictions a row (0 with EMIT_FEATURES) */
     size_t values;           /* floats a row: classes (EMIT_LOGITS), features (EMIT_FEATURES) or 0 */
+    char note[320];          /* what a person should know, though all is well: "plans are tuned again because ..."; or empty */
 };
 
 struct prediction {

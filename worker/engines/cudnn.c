@@ -122,17 +122,15 @@ static int check_classes(const struct net *net, const struct engine_spec *spec, 
     return 0;
 }
 
-static void name_device(struct engine *engine, int wanted)
+static void name_device(struct engine *engine)
 {
     struct engine_info *info = &engine->info;
     const struct net *net = &engine->devices[0].net;
     const struct gpu_info *gpu = &engine->devices[0].gpu->info;
-    char several[24] = "", smaller[48] = "";
+    char several[24] = "";
     if (engine->count > 1)
         snprintf(several, sizeof(several), "%d x ", engine->count);
-    if (net->batch < wanted)
-        snprintf(smaller, sizeof(smaller), " (no memory for %d)", wanted);
-    snprintf(info->device, sizeof(info->device), "%s%s, %s, batch %d%s", several, gpu->name, number_name(net->format), net->batch, smaller);
+    snprintf(info->device, sizeof(info->device), "%s%s, %s, batch %d", several, gpu->name, number_name(net->format), net->batch);
     snprintf(info->fingerprint, sizeof(info->fingerprint), "cudnn: %s, %s %d.%d, %s, batch %d, kernels %d, plans %s", gpu->libraries,
              gpu->name, gpu->major, gpu->minor, number_name(net->format), net->batch, KERNELS_VERSION, net->hash);
 }
@@ -152,7 +150,12 @@ static void describe(struct engine *engine, const struct engine_spec *spec, int 
         .top = features ? 0 : spec->top,
         .values = features ? (size_t)net->features : spec->emit == EMIT_LOGITS ? (size_t)net->classes : 0,
     };
-    name_device(engine, wanted);
+    name_device(engine);
+    int n = 0;
+    if (net->batch < wanted)
+        n = snprintf(engine->info.note, sizeof(engine->info.note), "there is no memory for batches of %d: %d are computed at once%s", wanted,
+                     net->batch, *net->complaint ? "; " : "");
+    snprintf(engine->info.note + n, sizeof(engine->info.note) - (size_t)n, "%s", net->complaint);
 }
 
 /* ---- open and close ------------------------------------------------------------------------------------------------------- */
