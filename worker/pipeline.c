@@ -14,6 +14,7 @@ void pipeline_broke(struct pipeline *pipeline, int r, const struct why *why)
     pthread_mutex_lock(&pipeline->break_lock);
     struct pipeline_notice *notice = take(pipeline->notice);
     if (notice) {
+        notice->r = r;
         notice->why = *why;
         mailbox_post(pipeline->box, &notice->mail);
         pipeline->ops->interrupt(pipeline->engine);

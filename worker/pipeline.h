@@ -25,6 +25,7 @@ struct pipeline;
 /* The engine broke, and why. */
 struct pipeline_notice {
     struct mail mail; /* first */
+    int r;            /* negative errno, as the engine gave it */
     struct why why;
 };
 

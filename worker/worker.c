@@ -221,8 +221,8 @@ static void finish_work(struct worker *worker, struct work *work)
 static void leave_broken(struct worker *worker, struct pipeline_notice *notice)
 {
     log_error("the engine broke, leaving so that a new process can start afresh: %s", notice->why.text);
+    worker->status = notice->r == -ENOTRECOVERABLE ? EXIT_DEVICE_LOST : 1;
     free(notice);
-    worker->status = 1;
     crumbs_mark(worker->trail.crumbs, NULL); /* what is in it may be why */
     worker_leave(worker, "the engine broke");
 }
