@@ -165,7 +165,15 @@ $(REPLAY): $(BUILD)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay
 $(BUILD)/tests/unit/test_corpus: | $(REPLAY)
 $(BUILD)/tests/unit/test_cudnn_plans: | $(if $(HAVE_CUDA),$(BUILD)/tests/gpu/plans)
 
-tests: all $(BINARY)
+# What tests put in front of libc (LD_PRELOAD).
+PRELOAD := $(patsubst tests/%.c,$(BUILD)/tests/%.so,$(sort $(wildcard tests/preload/*.c)))
+
+$(PRELOAD): $(BUILD)/tests/%.so: tests/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,LD )
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -fPIC -shared -Wall -Wextra $(if $(WERROR),-Werror) $(CFLAGS) -o $@ $< -ldl
+
+tests: all $(BINARY) $(PRELOAD)
 
 check: packages-check
 	@$(MAKE) --no-print-directory tests

@@ -135,7 +135,7 @@ static int make_database(const char *file, const struct spec *spec, struct db **
         return r;
     db_closep(&db);
     if (rename(fresh, file) < 0)
-        return because(why, -errno, "%s: cannot be renamed to %s: %s", fresh, file, strerror(errno));
+        return because(why, -errno, "%s: cannot be renamed to %s: %s; mend that and run again", fresh, file, strerror(errno));
     return db_open(file, false, ret_db, why);
 }
 
