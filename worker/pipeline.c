@@ -1,41 +1,20 @@
-#include "worker/pipeline.h"
+#include "worker/pipeline_parts.h"
 
-#include "common/clock.h"
-#include "common/queue.h"
-#include "common/thread.h"
-#include "worker/batcher.h"
-#include "worker/budget.h"
-#include "worker/fetch.h"
 #include "worker/sim.h"
 
 #include <errno.h>
 #include <string.h>
 
-struct pipeline {
-    struct pipeline_spec spec;
-    const struct engine_ops *ops;
-    struct engine *engine;
-    struct batcher *batcher;
-    struct mailbox *box;
-    struct queue *fetch_queue, *decode_queue, *sim_queue;
-    struct budget fetched, decoded;
-    struct stage stages[STAGE_COUNT];
-    struct thread *fetchers, *decoders, simulator, collector;
-    int fetcher_count, decoder_count; /* started */
-    atomic_uint_fast64_t upstream;    /* images submitted that are neither in a slot nor failed */
-    pthread_mutex_t break_lock;
-    struct pipeline_notice *notice;   /* made beforehand; NULL once it was posted */
-};
-
 /* ---- ends of a task ---- */
 
-static void broke(struct pipeline *pipeline, int r, const struct why *why)
+void pipeline_broke(struct pipeline *pipeline, int r, const struct why *why)
 {
     if (r == -EPIPE)
         return;
     pthread_mutex_lock(&pipeline->break_lock);
     struct pipeline_notice *notice = take(pipeline->notice);
     if (notice) {
+        notice->r = r;
         notice->why = *why;
         mailbox_post(pipeline->box, &notice->mail);
         pipeline->ops->interrupt(pipeline->engine);
@@ -43,320 +22,48 @@ static void broke(struct pipeline *pipeline, int r, const struct why *why)
     pthread_mutex_unlock(&pipeline->break_lock);
 }
 
-static void unhold(struct pipeline *pipeline, struct work *work)
+void pipeline_unhold(struct pipeline *pipeline, struct work *work)
 {
     if (atomic_fetch_sub(&work->unfinished, 1) == 1)
         mailbox_post(pipeline->box, &work->mail);
 }
 
-/* One image less on its way to a slot: perhaps what is in the open slot is all there is. */
-static void left_upstream(struct pipeline *pipeline)
+void pipeline_placed(struct work *work)
+{
+    atomic_fetch_sub(&work->upstream, 1);
+}
+
+void pipeline_left_upstream(struct pipeline *pipeline)
 {
     if (atomic_fetch_sub(&pipeline->upstream, 1) != 1)
         return;
     struct why why;
     int r = batcher_flush(pipeline->batcher, &why);
     if (r < 0)
-        broke(pipeline, r, &why);
+        pipeline_broke(pipeline, r, &why);
 }
 
-static void fail_task(struct pipeline *pipeline, struct task *task, enum row_error error, const char *detail)
+void pipeline_fail(struct pipeline *pipeline, struct task *task, enum row_error error, const char *detail)
 {
     struct work *work = task->work;
     task_fail(task, error, detail);
-    unhold(pipeline, work);
-    left_upstream(pipeline);
+    atomic_fetch_sub(&work->upstream, 1);
+    pipeline_unhold(pipeline, work);
+    pipeline_left_upstream(pipeline);
 }
 
-/* The image is not to blame: this work must not be taken for answered. */
-static void spoil_task(struct pipeline *pipeline, struct task *task, const char *detail)
+void pipeline_spoil(struct pipeline *pipeline, struct task *task, const char *detail)
 {
     atomic_store(&task->work->spoiled, true);
-    fail_task(pipeline, task, ROW_FETCH, detail);
+    pipeline_fail(pipeline, task, ROW_FETCH, detail);
 }
 
-/* ---- fetch ---- */
-
-struct reservation {
-    struct pipeline *pipeline;
-    size_t size;
-};
-
-static int reserve_fetched(void *arg, size_t size)
-{
-    struct reservation *reservation = arg;
-    size_t most = reservation->pipeline->spec.file_bytes;
-    if (most && size > most)
-        return -E2BIG;
-    int r = budget_take(&reservation->pipeline->fetched, size);
-    if (r == 0)
-        reservation->size = size;
-    return r;
-}
-
-static void free_data(struct pipeline *pipeline, struct task *task)
+void pipeline_free_data(struct pipeline *pipeline, struct task *task)
 {
     if (task->data)
         budget_give(&pipeline->fetched, task->size);
     free(task->data);
     task->data = NULL;
-}
-
-/* Returns how many bytes it read. The task is somebody else's afterwards. */
-static uint64_t fetch_task(struct pipeline *pipeline, struct task *task, enum row_error *ret_error)
-{
-    struct why why = { "" };
-    struct reservation reservation = { .pipeline = pipeline };
-    *ret_error = ROW_OK;
-    if (atomic_load(&task->work->abandoned)) {
-        fail_task(pipeline, task, ROW_FETCH, "abandoned");
-        return 0;
-    }
-    *ret_error = fetch(task->item, reserve_fetched, &reservation, &task->data, &task->size, &why);
-    uint64_t size = task->size;
-    if (*ret_error) {
-        budget_give(&pipeline->fetched, reservation.size);
-        fail_task(pipeline, task, *ret_error, why.text);
-    } else if (queue_push(pipeline->decode_queue, task) < 0) {
-        free_data(pipeline, task);
-        spoil_task(pipeline, task, "the worker is stopping");
-    }
-    return size;
-}
-
-static void run_fetcher(void *arg)
-{
-    struct pipeline *pipeline = arg;
-    struct stage *stage = &pipeline->stages[STAGE_FETCH];
-    void *item;
-    for (;;) {
-        uint64_t start = clock_now_ns(), cpu = clock_thread_cpu_ns();
-        if (queue_pop(pipeline->fetch_queue, &item) < 0)
-            return;
-        uint64_t waited = clock_now_ns() - start;
-        enum row_error error;
-        uint64_t size = fetch_task(pipeline, item, &error);
-        stage_count(stage, cpu, waited, size, error != ROW_OK);
-    }
-}
-
-/* ---- decode ---- */
-
-static enum row_error decode_error(int r)
-{
-    switch (r) {
-    case -EOPNOTSUPP:
-        return ROW_UNSUPPORTED;
-    case -E2BIG:
-        return ROW_TOO_LARGE;
-    case -ETIMEDOUT:
-        return ROW_TIMEOUT;
-    default:
-        return ROW_DECODE;
-    }
-}
-
-/* Returns how long it waited for a place, ns. */
-static uint64_t place_image(struct pipeline *pipeline, struct preprocess *preprocess, struct task *task)
-{
-    struct place place;
-    struct why why = { "the engine stopped" };
-    uint64_t start = clock_now_ns();
-    int r = batcher_take(pipeline->batcher, task, &place);
-    uint64_t waited = clock_now_ns() - start;
-    if (r < 0) {
-        broke(pipeline, r, &why);
-        spoil_task(pipeline, task, why.text);
-        return waited;
-    }
-    preprocess_render(preprocess, place.pixels);
-    r = batcher_fill(pipeline->batcher, &place, &why);
-    if (r < 0)
-        broke(pipeline, r, &why);
-    left_upstream(pipeline);
-    return waited;
-}
-
-/* One thread that decodes. */
-struct decoder_thread {
-    struct pipeline *pipeline;
-    struct preprocess *preprocess;
-    size_t admitted;    /* bytes of the budget that the present picture holds */
-    uint64_t waited_ns; /* for room in the budget, or for a place */
-};
-
-/* May the decoder take so much? Waits until it may. */
-static int admit(void *arg, uint64_t bytes, struct why *why)
-{
-    struct decoder_thread *thread = arg;
-    struct budget *budget = &thread->pipeline->decoded;
-    if (bytes > budget->limit)
-        return because(why, -E2BIG, "decoding it takes %llu MiB; --memory-limit leaves %zu for pictures",
-                       (unsigned long long)(bytes >> 20) + 1, budget->limit >> 20);
-    uint64_t start = clock_now_ns();
-    int r = budget_take(budget, (size_t)bytes);
-    thread->waited_ns += clock_now_ns() - start;
-    if (r == 0)
-        thread->admitted = (size_t)bytes;
-    return r;
-}
-
-static void release_picture(struct decoder_thread *thread)
-{
-    preprocess_trim(thread->preprocess);
-    if (thread->admitted)
-        budget_give(&thread->pipeline->decoded, thread->admitted);
-    thread->admitted = 0;
-}
-
-static int decode_task(struct decoder_thread *thread, struct task *task)
-{
-    struct pipeline *pipeline = thread->pipeline;
-    struct why why = { "" };
-    bool abandoned = atomic_load(&task->work->abandoned);
-    int r = abandoned ? -ECANCELED : preprocess_decode(thread->preprocess, task->data, task->size, &why);
-    free_data(pipeline, task);
-    if (r == 0)
-        thread->waited_ns += place_image(pipeline, thread->preprocess, task);
-    else if (r == -ENOMEM)
-        fail_task(pipeline, task, ROW_FETCH, "the worker is out of memory");
-    else
-        fail_task(pipeline, task, decode_error(r), why.text);
-    release_picture(thread);
-    return r;
-}
-
-static int decoder_open(struct decoder_thread *thread, struct pipeline *pipeline)
-{
-    struct preprocess_spec spec = pipeline->spec.preprocess;
-    *thread = (struct decoder_thread){ .pipeline = pipeline };
-    spec.admit = admit;
-    spec.admit_arg = thread;
-    return preprocess_new(&spec, &thread->preprocess);
-}
-
-static void run_decoder(void *arg)
-{
-    struct pipeline *pipeline = arg;
-    struct stage *stage = &pipeline->stages[STAGE_DECODE];
-    struct decoder_thread thread;
-    struct why why = { "decoder: out of memory" };
-    int r = decoder_open(&thread, pipeline);
-    if (r < 0)
-        broke(pipeline, r, &why);
-    void *item;
-    for (;;) {
-        uint64_t start = clock_now_ns(), cpu = clock_thread_cpu_ns();
-        if (queue_pop(pipeline->decode_queue, &item) < 0)
-            break;
-        thread.waited_ns = clock_now_ns() - start;
-        struct task *task = item;
-        uint64_t size = task->size;
-        int error = r;
-        if (r == 0)
-            error = decode_task(&thread, task);
-        else {
-            free_data(pipeline, task);
-            spoil_task(pipeline, task, why.text);
-        }
-        stage_count(stage, cpu, thread.waited_ns, size, error);
-    }
-    preprocess_free(thread.preprocess);
-}
-
-/* ---- made-up images ---- */
-
-static void place_sim(struct pipeline *pipeline, struct task *task)
-{
-    struct place place;
-    struct why why = { "the engine stopped" };
-    int r = batcher_take(pipeline->batcher, task, &place);
-    if (r < 0) {
-        broke(pipeline, r, &why);
-        spoil_task(pipeline, task, why.text);
-        return;
-    }
-    const struct engine_info *info = pipeline_engine(pipeline);
-    sim_pixels(&task->item->uri, place.pixels, info->image_read);
-    r = batcher_fill(pipeline->batcher, &place, &why);
-    if (r < 0)
-        broke(pipeline, r, &why);
-    left_upstream(pipeline);
-}
-
-static void run_simulator(void *arg)
-{
-    struct pipeline *pipeline = arg;
-    void *item;
-    while (queue_pop(pipeline->sim_queue, &item) == 0) {
-        struct work *work = item;
-        for (uint32_t i = 0; i < work->count; i++) {
-            struct task *task = &work->tasks[i];
-            if (!sim_is(&task->item->uri))
-                continue;
-            if (atomic_load(&work->abandoned))
-                fail_task(pipeline, task, ROW_FETCH, "abandoned");
-            else
-                place_sim(pipeline, task);
-        }
-        unhold(pipeline, work);
-    }
-}
-
-/* ---- engine ---- */
-
-static void write_row(const struct engine_info *info, const struct engine_slot *slot, int i, struct task *task)
-{
-    struct work *work = task->work;
-    size_t at = (size_t)(task - work->tasks);
-    struct rec_prediction *predictions = work->predictions + at * (size_t)work->top;
-    for (int k = 0; k < info->top; k++) {
-        const struct prediction *from = &slot->predictions[i * info->top + k];
-        predictions[k] = (struct rec_prediction){ from->index, from->probability };
-    }
-    task->row->predictions = predictions;
-    task->row->predictions_count = (uint32_t)info->top;
-    if (info->values) {
-        float *numbers = work->numbers + at * work->values;
-        memcpy(numbers, slot->values + (size_t)i * info->values, info->values * sizeof(float));
-        task->row->values = (struct span){ (const char *)numbers, (uint32_t)(info->values * sizeof(float)) };
-    }
-}
-
-static void count_slot(struct stage *stage, const struct engine_slot *slot, uint64_t waited)
-{
-    atomic_fetch_add(&stage->items, (unsigned)slot->count);
-    atomic_fetch_add(&stage->busy_ns, slot->busy_ns);
-    atomic_fetch_add(&stage->wait_ns, waited);
-}
-
-static void run_collector(void *arg)
-{
-    struct pipeline *pipeline = arg;
-    const struct engine_info *info = pipeline_engine(pipeline);
-    struct engine_slot *slot;
-    struct task **tasks;
-    struct why why = { "" };
-    for (;;) {
-        uint64_t start = clock_now_ns();
-        int r = batcher_collect(pipeline->batcher, &slot, &tasks, &why);
-        if (r < 0) {
-            broke(pipeline, r, &why);
-            return;
-        }
-        count_slot(&pipeline->stages[STAGE_ENGINE], slot, clock_now_ns() - start);
-        for (int i = 0; i < slot->count; i++) {
-            struct work *work = tasks[i]->work;
-            write_row(info, slot, i, tasks[i]);
-            unhold(pipeline, work);
-        }
-        batcher_release(pipeline->batcher, slot);
-        if (!atomic_load(&pipeline->upstream)) {
-            r = batcher_flush(pipeline->batcher, &why);
-            if (r < 0)
-                broke(pipeline, r, &why);
-        }
-    }
 }
 
 /* ---- life ---- */
@@ -377,7 +84,8 @@ static int start(struct pipeline *pipeline)
     const struct pipeline_spec *spec = &pipeline->spec;
     pipeline->fetchers = calloc((size_t)spec->fetch_threads, sizeof(struct thread));
     pipeline->decoders = calloc((size_t)spec->decode_threads, sizeof(struct thread));
-    if (!pipeline->fetchers || !pipeline->decoders)
+    pipeline->watched = calloc((size_t)spec->decode_threads, sizeof(struct watched));
+    if (!pipeline->fetchers || !pipeline->decoders || !pipeline->watched)
         return -ENOMEM;
     /* Twice: what an abandoned job left behind may still be there. */
     int r = queue_new(2 * spec->window, &pipeline->fetch_queue);
@@ -386,15 +94,15 @@ static int start(struct pipeline *pipeline)
     if (r == 0)
         r = queue_new((size_t)spec->decode_threads * 2, &pipeline->decode_queue);
     if (r == 0)
-        r = batcher_new(pipeline->ops, pipeline->engine, &pipeline->batcher);
+        r = batcher_new(pipeline->ops, pipeline->engine, spec->crumbs, &pipeline->batcher);
     if (r == 0)
-        r = start_threads(pipeline->fetchers, spec->fetch_threads, &pipeline->fetcher_count, "fetch", run_fetcher, pipeline);
+        r = start_threads(pipeline->fetchers, spec->fetch_threads, &pipeline->fetcher_count, "fetch", fetcher_run, pipeline);
     if (r == 0)
-        r = start_threads(pipeline->decoders, spec->decode_threads, &pipeline->decoder_count, "decode", run_decoder, pipeline);
+        r = start_threads(pipeline->decoders, spec->decode_threads, &pipeline->decoder_count, "decode", decoder_run, pipeline);
     if (r == 0)
-        r = thread_start(&pipeline->simulator, "sim", run_simulator, pipeline);
+        r = thread_start(&pipeline->simulator, "sim", simulator_run, pipeline);
     if (r == 0)
-        r = thread_start(&pipeline->collector, "engine", run_collector, pipeline);
+        r = thread_start(&pipeline->collector, "engine", collector_run, pipeline);
     return r;
 }
 
@@ -444,7 +152,7 @@ static void let_slots_flow_out(struct pipeline *pipeline)
         struct work *work = task->work;
         atomic_store(&work->spoiled, true);
         task_fail(task, ROW_FETCH, "the engine broke");
-        unhold(pipeline, work);
+        pipeline_unhold(pipeline, work);
     }
 }
 
@@ -469,6 +177,7 @@ void pipeline_free(struct pipeline *pipeline)
     free(pipeline->notice);
     free(pipeline->fetchers);
     free(pipeline->decoders);
+    free(pipeline->watched);
     free(pipeline);
 }
 
@@ -485,7 +194,7 @@ void pipeline_submit(struct pipeline *pipeline, struct work *work)
             queue_push(pipeline->fetch_queue, &work->tasks[i]);
     if (sims)
         queue_push(pipeline->sim_queue, work);
-    unhold(pipeline, work);
+    pipeline_unhold(pipeline, work);
 }
 
 const struct engine_info *pipeline_engine(const struct pipeline *pipeline)
@@ -497,4 +206,5 @@ void pipeline_stages(const struct pipeline *pipeline, struct rec_stage *ret)
 {
     for (int i = 0; i < STAGE_COUNT; i++)
         ret[i] = stage_record(&pipeline->stages[i]);
+    ret[STAGE_ENGINE].active = batcher_submitted(pipeline->batcher);
 }

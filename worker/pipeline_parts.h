@@ -1,0 +1,68 @@
+/* pipeline_parts.h: what the threads of a pipeline share; for pipeline.c and its threads' own files only.
+ *
+ * Threads:   each of the *_run() is a thread's whole life, given the pipeline; it ends when its queue is closed (the collector's:
+ *            when the engine is interrupted). The other calls come from any of them.
+ * Ownership: a task belongs to one thread at a time. pipeline_fail(), pipeline_spoil() and pipeline_unhold() give it away.
+ * Errors:    none are returned; trouble ends in a row or in the notice. */
+#pragma once
+
+#include "common/queue.h"
+#include "common/thread.h"
+#include "worker/batcher.h"
+#include "worker/budget.h"
+#include "worker/pipeline.h"
+
+#include <time.h>
+
+/* A decode thread as the watch saw it last. */
+struct watched {
+    clockid_t clock;    /* its CPU time; set by the thread before its first crumb */
+    uint64_t since_ns;  /* of its crumb */
+    uint64_t cpu_ns;
+    uint64_t still_ns;  /* how long it has had an image and used no CPU time */
+};
+
+struct pipeline {
+    struct pipeline_spec spec;
+    const struct engine_ops *ops;
+    struct engine *engine;
+    struct batcher *batcher;
+    struct mailbox *box;
+    struct queue *fetch_queue, *decode_queue, *sim_queue;
+    struct budget fetched, decoded;
+    struct stage stages[STAGE_COUNT];
+    struct thread *fetchers, *decoders, simulator, collector;
+    int fetcher_count, decoder_count; /* started */
+    atomic_uint decoders_numbered;    /* each decode thread takes the next number */
+    struct watched *watched;          /* (decode_threads), by that number */
+    uint64_t watched_ns;              /* when */
+    atomic_uint_fast64_t upstream;    /* images submitted that are neither in a slot nor failed */
+    pthread_mutex_t break_lock;
+    struct pipeline_notice *notice;   /* made beforehand; NULL once it was posted */
+};
+
+/* The engine broke: tells the mailbox, once. -EPIPE only means that it was stopped. */
+void pipeline_broke(struct pipeline *pipeline, int r, const struct why *why);
+
+/* One hand less on the work; the last one posts it. */
+void pipeline_unhold(struct pipeline *pipeline, struct work *work);
+
+/* The pixels of one of its images are in a slot. To be called before batcher_fill(), after which the work may be gone. */
+void pipeline_placed(struct work *work);
+
+/* One image less on its way to a slot: perhaps what is in the open slot is all there is. */
+void pipeline_left_upstream(struct pipeline *pipeline);
+
+/* The task ends as an error row. */
+void pipeline_fail(struct pipeline *pipeline, struct task *task, enum row_error error, const char *detail);
+
+/* The image is not to blame: its work must not be taken for answered. */
+void pipeline_spoil(struct pipeline *pipeline, struct task *task, const char *detail);
+
+/* The file's bytes go back to the budget. */
+void pipeline_free_data(struct pipeline *pipeline, struct task *task);
+
+void fetcher_run(void *pipeline);
+void decoder_run(void *pipeline);
+void simulator_run(void *pipeline);
+void collector_run(void *pipeline);

@@ -1,0 +1,42 @@
+/* simulator.c: the thread that puts made-up images straight into engine slots. */
+#include "worker/pipeline_parts.h"
+
+#include "worker/sim.h"
+
+static void place_sim(struct pipeline *pipeline, struct task *task)
+{
+    struct place place;
+    struct why why = { "the engine stopped" };
+    int r = batcher_take(pipeline->batcher, task, &place);
+    if (r < 0) {
+        pipeline_broke(pipeline, r, &why);
+        pipeline_spoil(pipeline, task, why.text);
+        return;
+    }
+    const struct engine_info *info = pipeline_engine(pipeline);
+    sim_pixels(&task->item->uri, place.pixels, info->image_read);
+    pipeline_placed(task->work);
+    r = batcher_fill(pipeline->batcher, &place, &why);
+    if (r < 0)
+        pipeline_broke(pipeline, r, &why);
+    pipeline_left_upstream(pipeline);
+}
+
+void simulator_run(void *arg)
+{
+    struct pipeline *pipeline = arg;
+    void *item;
+    while (queue_pop(pipeline->sim_queue, &item) == 0) {
+        struct work *work = item;
+        for (uint32_t i = 0; i < work->count; i++) {
+            struct task *task = &work->tasks[i];
+            if (!sim_is(&task->item->uri))
+                continue;
+            if (atomic_load(&work->abandoned))
+                pipeline_fail(pipeline, task, ROW_FETCH, "abandoned");
+            else
+                place_sim(pipeline, task);
+        }
+        pipeline_unhold(pipeline, work);
+    }
+}
