@@ -4,20 +4,30 @@
 #include "common/download.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #define FILE_MAX_BYTES (1ull << 30)
 #define URL_MAX        4096
 #define PIN            "#sha256="
+#define PART           "part-" /* begins the name of a file that is being fetched; no other name in the cache does */
+
+static void close_folder(DIR *folder)
+{
+    closedir(folder);
+}
+DEFINE_FREEP(close_folder, DIR)
 
 /* What is wanted, taken apart. */
 struct wanted {
     char url[URL_MAX];          /* without its fragment */
     char sha256[SHA256_HEX];    /* "": any */
     char path[PATH_MAX];
+    size_t folder;              /* bytes of the path in front of the name */
 };
 
 bool cache_is_url(const char *uri)
@@ -67,6 +77,27 @@ int cache_check_url(const char *uri, struct why *why)
     return parse_pin(uri, sha256, why);
 }
 
+/* Whether the address names this machine. */
+static bool is_here(const char *url)
+{
+    static const char *const hosts[] = { "http://127.0.0.1", "http://localhost", "http://[::1]" };
+    for (size_t i = 0; i < ARRAY_SIZE(hosts); i++) {
+        size_t length = strlen(hosts[i]);
+        if (!strncmp(url, hosts[i], length) && strchr(":/", url[length]))
+            return true;
+    }
+    return false;
+}
+
+/* Over plain http anybody on the way can replace a file: only one whose hash is known is taken. */
+static int require_hash(const struct wanted *wanted, struct why *why)
+{
+    if (strncmp(wanted->url, "http://", 7) || *wanted->sha256 || sha256_in_name(wanted->path) || is_here(wanted->url))
+        return 0;
+    return because(why, -EINVAL, "%s: over http:// anybody on the way can replace the file; use https://, or say which file is meant: "
+                   "%s#sha256=<its 64 hex digits>", wanted->url, wanted->url);
+}
+
 /* ---- the folder ------------------------------------------------------------------------------------------------------- */
 
 static int choose_folder(const char *folder, char path[PATH_MAX], struct why *why)
@@ -98,6 +129,12 @@ static int make_folder(char *path, struct why *why)
     }
 }
 
+int cache_folder(const char *folder, char path[PATH_MAX], struct why *why)
+{
+    int r = choose_folder(folder, path, why);
+    return r < 0 ? r : make_folder(path, why);
+}
+
 static int name_file(const char *folder, struct wanted *wanted, struct why *why)
 {
     char hex[SHA256_HEX], name[101];
@@ -111,7 +148,8 @@ static int name_file(const char *folder, struct wanted *wanted, struct why *why)
     for (char *c = name; *c; c++)
         if (!isalnum((unsigned char)*c) && !strchr("-._", *c))
             *c = '_';
-    snprintf(wanted->path, sizeof(wanted->path), "%.*s/%.16s_%s", PATH_MAX - 200, folder, hex, name);
+    wanted->folder = (size_t)snprintf(wanted->path, sizeof(wanted->path), "%.*s/", PATH_MAX - 200, folder);
+    snprintf(wanted->path + wanted->folder, sizeof(wanted->path) - wanted->folder, "%.16s_%s", hex, name);
     return 0;
 }
 
@@ -127,27 +165,67 @@ static int understand(const char *folder, const char *uri, const char *sha256, s
     if (*sha256)
         snprintf(wanted->sha256, sizeof(wanted->sha256), "%s", sha256);
     snprintf(wanted->url, sizeof(wanted->url), "%.*s", (int)strcspn(uri, "#"), uri);
-    return name_file(folder, wanted, why);
+    r = name_file(folder, wanted, why);
+    return r < 0 ? r : require_hash(wanted, why);
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------------------ */
 
 static int check_content(const struct wanted *wanted, const char *hex, struct why *why)
 {
+    const char *digits = sha256_in_name(wanted->path);
     if (*wanted->sha256 && strcmp(wanted->sha256, hex))
         return because(why, -EBADMSG, "%s: its sha256 is %.12s..., and %.12s... is wanted; the file there is another", wanted->url, hex,
                        wanted->sha256);
-    return sha256_check_name(wanted->path, hex, why) < 0 ? -EBADMSG : 0;
+    if (digits && strncmp(digits, hex, 8))
+        return because(why, -EBADMSG, "%s: its name says that its sha256 begins with %.8s, and it begins with %.8s; the file there is damaged or "
+                       "another", wanted->url, digits, hex);
+    return 0;
 }
 
-/* Fetches into a new file beside the final place, and moves it there once its content is right and on disk. */
+/* A part belongs to who holds its lock, which goes with the process: what can be locked was left behind by one that died. */
+static void clean_part(int folder, const char *name)
+{
+    CLEANUP(closep) int fd = openat(folder, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+        unlinkat(folder, name, 0);
+}
+
+static void clean_parts(const struct wanted *wanted)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%.*s", (int)wanted->folder, wanted->path);
+    CLEANUP(close_folderp) DIR *folder = opendir(path);
+    for (const struct dirent *entry; folder && (entry = readdir(folder));)
+        if (!strncmp(entry->d_name, PART, strlen(PART)))
+            clean_part(dirfd(folder), entry->d_name);
+}
+
+/* A new file beside the final place, locked; or -errno. Somebody may clean it away before it is locked: then there is another. Where locks are
+ * impossible nobody cleans either. */
+static int open_part(const struct wanted *wanted, char path[PATH_MAX])
+{
+    struct stat status;
+    for (;;) {
+        snprintf(path, PATH_MAX, "%.*s" PART "%.200s.XXXXXX", (int)wanted->folder, wanted->path, wanted->path + wanted->folder);
+        int fd = mkostemp(path, O_CLOEXEC);
+        if (fd < 0)
+            return -errno;
+        if (flock(fd, LOCK_EX) < 0 || fstat(fd, &status) < 0 || status.st_nlink)
+            return fd;
+        close(fd);
+    }
+}
+
+/* Fetches into a part, and moves it to its place once its content is right and on disk. */
 static int fetch(const struct wanted *wanted, char hex[SHA256_HEX], struct why *why)
 {
     char path[PATH_MAX];
-    snprintf(path, sizeof(path), "%.*s.XXXXXX", PATH_MAX - 8, wanted->path);
-    CLEANUP(closep) int fd = mkostemp(path, O_CLOEXEC);
+    clean_parts(wanted);
+    CLEANUP(closep) int fd = open_part(wanted, path);
     if (fd < 0)
-        return because(why, -errno, "%s: cannot make a file: %s; give another folder with --cache DIR", path, strerror(errno));
+        return because(why, fd, "%.*s: cannot make a file there: %s; give another folder with --cache DIR", (int)wanted->folder, wanted->path,
+                       strerror(-fd));
     int r = download(wanted->url, fd, FILE_MAX_BYTES, why);
     if (r == 0 && (fchmod(fd, 0644) < 0 || fsync(fd) < 0))
         r = because(why, -errno, "%s: cannot write: %s", path, strerror(errno));

@@ -2,7 +2,8 @@
  *
  * An address is http:// or https://, and may end in #sha256=<64 hex digits>: then only that content is taken. A file in the cache is called
  * <digits of the address's hash>_<last part of the address>; it is there whole or not at all, and deleting it makes the next use fetch
- * it again. Digits of a hash in a file's name (sha256_check_name()) are checked too.
+ * it again. Digits of a hash in a file's name (sha256_in_name()) are checked too. Over http:// only a file whose hash or digits are known is taken,
+ * except from this machine itself. What a killed process left half fetched is removed by the next one that fetches.
  *
  * Threads:   any, also of several processes on one cache: the worst is that a file is fetched twice.
  * Ownership: the caller's buffers.
@@ -25,7 +26,10 @@ bool cache_is_url(const char *uri);
 /* Whether the address is one that can be used: its fragment, and no password or signature in it, which would be kept with the job. */
 int cache_check_url(const char *uri, struct why *why);
 
-/* `folder`: NULL for $XDG_CACHE_HOME/sleddog or ~/.cache/sleddog; made when missing. `sha256`: "" for any. `tell` is called before a
+/* `folder`: NULL for $XDG_CACHE_HOME/sleddog or ~/.cache/sleddog; made when missing. */
+int cache_folder(const char *folder, char path[PATH_MAX], struct why *why);
+
+/* `folder` as above. `sha256`: "" for any. `tell` is called before a
  * download; may be NULL. */
 int cache_get(const char *folder, const char *uri, const char *sha256, void (*tell)(const char *url), struct cached *ret,
               struct why *why);

@@ -123,6 +123,9 @@ static int failed(CURL *curl, CURLcode code, const struct transfer *transfer, st
     case CURLE_SSL_CACERT_BADFILE:
         return because(why, -EIO, "%s: the server's certificate is not trusted (%s); if its authority is your own, name the file with its "
                        "certificate in SSL_CERT_FILE", transfer->url, detail);
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return because(why, -EIO, "%s: the server redirects to an address that is not followed (%s)", transfer->url,
+                       !strncmp(transfer->url, "https://", 8) ? "only https:// is" : "only http:// and https:// are");
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
         return because(why, -EIO, "%s: %s; is there a network here? A file that you bring yourself does as well", transfer->url, detail);
@@ -131,6 +134,17 @@ static int failed(CURL *curl, CURLcode code, const struct transfer *transfer, st
     default:
         return because(why, -EIO, "%s: the download failed: %s", transfer->url, detail);
     }
+}
+
+/* A page comes where a file was meant: a login, a portal, an address for browsers. */
+static int check_type(CURL *curl, const struct transfer *transfer, struct why *why)
+{
+    const char *type = NULL;
+    curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
+    if (!type || strncasecmp(type, "text/html", 9))
+        return 0;
+    return because(why, -EIO, "%s: the server sent a web page, not a file; is it the address of the file itself (on Hugging Face with "
+                   "/resolve/, not /blob/)?", transfer->url);
 }
 
 int download(const char *url, int fd, uint64_t max, struct why *why)
@@ -143,5 +157,5 @@ int download(const char *url, int fd, uint64_t max, struct why *why)
         return because(why, -ENOMEM, "%s: out of memory", url);
     set_options(curl, &transfer);
     CURLcode code = curl_easy_perform(curl);
-    return code ? failed(curl, code, &transfer, why) : 0;
+    return code ? failed(curl, code, &transfer, why) : check_type(curl, &transfer, why);
 }

@@ -1,7 +1,7 @@
 /* download.h: one file over http:// or https:// into a descriptor [curl.h].
  *
  * Follows redirects, never from https to http. Certificates are checked against the system's authorities, or those in the file that
- * SSL_CERT_FILE or CURL_CA_BUNDLE names. Proxies are taken from the environment, as by curl.
+ * SSL_CERT_FILE or CURL_CA_BUNDLE names. A web page (text/html) is refused: it is never the file. Proxies are taken from the environment, as by curl.
  *
  * Threads:   any, and several at once; it waits until the file is there, has failed, or has stood still for a minute.
  * Ownership: the descriptor stays the caller's; after an error its content is worth nothing.

@@ -71,13 +71,19 @@ static bool is_date(const char digits[8])
     return number >= 19000101 && number < 21000000 && month >= 1 && month <= 12 && day >= 1 && day <= 31;
 }
 
-int sha256_check_name(const char *path, const char *hex, struct why *why)
+const char *sha256_in_name(const char *path)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
     if (!dot || dot - name < 10 || dot[-9] != '-')
-        return 0;
+        return NULL;
     const char *digits = dot - 8;
-    if (strspn(digits, "0123456789abcdef") != 8 || is_date(digits) || !strncmp(digits, hex, 8))
+    return strspn(digits, "0123456789abcdef") == 8 && !is_date(digits) ? digits : NULL;
+}
+
+int sha256_check_name(const char *path, const char *hex, struct why *why)
+{
+    const char *digits = sha256_in_name(path);
+    if (!digits || !strncmp(digits, hex, 8))
         return 0;
     return because(why, -EINVAL, "%s: its name says that its sha256 begins with %.8s, and it begins with %.8s; it is damaged or another "
                    "file: download it again, or give it another name", path, digits, hex);

@@ -15,6 +15,7 @@ void pipeline_broke(struct pipeline *pipeline, int r, const struct why *why)
     pthread_mutex_lock(&pipeline->break_lock);
     struct pipeline_notice *notice = take(pipeline->notice);
     if (notice) {
+        notice->r = r;
         notice->why = *why;
         mailbox_post(pipeline->box, &notice->mail);
         pipeline->ops->interrupt(pipeline->engine);
@@ -26,6 +27,11 @@ void pipeline_unhold(struct pipeline *pipeline, struct work *work)
 {
     if (atomic_fetch_sub(&work->unfinished, 1) == 1)
         mailbox_post(pipeline->box, &work->mail);
+}
+
+void pipeline_placed(struct work *work)
+{
+    atomic_fetch_sub(&work->upstream, 1);
 }
 
 void pipeline_left_upstream(struct pipeline *pipeline)
@@ -42,6 +48,7 @@ void pipeline_fail(struct pipeline *pipeline, struct task *task, enum row_error 
 {
     struct work *work = task->work;
     task_fail(task, error, detail);
+    atomic_fetch_sub(&work->upstream, 1);
     pipeline_unhold(pipeline, work);
     pipeline_left_upstream(pipeline);
 }
@@ -78,7 +85,8 @@ static int start(struct pipeline *pipeline)
     const struct pipeline_spec *spec = &pipeline->spec;
     pipeline->fetchers = calloc((size_t)spec->fetch_threads, sizeof(struct thread));
     pipeline->decoders = calloc((size_t)spec->decode_threads, sizeof(struct thread));
-    if (!pipeline->fetchers || !pipeline->decoders)
+    pipeline->watched = calloc((size_t)spec->decode_threads, sizeof(struct watched));
+    if (!pipeline->fetchers || !pipeline->decoders || !pipeline->watched)
         return -ENOMEM;
     /* Twice: what an abandoned job left behind may still be there. */
     int r = queue_new(2 * spec->window, &pipeline->fetch_queue);
@@ -87,7 +95,7 @@ static int start(struct pipeline *pipeline)
     if (r == 0)
         r = queue_new(2 * spec->window, &pipeline->decode_queue); /* an event loop must not wait there; bytes are bounded by the budget */
     if (r == 0)
-        r = batcher_new(pipeline->ops, pipeline->engine, &pipeline->batcher);
+        r = batcher_new(pipeline->ops, pipeline->engine, spec->crumbs, &pipeline->batcher);
     if (r == 0)
         r = start_threads(pipeline->fetchers, spec->fetch_threads, &pipeline->fetcher_count, "fetch", fetcher_run, pipeline);
     if (r == 0)
@@ -192,6 +200,7 @@ void pipeline_free(struct pipeline *pipeline)
     free(pipeline->notice);
     free(pipeline->fetchers);
     free(pipeline->decoders);
+    free(pipeline->watched);
     free(pipeline);
 }
 
@@ -238,4 +247,5 @@ void pipeline_stages(const struct pipeline *pipeline, struct rec_stage *ret)
 {
     for (int i = 0; i < STAGE_COUNT; i++)
         ret[i] = stage_record(&pipeline->stages[i]);
+    ret[STAGE_ENGINE].active = batcher_submitted(pipeline->batcher);
 }

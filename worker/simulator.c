@@ -15,6 +15,7 @@ void simulator_place(struct pipeline *pipeline, struct task *task, uint64_t numb
     }
     const struct engine_info *info = pipeline_engine(pipeline);
     sim_fill(number, place.pixels, info->image_read);
+    pipeline_placed(task->work);
     r = batcher_fill(pipeline->batcher, &place, &why);
     if (r < 0)
         pipeline_broke(pipeline, r, &why);

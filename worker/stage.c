@@ -53,6 +53,16 @@ void stage_count_down(struct stage *stage, int more)
         atomic_fetch_add_explicit(&stage->down, more, memory_order_relaxed);
 }
 
+void stage_enter(struct stage *stage)
+{
+    atomic_fetch_add_explicit(&stage->active, 1, memory_order_relaxed);
+}
+
+void stage_leave(struct stage *stage, uint32_t images)
+{
+    atomic_fetch_sub_explicit(&stage->active, images, memory_order_relaxed);
+}
+
 struct rec_stage stage_record(const struct stage *stage)
 {
     return (struct rec_stage){
@@ -66,5 +76,6 @@ struct rec_stage stage_record(const struct stage *stage)
         .retries = get(&stage->retries),
         .copies = get(&stage->copies),
         .down = (uint32_t)atomic_load_explicit(&stage->down, memory_order_relaxed),
+        .active = (uint32_t)atomic_load_explicit(&stage->active, memory_order_relaxed),
     };
 }

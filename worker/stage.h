@@ -18,9 +18,14 @@ struct stage {
     atomic_uint_fast64_t retries; /* attempts after a failed one */
     atomic_uint_fast64_t copies;  /* second requests for what is slow */
     atomic_int down;              /* places that are waited for just now */
+    atomic_uint_fast32_t active;  /* images it is at work on */
 };
 
 void stage_init(struct stage *stage, const char *name, int threads);
+
+/* Work on an image begins; work on `images` of them ends. */
+void stage_enter(struct stage *stage);
+void stage_leave(struct stage *stage, uint32_t images);
 
 /* One item done since `cpu_ns` (of clock_thread_cpu_ns()), after `waited_ns` of waiting. */
 void stage_count(struct stage *stage, uint64_t cpu_ns, uint64_t waited_ns, uint64_t bytes, int error);

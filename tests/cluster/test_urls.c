@@ -1,4 +1,5 @@
 /* Images by their web address: whole programs against a server in this process. */
+#include "common/cleanup.h"
 #include "tests/cluster/lib/cluster.h"
 #include "tests/cluster/lib/photos.h"
 #include "tests/cluster/lib/table.h"
@@ -12,7 +13,7 @@
 static struct web *serve_photos(const struct web_spec *spec, const char *query)
 {
     struct web *web = web_start(spec);
-    char path[64], address[64];
+    char path[64], address[32];
     photos_draw("photos", PHOTOS);
     FILE *list = fopen("list", "w");
     CHECK(list);
@@ -84,6 +85,7 @@ TEST(fetching_can_be_measured_alone)
     CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--decode", "none", "--fetch-loops", "2", "--fetch-concurrency", "16", "--job", "job", "--strict",
                          "@list", web_url(web, "/text")), 0);
     CHECK(web_counts(web).most_waiting <= 16);
+    model_write("model.safetensors", 1000);
     CHECK_INT(COORDINATE("other", "run", "--decode", "none", "--weights", "model.safetensors", "--job", "other", "@list"), 1);
     check_contains("other.err", "--decode none");
     web_stop(web);

@@ -45,6 +45,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def get_cut(self):
         self.answer(200, CONTENT[:len(CONTENT) // 2], **{"Content-Length": len(CONTENT)})
 
+    def get_stuck(self):
+        self.send_response(200)
+        self.send_header("Content-Length", len(CONTENT))
+        self.end_headers()
+        self.wfile.write(CONTENT[:1])
+        self.wfile.flush()
+        self.rfile.read(1)  # until the client is gone
+
+    def get_page(self):
+        self.answer(200, b"<html>log in</html>", **{"Content-Type": "text/html; charset=utf-8"})
+
+    def get_down(self):
+        self.answer(302, Location="http://127.0.0.1/file")
+
     def get_huge(self):
         self.answer(200, b"x", **{"Content-Length": 1 << 40})
 

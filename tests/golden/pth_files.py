@@ -64,6 +64,7 @@ def write_good():
     training = {"epoch": 3, "large": 1 << 40, "below": -5, "best": 1.5, "none": None, "yes": True, "no": False, "names": ["a", "b"],
                 "pair": (1, 2, 3), "optimizer": optimizer.state_dict(), "turned": base.view(4, 6).t()}
     good("state_dict", {**training, "state_dict": state}, state)
+    good("model_state_dict", {**training, "model_state_dict": state}, state)
     good("model", {**training, "model": state}, state)
     good("parallel", torch.nn.DataParallel(model).state_dict(), state)
 
@@ -119,6 +120,9 @@ def write_bad():
     bad("protocol", {"a": tensor}, pickle_protocol=4)
     bad("protocol-legacy", {"a": tensor}, pickle_protocol=4, _use_new_zipfile_serialization=False)
     bad("long-name", {"a" * 1024: tensor})
+    bad("notes", {"state_dict": {"a": tensor}, "notes": "x" * 5000})
+    bad("seed", {"state_dict": {"a": tensor}, "seed": 1 << 80})
+    bad("history", {"state_dict": {"a": tensor}, "history": [[i] for i in range(70000)]})
     with tarfile.open("bad-tar.pth", "w") as tar:
         tar.add("bad-list.pth")
     pickle.dump({"a": 1}, open("bad-pickle.pth", "wb"), protocol=2)

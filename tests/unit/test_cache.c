@@ -8,6 +8,10 @@
 #include "tests/test.h"
 
 #include <fcntl.h>
+#include <glob.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -127,7 +131,8 @@ TEST(what_goes_wrong_is_said_and_leaves_nothing)
     refuse(url("broken"), "", -EIO, "status 503; try again later");
     refuse(url("cut"), "", -EIO, "ended before the whole file");
     refuse(url("circle"), "", -EIO, "redirects");
-    refuse(url("away"), "", -EIO, "the download failed");
+    refuse(url("away"), "", -EIO, "redirects to an address that is not followed");
+    refuse(url("page"), "", -EIO, "the server sent a web page, not a file");
     refuse(url("huge"), "", -EFBIG, "larger than");
     refuse("http://127.0.0.1:1/x", "", -EIO, "is there a network here?");
     CHECK_INT(test_shell(NULL, "test -z \"$(find cache -maxdepth 1 -type f)\""), 0);
@@ -170,6 +175,66 @@ TEST(impossible_addresses_are_refused_before_anything_is_sent)
     CHECK_INT(cache_check_url("https://host/a@b?download=true", &why), 0);
 }
 
+TEST(over_plain_http_only_a_known_file_is_taken)
+{
+    struct cached file;
+    struct why why;
+    setenv("http_proxy", "http://127.0.0.1:1", 1); /* nothing leaves this machine */
+    refuse("http://host.invalid/model.pth", "", -EINVAL, "http://host.invalid/model.pth#sha256=<its 64 hex digits>");
+    refuse("http://127.0.0.1.invalid/model.pth", "", -EINVAL, "over http:// anybody on the way can replace the file; use https://");
+    refuse("http://host.invalid/model-20260131.pth", "", -EINVAL, "use https://");
+    CHECK_INT(cache_get("cache", "http://host.invalid/model-0123abcd.pth", "", NULL, &file, &why), -EIO);
+    CHECK_INT(cache_get("cache", "http://host.invalid/model.pth", abc, NULL, &file, &why), -EIO);
+    CHECK_INT(cache_get("cache", "https://host.invalid/model.pth", "", NULL, &file, &why), -EIO);
+}
+
+static pid_t fetch_until_killed(const char *uri)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    struct cached file;
+    if (pid == 0) {
+        cache_get("cache", uri, "", NULL, &file, NULL);
+        _exit(1);
+    }
+    return pid;
+}
+
+/* Parts with something in them. */
+static int count_parts(void)
+{
+    glob_t found;
+    int parts = 0;
+    struct stat status;
+    if (glob("cache/part-*", 0, NULL, &found) == 0)
+        for (size_t i = 0; i < found.gl_pathc; i++)
+            parts += stat(found.gl_pathv[i], &status) == 0 && status.st_size > 0;
+    globfree(&found);
+    return parts;
+}
+
+TEST(what_a_killed_process_was_fetching_is_removed_and_what_a_living_one_fetches_is_not)
+{
+    struct cached file;
+    struct why why;
+    struct timespec nap = { 0, 10 * NS_PER_MS };
+    test_write_file("abc", "abc", 3);
+    serve("abc", "");
+    pid_t killed = fetch_until_killed(url("stuck/model.pickle")), living = fetch_until_killed(url("stuck/model.pth"));
+    for (int i = 0; i < 2000 && count_parts() < 2; i++)
+        nanosleep(&nap, NULL);
+    CHECK_INT(count_parts(), 2);
+    CHECK_INT(kill(killed, SIGKILL), 0);
+    CHECK_INT(waitpid(killed, NULL, 0), killed);
+    CHECK_INT(cache_get("cache", url("file.pickle"), "", NULL, &file, &why), 0);
+    CHECK_INT(count_parts(), 1);
+    CHECK_INT(kill(living, SIGKILL), 0);
+    CHECK_INT(waitpid(living, NULL, 0), living);
+    CHECK_INT(cache_get("cache", url("another.pth"), "", NULL, &file, &why), 0);
+    CHECK_INT(count_parts(), 0);
+    CHECK_INT(test_shell(NULL, "test $(ls cache | wc -l) = 2"), 0);
+}
+
 TEST(https_trusts_the_authorities_it_is_told)
 {
     struct cached file;
@@ -184,6 +249,8 @@ TEST(https_trusts_the_authorities_it_is_told)
     get(text, abc, &file);
     snprintf(text, sizeof(text), "https://127.0.0.1:%d/circle", port);
     refuse(text, "", -EIO, "redirects");
+    snprintf(text, sizeof(text), "https://127.0.0.1:%d/down", port);
+    refuse(text, "", -EIO, "not followed (only https:// is)");
 }
 
 TEST(the_cache_is_where_the_environment_says)

@@ -51,7 +51,7 @@ TEST_WITHIN(120, what_torch_save_writes_is_read_in_both_forms)
     glob_t files;
     make_files();
     CHECK_INT(glob("good-*.pth", 0, NULL, &files), 0);
-    CHECK_INT(files.gl_pathc, 15);
+    CHECK_INT(files.gl_pathc, 17);
     for (size_t i = 0; i < files.gl_pathc; i++)
         check_good(files.gl_pathv[i]);
     globfree(&files);
@@ -89,7 +89,11 @@ TEST_WITHIN(120, what_is_no_state_dict_is_refused_in_words)
     check_bad("number", "is called by a number");
     check_bad("protocol", "pickle of protocol 4");
     check_bad("protocol-legacy", "a pickle, but none that torch.save() wrote");
-    check_bad("long-name", "longer than 1023 bytes");
+    check_bad("long-name", "holds more than weights: a text of more than 1023 bytes");
+    check_bad("notes", "holds more than weights: a text of more than 1023 bytes");
+    check_bad("notes", "re-save the weights with torch.save(model.state_dict(), ...)");
+    check_bad("seed", "holds more than weights: a number of more than 64 bits");
+    check_bad("history", "holds more than weights: more than 65536 values that are referred to");
     check_bad("view", "storage k is a view of another");
     check_bad("tar", "a tar archive");
     check_bad("pickle", "a pickle, but none that torch.save() wrote");

@@ -33,9 +33,16 @@ static int broken(const struct machine *m, const char *what)
                    (size_t)(m->at - m->begin), what);
 }
 
+/* Nothing is wrong with it, but no state_dict needs this: an optimizer's state, a history, notes ... */
+static int beyond(const struct machine *m, const char *what)
+{
+    return because(m->why, -EINVAL, "%s: holds more than weights: %s (byte %zu of its pickle); " RESAVE, m->pickle->path, what,
+                   (size_t)(m->at - m->begin));
+}
+
 static int no_memory(const struct machine *m)
 {
-    return because(m->why, -ENOMEM, "%s: its pickle takes more memory than there is or than a state_dict needs (%u MB)",
+    return because(m->why, -ENOMEM, "%s: its pickle takes more memory than there is, or than a state_dict needs (%u MB); " RESAVE,
                    m->pickle->path, PICKLE_MEMORY >> 20);
 }
 
@@ -44,7 +51,7 @@ static int push(struct machine *m, struct pickle_value *value)
     if (!value)
         return no_memory(m);
     if (m->depth == STACK_MAX)
-        return broken(m, "the stack overflows");
+        return beyond(m, "more than 65536 values in one list or dictionary");
     m->stack[m->depth++] = value;
     return 0;
 }
@@ -132,7 +139,7 @@ static int op_long1(struct machine *m)
     uint64_t size;
     int r = read_number(m, 1, &size);
     if (r == 0 && size > 8)
-        r = broken(m, "a number is larger than 64 bits");
+        r = beyond(m, "a number of more than 64 bits");
     return r < 0 ? r : push_int(m, (int)size, true);
 }
 
@@ -148,12 +155,14 @@ static int push_text(struct machine *m, int length_size)
     int r = read_number(m, length_size, &size);
     if (r < 0)
         return r;
-    if (size >= TEXT_MAX)
-        return broken(m, "a text is longer than 1023 bytes");
     const uint8_t *bytes = read_bytes(m, (size_t)size);
     if (!bytes)
         return -EINVAL;
-    if (memchr(bytes, '\0', (size_t)size) || !utf8_valid((const char *)bytes, (size_t)size))
+    if (size >= TEXT_MAX)
+        return beyond(m, "a text of more than 1023 bytes");
+    if (memchr(bytes, '\0', (size_t)size))
+        return beyond(m, "a text with NUL characters in it");
+    if (!utf8_valid((const char *)bytes, (size_t)size))
         return broken(m, "a text is not UTF-8");
     char *text = arena_take(&m->pickle->arena, (size_t)size + 1);
     struct pickle_value *value = pickle_new(m->pickle, PICKLE_TEXT);
@@ -178,7 +187,7 @@ static int put(struct machine *m, int size)
     if (!top(m))
         return broken(m, "nothing to remember");
     if (i >= MEMO_MAX)
-        return broken(m, "more than 65536 values are remembered");
+        return beyond(m, "more than 65536 values that are referred to");
     m->memo[i] = top(m);
     return 0;
 }
@@ -379,7 +388,7 @@ static int run(struct machine *m)
             return -EINVAL;
         if (!instructions[*code])
             return because(m->why, -EINVAL, "%s: its pickle has instruction 0x%02x at byte %zu, which weights do not need; refused, "
-                           "nothing was run; re-save them with torch.save(model.state_dict(), ...)", m->pickle->path, *code,
+                           "nothing was run; " RESAVE, m->pickle->path, *code,
                            (size_t)(code - m->begin));
         int r = instructions[*code](m);
         if (r < 0)

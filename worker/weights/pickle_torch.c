@@ -38,8 +38,7 @@ static int refuse_global(const struct pickle *pickle, const char *module, const 
 {
     bool is_model = begins(module, "torchvision.") || begins(module, "torch.nn.") || begins(module, "timm.") ||
                     begins(module, "__torch__") || begins(module, "torch.jit");
-    return because(why, -EINVAL, "%s: %s %.200s.%.200s; refused, nothing was run; re-save the weights with "
-                   "torch.save(model.state_dict(), ...)", pickle->path,
+    return because(why, -EINVAL, "%s: %s %.200s.%.200s; refused, nothing was run; " RESAVE, pickle->path,
                    is_model ? "holds a whole model, not only its weights: it wants to import" : "wants to import", module, name);
 }
 
@@ -91,7 +90,7 @@ int torch_storage(struct pickle *pickle, const struct pickle_value *id, struct p
         return odd(pickle, "a storage", why);
     if (view && view->kind != PICKLE_NONE)
         return because(why, -EINVAL, "%s: storage %.64s is a view of another, as only very old files have them; load it with PyTorch and "
-                       "re-save it with torch.save(model.state_dict(), ...)", pickle->path, key->text);
+                       RESAVE, pickle->path, key->text);
     struct pickle_storage *storage = arena_take(&pickle->arena, sizeof(*storage));
     *ret = pickle_new(pickle, PICKLE_STORAGE);
     if (!storage || !*ret)

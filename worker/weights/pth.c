@@ -4,11 +4,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define RESAVE "re-save the weights with torch.save(model.state_dict(), ...)"
-
 int pth_state_dict(const char *path, const struct pickle_value *root, const struct pickle_value **ret, struct why *why)
 {
-    static const char *const wrappers[] = { "state_dict", "model" };
+    static const char *const wrappers[] = { "state_dict", "model_state_dict", "model" };
     if (root->kind != PICKLE_DICT)
         return because(why, -EINVAL, "%s: holds %s, not a dictionary of tensors; " RESAVE, path, pickle_kind_name(root->kind));
     for (size_t i = 0; i < ARRAY_SIZE(wrappers); i++) {

@@ -1,6 +1,6 @@
 /* pth.h: what both forms of PyTorch's files have in common: from the unpickled value to tensors.
  *
- * Taken are a state_dict as it is, and one under "state_dict" or "model" of a larger dictionary, as training scripts keep
+ * Taken are a state_dict as it is, and one under "state_dict", "model_state_dict" or "model" of a larger dictionary, as training scripts keep
  * it beside an epoch and an optimizer. If every name begins with "module." (DataParallel), that is dropped.
  *
  * Threads:   no state.
