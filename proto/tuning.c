@@ -15,10 +15,12 @@ int tuning_arguments(const struct tuning *tuning, struct bytes *out)
         const void *at = (const char *)tuning + row->offset;
         bool is_text = row->type == OPTION_CHOICE || row->type == OPTION_TEXT;
         const char *text = is_text ? *(const char *const *)at : NULL;
-        if (is_text && !text)
+        if ((is_text && !text) || (row->type == OPTION_FLAG && !*(const bool *)at))
             continue;
         bytes_printf(out, "--%s", row->name);
         bytes_append_char(out, '\0');
+        if (row->type == OPTION_FLAG)
+            continue;
         if (is_text)
             bytes_append_text(out, text);
         else

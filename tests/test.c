@@ -29,7 +29,7 @@ __attribute__((visibility("default"))) const char *__tsan_default_options(void)
 }
 
 static struct test *first, **last = &first;
-static char build_dir[PATH_MAX], source_dir[PATH_MAX];
+static char build_dir[PATH_MAX], source_dir[PATH_MAX], test_dir[PATH_MAX];
 
 void test_register(struct test *test)
 {
@@ -61,6 +61,21 @@ void test_skip(const char *format, ...)
     va_end(args);
     fflush(NULL);
     _exit(STATUS_SKIPPED);
+}
+
+void test_note(const char *format, ...)
+{
+    char path[PATH_MAX + 8];
+    snprintf(path, sizeof(path), "%s/notes", test_dir);
+    FILE *notes = fopen(path, "a");
+    va_list args;
+    va_start(args, format);
+    if (notes) {
+        vfprintf(notes, format, args);
+        fputc('\n', notes);
+        fclose(notes);
+    }
+    va_end(args);
 }
 
 const char *test_build(void)
@@ -156,6 +171,7 @@ static void child(const struct test *test, const char *folder)
     setpgid(0, 0);
     if (chdir(folder) < 0)
         _exit(1);
+    snprintf(test_dir, sizeof(test_dir), "%s", folder);
     int output = open("output", O_CREAT | O_WRONLY | O_TRUNC | O_APPEND, 0600);
     int null = open("/dev/null", O_RDONLY);
     dup2(null, 0);
@@ -243,6 +259,7 @@ static int run_one(const struct test *test)
             printf("exit status %d\n", WEXITSTATUS(status));
         print_file(folder, "output", "      | ");
     }
+    print_file(folder, "notes", "      ");
     if (getenv("SLEDDOG_TEST_KEEP"))
         printf("      kept: %s\n", folder);
     else

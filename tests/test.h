@@ -37,6 +37,9 @@ void test_register(struct test *test);
 __attribute__((noreturn, format(printf, 3, 4))) void test_fail(const char *file, int line, const char *format, ...);
 __attribute__((noreturn, format(printf, 1, 2))) void test_skip(const char *format, ...);
 
+/* A line that is shown below the test's name although it passes. */
+__attribute__((format(printf, 1, 2))) void test_note(const char *format, ...);
+
 #define CHECK(condition)                                            \
     do {                                                            \
         if (!(condition))                                           \

@@ -10,6 +10,7 @@
  * Errors:    -EPIPE once the engine was interrupted; other errors are the engine's, with its sentence. */
 #pragma once
 
+#include "worker/crumbs.h"
 #include "worker/engine.h"
 #include "worker/task.h"
 
@@ -21,7 +22,8 @@ struct place {
     uint8_t *pixels; /* image_bytes of the engine */
 };
 
-int batcher_new(const struct engine_ops *ops, struct engine *engine, struct batcher **ret);
+/* `crumbs`, borrowed, say what is submitted; NULL: nobody asks. */
+int batcher_new(const struct engine_ops *ops, struct engine *engine, struct crumbs *crumbs, struct batcher **ret);
 void batcher_free(struct batcher *batcher); /* accepts NULL */
 
 /* Waits for a place. */
@@ -31,6 +33,9 @@ int batcher_fill(struct batcher *batcher, const struct place *place, struct why 
 
 /* Submits a partial slot if the engine has a stream without work. To be called when no image is on its way to a place. */
 int batcher_flush(struct batcher *batcher, struct why *why);
+
+/* Images that the engine has in hand now. Those in a slot that is not full are nobody's: it may wait for the store. */
+uint32_t batcher_submitted(const struct batcher *batcher);
 
 /* Waits for the oldest submitted slot; its rows belong to `ret_tasks[0..slot->count)`, in order. */
 int batcher_collect(struct batcher *batcher, struct engine_slot **ret_slot, struct task ***ret_tasks, struct why *why);

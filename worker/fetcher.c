@@ -56,7 +56,9 @@ void fetcher_run(void *arg)
             return;
         uint64_t waited = clock_now_ns() - start;
         enum row_error error;
+        stage_enter(stage);
         uint64_t size = fetch_task(pipeline, item, &error);
+        stage_leave(stage, 1);
         stage_count(stage, cpu, waited, size, error != ROW_OK);
     }
 }

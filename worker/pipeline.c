@@ -14,6 +14,7 @@ void pipeline_broke(struct pipeline *pipeline, int r, const struct why *why)
     pthread_mutex_lock(&pipeline->break_lock);
     struct pipeline_notice *notice = take(pipeline->notice);
     if (notice) {
+        notice->r = r;
         notice->why = *why;
         mailbox_post(pipeline->box, &notice->mail);
         pipeline->ops->interrupt(pipeline->engine);
@@ -25,6 +26,11 @@ void pipeline_unhold(struct pipeline *pipeline, struct work *work)
 {
     if (atomic_fetch_sub(&work->unfinished, 1) == 1)
         mailbox_post(pipeline->box, &work->mail);
+}
+
+void pipeline_placed(struct work *work)
+{
+    atomic_fetch_sub(&work->upstream, 1);
 }
 
 void pipeline_left_upstream(struct pipeline *pipeline)
@@ -41,6 +47,7 @@ void pipeline_fail(struct pipeline *pipeline, struct task *task, enum row_error 
 {
     struct work *work = task->work;
     task_fail(task, error, detail);
+    atomic_fetch_sub(&work->upstream, 1);
     pipeline_unhold(pipeline, work);
     pipeline_left_upstream(pipeline);
 }
@@ -77,7 +84,8 @@ static int start(struct pipeline *pipeline)
     const struct pipeline_spec *spec = &pipeline->spec;
     pipeline->fetchers = calloc((size_t)spec->fetch_threads, sizeof(struct thread));
     pipeline->decoders = calloc((size_t)spec->decode_threads, sizeof(struct thread));
-    if (!pipeline->fetchers || !pipeline->decoders)
+    pipeline->watched = calloc((size_t)spec->decode_threads, sizeof(struct watched));
+    if (!pipeline->fetchers || !pipeline->decoders || !pipeline->watched)
         return -ENOMEM;
     /* Twice: what an abandoned job left behind may still be there. */
     int r = queue_new(2 * spec->window, &pipeline->fetch_queue);
@@ -86,7 +94,7 @@ static int start(struct pipeline *pipeline)
     if (r == 0)
         r = queue_new((size_t)spec->decode_threads * 2, &pipeline->decode_queue);
     if (r == 0)
-        r = batcher_new(pipeline->ops, pipeline->engine, &pipeline->batcher);
+        r = batcher_new(pipeline->ops, pipeline->engine, spec->crumbs, &pipeline->batcher);
     if (r == 0)
         r = start_threads(pipeline->fetchers, spec->fetch_threads, &pipeline->fetcher_count, "fetch", fetcher_run, pipeline);
     if (r == 0)
@@ -169,6 +177,7 @@ void pipeline_free(struct pipeline *pipeline)
     free(pipeline->notice);
     free(pipeline->fetchers);
     free(pipeline->decoders);
+    free(pipeline->watched);
     free(pipeline);
 }
 
@@ -197,4 +206,5 @@ void pipeline_stages(const struct pipeline *pipeline, struct rec_stage *ret)
 {
     for (int i = 0; i < STAGE_COUNT; i++)
         ret[i] = stage_record(&pipeline->stages[i]);
+    ret[STAGE_ENGINE].active = batcher_submitted(pipeline->batcher);
 }

@@ -14,6 +14,7 @@
  *            pipeline_notice (kind MAIL_BROKEN), which is the reader's to free. */
 #pragma once
 
+#include "worker/crumbs.h"
 #include "worker/engine.h"
 #include "worker/image/preprocess.h"
 #include "worker/stage.h"
@@ -24,6 +25,7 @@ struct pipeline;
 /* The engine broke, and why. */
 struct pipeline_notice {
     struct mail mail; /* first */
+    int r;            /* negative errno, as the engine gave it */
     struct why why;
 };
 
@@ -35,6 +37,7 @@ struct pipeline_spec {
     size_t file_bytes;    /* of one file; 0: any */
     size_t decode_bytes;  /* budget for what decoders hold, and most that one picture may need; 0: any */
     size_t window;        /* images that may be inside at once; pipeline_submit() never waits for less */
+    struct crumbs *crumbs; /* what is being worked on is noted here; NULL: nowhere */
     struct preprocess_spec preprocess; /* crop is the engine's height and width */
 };
 
@@ -49,6 +52,9 @@ void pipeline_free(struct pipeline *pipeline);
 void pipeline_submit(struct pipeline *pipeline, struct work *work);
 
 const struct engine_info *pipeline_engine(const struct pipeline *pipeline);
+
+/* To be called now and then: -ETIMEDOUT, and which item it is, if a decode thread will never come back. Its crumb is marked; the process should end. */
+int pipeline_watch(struct pipeline *pipeline, struct why *why);
 
 /* STAGE_COUNT records */
 void pipeline_stages(const struct pipeline *pipeline, struct rec_stage *ret);

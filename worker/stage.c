@@ -27,6 +27,16 @@ void stage_count(struct stage *stage, uint64_t cpu_ns, uint64_t waited_ns, uint6
     add(&stage->wait_ns, waited_ns);
 }
 
+void stage_enter(struct stage *stage)
+{
+    atomic_fetch_add_explicit(&stage->active, 1, memory_order_relaxed);
+}
+
+void stage_leave(struct stage *stage, uint32_t images)
+{
+    atomic_fetch_sub_explicit(&stage->active, images, memory_order_relaxed);
+}
+
 struct rec_stage stage_record(const struct stage *stage)
 {
     return (struct rec_stage){
@@ -37,5 +47,6 @@ struct rec_stage stage_record(const struct stage *stage)
         .bytes = get(&stage->bytes),
         .busy_ns = get(&stage->busy_ns),
         .wait_ns = get(&stage->wait_ns),
+        .active = (uint32_t)atomic_load_explicit(&stage->active, memory_order_relaxed),
     };
 }

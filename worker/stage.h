@@ -15,9 +15,14 @@ struct stage {
     atomic_uint_fast64_t items, errors, bytes;
     atomic_uint_fast64_t busy_ns; /* CPU time of the stage's threads */
     atomic_uint_fast64_t wait_ns; /* wall time they waited for input or room */
+    atomic_uint_fast32_t active;  /* images it is at work on */
 };
 
 void stage_init(struct stage *stage, const char *name, int threads);
+
+/* Work on an image begins; work on `images` of them ends. */
+void stage_enter(struct stage *stage);
+void stage_leave(struct stage *stage, uint32_t images);
 
 /* One item done since `cpu_ns` (of clock_thread_cpu_ns()), after `waited_ns` of waiting. */
 void stage_count(struct stage *stage, uint64_t cpu_ns, uint64_t waited_ns, uint64_t bytes, int error);

@@ -16,6 +16,7 @@ static const struct source_kind *const kinds[] = {
 struct part {
     const struct source_kind *kind;
     void *state; /* NULL: done */
+    uint64_t items;
 };
 
 struct source {
@@ -102,11 +103,33 @@ int source_next(struct source *source, struct rec_item *ret, struct why *why)
     for (; source->at < source->count; source->at++) {
         struct part *part = &source->part[source->at];
         int r = part->kind->next(part->state, ret, why);
+        part->items += r > 0;
         if (r != 0)
             return r;
         close_part(part);
     }
     return 0;
+}
+
+uint32_t source_part(const struct source *source)
+{
+    return (uint32_t)source->at;
+}
+
+uint64_t source_part_items(const struct source *source)
+{
+    return source->at < source->count ? source->part[source->at].items : 0;
+}
+
+bool source_part_in_order(const struct source *source)
+{
+    return source->at < source->count && source->part[source->at].kind->in_order;
+}
+
+void source_begin_with(struct source *source, uint32_t part)
+{
+    for (; source->at < source->count && (uint32_t)source->at < part; source->at++)
+        close_part(&source->part[source->at]);
 }
 
 void source_interrupt(struct source *source)

@@ -31,6 +31,15 @@ int source_open(char *const *args, int count, bool null_separated, struct source
 /* 1 and an item, 0 at the end. */
 int source_next(struct source *source, struct rec_item *ret, struct why *why);
 
+/* The SOURCE that the next item comes from, by its number: 0 to count; how many items it has given so far; and whether they come in bytewise
+ * order. */
+uint32_t source_part(const struct source *source);
+uint64_t source_part_items(const struct source *source);
+bool source_part_in_order(const struct source *source);
+
+/* Leaves out everything before part number `part`. */
+void source_begin_with(struct source *source, uint32_t part);
+
 /* Ends a source_next() that waits for a list from a pipe, which then fails with -ECANCELED. May be called by any thread. */
 void source_interrupt(struct source *source);
 void source_close(struct source *source);

@@ -12,8 +12,9 @@
 #pragma once
 
 #include "coordinator/source/kind.h"
+#include "coordinator/source/pattern.h"
 
-#define WALK_ENTRY (1ull << 63)
+#define WALK_ENTRY PATTERN_ENTRY
 
 typedef uint64_t (*walk_match)(const void *arg, const char *name, uint64_t states);
 

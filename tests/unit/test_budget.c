@@ -89,3 +89,46 @@ TEST(a_crowd_never_holds_more_than_the_limit_and_the_oversize_come_alone)
     CHECK_INT(crowd.budget.used, 0);
     budget_done(&crowd.budget);
 }
+
+static void count_call(void *arg)
+{
+    (*(int *)arg)++;
+}
+
+TEST(who_may_not_wait_has_a_place_in_the_line_and_is_told)
+{
+    struct budget budget;
+    int calls = 0;
+    struct budget_place large = { .tell = count_call, .arg = &calls }, small = large, gone = large;
+    budget_init(&budget, 10);
+    CHECK_INT(budget_ask(&budget, &small, 8), 1);
+    CHECK_INT(budget_ask(&budget, &large, 30), 0);
+    CHECK_INT(budget_ask(&budget, &gone, 1), 0);
+    CHECK(!budget_try(&budget, 1)); /* it would fit, and others were there before */
+    CHECK(!budget_given(&budget, &large) && calls == 0);
+    budget_give(&budget, 8);
+    CHECK(budget_given(&budget, &large) && !budget_given(&budget, &gone) && calls == 1);
+    CHECK_INT(budget_leave(&budget, &gone), 0);
+    CHECK_INT(budget_leave(&budget, &large), 30);
+    budget_give(&budget, 30);
+    CHECK(budget_try(&budget, 10) && !budget_try(&budget, 1));
+    budget_give(&budget, 10);
+    CHECK_INT(budget.used, 0);
+    budget_done(&budget);
+}
+
+TEST(leaving_the_line_lets_those_behind_come_forward)
+{
+    struct budget budget;
+    int calls = 0;
+    struct budget_place large = { .tell = count_call, .arg = &calls }, small = large;
+    budget_init(&budget, 10);
+    CHECK(budget_try(&budget, 5));
+    CHECK_INT(budget_ask(&budget, &large, 6), 0);
+    CHECK_INT(budget_ask(&budget, &small, 5), 0);
+    CHECK_INT(budget_leave(&budget, &large), 0);
+    CHECK(budget_given(&budget, &small) && calls == 1);
+    budget_close(&budget);
+    CHECK_INT(budget_ask(&budget, &large, 1), -EPIPE);
+    budget_done(&budget);
+}

@@ -76,6 +76,17 @@ TEST(a_stage_adds_up)
     CHECK(record.busy_ns > 0 && record.busy_ns < NS_PER_S);
 }
 
+TEST(a_stage_knows_how_many_images_it_is_at_work_on)
+{
+    struct stage stage;
+    stage_init(&stage, "engine", 1);
+    CHECK_INT(stage_record(&stage).active, 0);
+    for (int i = 0; i < 3; i++)
+        stage_enter(&stage);
+    stage_leave(&stage, 2);
+    CHECK_INT(stage_record(&stage).active, 1);
+}
+
 static bool is_sim(const char *text)
 {
     return sim_is(&(struct span){ text, (uint32_t)strlen(text) });

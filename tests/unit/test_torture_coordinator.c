@@ -332,7 +332,7 @@ static int list_into(struct store *store, struct mailbox *box, struct why *why)
     struct lister *lister;
     char *sources[] = { (char *)"sim:25" };
     struct spec spec = { .sources = sources, .source_count = 1, .batch = 10 };
-    int r = lister_start(&spec, store, box, &(struct lister_start){ 0 }, &lister, why);
+    int r = lister_start(&spec, store, box, &(struct lister_place){ 0 }, &lister, why);
     if (r < 0)
         return r;
     r = answers(box, store, lister, why);
@@ -418,7 +418,7 @@ static int use_export(struct why *why)
 
 static int use_summary(struct why *why)
 {
-    static const struct rec_stage stages[] = { { "fetch", 8, 600, 2, 60000000, 300000000, 79000000000 } };
+    static const struct rec_stage stages[] = { { "fetch", 8, 600, 2, 60000000, 300000000, 79000000000, 0 } };
     static const struct node_facts node = { "node-a:5571", "0.1.0", "onednn", "2 cores", "onednn f32", 32, 16, 600, 10, stages, 1 };
     static const char *const texts[] = { "/photos", "/caf\xe9/*" };
     const struct job_facts facts = { .version = "0.1.0", .job = "j", .directory = "/job", .sources = texts, .sources_count = 2,
