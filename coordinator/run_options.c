@@ -132,9 +132,21 @@ static int set_weights(struct spec *spec, const struct run_options *options, str
     return spec->weights_sha256 ? 0 : because(why, -ENOMEM, "out of memory");
 }
 
+static int set_labels(struct spec *spec, const struct run_options *options, struct why *why)
+{
+    char hex[SHA256_HEX] = "";
+    int r = absolute(options->labels, &spec->labels, why);
+    if (r == 0 && *options->labels)
+        r = sha256_file(spec->labels, hex, why);
+    if (r < 0)
+        return r;
+    spec->labels_sha256 = strdup(hex);
+    return spec->labels_sha256 ? 0 : because(why, -ENOMEM, "out of memory");
+}
+
 static int set_texts(struct spec *spec, const struct run_options *options, const char *job_dir, struct why *why)
 {
-    int r = absolute(options->labels, &spec->labels, why);
+    int r = set_labels(spec, options, why);
     if (r == 0)
         r = absolute(options->output ? options->output : job_dir, &spec->output, why);
     if (r == 0)
