@@ -254,6 +254,8 @@ int finish_job(const char *job_dir, const struct spec *spec, const struct labels
     if (r == 0)
         r = db_verify(db, why);
     if (r == 0)
+        r = db_verify(db, why);
+    if (r == 0)
         r = finish_export(db, spec, labels, formats | (spec->per_image ? EXPORT_PER_IMAGE : 0), spec->output, tally, evaluation, &files,
                           why);
     if (r == 0)

@@ -24,6 +24,7 @@ void session_done(struct session *session)
     spec_free(session->spec);
     labels_close(session->labels);
     nodelist_free(&session->nodes);
+    free(session->node_list);
     jobdir_close(&session->dir);
 }
 
@@ -61,6 +62,8 @@ int session_read_nodes(struct session *session, struct why *why)
 {
     struct run_options *options = &session->options;
     int r = options->nodes ? nodelist_read(options->nodes, &session->nodes, why) : 0;
+    if (r == 0 && options->nodes && !(session->node_list = realpath(options->nodes, NULL)))
+        r = because(why, -errno, "%s: %s", options->nodes, strerror(errno));
     session->local = options->nodes || options->local ? (int)options->local : 1;
     int workers = session->local + session->nodes.count;
     if (r == 0 && options->min_nodes > workers)
@@ -118,9 +121,26 @@ static void keep_hint(struct session *session)
     bytes_done(&command);
 }
 
+/* The loop reads signals; once it has ended they end the process. */
+static int watch_signals(const struct session *session, struct why *why)
+{
+    static const int handled[] = { SIGINT, SIGTERM, SIGHUP, SIGCHLD, 0 };
+    static struct bytes text; /* for the handler */
+    bytes_init(&text, 65536);
+    bytes_append_text(&text, "\nsleddog-coordinator: ended at once; what was committed is safe\ngo on with: ");
+    hint_command("resume", &session->options, session->dir.path, &text);
+    bytes_append_text(&text, "\n");
+    int r = bytes_error(&text) ? bytes_error(&text) : signals_open(handled);
+    if (r < 0)
+        return because(why, r, "signals: %s", strerror(-r));
+    signals_end_with(SIGINT, text.data, 130);
+    signals_end_with(SIGTERM, text.data, 130);
+    signals_end_with(SIGHUP, session->node_list ? NULL : text.data, 130);
+    return 0;
+}
+
 int session_run(struct session *session)
 {
-    static const int handled[] = { SIGINT, SIGTERM, SIGCHLD, 0 };
     const struct run_options *options = &session->options;
     CLEANUP(coordinator_freep) struct coordinator *c = NULL;
     struct why why = { "" };
@@ -131,17 +151,17 @@ int session_run(struct session *session)
         .epoch = session->epoch,
         .nodes = session->nodes.nodes,
         .node_count = session->nodes.count,
+        .node_list = session->node_list,
         .local = session->local,
         .tuning = &options->tuning,
         .min_nodes = (int)options->min_nodes,
         .node_timeout_s = options->node_timeout,
         .expiry_s = options->expiry,
+        .stall_s = options->stall_timeout,
     };
     keep_hint(session);
-    int r = signals_open(handled);
-    if (r < 0)
-        because(&why, r, "signals: %s", strerror(-r));
-    else
+    int r = watch_signals(session, &why);
+    if (r == 0)
         r = coordinator_run(&plan, take(session->db), &c, &why);
     int status = print_end(session, c, r, &why);
     if (status)

@@ -15,6 +15,7 @@ struct session {
     struct spec *spec;
     struct labels *labels;
     struct nodelist nodes;
+    char *node_list; /* its file, absolute; NULL: none */
     int local;
     uint64_t epoch;
 };

@@ -9,9 +9,12 @@
 static json_t *outstanding(const struct node *node, uint64_t now)
 {
     json_t *list = json_array();
-    for (const struct batch *batch = node->batches; batch; batch = batch->next)
-        json_array_append_new(list, json_pack("{sI si si sf}", "batch", (json_int_t)batch->id, "images", (int)batch->count, "attempt",
-                                              (int)batch->attempt, "seconds", (double)(now - batch->sent_ns) / 1e9));
+    for (const struct batch_hold *hold = node->holds; hold; hold = hold->next) {
+        const struct batch *batch = hold->batch;
+        uint64_t id = batch->piece ? batch->piece->whole->id : batch->id;
+        json_array_append_new(list, json_pack("{sI si si sf}", "batch", (json_int_t)id, "images", (int)batch->count, "attempt",
+                                              (int)batch->attempt, "seconds", (double)(now - hold->sent_ns) / 1e9));
+    }
     return list;
 }
 
