@@ -20,7 +20,9 @@
     { 0, "local", OPTION_INT, OPTION(local), "N", "start N workers on this machine; 1 if there is no --nodes", 0, 256, NULL },        \
     { 0, "min-nodes", OPTION_INT, OPTION(min_nodes), "N", "start when N nodes are ready, 1 by default", 1, 4096, NULL },              \
     { 0, "node-timeout", OPTION_INT, OPTION(node_timeout), "S", "give up when there are fewer for S seconds, 60 by default", 1, 86400, NULL }, \
-    { 0, "expiry", OPTION_INT, OPTION(expiry), "S", "a worker silent for S seconds is lost, 10 by default", 1, 3600, NULL }
+    { 0, "expiry", OPTION_INT, OPTION(expiry), "S", "a worker silent for S seconds is lost, 10 by default", 1, 3600, NULL },           \
+    { 0, "stall-timeout", OPTION_INT, OPTION(stall_timeout), "S",                                                                     \
+      "a worker is lost that says it is alive, but has images and finishes none for S seconds, 60 by default", 1, 86400, NULL }
 
 static const struct option_row rows[] = {
     NODE_ROWS,
@@ -130,9 +132,21 @@ static int set_weights(struct spec *spec, const struct run_options *options, str
     return spec->weights_sha256 ? 0 : because(why, -ENOMEM, "out of memory");
 }
 
+static int set_labels(struct spec *spec, const struct run_options *options, struct why *why)
+{
+    char hex[SHA256_HEX] = "";
+    int r = absolute(options->labels, &spec->labels, why);
+    if (r == 0 && *options->labels)
+        r = sha256_file(spec->labels, hex, why);
+    if (r < 0)
+        return r;
+    spec->labels_sha256 = strdup(hex);
+    return spec->labels_sha256 ? 0 : because(why, -ENOMEM, "out of memory");
+}
+
 static int set_texts(struct spec *spec, const struct run_options *options, const char *job_dir, struct why *why)
 {
-    int r = absolute(options->labels, &spec->labels, why);
+    int r = set_labels(spec, options, why);
     if (r == 0)
         r = absolute(options->output ? options->output : job_dir, &spec->output, why);
     if (r == 0)
