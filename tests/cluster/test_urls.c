@@ -129,7 +129,7 @@ TEST(a_server_that_refuses_everything_stops_the_job_before_anything_is_kept)
     check_contains("run.err", "go on with:");
     CHECK_INT(job_done("job"), 0);
     web_misbehave(web, 0, NULL);
-    CHECK_INT(COORDINATE("resume", "resume", "job"), 0);
+    CHECK_INT(COORDINATE("resume", "resume", "--engine", "sim", "job"), 0);
     CHECK_INT(job_done("job"), PHOTOS);
     web_stop(web);
 }
