@@ -51,6 +51,25 @@ static size_t discard(char *data, size_t one, size_t size, void *arg)
     return size;
 }
 
+/* Keeps the bytes, as whoever wants to decode them must. */
+struct kept {
+    char *data;
+    size_t size;
+};
+
+static size_t keep(char *data, size_t one, size_t size, void *arg)
+{
+    struct kept *kept = arg;
+    (void)one;
+    if (!kept->data)
+        kept->data = malloc(SIZE);
+    if (!kept->data || kept->size + size > SIZE)
+        return 0;
+    memcpy(kept->data + kept->size, data, size);
+    kept->size += size;
+    return size;
+}
+
 static CURL *new_handle(int number)
 {
     CURL *curl = curl_easy_init();
@@ -65,14 +84,23 @@ static CURL *new_handle(int number)
 
 /* ---- a bare curl_multi loop ---- */
 
-static struct figure run_bare(int in_flight)
+static struct figure run_bare(int in_flight, bool keeps)
 {
     CURLM *multi = curl_multi_init();
     CURL *handles[in_flight];
+    struct kept kept[in_flight];
+    memset(kept, 0, sizeof(kept));
     int running, left;
     uint64_t done = 0, cpu = clock_thread_cpu_ns();
-    for (int i = 0; i < in_flight; i++)
-        curl_multi_add_handle(multi, handles[i] = new_handle(i));
+    for (int i = 0; i < in_flight; i++) {
+        handles[i] = new_handle(i);
+        if (keeps) {
+            curl_easy_setopt(handles[i], CURLOPT_WRITEFUNCTION, keep);
+            curl_easy_setopt(handles[i], CURLOPT_WRITEDATA, &kept[i]);
+            curl_easy_setopt(handles[i], CURLOPT_PRIVATE, &kept[i]);
+        }
+        curl_multi_add_handle(multi, handles[i]);
+    }
     double start = now(), end = start + seconds;
     while (now() < end) {
         curl_multi_perform(multi, &running);
@@ -80,6 +108,12 @@ static struct figure run_bare(int in_flight)
             CURL *curl = message->easy_handle;
             CHECK_INT(message->data.result, CURLE_OK);
             done++;
+            struct kept *file = NULL;
+            curl_easy_getinfo(curl, CURLINFO_PRIVATE, &file);
+            if (file) { /* handed over */
+                free(take(file->data));
+                file->size = 0;
+            }
             curl_multi_remove_handle(multi, curl);
             curl_multi_add_handle(multi, curl);
         }
@@ -89,6 +123,7 @@ static struct figure run_bare(int in_flight)
     for (int i = 0; i < in_flight; i++) {
         curl_multi_remove_handle(multi, handles[i]);
         curl_easy_cleanup(handles[i]);
+        free(kept[i].data);
     }
     curl_multi_cleanup(multi);
     return figure;
@@ -243,13 +278,14 @@ int main(int argc, char **argv)
     int delay = atoi(argv[1]), in_flight = atoi(argv[2]), rounds = atoi(argv[3]);
     seconds = argc > 4 ? atof(argv[4]) : seconds;
     CLEANUP(freep) char *body = calloc(1, SIZE);
-    struct figure bare[64], loops[64], threads[64];
+    struct figure bare[64], keeping[64], loops[64], threads[64];
     CHECK(body && rounds > 0 && rounds <= 64);
     web = web_start(&(struct web_spec){ .delay_ms = delay });
     web_put(web, "*", body, SIZE);
     for (int i = 0; i < rounds; i++) {
-        bare[i] = run_bare(in_flight);
+        bare[i] = run_bare(in_flight, false);
         loops[i] = run_ours(in_flight);
+        keeping[i] = run_bare(in_flight, true);
         threads[i] = run_threads(THREADS);
     }
     printf("%d ms, %d in flight, %d bytes, middle of %d rounds of %.0f s (at most %.0f/s)\n", delay, in_flight, SIZE, rounds, seconds,
@@ -257,6 +293,7 @@ int main(int argc, char **argv)
     print("bare curl_multi loop", bare, rounds, 0);
     double reference = bare[rounds / 2].rate;
     print("our event loop", loops, rounds, reference);
+    print("bare loop that keeps", keeping, rounds, reference);
     print("32 blocking threads", threads, rounds, reference);
     web_stop(web);
     return 0;
