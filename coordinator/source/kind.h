@@ -11,6 +11,7 @@
 struct source_context {
     char cwd[PATH_SIZE]; /* empty: there is none any more */
     bool null_separated;
+    struct s3_session *s3; /* NULL: none */
     bool stdin_taken; /* by an earlier "@-" */
     int interrupt_fd; /* readable once source_interrupt() was called */
     uint64_t skipped;
@@ -24,11 +25,11 @@ struct source_kind {
     void (*close)(void *state);
 };
 
-extern const struct source_kind source_sim, source_list, source_folder, source_file, source_glob;
+extern const struct source_kind source_s3, source_sim, source_list, source_folder, source_file, source_glob;
 
 void source_skip(struct source_context *context, const char *path);
 
-/* -ENOTSUP and a sentence for "s3://..." and other addresses, else 0. */
+/* -ENOTSUP and a sentence for addresses that nobody here can read, else 0. */
 int source_refuse_remote(const char *text, struct why *why);
 
 /* An item for a local path; `path` must live as long as the item. */

@@ -1,5 +1,6 @@
 /* list.c: @FILE and @-, one path an entry. A pipe may be silent for hours, so reading can be interrupted. */
 #include "common/cleanup.h"
+#include "common/s3/uri.h"
 #include "coordinator/source/kind.h"
 
 #include <errno.h>
@@ -155,6 +156,10 @@ static int next(void *state, struct rec_item *ret, struct why *why)
     r = refuse(list, why);
     if (r < 0)
         return r;
+    if (s3_uri_is(list->entry, list->size)) {
+        *ret = source_item(list->entry, list->size, path_name(list->entry, list->size));
+        return 1;
+    }
     struct why reason;
     int size = path_absolute(list->context->cwd, list->entry, list->path, &reason);
     if (size < 0)

@@ -6,6 +6,8 @@
  *   file           itself
  *   @list, @-      one path a line; CRLF and a byte order mark are tolerated, empty lines are not entries
  *   sim:N          N made-up images, sim:0 to sim:N-1
+ *   s3://b/key     the object, or all below the folder key/; s3://b/folder/ with a slash is never taken for an object. Patterns as above,
+ *                  in bytewise order of the keys; a folder's empty marker object is no entry
  *
  * Local paths become absolute by their letters alone: "." and doubled slashes go, ".." stays (a link may stand before it).
  * `base` of an item says where the part of its URI begins that is relative to its source: below the directory, below the
@@ -17,16 +19,24 @@
  * Memory:    the names in the folders that are being read, one a level of depth. */
 #pragma once
 
-#include "common/why.h"
+#include "common/options.h"
 #include "proto/messages.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct source;
+struct s3_session;
 
-/* Checks what can be checked at once. `null_separated`: entries of lists end with NUL instead of a line end. */
-int source_open(char *const *args, int count, bool null_separated, struct source **ret, struct why *why);
+struct source_options {
+    bool null_separated;           /* entries of lists end with NUL instead of a line end */
+    struct s3_session *s3;         /* NULL: s3:// is refused. Must outlive the source */
+    const struct texts *include;   /* only entries that one of these wants ... */
+    const struct texts *exclude;   /* ... and none of these: see filter.h. May be NULL */
+};
+
+/* Checks what can be checked at once. */
+int source_open(char *const *args, int count, const struct source_options *options, struct source **ret, struct why *why);
 
 /* 1 and an item, 0 at the end. */
 int source_next(struct source *source, struct rec_item *ret, struct why *why);

@@ -152,7 +152,7 @@ static int use_source(struct why *why)
     CLEANUP(source_closep) struct source *opened = NULL;
     char *args[] = { (char *)source };
     struct rec_item item;
-    int entries = 0, r = source_open(args, 1, false, &opened, why);
+    int entries = 0, r = source_open(args, 1, &(struct source_options){ .null_separated = false }, &opened, why);
     if (r < 0)
         return r;
     while ((r = source_next(opened, &item, why)) > 0)
