@@ -282,26 +282,12 @@ uint64_t coordinator_elapsed_ms(const struct coordinator *c, uint64_t now_ns)
     return c->elapsed_before_ms + (now_ns > c->start_ns ? (now_ns - c->start_ns) / NS_PER_MS : 0);
 }
 
-static int keep_last_uri(void *arg, const struct db_batch *batch, struct why *why)
-{
-    char **uri = arg;
-    struct arena arena;
-    struct rec_item *items;
-    uint32_t count;
-    arena_init(&arena, SIZE_MAX / 2);
-    int r = items_decode(batch->items, batch->items_size, &arena, &items, &count);
-    if (r == 0 && count)
-        *uri = strdup(items[count - 1].uri.data);
-    arena_done(&arena);
-    return r < 0 || !*uri ? because(why, -EBADMSG, "job.db: batch %" PRIu64 " cannot be read", batch->id) : 0;
-}
-
 static int start(struct coordinator *c, struct db *db, struct why *why)
 {
-    CLEANUP(freep) char *last_uri = NULL;
-    int r = db_count(db, &c->counts, why);
+    CLEANUP(lister_place_done) struct lister_place place = { 0 };
+    int r = db_count_work(db, &c->counts, why);
     if (r == 0)
-        r = db_last(db, keep_last_uri, &last_uri, why);
+        r = lister_place_read(db, &place, why);
     CLEANUP(freep) char *listed = NULL;
     if (r < 0) {
         db_close(db);
@@ -310,10 +296,9 @@ static int start(struct coordinator *c, struct db *db, struct why *why)
     c->resumed_images = c->counts.done_images;
     c->listed = db_get(db, "listed", &listed, NULL) == 0;
     read_facts(c, db);
-    struct lister_start from = { c->counts.images, c->counts.batches, last_uri };
     r = store_start(db, &c->box, &c->store, why);
     if (r == 0 && !c->listed)
-        r = lister_start(c->spec, c->store, &c->box, &from, &c->lister, why);
+        r = lister_start(c->spec, c->store, &c->box, &place, &c->lister, why);
     if (r == 0 && !is_complete(c))
         r = nodes_open(c, why);
     if (r == 0)

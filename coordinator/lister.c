@@ -1,9 +1,12 @@
 #include "coordinator/lister.h"
 
+#include "common/cleanup.h"
+#include "common/log.h"
 #include "common/thread.h"
 #include "coordinator/source/source.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -15,8 +18,8 @@ struct lister {
     struct source *source;
     struct thread thread;
     atomic_bool stopping;
-    uint64_t skip, next_image, next_batch;
-    char *last_uri; /* of the images to skip */
+    uint64_t next_image, next_batch;
+    struct lister_place from;
     int result;
     struct why why;
 };
@@ -25,10 +28,12 @@ struct lister {
 struct gathering {
     struct rec_item *items;
     uint32_t count;
+    uint32_t source; /* of the last item, and its number there */
+    uint64_t at;
     struct arena arena;
 };
 
-static int keep_item(struct gathering *batch, const struct rec_item *item)
+static int keep_item(struct gathering *batch, const struct rec_item *item, const struct source *source)
 {
     struct rec_item *copy = &batch->items[batch->count];
     *copy = *item;
@@ -37,7 +42,11 @@ static int keep_item(struct gathering *batch, const struct rec_item *item)
         return -ENOMEM;
     memcpy(uri, item->uri.data, item->uri.size);
     copy->uri.data = uri;
-    copy->etag = "";
+    copy->etag = arena_text(&batch->arena, item->etag);
+    if (!copy->etag)
+        return -ENOMEM;
+    batch->source = source_part(source);
+    batch->at = source_part_items(source);
     batch->count++;
     return 0;
 }
@@ -50,6 +59,8 @@ static int post_batch(struct lister *lister, struct gathering *batch)
     request->id = lister->next_batch++;
     request->first = lister->next_image;
     request->count = batch->count;
+    request->source = batch->source;
+    request->at = batch->at;
     int r = items_encode(batch->items, batch->count, &request->data);
     if (r < 0) {
         store_request_free(request);
@@ -62,34 +73,73 @@ static int post_batch(struct lister *lister, struct gathering *batch)
     return 0;
 }
 
-static int has_changed(struct lister *lister)
+/* ---- going on with a list ---- */
+
+static int has_changed(struct lister *lister, const struct rec_item *now)
 {
-    return because(&lister->why, -ESTALE, "the sources have changed since this job began to list them: %s is not where it was; begin a new job",
-                   lister->last_uri ? lister->last_uri : "an image");
+    const struct lister_place *from = &lister->from;
+    const char *source = from->source < (uint32_t)lister->spec->source_count ? lister->spec->sources[from->source] : "?";
+    bool standard_input = !strcmp(source, "@-");
+    int size = now && now->uri.size < 200 ? (int)now->uri.size : 200;
+    return because(&lister->why, -ESTALE, "%.200s: has changed since this job began to list it: entry %" PRIu64 " was %.200s, now it is %.*s; %s, or begin a "
+                   "new job", source, from->at, from->uri, size, now ? now->uri.data : "not there",
+                   standard_input ? "give resume the same list on its standard input" : "put the old one back");
 }
 
-static int skip_item(struct lister *lister, const struct rec_item *item)
+/* < 0, 0, > 0: the item stands before the last one listed, is it, stands behind it. */
+static int compare(const struct rec_item *item, const char *uri)
 {
-    if (--lister->skip == 0 && lister->last_uri &&
-        (strlen(lister->last_uri) != item->uri.size || memcmp(lister->last_uri, item->uri.data, item->uri.size)))
-        return has_changed(lister);
-    return 0;
+    size_t size = strlen(uri), common = item->uri.size < size ? item->uri.size : size;
+    int order = memcmp(item->uri.data, uri, common);
+    return order ? order : (item->uri.size > size) - (item->uri.size < size);
 }
+
+static void tell_difference(const struct lister *lister, uint64_t found)
+{
+    const struct lister_place *from = &lister->from;
+    log_warning("%s: has changed since this job began to list it: %" PRIu64 " images up to %s then, %" PRIu64 " now; those listed then stay in the job, "
+                "and the list goes on behind them", lister->spec->sources[from->source], from->at, from->uri, found);
+}
+
+/* Leaves out what an earlier run listed. 1: `ret` is the first item behind it; 0: there is none; or negative errno. */
+static int skip_listed(struct lister *lister, struct rec_item *ret)
+{
+    const struct lister_place *from = &lister->from;
+    if (!from->uri)
+        return source_next(lister->source, ret, &lister->why);
+    source_begin_with(lister->source, from->source);
+    int r = source_go_on(lister->source, from->uri, from->at, &lister->why);
+    if (r)
+        return r < 0 ? r : source_next(lister->source, ret, &lister->why);
+    bool in_order = source_part_in_order(lister->source);
+    uint64_t found = 0; /* up to the place */
+    while ((r = source_next(lister->source, ret, &lister->why)) > 0 && source_part(lister->source) == from->source) {
+        if (atomic_load_explicit(&lister->stopping, memory_order_relaxed))
+            return -ECANCELED;
+        if (in_order ? compare(ret, from->uri) > 0 : found == from->at)
+            break;
+        found++;
+        if (!in_order && found == from->at && compare(ret, from->uri))
+            return has_changed(lister, ret);
+    }
+    if (r < 0 || found == from->at)
+        return r;
+    if (!in_order)
+        return has_changed(lister, NULL);
+    tell_difference(lister, found);
+    return r;
+}
+
+/* ---- listing ---- */
 
 static int list_all(struct lister *lister, struct gathering *batch)
 {
     struct rec_item item;
-    int r;
-    while ((r = source_next(lister->source, &item, &lister->why)) > 0) {
+    int r = skip_listed(lister, &item);
+    for (; r > 0; r = source_next(lister->source, &item, &lister->why)) {
         if (atomic_load_explicit(&lister->stopping, memory_order_relaxed))
             return -ECANCELED;
-        if (lister->skip) {
-            r = skip_item(lister, &item);
-            if (r < 0)
-                return r;
-            continue;
-        }
-        r = keep_item(batch, &item);
+        r = keep_item(batch, &item, lister->source);
         if (r == 0 && batch->count == (uint32_t)lister->spec->batch)
             r = post_batch(lister, batch);
         if (r < 0)
@@ -97,8 +147,6 @@ static int list_all(struct lister *lister, struct gathering *batch)
     }
     if (r < 0)
         return r;
-    if (lister->skip)
-        return has_changed(lister);
     if (!lister->next_image && !batch->count)
         return because(&lister->why, -ENOENT, "no images: the sources are empty");
     r = batch->count ? post_batch(lister, batch) : 0;
@@ -123,19 +171,53 @@ static void run(void *arg)
     mailbox_post(lister->box, &lister->mail);
 }
 
-int lister_start(const struct spec *spec, struct store *store, struct mailbox *box, const struct lister_start *from, struct lister **ret,
+static int keep_place(void *arg, const struct db_batch *batch, struct why *why)
+{
+    struct lister_place *place = arg;
+    struct arena arena;
+    struct rec_item *items;
+    uint32_t count = 0;
+    arena_init(&arena, SIZE_MAX / 2);
+    int r = items_decode(batch->items, batch->items_size, &arena, &items, &count);
+    if (r == 0 && count)
+        place->uri = strdup(items[count - 1].uri.data);
+    arena_done(&arena);
+    if (r < 0 || !count)
+        return because(why, r == -ENOMEM ? r : -EBADMSG, "job.db: batch %" PRIu64 " cannot be read", batch->id);
+    place->images = batch->first + batch->count;
+    place->batches = batch->id + 1;
+    place->source = batch->source;
+    place->at = batch->at;
+    return place->uri ? 0 : because(why, -ENOMEM, "listing: out of memory");
+}
+
+int lister_place_read(struct db *db, struct lister_place *ret, struct why *why)
+{
+    *ret = (struct lister_place){ 0 };
+    return db_last(db, keep_place, ret, why);
+}
+
+void lister_place_done(struct lister_place *place)
+{
+    freep(&place->uri);
+}
+
+int lister_start(const struct spec *spec, struct store *store, struct mailbox *box, struct lister_place *from, struct lister **ret,
                  struct why *why)
 {
     struct lister *lister = calloc(1, sizeof(*lister));
-    if (!lister)
+    if (!lister) {
+        lister_place_done(from);
         return because(why, -ENOMEM, "listing: out of memory");
+    }
+    lister->from = *from;
+    from->uri = NULL;
     lister->spec = spec;
     lister->store = store;
     lister->box = box;
     lister->mail.kind = MAIL_LISTER;
-    lister->skip = lister->next_image = from->images;
+    lister->next_image = from->images;
     lister->next_batch = from->batches;
-    lister->last_uri = from->last_uri ? strdup(from->last_uri) : NULL;
     int r = source_open(spec->sources, spec->source_count, spec->null_separated, &lister->source, why);
     if (r == 0) {
         r = thread_start(&lister->thread, "list", run, lister);
@@ -166,7 +248,7 @@ void lister_free(struct lister *lister)
         return;
     lister_stop(lister);
     source_close(lister->source);
-    free(lister->last_uri);
+    lister_place_done(&lister->from);
     free(lister);
 }
 

@@ -10,14 +10,22 @@
 
 struct lister;
 
-/* How far an earlier run came: so many images in so many batches are in the store already. The last of them must be met again in its
- * place, else the sources have changed since and the list cannot be continued (-ESTALE). */
-struct lister_start {
-    uint64_t images, batches;
-    const char *last_uri; /* NULL: none; may be freed after lister_start() */
+/* How far an earlier run came: so many images in so many batches are in the store already, and the last of them was number `at` (from 1) of source
+ * number `source`. A list goes on behind that one:
+ *   sources in order (folders, patterns): behind its URI. What came in front of it since is not in the job, what went keeps its place in the list and
+ *                                         becomes a row of kind not_found, as if one run had listed it all and taken long; a warning says so
+ *   others (@lists, files, sim:N):        behind its number; -ESTALE if something else stands there now */
+struct lister_place {
+    uint64_t images, batches, at;
+    uint32_t source;
+    char *uri; /* of the last image; NULL: none */
 };
 
-int lister_start(const struct spec *spec, struct store *store, struct mailbox *box, const struct lister_start *from, struct lister **ret,
+int lister_place_read(struct db *db, struct lister_place *ret, struct why *why);
+void lister_place_done(struct lister_place *place);
+
+/* Takes over what `from` owns, also when it fails. */
+int lister_start(const struct spec *spec, struct store *store, struct mailbox *box, struct lister_place *from, struct lister **ret,
                  struct why *why);
 
 /* Ends its thread, early if need be. Its mail may still be in the mailbox. Accepts NULL. */

@@ -1,6 +1,7 @@
 #include "coordinator/store.h"
 
 #include "common/thread.h"
+#include "coordinator/retries.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -77,13 +78,23 @@ static int set_elapsed(struct store *store)
     return db_set(store->db, "elapsed_ms", text, &store->why);
 }
 
+/* Of a retry, or of a batch of the list. */
+static int add_result(struct store *store, const struct store_request *request)
+{
+    int r = retries_take(store->db, request->id, request->data.data, request->data.size, &store->why);
+    if (r == -ENOENT)
+        r = db_add_result(store->db, request->id, request->data.data, request->data.size, request->attempt, request->node, request->errors,
+                          &store->why);
+    return r;
+}
+
 static int serve(struct store *store, struct store_request *request)
 {
     struct store_batch **last = &request->batches;
     switch (request->kind) {
     case STORE_ADD_BATCH: {
         struct db_batch batch = { .id = request->id, .first = request->first, .count = request->count, .items = request->data.data,
-                                  .items_size = request->data.size };
+                                  .items_size = request->data.size, .source = request->source, .at = request->at };
         return db_add_batch(store->db, &batch, &store->why);
     }
     case STORE_LISTED:
@@ -94,8 +105,7 @@ static int serve(struct store *store, struct store_request *request)
         return db_pending(store->db, request->id, request->limit, keep_batch, &last, &store->why);
     case STORE_RESULT:
         store->elapsed_ms = request->elapsed_ms;
-        return db_add_result(store->db, request->id, request->data.data, request->data.size, request->attempt, request->node,
-                             request->errors, &store->why);
+        return add_result(store, request);
     }
     return -EINVAL;
 }

@@ -16,7 +16,7 @@
 enum coordinator_mail { MAIL_STORE, MAIL_LISTER };
 
 enum store_kind {
-    STORE_ADD_BATCH, /* id, first, count, data = items */
+    STORE_ADD_BATCH, /* id, first, count, source, at, data = items */
     STORE_LISTED,    /* the list is complete */
     STORE_FACTS,     /* data = pairs "key\0value\0" for meta */
     STORE_LOAD,      /* id, limit: answers with `batches` */
@@ -37,7 +37,8 @@ struct store_request {
     enum store_kind kind;
     uint64_t id, first;
     uint64_t elapsed_ms; /* of work on this job so far, earlier runs included */
-    uint32_t count, attempt, errors, limit;
+    uint32_t count, attempt, errors, limit, source;
+    uint64_t at; /* `source` and this: the place of its last item, as in db.h */
     char node[300];
     struct bytes data;
     void *user;

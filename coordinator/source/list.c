@@ -168,4 +168,4 @@ static int next(void *state, struct rec_item *ret, struct why *why)
     return 1;
 }
 
-const struct source_kind source_list = { takes, open_list, next, close_list };
+const struct source_kind source_list = { takes, open_list, next, close_list, NULL, false };

@@ -27,6 +27,7 @@ struct s3_source {
     struct keytree *tree; /* NULL: a single object */
     uint64_t found;
     struct s3_item single;
+    char *after;          /* the key to begin behind; NULL: at the beginning */
     char *folder;         /* the key, with a slash at its end if it had none */
     char address[LIMIT_URI];
     char arg[];           /* what uri points into */
@@ -46,6 +47,7 @@ static void close_s3(void *state)
         s3_client_close(source->client[i]);
     free(source->components);
     free(source->folder);
+    free(source->after);
     free(source);
 }
 
@@ -161,12 +163,15 @@ static int begin_tree(struct s3_source *source, struct why *why)
         options.prefix_size = source->folder_size = strlen(source->folder);
     }
     options.folder_size = source->folder_size;
+    options.after = source->after;
+    options.after_size = source->after ? strlen(source->after) : 0;
     return keytree_open(&options, &source->tree, why);
 }
 
 static int begin(struct s3_source *source, struct why *why)
 {
     source->begun = true;
+    source->found = source->after != NULL;
     int r = source->components || !is_folder(source) ? look_for_object(source, why) : 0;
     return r < 0 || source->is_single ? r : begin_tree(source, why);
 }
@@ -187,7 +192,7 @@ static int give(struct s3_source *source, const char *key, size_t size, size_t b
 
 static int give_single(struct s3_source *source, struct rec_item *ret, struct why *why)
 {
-    if (source->single_given)
+    if (source->single_given || source->after)
         return 0;
     source->single_given = true;
     const struct s3_item *single = &source->single;
@@ -218,4 +223,14 @@ static int next(void *state, struct rec_item *ret, struct why *why)
     return r < 0 || source->found ? r : nothing_found(source, why);
 }
 
-const struct source_kind source_s3 = { takes, open_s3, next, close_s3 };
+static int go_on(void *state, const char *uri, struct why *why)
+{
+    struct s3_source *source = state;
+    size_t bucket = SCHEME_SIZE + strlen(source->uri.bucket) + 1;
+    if (strlen(uri) < bucket || strncmp(uri, source->arg, bucket))
+        return because(why, -EBADMSG, "%.500s: the job's list goes on behind %.500s, which is not in it", source->arg, uri);
+    source->after = strdup(uri + bucket);
+    return source->after ? 1 : because(why, -ENOMEM, "%.500s: out of memory", source->arg);
+}
+
+const struct source_kind source_s3 = { takes, open_s3, next, close_s3, go_on, true };

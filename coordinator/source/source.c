@@ -18,6 +18,7 @@ static const struct source_kind *const kinds[] = {
 struct part {
     const struct source_kind *kind;
     void *state; /* NULL: done */
+    uint64_t items;
 };
 
 struct source {
@@ -113,7 +114,9 @@ int source_next(struct source *source, struct rec_item *ret, struct why *why)
     while (source->at < source->count) {
         struct part *part = &source->part[source->at];
         int r = part->kind->next(part->state, ret, why);
-        if (r < 0 || (r > 0 && is_wanted(source, ret)))
+        bool wanted = r > 0 && is_wanted(source, ret);
+        part->items += wanted;
+        if (r < 0 || wanted)
             return r;
         if (r > 0)
             continue;
@@ -121,6 +124,38 @@ int source_next(struct source *source, struct rec_item *ret, struct why *why)
         source->at++;
     }
     return 0;
+}
+
+uint32_t source_part(const struct source *source)
+{
+    return (uint32_t)source->at;
+}
+
+uint64_t source_part_items(const struct source *source)
+{
+    return source->at < source->count ? source->part[source->at].items : 0;
+}
+
+bool source_part_in_order(const struct source *source)
+{
+    return source->at < source->count && source->part[source->at].kind->in_order;
+}
+
+void source_begin_with(struct source *source, uint32_t part)
+{
+    for (; source->at < source->count && (uint32_t)source->at < part; source->at++)
+        close_part(&source->part[source->at]);
+}
+
+int source_go_on(struct source *source, const char *uri, uint64_t items, struct why *why)
+{
+    struct part *part = source->at < source->count ? &source->part[source->at] : NULL;
+    if (!part || !part->kind->go_on)
+        return 0;
+    int r = part->kind->go_on(part->state, uri, why);
+    if (r > 0)
+        part->items = items;
+    return r;
 }
 
 void source_interrupt(struct source *source)

@@ -41,6 +41,18 @@ int source_open(char *const *args, int count, const struct source_options *optio
 /* 1 and an item, 0 at the end. */
 int source_next(struct source *source, struct rec_item *ret, struct why *why);
 
+/* The SOURCE that the next item comes from, by its number: 0 to count; how many items it has given so far; and whether they come in bytewise
+ * order. */
+uint32_t source_part(const struct source *source);
+uint64_t source_part_items(const struct source *source);
+bool source_part_in_order(const struct source *source);
+
+/* Leaves out everything before part number `part`. */
+void source_begin_with(struct source *source, uint32_t part);
+
+/* Begins the part that is next behind an item it has given earlier, its `items`th. 1; 0: it cannot, and must be read from its beginning. */
+int source_go_on(struct source *source, const char *uri, uint64_t items, struct why *why);
+
 /* Ends a source_next() that waits for a list from a pipe, which then fails with -ECANCELED. May be called by any thread. */
 void source_interrupt(struct source *source);
 void source_close(struct source *source);

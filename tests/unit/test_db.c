@@ -156,7 +156,7 @@ TEST(what_is_no_job_is_refused)
     check_refused("other.db", -EBADMSG, "not a job of sleddog");
     db_close(create("job.db"));
     execute("job.db", "PRAGMA user_version = 99");
-    check_refused("job.db", -EBADMSG, "made by another release of sleddog (schema 99, this one reads 1)");
+    check_refused("job.db", -EBADMSG, "made by another release of sleddog (schema 99, this one reads 2)");
 }
 
 TEST(a_damaged_job_is_told_and_nothing_crashes)

@@ -27,9 +27,10 @@ static void open_store(struct setting *setting, const char *source, int batch)
     CHECK_INT(store_start(db, &setting->box, &setting->store, &why), 0);
 }
 
-static void start_behind(struct setting *setting, uint64_t images, uint64_t batches, const char *last_uri)
+/* As if an earlier run had listed so many, all of the first source. */
+static void start_behind(struct setting *setting, uint64_t images, uint64_t batches, const char *uri)
 {
-    struct lister_start from = { images, batches, last_uri };
+    struct lister_place from = { .images = images, .batches = batches, .at = images, .uri = uri ? strdup(uri) : NULL };
     CHECK_INT(lister_start(&setting->spec, setting->store, &setting->box, &from, &setting->lister, &why), 0);
 }
 
@@ -161,7 +162,8 @@ TEST(a_list_that_changed_under_an_interrupted_job_is_noticed)
     open_store(&setting, "sim:205", 10);
     start_behind(&setting, 100, 10, "sim:100");
     CHECK_INT(wait_for_lister(&setting), -ESTALE);
-    CHECK_CONTAINS(why.text, "have changed");
+    CHECK_STR(why.text, "sim:205: has changed since this job began to list it: entry 100 was sim:100, now it is sim:99; put the old one back, or begin "
+                        "a new job");
     stop(&setting);
 }
 
@@ -171,6 +173,7 @@ TEST(a_list_that_became_shorter_under_an_interrupted_job_is_noticed)
     open_store(&setting, "sim:50", 10);
     start_behind(&setting, 100, 10, "sim:99");
     CHECK_INT(wait_for_lister(&setting), -ESTALE);
+    CHECK_CONTAINS(why.text, "entry 100 was sim:99, now it is not there");
     stop(&setting);
 }
 
@@ -188,6 +191,140 @@ TEST(listing_goes_on_behind_what_the_store_has)
     stop(&setting);
     struct found found = read_back();
     CHECK(found.batches == 21 && found.images == 205 && found.last_count == 5);
+}
+
+/* ---- going on with a list of several sources, from every place where it could have been broken off ---- */
+
+static int append_uris(void *arg, const struct db_batch *batch, struct why *reason)
+{
+    struct rec_item *items;
+    uint32_t count;
+    struct arena arena;
+    (void)reason;
+    arena_init(&arena, 1 << 24);
+    CHECK_INT(items_decode(batch->items, batch->items_size, &arena, &items, &count), 0);
+    for (uint32_t i = 0; i < count; i++)
+        bytes_printf(arg, "%s\n", strrchr(items[i].uri.data, '/') ? strrchr(items[i].uri.data, '/') + 1 : items[i].uri.data);
+    arena_done(&arena);
+    return 0;
+}
+
+static char *list_of_job(void)
+{
+    struct db *db;
+    struct bytes text;
+    CHECK_INT(db_open("job.db", true, &db, &why), 0);
+    bytes_init(&text, 1 << 20);
+    CHECK_INT(db_walk(db, append_uris, &text, &why), 0);
+    db_close(db);
+    return bytes_take(&text);
+}
+
+static uint64_t batches_kept;
+
+static int keep_first(void *arg, const struct db_batch *batch, struct why *reason)
+{
+    (void)reason;
+    struct db *db = arg;
+    if (batch->id == batches_kept)
+        return -ECANCELED;
+    CHECK_INT(db_add_batch(db, batch, &why), 0);
+    return 0;
+}
+
+/* job.db with only the first `count` batches of full.db. */
+static void cut(uint64_t count)
+{
+    struct db *full, *db;
+    batches_kept = count;
+    CHECK_INT(test_shell(NULL, "rm -f job.db job.db-wal job.db-shm"), 0);
+    CHECK_INT(db_open("full.db", true, &full, &why), 0);
+    CHECK_INT(db_create("job.db", &db, &why), 0);
+    int r = db_walk(full, keep_first, db, &why);
+    CHECK(r == 0 || r == -ECANCELED);
+    db_close(db);
+    db_close(full);
+}
+
+static void go_on(struct setting *setting, char **sources, int count)
+{
+    struct lister_place place;
+    struct db *db;
+    *setting = (struct setting){ .spec = { .sources = sources, .source_count = count, .batch = 3 } };
+    CHECK_INT(mailbox_init(&setting->box), 0);
+    CHECK_INT(db_open("job.db", false, &db, &why), 0);
+    CHECK_INT(lister_place_read(db, &place, &why), 0);
+    CHECK_INT(store_start(db, &setting->box, &setting->store, &why), 0);
+    CHECK_INT(lister_start(&setting->spec, setting->store, &setting->box, &place, &setting->lister, &why), 0);
+    CHECK(!place.uri);
+}
+
+static int list_behind(char **sources, int count)
+{
+    struct setting setting;
+    go_on(&setting, sources, count);
+    int r = wait_for_lister(&setting);
+    stop(&setting);
+    return r;
+}
+
+/* Folder, list, pattern over the same folder, the folder again: no source's items can be told by their names. */
+static char *mixed[] = { (char *)"d", (char *)"@list", (char *)"d/*.jpg", (char *)"sim:4", (char *)"d" };
+
+static void make_full(void)
+{
+    CHECK_INT(test_shell(NULL, "mkdir -p d/sub && touch d/1.jpg d/2.jpg d/3.txt d/sub/4.jpg && printf '%%s\n' d/2.jpg d/1.jpg d/2.jpg >list"), 0);
+    struct db *db;
+    CHECK_INT(db_create("job.db", &db, &why), 0);
+    db_close(db);
+    CHECK_INT(list_behind(mixed, 5), 0);
+    CHECK_INT(rename("job.db", "full.db"), 0);
+}
+
+TEST(a_list_of_several_sources_goes_on_from_any_batch)
+{
+    make_full();
+    cut(1000);
+    char *full = list_of_job();
+    CHECK_STR(full, "1.jpg\n2.jpg\n3.txt\n4.jpg\n" "2.jpg\n1.jpg\n2.jpg\n" "1.jpg\n2.jpg\n" "sim:0\nsim:1\nsim:2\nsim:3\n" "1.jpg\n2.jpg\n3.txt\n4.jpg\n");
+    for (uint64_t batches = 0; batches <= 6; batches++) {
+        cut(batches);
+        CHECK_INT(list_behind(mixed, 5), 0);
+        char *list = list_of_job();
+        CHECK_STR(list, full);
+        free(list);
+    }
+    free(full);
+}
+
+/* The first batch is 1.jpg, 2.jpg and 3.txt of the folder. */
+TEST(a_folder_that_changed_under_an_interrupted_job_is_listed_on_behind_the_last_image)
+{
+    make_full();
+    cut(1);
+    CHECK_INT(test_shell(NULL, "rm d/2.jpg && touch d/0.jpg d/1b.jpg d/33.jpg d/sub/5.jpg"), 0);
+    CHECK_INT(list_behind(mixed, 1), 0);
+    char *list = list_of_job();
+    CHECK_STR(list, "1.jpg\n2.jpg\n3.txt\n33.jpg\n4.jpg\n5.jpg\n");
+    free(list);
+    cut(1);
+    CHECK_INT(test_shell(NULL, "rm -r d && mkdir d"), 0);
+    CHECK_INT(list_behind(mixed, 1), 0); /* they become rows of kind not_found */
+    CHECK(is_listed());
+}
+
+TEST(a_list_in_a_file_must_be_the_same_up_to_where_it_was_broken_off)
+{
+    make_full();
+    cut(2); /* its last image is the second of the list, 1.jpg */
+    CHECK_INT(test_shell(NULL, "printf '%%s\n' d/2.jpg d/9.jpg d/2.jpg >list"), 0);
+    CHECK_INT(list_behind(mixed, 5), -ESTALE);
+    CHECK_CONTAINS(why.text, "@list: has changed since this job began to list it: entry 2 was ");
+    CHECK_CONTAINS(why.text, "9.jpg; put the old one back");
+    CHECK_INT(test_shell(NULL, "printf '%%s\n' d/2.jpg >list"), 0);
+    CHECK_INT(list_behind(mixed, 5), -ESTALE);
+    CHECK_CONTAINS(why.text, "now it is not there");
+    CHECK(!is_listed());
 }
 
 TEST(a_lister_may_be_stopped_in_the_middle)
@@ -234,7 +371,7 @@ TEST(a_source_that_cannot_be_opened_is_told_at_once)
 {
     struct setting setting;
     open_store(&setting, "/nowhere/at/all", 60);
-    const struct lister_start from = { 0 };
+    struct lister_place from = { 0 };
     CHECK(lister_start(&setting.spec, setting.store, &setting.box, &from, &setting.lister, &why) < 0);
     CHECK_CONTAINS(why.text, "/nowhere/at/all");
     setting.lister = NULL;
