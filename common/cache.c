@@ -129,6 +129,12 @@ static int make_folder(char *path, struct why *why)
     }
 }
 
+int cache_folder(const char *folder, char path[PATH_MAX], struct why *why)
+{
+    int r = choose_folder(folder, path, why);
+    return r < 0 ? r : make_folder(path, why);
+}
+
 static int name_file(const char *folder, struct wanted *wanted, struct why *why)
 {
     char hex[SHA256_HEX], name[101];

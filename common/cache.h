@@ -26,7 +26,10 @@ bool cache_is_url(const char *uri);
 /* Whether the address is one that can be used: its fragment, and no password or signature in it, which would be kept with the job. */
 int cache_check_url(const char *uri, struct why *why);
 
-/* `folder`: NULL for $XDG_CACHE_HOME/sleddog or ~/.cache/sleddog; made when missing. `sha256`: "" for any. `tell` is called before a
+/* `folder`: NULL for $XDG_CACHE_HOME/sleddog or ~/.cache/sleddog; made when missing. */
+int cache_folder(const char *folder, char path[PATH_MAX], struct why *why);
+
+/* `folder` as above. `sha256`: "" for any. `tell` is called before a
  * download; may be NULL. */
 int cache_get(const char *folder, const char *uri, const char *sha256, void (*tell)(const char *url), struct cached *ret,
               struct why *why);

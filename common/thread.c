@@ -19,8 +19,11 @@ int thread_start(struct thread *thread, const char *name, void (*run)(void *arg)
     snprintf(thread->name, sizeof(thread->name), "%s", name);
     thread->run = run;
     thread->arg = arg;
+    static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
     sigset_t all, old;
     sigfillset(&all);
+    for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
+        sigdelset(&all, faults[i]); /* a thread's own faults reach their handler */
     pthread_sigmask(SIG_SETMASK, &all, &old);
     int r = pthread_create(&thread->id, NULL, enter, thread);
     pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -17,7 +17,7 @@ struct thread {
     void *arg;
 };
 
-/* All signals are blocked in the new thread. */
+/* All signals are blocked in the new thread, but for those that its own faults raise. */
 int thread_start(struct thread *thread, const char *name, void (*run)(void *arg), void *arg);
 void thread_join(struct thread *thread);
 

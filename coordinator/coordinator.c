@@ -64,7 +64,8 @@ void coordinator_commit(struct coordinator *c, struct node *node, uint64_t batch
 
 static int send_batch(struct coordinator *c, struct node *node, struct batch *batch)
 {
-    struct message message = { .kind = MESSAGE_batch, .batch = { .epoch = c->plan->epoch, .batch = batch->id, .attempt = batch->attempt } };
+    struct message message = { .kind = MESSAGE_batch, .batch = { .epoch = c->plan->epoch, .batch = batch->id, .attempt = batch->attempt,
+                                                                 .call = node->call, .number = node->sent_batches } };
     struct arena arena;
     arena_init(&arena, SIZE_MAX / 2);
     int r = items_decode(batch->stored->items, batch->stored->size, &arena, &message.batch.items, &message.batch.items_count);

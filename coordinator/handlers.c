@@ -246,8 +246,8 @@ void coordinator_on_heartbeat(struct coordinator *c, struct node *node, const st
     if (node->state != NODE_READY)
         return;
     node_keep_stages(node, beat->stages, beat->stages_count);
-    if (beat->received < beat->expected) {
-        node_lost(node, "batches were lost on the way to it");
+    if (node_misses_batches(node, beat)) {
+        node_lost(node, "batches were lost on the way");
         return;
     }
     if (beat->images > node->granted) {

@@ -183,6 +183,15 @@ static void wait_for_end(struct node *node)
     node->pid = 0;
 }
 
+/* And the crumbs beside it, of a worker that died and was not started again. */
+static void remove_socket(const char *path)
+{
+    char crumbs[PATH_MAX];
+    snprintf(crumbs, sizeof(crumbs), "%s.crumbs", path);
+    unlink(path);
+    unlink(crumbs);
+}
+
 void local_stop(struct local *local)
 {
     if (!local)
@@ -194,7 +203,7 @@ void local_stop(struct local *local)
         if (node->pid)
             wait_for_end(node);
         if (!strncmp(node->endpoint, "ipc://", 6))
-            unlink(node->endpoint + 6);
+            remove_socket(node->endpoint + 6);
     }
     if (*local->folder)
         rmdir(local->folder);

@@ -38,6 +38,14 @@ void node_unhold(struct node *node, struct batch *batch)
     node->held -= batch->count;
 }
 
+bool node_misses_batches(const struct node *node, const struct msg_heartbeat *beat)
+{
+    uint64_t out = 0;
+    for (const struct batch *batch = node->batches; batch; batch = batch->next)
+        out++;
+    return beat->received < beat->expected || (beat->received == node->sent_batches && beat->held < out);
+}
+
 void node_restarted(struct node *node)
 {
     memcpy(node->before, node->stages, sizeof(node->before));

@@ -35,6 +35,7 @@ struct node {
     uint64_t granted;     /* images, since the welcome */
     uint64_t sent;        /* images, since the welcome */
     uint64_t sent_batches;
+    int garbage;          /* frames in a row that were no messages */
     uint64_t held;        /* images sent and not yet safe */
     struct batch *batches; /* BATCH_OUT here */
     char why_not[LIMIT_TEXT]; /* the last refusal */
@@ -58,6 +59,10 @@ uint64_t node_credit(const struct node *node);
 
 void node_hold(struct node *node, struct batch *batch);
 void node_unhold(struct node *node, struct batch *batch);
+
+/* Whether something that was sent to the worker, or that it returned, was lost on the way. What it holds it may hold for other reasons too, but once all
+ * that was sent has arrived there cannot be less than what is out there. */
+bool node_misses_batches(const struct node *node, const struct msg_heartbeat *beat);
 
 /* Another process answers from now on: its counters begin at 0. */
 void node_restarted(struct node *node);

@@ -11,6 +11,7 @@
 
 #define CALL_AGAIN_NS (500 * NS_PER_MS)
 #define MESSAGES_A_ROUND 64
+#define GARBAGE_MAX      5 /* frames in a row after which a peer is no worker */
 
 /* ---- receiving ---- */
 
@@ -45,11 +46,13 @@ static void on_socket(void *arg)
         struct why why;
         int r = link_receive(link, NULL, &message, &why);
         if (r == -EBADMSG || r == -EMSGSIZE) {
-            node_refused(node, "it does not speak this protocol; is it a sleddog-worker of this release?");
-            return;
+            if (++node->garbage == GARBAGE_MAX)
+                node_refused(node, "it does not speak this protocol; is it a sleddog-worker of this release?");
+            continue; /* what was lost is noticed like other losses */
         }
         if (r < 0)
             return;
+        node->garbage = 0;
         dispatch(c, node, &message);
         message_free(&message);
     }

@@ -15,6 +15,7 @@ struct batcher {
     const struct engine_ops *ops;
     struct engine *engine;
     const struct engine_info *info;
+    struct crumbs *crumbs;
     pthread_mutex_t lock;
     pthread_cond_t opened;
     struct assembly *open; /* takes new images; NULL between slots */
@@ -27,7 +28,7 @@ struct batcher {
 
 DEFINE_FREEP(batcher_free, struct batcher)
 
-int batcher_new(const struct engine_ops *ops, struct engine *engine, struct batcher **ret)
+int batcher_new(const struct engine_ops *ops, struct engine *engine, struct crumbs *crumbs, struct batcher **ret)
 {
     CLEANUP(batcher_freep) struct batcher *batcher = calloc(1, sizeof(*batcher));
     if (!batcher)
@@ -35,6 +36,7 @@ int batcher_new(const struct engine_ops *ops, struct engine *engine, struct batc
     batcher->ops = ops;
     batcher->engine = engine;
     batcher->info = ops->info(engine);
+    batcher->crumbs = crumbs;
     pthread_mutex_init(&batcher->lock, NULL);
     pthread_cond_init(&batcher->opened, NULL);
     size_t slots = (size_t)batcher->info->slots, batch = (size_t)batcher->info->batch;
@@ -112,12 +114,30 @@ int batcher_take(struct batcher *batcher, struct task *task, struct place *ret)
     return r;
 }
 
+static struct crumb *crumb_of(const struct batcher *batcher, const struct assembly *assembly, int i)
+{
+    return crumbs_engine(batcher->crumbs, (size_t)(&assembly->tasks[i] - batcher->tasks));
+}
+
+static void leave_crumbs(const struct batcher *batcher, const struct assembly *assembly)
+{
+    for (int i = 0; i < assembly->taken; i++)
+        crumb_leave(crumb_of(batcher, assembly, i), assembly->tasks[i], CRUMB_ENGINE, 0);
+}
+
+static void sweep_crumbs(const struct batcher *batcher, const struct assembly *assembly)
+{
+    for (int i = 0; i < assembly->taken; i++)
+        crumb_sweep(crumb_of(batcher, assembly, i));
+}
+
 /* The lock is held. */
 static int submit_if_ready(struct batcher *batcher, struct assembly *assembly, struct why *why)
 {
     if (!assembly->sealed || assembly->filled < assembly->taken)
         return 0;
     batcher->running++;
+    leave_crumbs(batcher, assembly);
     return batcher->ops->submit(batcher->engine, assembly->slot, assembly->taken, why);
 }
 
@@ -151,6 +171,7 @@ int batcher_collect(struct batcher *batcher, struct engine_slot **ret_slot, stru
     if (r < 0)
         return r;
     struct assembly *assembly = (*ret_slot)->user;
+    sweep_crumbs(batcher, assembly);
     *ret_tasks = assembly->tasks;
     pthread_mutex_lock(&batcher->lock);
     batcher->running--;

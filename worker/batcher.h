@@ -10,6 +10,7 @@
  * Errors:    -EPIPE once the engine was interrupted; other errors are the engine's, with its sentence. */
 #pragma once
 
+#include "worker/crumbs.h"
 #include "worker/engine.h"
 #include "worker/task.h"
 
@@ -21,7 +22,8 @@ struct place {
     uint8_t *pixels; /* image_bytes of the engine */
 };
 
-int batcher_new(const struct engine_ops *ops, struct engine *engine, struct batcher **ret);
+/* `crumbs`, borrowed, say what is submitted; NULL: nobody asks. */
+int batcher_new(const struct engine_ops *ops, struct engine *engine, struct crumbs *crumbs, struct batcher **ret);
 void batcher_free(struct batcher *batcher); /* accepts NULL */
 
 /* Waits for a place. */

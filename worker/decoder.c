@@ -2,6 +2,7 @@
 #include "worker/pipeline_parts.h"
 
 #include "common/clock.h"
+#include "worker/crash.h"
 
 #include <errno.h>
 
@@ -19,35 +20,43 @@ static enum row_error decode_error(int r)
     }
 }
 
-/* Returns how long it waited for a place, ns. */
-static uint64_t place_image(struct pipeline *pipeline, struct preprocess *preprocess, struct task *task)
-{
-    struct place place;
-    struct why why = { "the engine stopped" };
-    uint64_t start = clock_now_ns();
-    int r = batcher_take(pipeline->batcher, task, &place);
-    uint64_t waited = clock_now_ns() - start;
-    if (r < 0) {
-        pipeline_broke(pipeline, r, &why);
-        pipeline_spoil(pipeline, task, why.text);
-        return waited;
-    }
-    preprocess_render(preprocess, place.pixels);
-    stage_enter(&pipeline->stages[STAGE_ENGINE]);
-    r = batcher_fill(pipeline->batcher, &place, &why);
-    if (r < 0)
-        pipeline_broke(pipeline, r, &why);
-    pipeline_left_upstream(pipeline);
-    return waited;
-}
-
 /* One thread that decodes. */
 struct decoder_thread {
     struct pipeline *pipeline;
     struct preprocess *preprocess;
+    struct crumb *crumb; /* says which image it has; NULL: nobody asks */
     size_t admitted;    /* bytes of the budget that the present picture holds */
     uint64_t waited_ns; /* for room in the budget, or for a place */
 };
+
+static int take_place(struct decoder_thread *thread, struct task *task, struct place *ret)
+{
+    uint64_t start = clock_now_ns();
+    crumb_stage(thread->crumb, CRUMB_WAIT);
+    int r = batcher_take(thread->pipeline->batcher, task, ret);
+    crumb_stage(thread->crumb, CRUMB_DECODE);
+    thread->waited_ns += clock_now_ns() - start;
+    return r;
+}
+
+static void place_image(struct decoder_thread *thread, struct task *task)
+{
+    struct pipeline *pipeline = thread->pipeline;
+    struct place place;
+    struct why why = { "the engine stopped" };
+    int r = take_place(thread, task, &place);
+    if (r < 0) {
+        pipeline_broke(pipeline, r, &why);
+        pipeline_spoil(pipeline, task, why.text);
+        return;
+    }
+    preprocess_render(thread->preprocess, place.pixels);
+    pipeline_placed(pipeline, task->work);
+    r = batcher_fill(pipeline->batcher, &place, &why);
+    if (r < 0)
+        pipeline_broke(pipeline, r, &why);
+    pipeline_left_upstream(pipeline);
+}
 
 /* May the decoder take so much? Waits until it may. */
 static int admit(void *arg, uint64_t bytes, struct why *why)
@@ -58,7 +67,9 @@ static int admit(void *arg, uint64_t bytes, struct why *why)
         return because(why, -E2BIG, "decoding it takes %llu MiB; --memory-limit leaves %zu for pictures",
                        (unsigned long long)(bytes >> 20) + 1, budget->limit >> 20);
     uint64_t start = clock_now_ns();
+    crumb_stage(thread->crumb, CRUMB_WAIT);
     int r = budget_take(budget, (size_t)bytes);
+    crumb_stage(thread->crumb, CRUMB_DECODE);
     thread->waited_ns += clock_now_ns() - start;
     if (r == 0)
         thread->admitted = (size_t)bytes;
@@ -81,7 +92,7 @@ static int decode_task(struct decoder_thread *thread, struct task *task)
     int r = abandoned ? -ECANCELED : preprocess_decode(thread->preprocess, task->data, task->size, &why);
     pipeline_free_data(pipeline, task);
     if (r == 0)
-        thread->waited_ns += place_image(pipeline, thread->preprocess, task);
+        place_image(thread, task);
     else if (r == -ENOMEM)
         pipeline_fail(pipeline, task, ROW_FETCH, "the worker is out of memory");
     else
@@ -90,10 +101,12 @@ static int decode_task(struct decoder_thread *thread, struct task *task)
     return r;
 }
 
-static int decoder_open(struct decoder_thread *thread, struct pipeline *pipeline)
+static int decoder_open(struct decoder_thread *thread, struct pipeline *pipeline, void *stack)
 {
     struct preprocess_spec spec = pipeline->spec.preprocess;
     *thread = (struct decoder_thread){ .pipeline = pipeline };
+    thread->crumb = crumbs_decoder(pipeline->spec.crumbs, atomic_fetch_add(&pipeline->decoders_numbered, 1));
+    crash_thread(thread->crumb, stack);
     spec.admit = admit;
     spec.admit_arg = thread;
     return preprocess_new(&spec, &thread->preprocess);
@@ -105,7 +118,8 @@ void decoder_run(void *arg)
     struct stage *stage = &pipeline->stages[STAGE_DECODE];
     struct decoder_thread thread;
     struct why why = { "decoder: out of memory" };
-    int r = decoder_open(&thread, pipeline);
+    char stack[CRASH_STACK];
+    int r = decoder_open(&thread, pipeline, stack);
     if (r < 0)
         pipeline_broke(pipeline, r, &why);
     void *item;
@@ -117,6 +131,7 @@ void decoder_run(void *arg)
         struct task *task = item;
         uint64_t size = task->size;
         int error = r;
+        crumb_leave(thread.crumb, task, CRUMB_DECODE, cpu);
         stage_enter(stage);
         if (r == 0)
             error = decode_task(&thread, task);
@@ -124,6 +139,7 @@ void decoder_run(void *arg)
             pipeline_free_data(pipeline, task);
             pipeline_spoil(pipeline, task, why.text);
         }
+        crumb_sweep(thread.crumb);
         stage_leave(stage, 1);
         stage_count(stage, cpu, thread.waited_ns, size, error);
     }

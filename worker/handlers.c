@@ -18,6 +18,8 @@ static bool is_same_lead(const struct job *job, const struct message *message)
 /* The leader of the present job introduces itself again: it lost us, or we lost it. Nothing is thrown away. */
 static void greet_again(struct worker *worker, const struct peer *peer, uint64_t call)
 {
+    if (call < worker->job->call)
+        return; /* late, by a connection that was given up */
     worker->job->peer = *peer;
     worker->job->call = call;
     worker->job->heard_ns = clock_now_ns();
@@ -52,8 +54,10 @@ void worker_on_hello(struct worker *worker, const struct peer *peer, const struc
 {
     const struct msg_hello *hello = &message->hello;
     char text[256];
-    if (worker->leaving)
+    if (worker->leaving) {
+        worker_refuse(worker, peer, message->from, REFUSE_BUSY, "is leaving");
         return;
+    }
     if (hello->protocol != PROTOCOL_VERSION) {
         snprintf(text, sizeof(text), "speaks protocol %u (version %s), the coordinator %u (version %.64s); install the same release",
                  PROTOCOL_VERSION, SLEDDOG_VERSION, hello->protocol, hello->version);
@@ -108,36 +112,51 @@ static int accept_batch(struct worker *worker, struct job *job, const struct msg
     int r = work_new(batch->batch, batch->attempt, batch->items, batch->items_count, info->top, info->values, &work);
     if (r < 0)
         return r;
+    work->job = job->key;
+    work->alone = batch->alone;
     work->next = job->held;
     job->held = work;
-    pipeline_submit(worker->runtime->pipeline, work);
+    worker_submit(worker, work);
     return 0;
+}
+
+/* Why a batch cannot be taken, NULL if it can. */
+static const char *objection(const struct worker *worker, const struct job *job, const struct msg_batch *batch)
+{
+    if (worker->leaving)
+        return "this worker is leaving";
+    if (job->received_images > job->images)
+        return "more images than were granted";
+    if (job->held && batch->alone)
+        return "it must be alone, and there are others";
+    return job->held && job->held->alone ? "the one that is here must be alone" : NULL;
 }
 
 void worker_on_batch(struct worker *worker, const struct peer *peer, const struct message *message)
 {
     const struct msg_batch *batch = &message->batch;
     struct job *job = job_of(worker, peer, message, batch->epoch);
-    if (!job || job->state != JOB_READY || !batch->items_count)
+    if (!job || job->state != JOB_READY || !batch->items_count || !job_takes(job, batch))
         return;
-    job->received++;
-    job->received_images += batch->items_count;
+    trail_forget(&worker->trail, job->key); /* it comes from one who had the welcome */
     struct work *held = job_find(job, batch->batch);
     if (held) {
-        /* A copy after a loss on the way: the answer to the newest attempt is the same. */
+        /* Sent again after a loss on the way: the answer to the newest attempt is the same. */
         held->attempt = batch->attempt;
         job->images += batch->items_count;
         if (held->done)
             worker_offer(worker, held);
         return;
     }
-    if (job->received_images > job->images || accept_batch(worker, job, batch) < 0) {
-        log_warning("batch %" PRIu64 " returned: %s", batch->batch,
-                    job->received_images > job->images ? "more images than were granted" : "out of memory");
-        job->images += batch->items_count;
-        worker_send(worker, &job->peer, &(struct message){ .kind = MESSAGE_returned, .returned = { job->epoch, batch->batch } });
-        worker_grant(worker);
-    }
+    const char *why_not = objection(worker, job, batch);
+    if (!why_not && accept_batch(worker, job, batch) < 0)
+        why_not = "out of memory";
+    if (!why_not)
+        return;
+    log_info("batch %" PRIu64 " returned: %s", batch->batch, why_not);
+    job->images += batch->items_count;
+    worker_return(worker, batch->batch);
+    worker_grant(worker);
 }
 
 static void forget(struct worker *worker, struct job *job, uint64_t batch)
@@ -173,6 +192,7 @@ void worker_on_ping(struct worker *worker, const struct peer *peer, const struct
     answer.heartbeat.expected = job->expected;
     answer.heartbeat.received = job->received;
     answer.heartbeat.images = job->images;
+    answer.heartbeat.held = job_held(job);
     if (worker->runtime && job->state == JOB_READY) {
         job_stages(job, worker->runtime->pipeline, stages);
         answer.heartbeat.stages = stages;
@@ -185,8 +205,6 @@ void worker_on_bye(struct worker *worker, const struct peer *peer, const struct 
 {
     if (!job_of(worker, peer, message, message->bye.epoch))
         return;
-    if (worker->leaving)
-        loop_stop(worker->loop);
-    else
-        worker_end_job(worker, "complete");
+    worker_end_job(worker, worker->leaving ? "left" : "complete");
+    worker_leave_check(worker);
 }

@@ -43,6 +43,7 @@ int job_new(const struct peer *peer, const struct message *message, struct job *
     if (!job)
         return because(why, -ENOMEM, "out of memory");
     job->epoch = hello->epoch;
+    job->key = suspects_job(hello->job, hello->epoch);
     job->coordinator = message->from;
     job->call = hello->call;
     job->peer = *peer;
@@ -65,7 +66,7 @@ int job_new(const struct peer *peer, const struct message *message, struct job *
 
 static void release(struct work *work)
 {
-    if (work->done)
+    if (work->done || work->waits)
         work_free(work);
     else
         atomic_store(&work->abandoned, true);
@@ -101,6 +102,23 @@ void job_restart_credit(struct job *job, size_t window)
         held += work->count;
     job->images = held < window ? window - held : 0;
     job->received = job->received_images = job->expected = 0;
+}
+
+bool job_takes(struct job *job, const struct msg_batch *batch)
+{
+    if (batch->call != job->greeted || batch->number != job->received + 1)
+        return false;
+    job->received++;
+    job->received_images += batch->items_count;
+    return true;
+}
+
+uint64_t job_held(const struct job *job)
+{
+    uint64_t count = 0;
+    for (const struct work *work = job->held; work; work = work->next)
+        count++;
+    return count;
 }
 
 void job_stages(const struct job *job, const struct pipeline *pipeline, struct rec_stage *ret)

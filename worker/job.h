@@ -18,6 +18,7 @@ enum job_state { JOB_LOADING, JOB_READY };
 struct job {
     enum job_state state;
     char id[64];
+    uint64_t key;         /* suspects_job(): id and epoch as one number */
     char owner[LIMIT_TEXT];
     uint64_t epoch;
     uint64_t coordinator; /* incarnation */
@@ -28,7 +29,7 @@ struct job {
     uint64_t expiry_ns;
     struct runtime_spec spec;
     uint64_t images;      /* granted since the welcome */
-    uint64_t received;    /* batches since the welcome */
+    uint64_t received;    /* batches since the welcome, each once and in order */
     uint64_t received_images;
     uint64_t expected;    /* batches, by the last ping */
     struct work *held;
@@ -47,8 +48,15 @@ int job_check_rows(const struct job *job, const struct engine_info *info, struct
 /* Grants start anew: what is held already counts against the window. */
 void job_restart_credit(struct job *job, size_t window);
 
+/* Whether this is the next batch since the welcome, and counts it. Copies, those behind a gap and those of an earlier introduction are not: what
+ * they make the coordinator believe is set right by the next heartbeat. */
+bool job_takes(struct job *job, const struct msg_batch *batch);
+
 /* What the pipeline has done for this job so far. */
 void job_stages(const struct job *job, const struct pipeline *pipeline, struct rec_stage *ret);
+
+/* Batches. */
+uint64_t job_held(const struct job *job);
 
 struct work *job_find(struct job *job, uint64_t batch);
 

@@ -17,6 +17,8 @@ static const struct option_row daemon_rows[] = {
     { 0, "listen", OPTION_TEXT, OPTION(listen), "ADDRESS:PORT", "where coordinators connect, 127.0.0.1:5571 by default", 0, 0, NULL },
     { 0, "insecure", OPTION_FLAG, OPTION(insecure), NULL, "listen beyond this machine although nothing is encrypted", 0, 0, NULL },
     { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE|URL", "model for jobs that name none", 0, 0, NULL },
+    { 0, "drain-timeout", OPTION_INT, OPTION(drain_timeout), "S",
+      "after SIGTERM: seconds until results must be handed over, 30 by default", 0, 86400, NULL },
     TUNING_ROWS(struct worker_options, tuning),
     { 'v', "verbose", OPTION_FLAG, OPTION(verbose), NULL, "log more", 0, 0, NULL },
     { 'h', "help", OPTION_FLAG, OPTION(help), NULL, "print this help", 0, 0, NULL },
@@ -60,7 +62,8 @@ DEFINE_FREEP(config_free, struct config)
 static int run_daemon(int argc, char **argv)
 {
     static const int handled[] = { SIGTERM, SIGINT, SIGHUP, 0 };
-    struct worker_options options = { .tuning = TUNING_DEFAULTS, .listen = "127.0.0.1:5571", .weights = "" };
+    struct worker_options options = { .tuning = TUNING_DEFAULTS, .listen = "127.0.0.1:5571", .weights = "",
+                                      .drain_timeout = 30 };
     CLEANUP(config_freep) struct config *config = NULL;
     struct why why;
     log_open("sleddog-worker", LOG_LEVEL_INFO);

@@ -27,6 +27,12 @@ void pipeline_unhold(struct pipeline *pipeline, struct work *work)
         mailbox_post(pipeline->box, &work->mail);
 }
 
+void pipeline_placed(struct pipeline *pipeline, struct work *work)
+{
+    stage_enter(&pipeline->stages[STAGE_ENGINE]);
+    atomic_fetch_sub(&work->upstream, 1);
+}
+
 void pipeline_left_upstream(struct pipeline *pipeline)
 {
     if (atomic_fetch_sub(&pipeline->upstream, 1) != 1)
@@ -41,6 +47,7 @@ void pipeline_fail(struct pipeline *pipeline, struct task *task, enum row_error 
 {
     struct work *work = task->work;
     task_fail(task, error, detail);
+    atomic_fetch_sub(&work->upstream, 1);
     pipeline_unhold(pipeline, work);
     pipeline_left_upstream(pipeline);
 }
@@ -86,7 +93,7 @@ static int start(struct pipeline *pipeline)
     if (r == 0)
         r = queue_new((size_t)spec->decode_threads * 2, &pipeline->decode_queue);
     if (r == 0)
-        r = batcher_new(pipeline->ops, pipeline->engine, &pipeline->batcher);
+        r = batcher_new(pipeline->ops, pipeline->engine, spec->crumbs, &pipeline->batcher);
     if (r == 0)
         r = start_threads(pipeline->fetchers, spec->fetch_threads, &pipeline->fetcher_count, "fetch", fetcher_run, pipeline);
     if (r == 0)

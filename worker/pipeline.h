@@ -14,6 +14,7 @@
  *            pipeline_notice (kind MAIL_BROKEN), which is the reader's to free. */
 #pragma once
 
+#include "worker/crumbs.h"
 #include "worker/engine.h"
 #include "worker/image/preprocess.h"
 #include "worker/stage.h"
@@ -35,6 +36,7 @@ struct pipeline_spec {
     size_t file_bytes;    /* of one file; 0: any */
     size_t decode_bytes;  /* budget for what decoders hold, and most that one picture may need; 0: any */
     size_t window;        /* images that may be inside at once; pipeline_submit() never waits for less */
+    struct crumbs *crumbs; /* what is being worked on is noted here; NULL: nowhere */
     struct preprocess_spec preprocess; /* crop is the engine's height and width */
 };
 

@@ -23,6 +23,7 @@ struct pipeline {
     struct stage stages[STAGE_COUNT];
     struct thread *fetchers, *decoders, simulator, collector;
     int fetcher_count, decoder_count; /* started */
+    atomic_uint decoders_numbered;    /* each decode thread takes the next number */
     atomic_uint_fast64_t upstream;    /* images submitted that are neither in a slot nor failed */
     pthread_mutex_t break_lock;
     struct pipeline_notice *notice;   /* made beforehand; NULL once it was posted */
@@ -33,6 +34,9 @@ void pipeline_broke(struct pipeline *pipeline, int r, const struct why *why);
 
 /* One hand less on the work; the last one posts it. */
 void pipeline_unhold(struct pipeline *pipeline, struct work *work);
+
+/* The pixels of one of its images are in a slot. To be called before batcher_fill(), after which the work may be gone. */
+void pipeline_placed(struct pipeline *pipeline, struct work *work);
 
 /* One image less on its way to a slot: perhaps what is in the open slot is all there is. */
 void pipeline_left_upstream(struct pipeline *pipeline);

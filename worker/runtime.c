@@ -111,7 +111,7 @@ static int open_engine(struct runtime *runtime, const struct tuning *tuning, str
 }
 
 static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, const struct engines_opened *opened,
-                         struct mailbox *box, struct why *why)
+                         struct mailbox *box, struct crumbs *crumbs, struct why *why)
 {
     const struct engine_info *info = opened->ops->info(opened->engine);
     struct memory_plan memory;
@@ -133,6 +133,7 @@ static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, c
         .file_bytes = memory.file,
         .decode_bytes = memory.decoded,
         .window = runtime->window,
+        .crumbs = crumbs,
         .preprocess = {
             .resize = runtime->spec.preset.resize,
             .crop = runtime->spec.preset.crop,
@@ -144,7 +145,7 @@ static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, c
     return pipeline_new(&pipeline, opened->ops, opened->engine, box, &runtime->pipeline, why);
 }
 
-int runtime_open(const struct tuning *tuning, const struct runtime_spec *spec, struct mailbox *box, struct runtime **ret,
+int runtime_open(const struct tuning *tuning, const struct runtime_spec *spec, struct mailbox *box, struct crumbs *crumbs, struct runtime **ret,
                  struct why *why)
 {
     CLEANUP(runtime_freep) struct runtime *runtime = calloc(1, sizeof(*runtime));
@@ -154,7 +155,7 @@ int runtime_open(const struct tuning *tuning, const struct runtime_spec *spec, s
     struct engines_opened opened;
     int r = open_engine(runtime, tuning, &opened, why);
     if (r == 0)
-        r = open_pipeline(runtime, tuning, &opened, box, why);
+        r = open_pipeline(runtime, tuning, &opened, box, crumbs, why);
     if (r < 0)
         return r;
     *ret = take(runtime);

@@ -30,7 +30,8 @@ struct runtime {
     size_t window;         /* images that may be inside at once */
 };
 
-int runtime_open(const struct tuning *tuning, const struct runtime_spec *spec, struct mailbox *box, struct runtime **ret,
+/* `crumbs`, borrowed, say what is being worked on; NULL: nobody asks. */
+int runtime_open(const struct tuning *tuning, const struct runtime_spec *spec, struct mailbox *box, struct crumbs *crumbs, struct runtime **ret,
                  struct why *why);
 void runtime_free(struct runtime *runtime); /* accepts NULL */
 DEFINE_FREEP(runtime_free, struct runtime)

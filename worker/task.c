@@ -41,7 +41,7 @@ int work_new(uint64_t batch, uint32_t attempt, const struct rec_item *items, uin
     work->count = count;
     work->top = top;
     work->values = values;
-    work->unfinished = count;
+    work->unfinished = work->upstream = count;
     work->tasks = arena_take(&work->arena, count * sizeof(*work->tasks));
     work->rows = arena_take(&work->arena, count * sizeof(*work->rows));
     work->predictions = arena_take(&work->arena, count * (size_t)top * sizeof(*work->predictions));

@@ -33,6 +33,7 @@ struct task {
 /* A batch on its way. */
 struct work {
     struct mail mail; /* first, kind MAIL_WORK: the pipeline posts it when `unfinished` is 0 */
+    uint64_t job;   /* suspects_job() of whose it is; 0: of nobody who would ask */
     uint64_t batch;
     uint32_t attempt;
     uint32_t count;
@@ -43,11 +44,14 @@ struct work {
     struct rec_prediction *predictions; /* (count, top) */
     float *numbers;               /* (count, values) or NULL */
     atomic_uint unfinished;
+    atomic_uint upstream;         /* images without pixels yet: neither in a slot nor failed */
     atomic_bool abandoned;        /* nobody wants the rows any more: finish quickly */
     atomic_bool spoiled;          /* the engine broke meanwhile: the rows are no answers */
     struct arena arena;           /* items and rows live here */
     /* for the owner */
     struct work *next;
+    bool alone;                   /* nothing else may be in the pipeline with it */
+    bool waits;                   /* not in the pipeline yet: what others left there must come out first */
     bool done;
     uint64_t sent_ns;             /* when the result was last offered */
 };

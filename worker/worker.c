@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #define TICK_NS       (500 * NS_PER_MS)
-#define LEAVE_NS       NS_PER_S
 #define OFFER_AGAIN_NS (2 * NS_PER_S)
 /* A coordinator that has been silent for so many expiries is not coming back for its kept results. */
 #define FORGET_EXPIRIES 30
@@ -74,12 +73,15 @@ void worker_welcome(struct worker *worker)
         worker_end_job(worker, why.text);
         return;
     }
+    struct rec_suspect *suspects;
+    uint32_t suspect_count = trail_suspects(&worker->trail, job->key, &suspects);
     struct message message = {
         .kind = MESSAGE_welcome,
         .welcome = { .epoch = job->epoch, .call = job->call, .version = SLEDDOG_VERSION, .host = machine_host(), .engine = info->engine, .device = info->device,
                      .fingerprint = runtime->fingerprint, .network = runtime->network, .model_sha256 = runtime->sha256,
                      .classes = (uint32_t)runtime->classes, .values = (uint32_t)info->values, .engine_batch = (uint32_t)info->batch,
-                     .threads = (uint32_t)worker->options->tuning.threads, .memory = machine_memory() },
+                     .threads = (uint32_t)worker->options->tuning.threads, .memory = machine_memory(),
+                     .suspects = suspects, .suspects_count = suspect_count },
     };
     if (job->state != JOB_READY)
         pipeline_stages(runtime->pipeline, job->base);
@@ -131,7 +133,7 @@ static void run_loader(void *arg)
     struct loader *loader = arg;
     runtime_free(loader->old);
     loader->old = NULL;
-    loader->result = runtime_open(loader->tuning, &loader->spec, loader->box, &loader->runtime, &loader->why);
+    loader->result = runtime_open(loader->tuning, &loader->spec, loader->box, loader->crumbs, &loader->runtime, &loader->why);
     mailbox_post(loader->box, &loader->mail);
 }
 
@@ -151,6 +153,7 @@ void worker_load(struct worker *worker)
     worker->runtime = NULL;
     loader->tuning = &worker->options->tuning;
     loader->box = &worker->box;
+    loader->crumbs = worker->trail.crumbs;
     int r = thread_start(&loader->thread, "load", run_loader, loader);
     if (r < 0) {
         worker_refuse(worker, &job->peer, job->coordinator, REFUSE_MODEL, "cannot start a thread");
@@ -183,29 +186,29 @@ static void finish_loading(struct worker *worker)
 
 /* ---- events ---- */
 
-static void on_patience(void *arg)
+void worker_submit(struct worker *worker, struct work *work)
 {
-    struct worker *worker = arg;
-    loop_stop(worker->loop);
+    work->waits = work->alone && worker->inside;
+    if (work->waits)
+        return;
+    worker->inside++;
+    pipeline_submit(worker->runtime->pipeline, work);
 }
 
-/* Ends the loop once the coordinator has heard of it: a connection that closes may swallow what was just sent. Asked twice, or
- * without a job: at once. */
-static void leave(struct worker *worker, const char *reason)
+/* The pipeline is empty: one that must be alone may go in. */
+static void submit_waiting(struct worker *worker)
 {
-    if (worker->leaving || !worker->job) {
-        loop_stop(worker->loop);
-        return;
-    }
-    struct message message = { .kind = MESSAGE_leaving, .leaving = { reason } };
-    worker->leaving = true;
-    worker_send(worker, &worker->job->peer, &message);
-    worker->patience = (struct loop_timer){ .due = on_patience, .arg = worker };
-    loop_timer_set(worker->loop, &worker->patience, clock_now_ns() + LEAVE_NS);
+    struct work *work = worker->job ? worker->job->held : NULL;
+    while (work && !work->waits)
+        work = work->next;
+    if (work)
+        worker_submit(worker, work);
 }
 
 static void finish_work(struct worker *worker, struct work *work)
 {
+    if (--worker->inside == 0)
+        submit_waiting(worker);
     if (atomic_load(&work->spoiled) && !atomic_load(&work->abandoned))
         return; /* stays held and unanswered; this process is about to leave */
     work->done = true;
@@ -220,7 +223,8 @@ static void leave_broken(struct worker *worker, struct pipeline_notice *notice)
     log_error("the engine broke, leaving so that a new process can start afresh: %s", notice->why.text);
     free(notice);
     worker->status = 1;
-    leave(worker, "the engine broke");
+    crumbs_mark(worker->trail.crumbs, NULL); /* what is in it may be why */
+    worker_leave(worker, "the engine broke");
 }
 
 static void on_mail(void *arg)
@@ -243,6 +247,7 @@ static void on_mail(void *arg)
             break;
         }
     }
+    worker_leave_check(worker);
 }
 
 static void dispatch(struct worker *worker, const struct peer *peer, const struct message *message)
@@ -295,6 +300,8 @@ static void on_tick(void *arg)
     struct job *job = worker->job;
     uint64_t now = clock_now_ns();
     loop_timer_set(worker->loop, &worker->tick, now + TICK_NS);
+    if (worker->leaving)
+        worker_leave_tick(worker);
     if (!job)
         return;
     if (now - job->heard_ns > FORGET_EXPIRIES * job->expiry_ns) {
@@ -312,8 +319,8 @@ static void on_signal(void *arg)
     int number = signals_read();
     if (number != SIGTERM && number != SIGINT)
         return;
-    log_info("%s: leaving", number == SIGTERM ? "SIGTERM" : "SIGINT");
-    leave(worker, "was asked to stop");
+    log_info("%s: leaving%s", number == SIGTERM ? "SIGTERM" : "SIGINT", worker->leaving ? " at once" : "");
+    worker_leave(worker, "was asked to stop");
 }
 
 /* ---- life ---- */
@@ -334,13 +341,16 @@ static void stop(struct worker *worker)
     worker_end_job(worker, "left");
     link_free(worker->link);
     link_context_free(worker->context);
-    if (worker->status)
-        _exit(worker->status); /* a broken engine's threads may never return */
+    if (!worker->status)
+        trail_remove(&worker->trail);
+    if (worker->status || worker->hurry)
+        _exit(worker->status); /* a broken engine's threads may never return, a decoder's may take long */
     download_stop(); /* a loader that waits for a server must not hold up the end */
     thread_join(&worker->loader.thread);
     verifier_done(&worker->verifier);
     runtime_free(worker->loader.runtime);
     runtime_free(worker->runtime);
+    trail_close(&worker->trail);
     free_mail(worker);
     mailbox_done(&worker->box);
     loop_free(worker->loop);
@@ -375,6 +385,7 @@ static int start(struct worker *worker, struct why *why)
         return because(why, r, "out of memory");
     worker->tick = (struct loop_timer){ .due = on_tick, .arg = worker };
     loop_timer_set(worker->loop, &worker->tick, clock_now_ns() + TICK_NS);
+    trail_open(&worker->trail, link_endpoint(worker->link), worker->options->tuning.cache);
     log_info("version %s listens on %s", SLEDDOG_VERSION, link_endpoint(worker->link));
     return 0;
 }

@@ -12,6 +12,7 @@
 #include "proto/link.h"
 #include "proto/tuning.h"
 #include "worker/job.h"
+#include "worker/trail.h"
 #include "worker/verifier.h"
 
 struct worker_options {
@@ -19,6 +20,7 @@ struct worker_options {
     const char *config;
     const char *listen;  /* a ZeroMQ endpoint, or ADDRESS:PORT */
     const char *weights; /* for jobs that name none; "" */
+    int64_t drain_timeout; /* seconds */
     bool insecure;
     bool verbose, help, version;
 };
@@ -30,6 +32,7 @@ struct loader {
     bool running;
     const struct tuning *tuning;
     struct mailbox *box;
+    struct crumbs *crumbs;
     struct runtime_spec spec;
     struct runtime *old; /* freed first: two models need not fit in memory */
     struct runtime *runtime;
@@ -50,8 +53,13 @@ struct worker {
     struct verifier verifier;
     struct loop_timer tick;
     uint64_t garbage;        /* frames that were no messages */
-    bool leaving;            /* said so, and waits for the coordinator's bye */
-    struct loop_timer patience;
+    struct trail trail;
+    uint32_t inside;         /* works that the pipeline has */
+    bool leaving;            /* said so: takes no more, and waits until what it holds is safe */
+    const char *farewell;    /* why */
+    uint64_t leave_until_ns;
+    uint64_t empty_ns;       /* when it last held something */
+    bool hurry;              /* waits for no thread any more */
     int status;              /* exit status */
 };
 
@@ -78,4 +86,11 @@ void worker_grant(struct worker *worker);
 void worker_offer(struct worker *worker, struct work *work);
 void worker_end_job(struct worker *worker, const char *reason);
 void worker_load(struct worker *worker);
+void worker_submit(struct worker *worker, struct work *work);
 void worker_send_status(struct worker *worker, const struct peer *peer, uint64_t to);
+
+/* leave.c */
+void worker_leave(struct worker *worker, const char *farewell); /* asked twice: at once */
+void worker_leave_check(struct worker *worker);                 /* something came out or was let go: perhaps that was the last */
+void worker_leave_tick(struct worker *worker);
+void worker_return(struct worker *worker, uint64_t batch);      /* this one is not done here */

@@ -122,6 +122,25 @@ TEST(a_node_counts_what_it_holds_and_what_it_may_be_sent)
     CHECK(!node.held && !node.batches);
 }
 
+static bool misses(const struct node *node, uint64_t expected, uint64_t received, uint64_t held)
+{
+    return node_misses_batches(node, &(struct msg_heartbeat){ .expected = expected, .received = received, .held = held });
+}
+
+TEST(a_heartbeat_tells_whether_something_was_lost_on_the_way)
+{
+    struct node node = { .state = NODE_READY, .sent_batches = 7 };
+    struct batch batches[2] = { { .count = 1 }, { .count = 1 } };
+    node_hold(&node, &batches[0]);
+    node_hold(&node, &batches[1]);
+    CHECK(!misses(&node, 7, 7, 2));
+    CHECK(!misses(&node, 7, 7, 3)); /* a result whose commit is on its way */
+    CHECK(misses(&node, 7, 6, 5));
+    CHECK(!misses(&node, 5, 6, 0)); /* it has not seen all that was sent since */
+    CHECK(misses(&node, 7, 7, 1));  /* it returned one, and that was lost */
+    CHECK(misses(&node, 5, 7, 1));
+}
+
 TEST(a_nodes_counters_go_on_after_it_restarted)
 {
     struct node node = { 0 };

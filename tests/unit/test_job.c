@@ -109,6 +109,35 @@ TEST(what_is_held_counts_against_the_window_until_it_is_dropped)
     job_free(job);
 }
 
+static bool takes(struct job *job, uint64_t call, uint64_t number)
+{
+    return job_takes(job, &(struct msg_batch){ .call = call, .number = number, .items_count = 10 });
+}
+
+TEST(batches_are_taken_in_order_and_once_since_the_welcome)
+{
+    struct job *job = new_job();
+    job->greeted = 4;
+    job_restart_credit(job, 100);
+    CHECK(takes(job, 4, 1) && takes(job, 4, 2));
+    CHECK(!takes(job, 4, 2) && !takes(job, 4, 1)); /* copies */
+    CHECK(!takes(job, 4, 4));                      /* behind a gap */
+    CHECK(!takes(job, 3, 3) && !takes(job, 5, 3)); /* of another introduction */
+    CHECK(job->received == 2 && job->received_images == 20);
+    CHECK(takes(job, 4, 3) && takes(job, 4, 4));
+    job->greeted = 5;
+    job_restart_credit(job, 100);
+    CHECK(!takes(job, 4, 1) && !takes(job, 5, 5) && takes(job, 5, 1));
+    CHECK(job->received == 1 && job->received_images == 10);
+    CHECK_INT(job_held(job), 0);
+    struct work *work = hold(job, 1, 60);
+    hold(job, 2, 60)->done = work->done = true;
+    CHECK_INT(job_held(job), 2);
+    job_drop(job, work);
+    CHECK_INT(job_held(job), 1);
+    job_free(job);
+}
+
 TEST(a_job_that_ends_frees_what_is_done_and_abandons_what_is_inside)
 {
     struct job *job = new_job();

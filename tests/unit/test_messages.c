@@ -137,6 +137,6 @@ TEST(a_message_prints_its_fields)
     struct bytes out;
     bytes_init(&out, 4096);
     CHECK_INT(message_print(&message, &out), 0);
-    CHECK_STR(out.data, "batch{ epoch=1 batch=7 attempt=0 alone=0 items=[0] }");
+    CHECK_STR(out.data, "batch{ epoch=1 batch=7 attempt=0 alone=0 call=0 number=0 items=[0] }");
     bytes_done(&out);
 }

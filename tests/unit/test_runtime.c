@@ -14,7 +14,7 @@ static int open_runtime(const char *engine, const struct runtime_spec *wanted, s
     tuning.threads = 2;
     CHECK_INT(mailbox_init(&box), 0);
     why->text[0] = '\0';
-    return runtime_open(&tuning, wanted, &box, ret, why);
+    return runtime_open(&tuning, wanted, &box, NULL, ret, why);
 }
 
 TEST(the_sim_engine_needs_no_weights)

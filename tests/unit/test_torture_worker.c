@@ -80,7 +80,7 @@ static int use_batcher(struct why *why)
     int r = engines_open("sim", &engine_spec, &opened, why);
     if (r < 0)
         return r;
-    r = batcher_new(opened.ops, opened.engine, &batcher);
+    r = batcher_new(opened.ops, opened.engine, NULL, &batcher);
     if (r == 0)
         batcher_free(batcher);
     opened.ops->close(opened.engine);
@@ -180,7 +180,7 @@ static int use_runtime(struct why *why)
     int r = mailbox_init(&box);
     if (r < 0)
         return out_of_memory(why, r);
-    r = runtime_open(&tuning, &spec, &box, &runtime, why);
+    r = runtime_open(&tuning, &spec, &box, NULL, &runtime, why);
     if (r == 0) {
         r = classify(runtime, &box, why);
         runtime_free(runtime);

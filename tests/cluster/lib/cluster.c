@@ -35,6 +35,14 @@ int coordinator_run(const char *name, const char *const *arguments)
     return process_end(&process);
 }
 
+/* What workers that are killed leave behind stays in the test's folder. */
+static void choose_runtime_folder(void)
+{
+    char here[PATH_MAX];
+    CHECK(getcwd(here, sizeof(here)));
+    CHECK_INT(setenv("XDG_RUNTIME_DIR", here, 1), 0);
+}
+
 static bool find_port(struct daemon *daemon)
 {
     static const char mark[] = "listens on tcp://127.0.0.1:";
@@ -51,6 +59,7 @@ static bool find_port(struct daemon *daemon)
 void daemon_start(struct daemon *daemon, const char *name, int port, const char *const *arguments)
 {
     char listen[32];
+    choose_runtime_folder();
     snprintf(listen, sizeof(listen), "127.0.0.1:%d", port);
     begin(&daemon->process, name, "sleddog-worker", (const char *const[]){ "--listen", listen, NULL }, arguments);
     WAIT_FOR(find_port(daemon));

@@ -1,0 +1,96 @@
+/* leave.c: how the daemon ends: what is decoded is finished, the rest goes back at once, results are offered until they are safe.
+ *
+ * `leaving` is said again at every tick, and answered with `bye` once the coordinator has nothing of this worker outstanding: that is the end. Without a
+ * coordinator that answers, the end comes when nothing is held, or with --drain-timeout. */
+#include "worker/worker.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+
+#include <inttypes.h>
+
+/* How long a coordinator that holds nothing of us may take for its bye. */
+#define POLITE_NS NS_PER_S
+
+static void say_leaving(struct worker *worker)
+{
+    struct message message = { .kind = MESSAGE_leaving, .leaving = { worker->farewell } };
+    worker_send(worker, &worker->job->peer, &message);
+}
+
+void worker_return(struct worker *worker, uint64_t batch)
+{
+    worker_send(worker, &worker->job->peer, &(struct message){ .kind = MESSAGE_returned, .returned = { worker->job->epoch, batch } });
+}
+
+/* A broken engine finishes nothing. */
+static bool is_worth_finishing(const struct worker *worker, const struct work *work)
+{
+    return work->done || (!worker->status && !work->waits && !atomic_load(&work->upstream));
+}
+
+static void return_unfinished(struct worker *worker)
+{
+    int returned = 0;
+    for (struct work *work = worker->job->held, *next; work; work = next) {
+        next = work->next;
+        if (is_worth_finishing(worker, work))
+            continue;
+        worker_return(worker, work->batch);
+        job_drop(worker->job, work);
+        returned++;
+    }
+    if (returned)
+        log_info("%d batch%s returned", returned, returned == 1 ? "" : "es");
+}
+
+static void hurry(struct worker *worker)
+{
+    worker->hurry = true;
+    loop_stop(worker->loop);
+}
+
+void worker_leave(struct worker *worker, const char *farewell)
+{
+    if (worker->leaving) {
+        hurry(worker);
+        return;
+    }
+    worker->leaving = true;
+    worker->farewell = farewell;
+    worker->leave_until_ns = clock_now_ns() + (uint64_t)worker->options->drain_timeout * NS_PER_S;
+    if (worker->job) {
+        return_unfinished(worker);
+        say_leaving(worker);
+    }
+    worker_leave_tick(worker);
+}
+
+/* What was given up may still be in a decoder's hands; a broken engine's threads may never return. */
+static bool is_over(const struct worker *worker, uint64_t now)
+{
+    const struct job *job = worker->job;
+    if (!job)
+        return !worker->inside || worker->status;
+    return !job->held && now > worker->empty_ns + POLITE_NS;
+}
+
+void worker_leave_check(struct worker *worker)
+{
+    if (worker->leaving && is_over(worker, clock_now_ns()))
+        loop_stop(worker->loop);
+}
+
+void worker_leave_tick(struct worker *worker)
+{
+    uint64_t now = clock_now_ns();
+    if (!worker->job || worker->job->held || !worker->empty_ns)
+        worker->empty_ns = now;
+    if (is_over(worker, now))
+        loop_stop(worker->loop);
+    else if (now > worker->leave_until_ns) {
+        log_warning("not everything could be handed over within %" PRId64 " s, leaving", worker->options->drain_timeout);
+        hurry(worker);
+    } else if (worker->job)
+        say_leaving(worker);
+}
