@@ -37,14 +37,14 @@ static int keep_item(struct gathering *batch, const struct rec_item *item, const
 {
     struct rec_item *copy = &batch->items[batch->count];
     *copy = *item;
-    char *uri = arena_take(&batch->arena, (size_t)item->uri.size + 1);
-    if (!uri)
+    size_t etag_size = strlen(item->etag) + 1;
+    char *text = arena_take(&batch->arena, item->uri.size + etag_size);
+    if (!text)
         return -ENOMEM;
-    memcpy(uri, item->uri.data, item->uri.size);
-    copy->uri.data = uri;
-    copy->etag = arena_text(&batch->arena, item->etag);
-    if (!copy->etag)
-        return -ENOMEM;
+    memcpy(text, item->uri.data, item->uri.size);
+    memcpy(text + item->uri.size, item->etag, etag_size);
+    copy->uri.data = text;
+    copy->etag = text + item->uri.size;
     batch->source = source_part(source);
     batch->at = source_part_items(source);
     batch->count++;
