@@ -73,6 +73,13 @@ static int post_batch(struct lister *lister, struct gathering *batch)
     return 0;
 }
 
+int lister_open_sources(const struct spec *spec, struct s3_session *s3, struct source **ret, struct why *why)
+{
+    struct source_options options = { .null_separated = spec->null_separated, .s3 = s3,
+                                      .filter = { spec->include, spec->exclude, spec->include_count, spec->exclude_count } };
+    return source_open(spec->sources, spec->source_count, &options, ret, why);
+}
+
 /* ---- going on with a list ---- */
 
 static int has_changed(struct lister *lister, const struct rec_item *now)
@@ -202,8 +209,8 @@ void lister_place_done(struct lister_place *place)
     freep(&place->uri);
 }
 
-int lister_start(const struct spec *spec, struct store *store, struct mailbox *box, struct lister_place *from, struct lister **ret,
-                 struct why *why)
+int lister_start(const struct spec *spec, struct s3_session *s3, struct store *store, struct mailbox *box, struct lister_place *from,
+                 struct lister **ret, struct why *why)
 {
     struct lister *lister = calloc(1, sizeof(*lister));
     if (!lister) {
@@ -218,7 +225,7 @@ int lister_start(const struct spec *spec, struct store *store, struct mailbox *b
     lister->mail.kind = MAIL_LISTER;
     lister->next_image = from->images;
     lister->next_batch = from->batches;
-    int r = source_open(spec->sources, spec->source_count, spec->null_separated, &lister->source, why);
+    int r = lister_open_sources(spec, s3, &lister->source, why);
     if (r == 0) {
         r = thread_start(&lister->thread, "list", run, lister);
         if (r < 0)

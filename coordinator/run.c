@@ -9,7 +9,9 @@
 #include "coordinator/finish.h"
 #include "coordinator/hint.h"
 #include "coordinator/jobdir.h"
+#include "coordinator/lister.h"
 #include "coordinator/nodelist.h"
+#include "coordinator/objectstore.h"
 #include "coordinator/run_options.h"
 #include "coordinator/source/source.h"
 #include "coordinator/truth.h"
@@ -29,6 +31,7 @@ struct session {
     struct spec *spec;
     struct labels *labels;
     struct nodelist nodes;
+    struct s3_session *s3; /* NULL: not needed */
     int local;
     uint64_t epoch;
 };
@@ -39,6 +42,7 @@ static void session_done(struct session *session)
     spec_free(session->spec);
     labels_close(session->labels);
     nodelist_free(&session->nodes);
+    s3_session_close(session->s3);
     jobdir_close(&session->dir);
 }
 
@@ -55,13 +59,14 @@ static int check_truth(const struct spec *spec, struct why *why)
     return r;
 }
 
-static int check_sources(const struct spec *spec, struct why *why)
+static int check_sources(const struct session *session, struct why *why)
 {
+    const struct spec *spec = session->spec;
     struct source *source;
     for (int i = 0; i < spec->source_count; i++)
         if (!strcmp(spec->sources[i], "@-"))
             return 0; /* can be read only once */
-    int r = source_open(spec->sources, spec->source_count, spec->null_separated, &source, why);
+    int r = lister_open_sources(spec, session->s3, &source, why);
     if (r == 0)
         source_close(source);
     return r;
@@ -131,6 +136,7 @@ static int run_session(struct session *session)
     struct run_plan plan = {
         .spec = session->spec,
         .labels = session->labels,
+        .s3 = session->s3,
         .job_dir = session->dir.path,
         .epoch = session->epoch,
         .nodes = session->nodes.nodes,
@@ -205,7 +211,9 @@ static int prepare_run(struct session *session, char **sources, int count, struc
     if (r == 0)
         r = read_nodes(session, why);
     if (r == 0)
-        r = check_sources(session->spec, why);
+        r = objectstore_open(session->spec, &session->options.tuning.s3, &session->s3, why);
+    if (r == 0)
+        r = check_sources(session, why);
     if (r == 0)
         r = jobdir_create(job_dir, session->spec, &session->dir, &session->db, why);
     session->epoch = 1;
@@ -278,6 +286,8 @@ static int prepare_resume(struct session *session, const char *path, struct why 
         r = because(why, -errno, "%s: the folder that the job was begun in: %s", session->spec->folder, strerror(errno));
     if (r == 0)
         r = open_labels(session, why);
+    if (r == 0)
+        r = objectstore_open(session->spec, &session->options.tuning.s3, &session->s3, why);
     return r < 0 ? r : raise_epoch(session, why);
 }
 

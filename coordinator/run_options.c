@@ -35,6 +35,8 @@ static const struct option_row rows[] = {
     { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE|URL", "the model: .pth or .safetensors; the workers' own by default", 0, 0, NULL },
     { 0, "labels", OPTION_TEXT, OPTION(labels), "FILE", "class names, one a line; ImageNet's by default", 0, 0, NULL },
     { 0, "truth", OPTION_TEXT, OPTION(truth), "REGEX", "POSIX extended; its first group in the URI is the truth: a name, a WordNet id or an index", 0, 0, NULL },
+    { 0, "include", OPTION_TEXTS, OPTION(include), "PATTERN", "take only what matches, below its source; may be given again", 0, 0, NULL },
+    { 0, "exclude", OPTION_TEXTS, OPTION(exclude), "PATTERN", "leave out what matches, below its source; may be given again", 0, 0, NULL },
     { 0, "null", OPTION_FLAG, OPTION(null_separated), NULL, "entries of @lists end with NUL, not with a line", 0, 0, NULL },
     { 0, "mixed", OPTION_FLAG, OPTION(mixed), NULL, "allow workers whose numbers may differ in the last digits", 0, 0, NULL },
     { 0, "strict", OPTION_FLAG, OPTION(strict), NULL, "exit with 3 if any image failed", 0, 0, NULL },
@@ -79,17 +81,27 @@ static enum row_emit emit_of(const char *name)
     return !strcmp(name, "features") ? ROW_FEATURES : !strcmp(name, "logits") ? ROW_LOGITS : ROW_TOPK;
 }
 
-static int copy_sources(struct spec *spec, char **sources, int count, struct why *why)
+static int copy_list(const char *const *texts, int count, char ***ret, int *ret_count, struct why *why)
 {
-    spec->sources = calloc((size_t)count + 1, sizeof(char *));
-    if (!spec->sources)
+    *ret = calloc((size_t)count + 1, sizeof(char *));
+    if (!*ret)
         return because(why, -ENOMEM, "out of memory");
-    for (; spec->source_count < count; spec->source_count++) {
-        spec->sources[spec->source_count] = strdup(sources[spec->source_count]);
-        if (!spec->sources[spec->source_count])
+    for (; *ret_count < count; (*ret_count)++) {
+        (*ret)[*ret_count] = strdup(texts[*ret_count]);
+        if (!(*ret)[*ret_count])
             return because(why, -ENOMEM, "out of memory");
     }
     return 0;
+}
+
+static int copy_lists(struct spec *spec, const struct run_options *options, char **sources, int count, struct why *why)
+{
+    int r = copy_list((const char *const *)sources, count, &spec->sources, &spec->source_count, why);
+    if (r == 0)
+        r = copy_list(options->include.text, options->include.count, &spec->include, &spec->include_count, why);
+    if (r == 0)
+        r = copy_list(options->exclude.text, options->exclude.count, &spec->exclude, &spec->exclude_count, why);
+    return r;
 }
 
 static void tell_download(const char *url)
@@ -187,7 +199,7 @@ int spec_from_options(const struct run_options *options, char **sources, int sou
     if (r == 0)
         r = set_preset(spec, options, why);
     if (r == 0)
-        r = copy_sources(spec, sources, source_count, why);
+        r = copy_lists(spec, options, sources, source_count, why);
     if (r == 0)
         r = set_texts(spec, options, job_dir, why);
     if (r == 0)

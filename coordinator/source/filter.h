@@ -6,7 +6,13 @@
  * Threads: no state. Ownership: borrows. Errors: none. */
 #pragma once
 
-#include "common/options.h"
+#include <stdbool.h>
+#include <stddef.h>
 
-/* `name` needs no NUL behind it. The lists may be NULL. */
-bool filter_wants(const struct texts *include, const struct texts *exclude, const char *name, size_t size);
+struct filter {
+    char *const *include, *const *exclude;
+    int include_count, exclude_count;
+};
+
+/* `name` needs no NUL behind it. */
+bool filter_wants(const struct filter *filter, const char *name, size_t size);

@@ -2,7 +2,6 @@
 
 #include "common/cleanup.h"
 #include "common/s3/uri.h"
-#include "coordinator/source/filter.h"
 #include "coordinator/source/kind.h"
 
 #include <errno.h>
@@ -23,7 +22,7 @@ struct part {
 
 struct source {
     struct source_context context;
-    const struct texts *include, *exclude;
+    struct filter filter;
     int count, at;
     struct part part[];
 };
@@ -90,8 +89,7 @@ int source_open(char *const *args, int count, const struct source_options *optio
         return because(why, -errno, "reading sources: %s", strerror(errno));
     source->context.null_separated = options->null_separated;
     source->context.s3 = options->s3;
-    source->include = options->include;
-    source->exclude = options->exclude;
+    source->filter = options->filter;
     if (!getcwd(source->context.cwd, sizeof(source->context.cwd)))
         source->context.cwd[0] = '\0';
     source->count = count;
@@ -106,7 +104,7 @@ int source_open(char *const *args, int count, const struct source_options *optio
 
 static bool is_wanted(const struct source *source, const struct rec_item *item)
 {
-    return filter_wants(source->include, source->exclude, item->uri.data + item->base, item->uri.size - item->base);
+    return filter_wants(&source->filter, item->uri.data + item->base, item->uri.size - item->base);
 }
 
 int source_next(struct source *source, struct rec_item *ret, struct why *why)

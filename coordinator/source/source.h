@@ -19,7 +19,8 @@
  * Memory:    the names in the folders that are being read, one a level of depth. */
 #pragma once
 
-#include "common/options.h"
+#include "common/why.h"
+#include "coordinator/source/filter.h"
 #include "proto/messages.h"
 
 #include <stdbool.h>
@@ -31,8 +32,7 @@ struct s3_session;
 struct source_options {
     bool null_separated;           /* entries of lists end with NUL instead of a line end */
     struct s3_session *s3;         /* NULL: s3:// is refused. Must outlive the source */
-    const struct texts *include;   /* only entries that one of these wants ... */
-    const struct texts *exclude;   /* ... and none of these: see filter.h. May be NULL */
+    struct filter filter;          /* what is left out; must outlive the source */
 };
 
 /* Checks what can be checked at once. */

@@ -332,7 +332,7 @@ static int list_into(struct store *store, struct mailbox *box, struct why *why)
     struct lister *lister;
     char *sources[] = { (char *)"sim:25" };
     struct spec spec = { .sources = sources, .source_count = 1, .batch = 10 };
-    int r = lister_start(&spec, store, box, &(struct lister_place){ 0 }, &lister, why);
+    int r = lister_start(&spec, NULL, store, box, &(struct lister_place){ 0 }, &lister, why);
     if (r < 0)
         return r;
     r = answers(box, store, lister, why);
