@@ -1,7 +1,7 @@
 # Sleddog. Two targets do everything on a fresh Debian machine:
 #   make demo     install what is missing, build, classify drawn photos on four local workers, show the result
 #   make check    install what is missing, build, run the tests
-# Others: make (build only), make asan|tsan (the tests under sanitizers), make bench, make fuzz, make lint,
+# Others: make (build only), make asan|tsan (the tests under sanitizers), make chaos, make bench, make fuzz, make lint,
 # make install, make clean. CONFIG=release|asan|tsan|clang|fuzz; objects of each live side by side.
 
 CONFIG  ?= release
@@ -38,6 +38,26 @@ LIBS_coordinator := $(call pkg,libjpeg,-ljpeg) $(call pkg,sqlite3,-lsqlite3) $(c
 LIBS_onednn      := -ldnnl -lm
 LIBS_demo        := -llapacke -lopenblas
 
+# ---- CUDA, where it is: make CUDA=/opt/cuda CUDNN=/opt/cudnn for other places, CUDA= for none ----------------------------
+CUDA        ?= $(or $(patsubst %/bin/,%,$(dir $(shell command -v nvcc 2>/dev/null))),/usr/local/cuda)
+CUDNN       ?= $(CUDA)
+find_first   = $(firstword $(wildcard $(1)))
+LIB_DIRS     = lib64 lib lib/x86_64-linux-gnu lib/aarch64-linux-gnu
+find_lib     = $(call find_first,$(foreach name,$(2),$(foreach root,$(1) /usr,$(LIB_DIRS:%=$(root)/%/$(name)))))
+NVCC        := $(if $(CUDA),$(call find_first,$(CUDA)/bin/nvcc))
+CUDNN_H     := $(call find_first,$(foreach root,$(CUDNN) $(CUDA) /usr,$(root)/include/cudnn_graph.h $(root)/include/*/cudnn_graph.h))
+CUDNN_SO    := $(call find_lib,$(CUDNN) $(CUDA),libcudnn.so libcudnn.so.9)
+CUBLASLT_SO := $(call find_lib,$(CUDA),libcublasLt.so libcublasLt.so.13 libcublasLt.so.12)
+CUDART_A    := $(call find_lib,$(CUDA),libcudart_static.a)
+HAVE_CUDA   := $(and $(NVCC),$(CUDNN_H),$(CUDNN_SO),$(CUBLASLT_SO),$(CUDART_A),yes)
+CUDA_CFLAGS := $(addprefix -isystem ,$(wildcard $(CUDA)/include) $(dir $(CUDNN_H)))
+LIBS_cudnn   = $(CUDNN_SO) $(CUBLASLT_SO) $(CUDART_A) $(addprefix -Wl$(comma)-rpath$(comma),$(sort $(patsubst %/,%,$(dir $(CUDNN_SO) $(CUBLASLT_SO))))) -ldl -lrt -lm
+comma       := ,
+# T4, A100, A10, L4, H100 and H200; PTX for what comes after them.
+GPUS        := 75 80 86 89 90
+NVCC_FLAGS   = -std=c++17 -O3 -I. -Xcompiler -fPIC,-fvisibility=hidden,-Wall $(foreach g,$(GPUS),-gencode arch=compute_$(g),code=sm_$(g)) \
+               -gencode arch=compute_90,code=compute_90
+
 # ---- what is built --------------------------------------------------------------------------------------------------
 sources = $(sort $(foreach dir,$(1),$(wildcard $(dir)/*.c)))
 objects = $(patsubst %.c,$(OBJ)/%.o,$(1))
@@ -58,15 +78,21 @@ LIB_test        := $(OBJ)/libtest.a
 LIB_demo        := $(OBJ)/libdemo.a
 
 PROGRAMS := $(if $(wildcard coordinator/main.c),$(BUILD)/sleddog-coordinator) $(if $(wildcard worker/main.c),$(BUILD)/sleddog-worker)
-PLUGINS  := $(if $(wildcard worker/engines/onednn.c),$(BUILD)/sleddog-engine-onednn.so)
+# The GPU engine: cudnn*.c know nothing of CUDA (tests run them on a CPU), gpu_*.c and kernels.cu do.
+CUDNN_PLAIN := $(wildcard worker/engines/cudnn*.c)
+CUDNN_CUDA  := $(wildcard worker/engines/gpu_*.c)
+PLUGINS  := $(if $(wildcard worker/engines/onednn.c),$(BUILD)/sleddog-engine-onednn.so) $(if $(HAVE_CUDA),$(BUILD)/sleddog-engine-cudnn.so)
 
-all: $(PROGRAMS) $(PLUGINS)
+all: $(PROGRAMS) $(PLUGINS) $(if $(HAVE_CUDA),,no-cuda)
+
+no-cuda:
+	@echo 'note: sleddog-engine-cudnn.so (GPUs) is not built: nvcc, cuDNN 9 or cublasLt are not in CUDA=$(CUDA)'
 
 $(LIB_common): $(call objects,$(COMMON))
 $(LIB_proto): $(call objects,$(PROTO))
 $(LIB_coordinator): $(call objects,$(filter-out coordinator/main.c,$(COORDINATOR)))
 $(LIB_worker): $(call objects,$(filter-out worker/main.c,$(WORKER)))
-$(LIB_test): $(call objects,$(call sources,tests tests/cluster/lib))
+$(LIB_test): $(call objects,$(call sources,tests tests/cluster/lib) $(CUDNN_PLAIN))
 $(LIB_demo): $(call objects,$(filter-out %_main.c,$(call sources,tests/demo)))
 $(OBJ)/%.a:
 	@mkdir -p $(@D)
@@ -90,6 +116,23 @@ $(BUILD)/sleddog-worker: $(OBJ)/worker/main.o $(LIB_worker) $(LIB_proto) $(LIB_c
 $(BUILD)/sleddog-engine-onednn.so: $(call objects,$(wildcard worker/engines/onednn*.c) $(ENGINE) $(NETWORK)) $(LIB_common)
 	$(call say,LD )
 	$(Q)$(CC) $(ALL_LDFLAGS) -shared -o $@ $^ $(LIBS_onednn) $(call pkg,jansson,-ljansson) $(call pkg,zlib,-lz) $(LIBS_common)
+
+$(call objects,$(CUDNN_CUDA) tests/gpu/plans.c): CFLAGS_EXTRA += $(CUDA_CFLAGS)
+
+$(OBJ)/worker/engines/kernels.cu.o: worker/engines/kernels.cu $(wildcard worker/engines/kernels*.h) worker/engines/number.h Makefile
+	@mkdir -p $(@D)
+	$(call say,NVCC)
+	$(Q)$(NVCC) $(NVCC_FLAGS) -c -o $@ $<
+
+$(BUILD)/sleddog-engine-cudnn.so: $(call objects,$(CUDNN_PLAIN) $(CUDNN_CUDA) $(ENGINE) $(NETWORK)) $(OBJ)/worker/engines/kernels.cu.o $(LIB_common)
+	$(call say,LD )
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -o $@ $^ $(LIBS_cudnn) $(call pkg,jansson,-ljansson) $(call pkg,zlib,-lz) $(LIBS_common)
+
+# Says what cuDNN can do on GPUs that are not here (test_cudnn_plans).
+$(BUILD)/tests/gpu/plans: $(call objects,tests/gpu/plans.c worker/engines/gpu_conv.c worker/engines/cudnn_shapes.c worker/network.c common/why.c)
+	@mkdir -p $(@D)
+	$(call say,LD )
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_cudnn)
 
 # ---- packages: one list, deploy/packages ----------------------------------------------------------------------------
 packages-%:
@@ -120,8 +163,17 @@ $(REPLAY): $(BUILD)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_FOREIGN)
 
 $(BUILD)/tests/unit/test_corpus: | $(REPLAY)
+$(BUILD)/tests/unit/test_cudnn_plans: | $(if $(HAVE_CUDA),$(BUILD)/tests/gpu/plans)
 
-tests: all $(BINARY)
+# What tests put in front of libc (LD_PRELOAD).
+PRELOAD := $(patsubst tests/%.c,$(BUILD)/tests/%.so,$(sort $(wildcard tests/preload/*.c)))
+
+$(PRELOAD): $(BUILD)/tests/%.so: tests/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,LD )
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -fPIC -shared -Wall -Wextra $(if $(WERROR),-Werror) $(CFLAGS) -o $@ $< -ldl
+
+tests: all $(BINARY) $(PRELOAD)
 
 check: packages-check
 	@$(MAKE) --no-print-directory tests
@@ -130,6 +182,14 @@ check: packages-check
 # Sanitizers are slow, and stop a test at their first finding.
 TEST_ENV_asan := SLEDDOG_TEST_TIME_SCALE=5 LSAN_OPTIONS=use_tls=0:suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
 TEST_ENV_tsan := SLEDDOG_TEST_TIME_SCALE=10 TSAN_OPTIONS=halt_on_error=1:suppressions=$(CURDIR)/tests/tsan.supp
+
+# Kill anything at any moment: CHAOS_SEEDS jobs, then one of CHAOS_IMAGES made-up images. `make check` has the first five seeds.
+CHAOS_SEEDS  ?= 50
+CHAOS_IMAGES ?= 200000
+
+chaos: packages-check
+	@$(MAKE) --no-print-directory all $(BUILD)/tests/cluster/test_chaos
+	@SLEDDOG_BUILD=$(abspath $(BUILD)) $(TEST_ENV_$(CONFIG)) tests/chaos $(CHAOS_SEEDS) $(CHAOS_IMAGES)
 
 # ---- fuzzing: FUZZ_SECONDS for each tests/fuzz/fuzz_*.c; what broke is left in build/fuzz ------------------------------
 FUZZ_SECONDS ?= 60
@@ -183,6 +243,6 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all install tests check fuzz lint bench demo asan tsan clang clean
+.PHONY: all no-cuda install tests check chaos fuzz lint bench demo asan tsan clang clean
 .SECONDARY:
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

@@ -10,8 +10,14 @@
 #include "coordinator/evaluation.h"
 #include "coordinator/tally.h"
 
-/* Writes what the spec asks for, prints the summary on stdout. `c` says who did the work. */
-int finish_job(const char *job_dir, const struct spec *spec, const struct labels *labels, const struct coordinator *c, uint64_t *ret_errors,
+/* Rows that failed, and those of them whose failure may pass. */
+struct finished {
+    uint64_t failed, retryable;
+};
+
+/* Sees that rows = entries, writes what the spec asks for, prints the summary on stdout. `c` says who did the work. job.db keeps that, and where, it
+ * was written. */
+int finish_job(const char *job_dir, const struct spec *spec, const struct labels *labels, const struct coordinator *c, struct finished *ret,
                struct why *why);
 
 /* Calls `each` for every row in list order, with its truth and match. -EBUSY for a job that is not complete. */

@@ -10,7 +10,7 @@
 
 /* The plain members, said once for both directions. */
 #define TEXTS(X) \
-    X(job) X(version) X(folder) X(weights) X(weights_sha256) X(labels) X(truth) X(preset) X(output) X(formats) \
+    X(job) X(version) X(folder) X(weights) X(weights_sha256) X(labels) X(labels_sha256) X(truth) X(preset) X(output) X(formats) \
     X(endpoint_url) X(region) X(addressing_style) X(profile) X(ca_bundle)
 #define NUMBERS(X) X(resize) X(crop) X(emit) X(top) X(batch)
 #define LISTS(X)   X(sources, source_count) X(include, include_count) X(exclude, exclude_count)
@@ -188,4 +188,69 @@ int spec_from_json(const char *text, struct spec **ret, struct why *why)
         return because(why, r, "the job's description in job.db is damaged%s%s", json ? "" : ": ", json ? "" : error.text);
     *ret = take(spec);
     return 0;
+}
+
+/* ---- telling two jobs apart ---- */
+
+static bool texts_differ(const char *what, const char *is, const char *other, char *ret, size_t size)
+{
+    if (!strcmp(is, other))
+        return false;
+    snprintf(ret, size, "the %s is %.120s, not %.120s", what, *is ? is : "the default", *other ? other : "the default");
+    return true;
+}
+
+static bool numbers_differ(const char *what, int is, int other, char *ret, size_t size)
+{
+    if (is == other)
+        return false;
+    snprintf(ret, size, "the %s is %d, not %d", what, is, other);
+    return true;
+}
+
+static bool files_differ(const char *what, const char *is, const char *other, const char *is_sha256, const char *other_sha256, char *ret, size_t size)
+{
+    if (strcmp(is_sha256, other_sha256) == 0)
+        return !*is_sha256 && texts_differ(what, is, other, ret, size);
+    snprintf(ret, size, "the %s is %.120s (sha256 %.12s...), not %.120s (sha256 %.12s...)", what, *is ? is : "the default", *is ? is_sha256 : "-",
+             *other ? other : "the default", *other ? other_sha256 : "-");
+    return true;
+}
+
+static bool sources_differ(const struct spec *is, const struct spec *other, char *ret, size_t size)
+{
+    for (int i = 0; i < is->source_count && i < other->source_count; i++)
+        if (texts_differ("source", is->sources[i], other->sources[i], ret, size))
+            return true;
+    return numbers_differ("number of sources", is->source_count, other->source_count, ret, size);
+}
+
+static bool preset_differs(const struct spec *is, const struct spec *other, char *ret, size_t size)
+{
+    if (texts_differ("preset", is->preset, other->preset, ret, size) || numbers_differ("resize", is->resize, other->resize, ret, size) ||
+        numbers_differ("crop", is->crop, other->crop, ret, size) ||
+        numbers_differ("interpolation", (int)is->interpolation, (int)other->interpolation, ret, size) ||
+        numbers_differ("exif-orient", is->exif_orient, other->exif_orient, ret, size))
+        return true;
+    for (int i = 0; i < 3; i++)
+        if (is->mean[i] != other->mean[i] || is->std[i] != other->std[i]) {
+            snprintf(ret, size, "in the normalisation, mean and std number %d are %g and %g, not %g and %g", i + 1, (double)is->mean[i],
+                     (double)is->std[i], (double)other->mean[i], (double)other->std[i]);
+            return true;
+        }
+    return false;
+}
+
+bool spec_differs(const struct spec *is, const struct spec *other, char *ret, size_t size)
+{
+    return texts_differ("version", is->version, other->version, ret, size) || sources_differ(is, other, ret, size) ||
+           files_differ("model", is->weights, other->weights, is->weights_sha256, other->weights_sha256, ret, size) ||
+           preset_differs(is, other, ret, size) || numbers_differ("kind of output", (int)is->emit, (int)other->emit, ret, size) ||
+           numbers_differ("number of classes a row", is->top, other->top, ret, size) ||
+           numbers_differ("size of a batch", is->batch, other->batch, ret, size) ||
+           files_differ("list of labels", is->labels, other->labels, is->labels_sha256, other->labels_sha256, ret, size) ||
+           texts_differ("truth", is->truth, other->truth, ret, size) || texts_differ("format", is->formats, other->formats, ret, size) ||
+           texts_differ("output", is->output, other->output, ret, size) ||
+           numbers_differ("per-image", is->per_image, other->per_image, ret, size) ||
+           numbers_differ("null", is->null_separated, other->null_separated, ret, size);
 }

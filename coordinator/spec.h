@@ -25,6 +25,7 @@ struct spec {
     char *weights;         /* absolute path or https:// address, or "" for the workers' own */
     char *weights_sha256;  /* "" where the file is not here */
     char *labels;          /* absolute path, or "" for the built-in list */
+    char *labels_sha256;   /* "" for the built-in list */
     char *truth;           /* regular expression, or "" */
     char *preset;
     int resize, crop;
@@ -48,3 +49,6 @@ DEFINE_FREEP(spec_free, struct spec)
 /* To and from JSON; the text is the caller's to free. */
 int spec_to_json(const struct spec *spec, char **ret, struct why *why);
 int spec_from_json(const char *text, struct spec **ret, struct why *why);
+
+/* Whether two jobs would have other rows or tables: the first thing in which they differ, with both values, "the preset is A, not B". */
+bool spec_differs(const struct spec *is, const struct spec *other, char *ret, size_t size);

@@ -13,6 +13,8 @@ struct tuning {
     const char *precision;
     int64_t engine_batch;   /* images; 0: the engine's choice */
     int64_t engine_threads; /* 0: one a core */
+    const char *devices;    /* of a GPU engine: "0,1" or "all"; NULL: the first */
+    const char *tune;       /* on, off */
     int64_t threads;        /* that decode */
     int64_t fetch_threads;
     int64_t fetch_memory;   /* bytes */
@@ -25,7 +27,7 @@ struct tuning {
 
 #define TUNING_DEFAULTS                                                                              \
     {                                                                                                \
-        .engine = "auto", .precision = "auto", .threads = 32, .fetch_threads = 8, .fetch_memory = 256 << 20, \
+        .engine = "auto", .precision = "auto", .tune = "on", .threads = 32, .fetch_threads = 8, .fetch_memory = 256 << 20, \
         .image_cpu_limit = 20                                                                        \
     }
 
@@ -39,6 +41,10 @@ struct tuning {
       "images the engine computes at once; 0: its own choice", 0, 4096, NULL },                                             \
     { 0, "engine-threads", OPTION_INT, offsetof(type, member.engine_threads), "N",                                         \
       "single-threaded streams of a CPU engine; 0: one a core", 0, 1024, NULL },                                            \
+    { 0, "devices", OPTION_TEXT, offsetof(type, member.devices), "LIST",                                                   \
+      "GPUs to use: 0,1 or all; the first by default", 0, 0, NULL },                                                        \
+    { 0, "tune", OPTION_CHOICE, offsetof(type, member.tune), "WHETHER",                                                    \
+      "look for a GPU's fastest plans, once, or take the first", 0, 0, "on|off" },                                          \
     { 0, "threads", OPTION_INT, offsetof(type, member.threads), "N", "threads that decode, 32 by default", 1, 1024, NULL }, \
     { 0, "fetch-threads", OPTION_INT, offsetof(type, member.fetch_threads), "N",                                           \
       "threads that read files, 8 by default", 1, 1024, NULL },                                                             \
@@ -51,7 +57,7 @@ struct tuning {
     { 0, "sim-cost-us", OPTION_INT, offsetof(type, member.sim_cost_us), "N",                                               \
       "engine sim: microseconds an image takes", 0, 60000000, NULL },                                                       \
     { 0, "cache", OPTION_TEXT, offsetof(type, member.cache), "DIR",                                                        \
-      "where downloaded weights are kept, ~/.cache/sleddog by default", 0, 0, NULL },                                        \
+      "where downloaded weights and a GPU's plans are kept, ~/.cache/sleddog by default", 0, 0, NULL },                                        \
     S3_ROWS(type, member.s3)
 
 /* Writes the arguments that make a worker work like this: NUL-separated "--engine", "auto", ... */

@@ -11,13 +11,15 @@
  * Ownership: the engine owns its slots and all the memory in them; a slot is lent from acquire to release, and its rows
  *            are valid from wait to release. The spec, its network and its weights need to live only during open,
  *            unless the engine says otherwise in its own documentation.
- * Errors:    negative errno, with a sentence in `why`. After an error from submit or wait the engine is broken: close it.
+ * Errors:    negative errno, with a sentence in `why`. After an error from submit or wait the engine is broken: close it. -ENOTRECOVERABLE
+ *            means that no engine of this process will reach the device again, and that a new process may.
  * Numerics:  the rows of an image depend on its pixels and on the engine (its fingerprint), never on its place in the
  *            batch or on its neighbours. A partial batch is padded by the engine itself. */
 #pragma once
 
 #include "common/why.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,7 +52,9 @@ struct engine_spec {
     int batch;                     /* images a slot; 0: the engine's choice */
     int threads;                   /* single-threaded streams on a CPU; 0: one a core */
     int slots;                     /* how many slots may be lent or submitted at once; 0: the engine's choice */
-    const char *device;            /* NULL: the engine's choice */
+    const char *device;            /* "0", "0,1" or "all" of several; NULL: the engine's choice */
+    const char *plans;             /* folder in which tuned plans are kept; NULL: they are not kept */
+    bool no_tuning;                /* the first plan that works, at once, instead of the fastest of all */
     int cost_us;                   /* `sim` only: time an image takes, microseconds */
 };
 
@@ -66,6 +70,7 @@ struct engine_info {
     int classes;
     int top;                 /* predictions a row (0 with EMIT_FEATURES) */
     size_t values;           /* floats a row: classes (EMIT_LOGITS), features (EMIT_FEATURES) or 0 */
+    char note[320];          /* what a person should know, though all is well: "plans are tuned again because ..."; or empty */
 };
 
 struct prediction {
@@ -106,7 +111,7 @@ struct engine_ops {
     int (*probe)(char *text, size_t size, struct why *why);
 };
 
-#define ENGINE_ABI 1
+#define ENGINE_ABI 2
 
 /* A plugin exports one function of this name and type. */
 #define ENGINE_ENTRY_POINT "sleddog_engine"

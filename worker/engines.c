@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <string.h>
 
 extern const struct engine_ops sim_engine;
@@ -88,11 +89,20 @@ static int find_plugin(const struct entry *entry, const struct engine_ops **ret,
     return not_found(entry, why);
 }
 
+/* Loading the plugin brings in 500 MB of libraries: not for nothing. */
+static bool has_gpu_driver(void)
+{
+    void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+    if (driver)
+        dlclose(driver);
+    return driver;
+}
+
 static int find_auto(const struct engine_ops **ret, struct why *why)
 {
     const struct engine_ops *ops;
     char text[256];
-    if (engines_find("cudnn", &ops, NULL) == 0 && ops->probe(text, sizeof(text), NULL) == 0) {
+    if (has_gpu_driver() && engines_find("cudnn", &ops, NULL) == 0 && ops->probe(text, sizeof(text), NULL) == 0) {
         *ret = ops;
         return 0;
     }

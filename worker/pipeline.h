@@ -25,6 +25,7 @@ struct pipeline;
 /* The engine broke, and why. */
 struct pipeline_notice {
     struct mail mail; /* first */
+    int r;            /* negative errno, as the engine gave it */
     struct why why;
 };
 
@@ -51,6 +52,9 @@ void pipeline_free(struct pipeline *pipeline);
 void pipeline_submit(struct pipeline *pipeline, struct work *work);
 
 const struct engine_info *pipeline_engine(const struct pipeline *pipeline);
+
+/* To be called now and then: -ETIMEDOUT, and which item it is, if a decode thread will never come back. Its crumb is marked; the process should end. */
+int pipeline_watch(struct pipeline *pipeline, struct why *why);
 
 /* STAGE_COUNT records */
 void pipeline_stages(const struct pipeline *pipeline, struct rec_stage *ret);

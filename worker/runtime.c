@@ -32,7 +32,7 @@ bool runtime_spec_equal(const struct runtime_spec *a, const struct runtime_spec 
            a->top == b->top && a->batch == b->batch;
 }
 
-enum precision runtime_precision(const char *name)
+static enum precision precision_of(const char *name)
 {
     static const char *const names[] = { [PRECISION_AUTO] = "auto", [PRECISION_F32] = "f32", [PRECISION_F16] = "f16",
                                          [PRECISION_BF16] = "bf16", [PRECISION_INT8] = "int8" };
@@ -40,6 +40,17 @@ enum precision runtime_precision(const char *name)
         if (!strcmp(names[i], name))
             return (enum precision)i;
     return PRECISION_AUTO;
+}
+
+void runtime_tune(const struct tuning *tuning, struct engine_spec *spec, char plans[PATH_MAX])
+{
+    char cache[PATH_MAX];
+    spec->precision = precision_of(tuning->precision);
+    spec->batch = (int)tuning->engine_batch;
+    spec->device = tuning->devices;
+    spec->no_tuning = !strcmp(tuning->tune, "off");
+    int length = cache_folder(tuning->cache, cache, NULL) < 0 ? -1 : snprintf(plans, PATH_MAX, "%s/plans", cache);
+    spec->plans = length > 0 && length < PATH_MAX ? plans : NULL; /* without a cache, tuning is done every time */
 }
 
 static void tell_download(const char *url)
@@ -90,11 +101,11 @@ static int open_engine(struct runtime *runtime, const struct tuning *tuning, str
         .width = spec->preset.crop,
         .emit = spec->emit,
         .top = spec->top,
-        .precision = runtime_precision(tuning->precision),
-        .batch = (int)tuning->engine_batch,
         .threads = (int)tuning->engine_threads,
         .cost_us = (int)tuning->sim_cost_us,
     };
+    char plans[PATH_MAX];
+    runtime_tune(tuning, &engine, plans);
     memcpy(engine.mean, spec->preset.mean, sizeof(engine.mean));
     memcpy(engine.std, spec->preset.std, sizeof(engine.std));
     CLEANUP(weights_closep) struct weights *weights = NULL;
@@ -121,6 +132,8 @@ static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, c
         return r;
     }
     runtime->classes = info->classes;
+    if (*info->note)
+        log_warning("engine %s: %s", info->engine, info->note);
     /* Two batches, so that one is on its way while another is worked on, and what the engine holds. */
     runtime->window = 2 * (size_t)runtime->spec.batch + (size_t)info->slots * (size_t)info->batch;
     char decoders[128];

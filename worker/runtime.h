@@ -10,6 +10,8 @@
 #include "proto/tuning.h"
 #include "worker/pipeline.h"
 
+#include <limits.h>
+
 /* Everything that decides what a runtime computes. Equal specs can share one. */
 struct runtime_spec {
     char weights[LIMIT_URI + 1]; /* a local file, or an address for common/cache.h; empty: none (`sim` needs none) */
@@ -38,5 +40,5 @@ DEFINE_FREEP(runtime_free, struct runtime)
 
 bool runtime_spec_equal(const struct runtime_spec *a, const struct runtime_spec *b);
 
-/* Of the option: "auto", "f32", ... */
-enum precision runtime_precision(const char *name);
+/* What a worker's options say about an engine: precision, batch, devices, plans. `plans` is the memory of a path in it. */
+void runtime_tune(const struct tuning *tuning, struct engine_spec *spec, char plans[PATH_MAX]);

@@ -135,8 +135,10 @@ static int open_cut(const struct verification *v, const char *last, struct engin
     struct engine_spec spec = {
         .network = &cut, .weights = weights, .height = SIDE, .width = SIDE, .mean = { 0.485f, 0.456f, 0.406f },
         .std = { 0.229f, 0.224f, 0.225f }, .emit = strcmp(last, "fc") ? EMIT_FEATURES : EMIT_LOGITS, .top = 1,
-        .precision = runtime_precision(v->tuning->precision), .batch = (int)v->tuning->engine_batch, .threads = 1,
+        .threads = 1,
     };
+    char plans[PATH_MAX];
+    runtime_tune(v->tuning, &spec, plans);
     return r < 0 ? r : engines_open(v->tuning->engine, &spec, ret, why);
 }
 

@@ -221,8 +221,8 @@ static void finish_work(struct worker *worker, struct work *work)
 static void leave_broken(struct worker *worker, struct pipeline_notice *notice)
 {
     log_error("the engine broke, leaving so that a new process can start afresh: %s", notice->why.text);
+    worker->status = notice->r == -ENOTRECOVERABLE ? EXIT_DEVICE_LOST : 1;
     free(notice);
-    worker->status = 1;
     crumbs_mark(worker->trail.crumbs, NULL); /* what is in it may be why */
     worker_leave(worker, "the engine broke");
 }
@@ -294,11 +294,22 @@ static void on_socket(void *arg)
     }
 }
 
+/* As after a crash, the next process says what this one could not finish. */
+static void end_if_stuck(struct worker *worker)
+{
+    struct why why;
+    if (!worker->runtime || pipeline_watch(worker->runtime->pipeline, &why) == 0)
+        return;
+    log_error("%s; this process ends, so that others may go on", why.text);
+    _exit(1);
+}
+
 static void on_tick(void *arg)
 {
     struct worker *worker = arg;
     struct job *job = worker->job;
     uint64_t now = clock_now_ns();
+    end_if_stuck(worker);
     loop_timer_set(worker->loop, &worker->tick, now + TICK_NS);
     if (worker->leaving)
         worker_leave_tick(worker);

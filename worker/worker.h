@@ -15,6 +15,8 @@
 #include "worker/trail.h"
 #include "worker/verifier.h"
 
+#define EXIT_DEVICE_LOST 75 /* EX_TEMPFAIL of sysexits.h: this process cannot reach its GPU any more, a new one may; start it again */
+
 struct worker_options {
     struct tuning tuning;
     const char *config;

@@ -32,7 +32,8 @@ static void leave_folder(void)
     char folder[PATH_MAX];
     CHECK(getcwd(folder, sizeof(folder)));
     CHECK_INT(chdir("/"), 0);
-    CHECK_INT(test_shell(NULL, "rm -r '%s'", folder), 0);
+    if (!getenv("SLEDDOG_TEST_KEEP"))
+        CHECK_INT(test_shell(NULL, "rm -r '%s'", folder), 0);
 }
 
 /* Different pixels in each, so that a row in another's place is noticed; and some that fail, because failures are rows too. */
@@ -78,10 +79,11 @@ static void run_seed(int seed)
     struct chaos_plan plan = {
         .seed = (uint64_t)seed,
         .workers = 4,
-        .worker = ARGV("--engine", "sim", "--engine-threads", "1", "--engine-batch", "4", "--sim-cost-us", "20000", "--threads", "2", "--fetch-threads", "2"),
+        .worker = ARGV("--engine", "sim", "--engine-threads", "1", "--engine-batch", "4", "--sim-cost-us", "20000", "--threads", "2", "--fetch-threads", "2",
+                       "--drain-timeout", "2"),
         .coordinator = ARGV("--batch", "5", "--format", "jsonl,csv", "photos"),
         .images = PHOTOS,
-        .faults = { [CHAOS_KILL_WORKER] = 4, [CHAOS_STOP_WORKER] = 3, [CHAOS_DRAIN_WORKER] = 2, [CHAOS_KILL_COORDINATOR] = 2, [CHAOS_STOP_COORDINATOR] = 1 },
+        .faults = { [CHAOS_KILL_WORKER] = 4, [CHAOS_STOP_WORKER] = 3, [CHAOS_DRAIN_WORKER] = 2, [CHAOS_KILL_COORDINATOR] = 4, [CHAOS_STOP_COORDINATOR] = 1 },
         .frames = bad_network,
     };
     plan.frames.seed = plan.seed;
@@ -136,10 +138,10 @@ static void run_made_up(void)
     struct chaos_plan plan = {
         .seed = 1,
         .workers = 8,
-        .worker = ARGV("--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "500", "--threads", "2", "--fetch-threads", "2"),
+        .worker = ARGV("--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "500", "--threads", "2", "--fetch-threads", "2", "--drain-timeout", "2"),
         .coordinator = ARGV("--format", "jsonl,csv", source),
         .images = atol(images),
-        .faults = { [CHAOS_KILL_WORKER] = 16, [CHAOS_STOP_WORKER] = 12, [CHAOS_DRAIN_WORKER] = 8, [CHAOS_KILL_COORDINATOR] = 8, [CHAOS_STOP_COORDINATOR] = 4 },
+        .faults = { [CHAOS_KILL_WORKER] = 16, [CHAOS_STOP_WORKER] = 12, [CHAOS_DRAIN_WORKER] = 8, [CHAOS_KILL_COORDINATOR] = 10, [CHAOS_STOP_COORDINATOR] = 4 },
         .frames = bad_network,
     };
     plan.frames.limit = 40;

@@ -21,14 +21,14 @@ TEST(a_missing_plugin_is_named_with_the_folders_searched)
     CHECK_CONTAINS(why.text, "nvcc");
 }
 
-TEST(auto_takes_onednn_where_there_is_no_gpu_plugin)
+TEST(auto_takes_onednn_where_there_is_no_gpu)
 {
     const struct engine_ops *ops;
     char text[256];
     struct why why;
     setenv("SLEDDOG_ENGINES", test_build(), 1);
-    if (engines_find("cudnn", &ops, NULL) == 0)
-        test_skip("the cudnn plugin is built here");
+    if (engines_find("cudnn", &ops, NULL) == 0 && ops->probe(text, sizeof(text), NULL) == 0)
+        test_skip("there is a GPU here");
     if (engines_find("auto", &ops, &why) < 0)
         test_fail(__FILE__, __LINE__, "%s", why.text);
     CHECK_STR(ops->name, "onednn");
@@ -44,6 +44,26 @@ TEST(a_file_that_is_no_plugin_is_refused)
     test_write_file("sleddog-engine-onednn.so", "text", 4);
     CHECK_INT(engines_find("onednn", &ops, &why), -ENOEXEC);
     CHECK_CONTAINS(why.text, "engine onednn: cannot load");
+}
+
+TEST(the_gpu_engine_loads_and_says_that_there_is_no_device)
+{
+    const struct engine_ops *ops;
+    struct engine_spec spec = { .top = 1 };
+    struct engines_opened opened;
+    char text[256];
+    struct why why;
+    setenv("SLEDDOG_ENGINES", test_build(), 1);
+    if (engines_find("cudnn", &ops, &why) == -ENOENT)
+        test_skip("%s", why.text);
+    if (engines_find("cudnn", &ops, &why) < 0)
+        test_fail(__FILE__, __LINE__, "%s", why.text);
+    if (ops->probe(text, sizeof(text), &why) == 0)
+        test_skip("there is a GPU here: %s", text);
+    CHECK_INT(ops->probe(text, sizeof(text), &why), -ENODEV);
+    CHECK_CONTAINS(why.text, "engine cudnn: no usable GPU: ");
+    CHECK_INT(engines_open("cudnn", &spec, &opened, &why), -EINVAL);
+    CHECK_CONTAINS(why.text, "needs a network and weights");
 }
 
 static void build_plugin(const char *name, const char *source)

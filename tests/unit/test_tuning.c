@@ -28,7 +28,7 @@ TEST(tuning_survives_being_made_into_arguments)
 {
     struct tuning tuning = { .engine = "sim", .precision = "bf16", .engine_batch = 4096, .engine_threads = 1024, .threads = 1,
                              .fetch_threads = 2, .fetch_memory = 3ll << 40, .memory_limit = 5ll << 30, .image_cpu_limit = 7,
-                             .sim_cost_us = 60000000, .cache = "/a cache" };
+                             .sim_cost_us = 60000000, .cache = "/a cache", .devices = "0,1", .tune = "off" };
     struct target got = { .tuning = TUNING_DEFAULTS };
     struct bytes arguments;
     bytes_init(&arguments, 4096);
@@ -37,6 +37,8 @@ TEST(tuning_survives_being_made_into_arguments)
     CHECK_STR(got.tuning.engine, "sim");
     CHECK_STR(got.tuning.precision, "bf16");
     CHECK_STR(got.tuning.cache, "/a cache");
+    CHECK_STR(got.tuning.devices, "0,1");
+    CHECK_STR(got.tuning.tune, "off");
     CHECK(got.tuning.engine_batch == 4096 && got.tuning.engine_threads == 1024 && got.tuning.threads == 1 &&
           got.tuning.fetch_threads == 2 && got.tuning.fetch_memory == 3ll << 40 && got.tuning.sim_cost_us == 60000000 &&
           got.tuning.memory_limit == 5ll << 30 && got.tuning.image_cpu_limit == 7);

@@ -1,0 +1,36 @@
+/* What cuDNN can do on GPUs that are not here: every layer must reach its precompiled fused engines. */
+#include "common/cleanup.h"
+#include "tests/test.h"
+
+#include <unistd.h>
+
+/* Runs tests/gpu/plans, one process: the libraries of cuDNN are 300 MB. */
+static void check_fused(const char *device, const char *format, const char *network, const char *batch)
+{
+    char program[4096];
+    snprintf(program, sizeof(program), "%s/tests/gpu/plans", test_build());
+    if (access(program, X_OK) < 0)
+        test_skip("cuDNN is not here: tests/gpu/plans was not built");
+    CLEANUP(freep) char *output = NULL;
+    if (test_shell(&output, "'%s' '%s' '%s' '%s' '%s'", program, device, format, network, batch))
+        test_fail(__FILE__, __LINE__, "%s", output);
+    CHECK_CONTAINS(output, "fused, plans");
+    printf("%s", output);
+}
+
+#define FUSED(name, device, format)                                                        \
+    TEST_WITHIN(240, every_layer_is_fused_on_a_simulated_##name)                           \
+    {                                                                                      \
+        const char *networks[] = { "resnet18", "resnet50", "resnet101" };                  \
+        for (size_t i = 0; i < ARRAY_SIZE(networks); i++)                                  \
+            check_fused(device, format, networks[i], "-");                                 \
+    }
+FUSED(t4_in_f16, "T4", "f16")
+FUSED(a100_in_f16, "A100", "f16")
+FUSED(a10_in_f16, "A10", "f16")
+FUSED(l4_in_f16, "L4", "f16")
+FUSED(h200_in_f16, "H200", "f16")
+FUSED(a100_in_bf16, "A100", "bf16")
+FUSED(a10_in_bf16, "A10", "bf16")
+FUSED(l4_in_bf16, "L4", "bf16")
+FUSED(h200_in_bf16, "H200", "bf16")

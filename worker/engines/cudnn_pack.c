@@ -1,0 +1,64 @@
+#include "worker/engines/cudnn_pack.h"
+
+#include "worker/engines/kernels.h"
+
+#include <errno.h>
+#include <stdbool.h>
+
+int pack_channels(const struct layer *layer)
+{
+    return layer->input == NETWORK_IMAGE ? IMAGE_CHANNELS : layer->inputs / layer->groups;
+}
+
+size_t pack_filter_count(const struct layer *layer)
+{
+    return (size_t)layer->outputs * (size_t)layer->kernel * (size_t)layer->kernel * (size_t)pack_channels(layer);
+}
+
+/* Smallest normal number. */
+static float smallest(enum number_format format)
+{
+    return format == NUMBER_F16 ? 0x1p-14f : 0x1p-126f;
+}
+
+/* Rounds one number; false when it does not fit. */
+static bool put(enum number_format format, void *to, size_t at, float value, struct pack_report *report)
+{
+    float magnitude = fabsf(value);
+    number_store(format, to, at, value);
+    report->numbers++;
+    report->largest = magnitude > report->largest ? magnitude : report->largest;
+    report->subnormals += magnitude > 0 && magnitude < smallest(format);
+    return isfinite(number_load(format, to, at));
+}
+
+static int too_large(const struct layer *layer, float value, enum number_format format, struct why *why)
+{
+    return because(why, -ERANGE, "%s: its folded weight %g does not fit %s; use --precision %s", layer->name, (double)value,
+                   format == NUMBER_F16 ? "f16, whose largest number is 65504" : "the number format",
+                   format == NUMBER_F16 ? "bf16 or f32" : "f32");
+}
+
+int pack_filter(const struct layer *layer, const float *filter, enum number_format format, void *to, struct pack_report *report,
+                struct why *why)
+{
+    size_t inputs = (size_t)(layer->inputs / layer->groups), channels = (size_t)pack_channels(layer);
+    size_t area = (size_t)layer->kernel * (size_t)layer->kernel;
+    for (size_t o = 0; o < (size_t)layer->outputs; o++)
+        for (size_t at = 0; at < area; at++)
+            for (size_t c = 0; c < channels; c++) {
+                float value = c < inputs ? filter[(o * inputs + c) * area + at] : 0;
+                if (!put(format, to, (o * area + at) * channels + c, value, report))
+                    return too_large(layer, value, format, why);
+            }
+    return 0;
+}
+
+int pack_bias(const struct layer *layer, const float *bias, enum number_format format, void *to, struct pack_report *report,
+              struct why *why)
+{
+    for (size_t o = 0; o < (size_t)layer->outputs; o++)
+        if (!put(format, to, o, bias[o], report))
+            return too_large(layer, bias[o], format, why);
+    return 0;
+}

@@ -1,0 +1,30 @@
+/* cudnn_pack.h: filters and biases as the GPU wants them: KRSC, in its number format.
+ *
+ * Threads:   no state.
+ * Ownership: buffers are the caller's.
+ * Errors:    -ERANGE when a number does not fit the format; the sentence names layer, value and a way out. */
+#pragma once
+
+#include "common/why.h"
+#include "worker/engines/number.h"
+#include "worker/network.h"
+
+struct pack_report {
+    float largest;     /* magnitude of a folded weight */
+    size_t numbers;    /* packed */
+    size_t subnormals; /* of them, not 0 before but below the format's normal numbers afterwards: they lost precision */
+};
+
+/* Input channels in memory: the image has one more than its three. */
+int pack_channels(const struct layer *layer);
+
+/* Numbers in the packed filter: outputs * kernel * kernel * pack_channels(). */
+size_t pack_filter_count(const struct layer *layer);
+
+/* `filter`: (outputs, inputs / groups, kernel, kernel) f32, folded; `to`: (outputs, kernel, kernel, pack_channels()). */
+int pack_filter(const struct layer *layer, const float *filter, enum number_format format, void *to, struct pack_report *report,
+                struct why *why);
+
+/* `bias`: (outputs) f32. */
+int pack_bias(const struct layer *layer, const float *bias, enum number_format format, void *to, struct pack_report *report,
+              struct why *why);

@@ -1,0 +1,173 @@
+/* cudnn_tune.c: two rounds: every plan a few times, then the few best often. */
+#include "worker/engines/cudnn_tune.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PLANS_MAX     96
+#define FIRST_RUNS    3
+#define FINALISTS     5
+#define FINAL_RUNS    10
+#define FINAL_REPEATS 5    /* whose median counts */
+#define EQUAL         1.02f /* times as slow is as fast */
+
+struct candidate {
+    struct gpu_plan *plan;
+    int order;   /* the library's */
+    float ms;
+};
+
+int tuner_init(struct tuner *tuner, struct gpu *gpu, struct gpu_stream *stream, struct why *why)
+{
+    *tuner = (struct tuner){ .gpu = gpu, .stream = stream };
+    int r = gpu->ops->event_new(gpu, &tuner->from, why);
+    return r < 0 ? r : gpu->ops->event_new(gpu, &tuner->to, why);
+}
+
+void tuner_done(struct tuner *tuner)
+{
+    if (!tuner->gpu)
+        return;
+    tuner->gpu->ops->event_free(tuner->gpu, tuner->from);
+    tuner->gpu->ops->event_free(tuner->gpu, tuner->to);
+    memset(tuner, 0, sizeof(*tuner));
+}
+
+/* The capture is ended in any case. */
+static int capture(struct tuner *tuner, struct gpu_plan *plan, const struct conv_memory *memory, int runs, struct gpu_graph **ret,
+                   struct why *why)
+{
+    struct gpu *gpu = tuner->gpu;
+    struct gpu_graph *graph = NULL;
+    int r = gpu->ops->capture_begin(gpu, tuner->stream, why);
+    if (r < 0)
+        return r;
+    for (int i = 0; i < runs && r == 0; i++)
+        r = gpu->ops->plan_run(gpu, tuner->stream, plan, memory, why);
+    int ended = gpu->ops->capture_end(gpu, tuner->stream, &graph, r < 0 ? NULL : why);
+    if (r == 0 && ended == 0)
+        *ret = graph;
+    else
+        gpu->ops->graph_free(gpu, graph);
+    return r < 0 ? r : ended;
+}
+
+static int time_graph(struct tuner *tuner, struct gpu_graph *graph, float *ret_ms, struct why *why)
+{
+    const struct gpu_ops *ops = tuner->gpu->ops;
+    int r;
+    if ((r = ops->event_record(tuner->gpu, tuner->from, tuner->stream, why)) < 0 ||
+        (r = ops->graph_launch(tuner->gpu, graph, tuner->stream, why)) < 0 ||
+        (r = ops->event_record(tuner->gpu, tuner->to, tuner->stream, why)) < 0 ||
+        (r = ops->event_wait(tuner->gpu, tuner->to, why)) < 0)
+        return r;
+    return ops->event_between(tuner->gpu, tuner->from, tuner->to, ret_ms, why);
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const struct candidate *left = a, *right = b;
+    if (left->ms != right->ms)
+        return left->ms < right->ms ? -1 : 1;
+    return left->order - right->order;
+}
+
+static int compare_floats(const void *a, const void *b)
+{
+    float left = *(const float *)a, right = *(const float *)b;
+    return (left > right) - (left < right);
+}
+
+/* The median of `repeats` timings, a run. */
+static int time_plan(struct tuner *tuner, struct gpu_plan *plan, const struct conv_memory *memory, int runs, int repeats, float *ret_ms,
+                     struct why *why)
+{
+    struct gpu_graph *graph = NULL;
+    float ms[FINAL_REPEATS] = { 0 };
+    int r = capture(tuner, plan, memory, runs, &graph, why);
+    if (r < 0)
+        return r;
+    r = time_graph(tuner, graph, &ms[0], why); /* warms up */
+    for (int i = 0; i < repeats && r == 0; i++)
+        r = time_graph(tuner, graph, &ms[i], why);
+    tuner->gpu->ops->graph_free(tuner->gpu, graph);
+    qsort(ms, (size_t)repeats, sizeof(ms[0]), compare_floats);
+    *ret_ms = ms[repeats / 2] / (float)runs;
+    return r;
+}
+
+int tuner_time(struct tuner *tuner, struct gpu_plan *plan, const struct conv_memory *memory, int runs, float *ret_ms, struct why *why)
+{
+    return time_plan(tuner, plan, memory, runs, 1, ret_ms, why);
+}
+
+static bool is_fatal(int r)
+{
+    return r == -ENOTRECOVERABLE || r == -ENODEV || r == -ENOMEM;
+}
+
+/* Times the first `count` again; those that cannot run leave. Returns how many are left, sorted, or a fatal error. */
+static int run_round(struct tuner *tuner, struct candidate *candidates, int count, const struct conv_memory *memory, int runs, int repeats,
+                     struct why *why)
+{
+    int left = 0;
+    for (int i = 0; i < count; i++) {
+        struct candidate it = candidates[i];
+        int r = time_plan(tuner, it.plan, memory, runs, repeats, &it.ms, why);
+        if (is_fatal(r))
+            return r;
+        if (r == 0)
+            candidates[left++] = it;
+    }
+    qsort(candidates, (size_t)left, sizeof(*candidates), by_time);
+    return left;
+}
+
+/* The library's favourite among those that are as fast as the fastest. */
+static const struct candidate *favourite(const struct candidate *candidates, int count)
+{
+    const struct candidate *best = &candidates[0];
+    for (int i = 1; i < count; i++)
+        if (candidates[i].ms <= candidates[0].ms * EQUAL && candidates[i].order < best->order)
+            best = &candidates[i];
+    return best;
+}
+
+static int measure(struct tuner *tuner, struct gpu_plan **plans, int count, const struct conv_memory *memory, const char **ret, struct why *why)
+{
+    struct candidate candidates[PLANS_MAX];
+    for (int i = 0; i < count; i++)
+        candidates[i] = (struct candidate){ plans[i], i, 0 };
+    int left = run_round(tuner, candidates, count, memory, FIRST_RUNS, 1, why);
+    if (left > 1)
+        left = run_round(tuner, candidates, left < FINALISTS ? left : FINALISTS, memory, FINAL_RUNS, FINAL_REPEATS, why);
+    if (left < 0)
+        return left;
+    if (left == 0)
+        return because_in(why, -ENOTSUP, "none of %d plans runs; the last", count);
+    *ret = favourite(candidates, left)->plan->text;
+    return 0;
+}
+
+int tuner_choose(struct tuner *tuner, const struct conv_shape *shape, const struct conv_memory *memory, bool first, char **ret_text,
+                 struct why *why)
+{
+    struct gpu *gpu = tuner->gpu;
+    struct gpu_plan *plans[PLANS_MAX];
+    const char *text = NULL;
+    int count = 0, r = gpu->ops->plan_list(gpu, shape, PLAN_WORKSPACE_MAX, plans, first ? 1 : PLANS_MAX, &count, why);
+    if (r < 0)
+        return r;
+    if (first || count == 1)
+        text = plans[0]->text;
+    else
+        r = measure(tuner, plans, count, memory, &text, why);
+    char *copy = text ? strdup(text) : NULL;
+    for (int i = 0; i < count; i++)
+        gpu->ops->plan_free(gpu, plans[i]);
+    if (r == 0 && !copy)
+        return because(why, -ENOMEM, "out of memory");
+    *ret_text = copy;
+    return r;
+}

@@ -1,0 +1,126 @@
+/* gpu.h: the small interface between the cuDNN engine and the machine: every call of CUDA, cuDNN and cublasLt that it makes.
+ *
+ * gpu_cuda.c is the real one; tests have one that computes on the CPU and fails wherever it is told to. Work is enqueued on streams and runs
+ * in their order, later; memory of the device is a pointer that only the device may follow.
+ *
+ * Threads:   a gpu may be used by several threads; its plans and its `fc`, which hold library handles, by one at a time.
+ * Ownership: whoever makes a thing frees it, before the gpu is closed. Every free function accepts NULL.
+ * Errors:    0 or negative errno, with the failing call in `why`: -ENODEV no device, -ENOMEM too little memory (try a smaller batch),
+ *            -ENOTSUP the library cannot do it, -ENOTRECOVERABLE the device or the context is lost for this process, -EIO anything else. */
+#pragma once
+
+#include "common/why.h"
+#include "worker/engines/kernels.h"
+#include "worker/engines/number.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct gpu_ops;
+
+struct gpu_info {
+    char name[64];         /* "NVIDIA H200" */
+    int device;            /* its number in this process */
+    int major, minor;      /* compute capability */
+    int processors;        /* SMs */
+    size_t memory;         /* bytes */
+    size_t l2;             /* bytes */
+    char libraries[96];    /* "cuDNN 9.19.0, cublasLt 13.1.0" */
+};
+
+struct gpu {
+    const struct gpu_ops *ops;
+    struct gpu_info info;
+};
+
+/* One convolution as a plan sees it: y = relu(conv(x, w) + z + b); tensors are NHWC, filters KRSC. */
+struct conv_shape {
+    int batch;
+    int height, width; /* of x */
+    int inputs, outputs;
+    int kernel, stride, padding, groups;
+    bool residual; /* z is there, of y's shape */
+    bool relu;
+    enum number_format format; /* of everything; sums are f32 */
+};
+
+struct conv_memory {
+    const void *x, *w, *z, *b; /* z is NULL without a residual */
+    void *y;                   /* must not be any of them */
+    void *workspace;
+};
+
+/* A way to compute one convolution. `text` is all it takes to make the plan again on an equal device with the same library. */
+struct gpu_plan {
+    size_t workspace; /* bytes */
+    char *text;       /* printable, one line */
+};
+
+/* features (batch, inputs) x weight (classes, inputs) + bias = logits, all f32. */
+struct gpu_fc;
+struct gpu_stream;
+struct gpu_event;
+struct gpu_graph;
+
+struct fc_memory {
+    const float *features, *weight, *bias;
+    float *logits;
+    void *workspace; /* GPU_FC_WORKSPACE bytes */
+};
+#define GPU_FC_WORKSPACE ((size_t)32 << 20)
+
+#define GPU_ALIGNMENT 256 /* bytes; of all memory from allocate() */
+
+struct gpu_ops {
+    /* How many devices there are; -ENODEV and why not when there is none. */
+    int (*count)(int *ret, struct why *why);
+    int (*open)(int device, struct gpu **ret, struct why *why);
+    void (*close)(struct gpu *gpu);
+
+    int (*allocate)(struct gpu *gpu, size_t bytes, void **ret, struct why *why);
+    void (*release)(struct gpu *gpu, void *memory);
+    /* Makes host memory such that copies from and to it run beside everything else. */
+    int (*pin)(struct gpu *gpu, void *memory, size_t bytes, struct why *why);
+    void (*unpin)(struct gpu *gpu, void *memory);
+
+    int (*stream_new)(struct gpu *gpu, struct gpu_stream **ret, struct why *why);
+    void (*stream_free)(struct gpu *gpu, struct gpu_stream *stream);
+    int (*stream_wait)(struct gpu *gpu, struct gpu_stream *stream, struct why *why); /* until it is empty */
+    int (*copy)(struct gpu *gpu, struct gpu_stream *stream, void *to, const void *from, size_t bytes, struct why *why);
+
+    int (*event_new)(struct gpu *gpu, struct gpu_event **ret, struct why *why);
+    void (*event_free)(struct gpu *gpu, struct gpu_event *event);
+    int (*event_record)(struct gpu *gpu, struct gpu_event *event, struct gpu_stream *stream, struct why *why);
+    int (*event_wait)(struct gpu *gpu, struct gpu_event *event, struct why *why); /* the caller, until it happened */
+    int (*event_hold)(struct gpu *gpu, struct gpu_stream *stream, struct gpu_event *event, struct why *why); /* the stream */
+    int (*event_between)(struct gpu *gpu, struct gpu_event *from, struct gpu_event *to, float *ret_ms, struct why *why);
+
+    /* What is enqueued on the stream between begin and end becomes a graph and does not run. */
+    int (*capture_begin)(struct gpu *gpu, struct gpu_stream *stream, struct why *why);
+    int (*capture_end)(struct gpu *gpu, struct gpu_stream *stream, struct gpu_graph **ret, struct why *why);
+    int (*graph_launch)(struct gpu *gpu, struct gpu_graph *graph, struct gpu_stream *stream, struct why *why);
+    void (*graph_free)(struct gpu *gpu, struct gpu_graph *graph);
+
+    /* The best `most` plans in the library's own opinion, the best first, and no more workspace than that; at least one, or -ENOTSUP.
+     * Only plans that give the same bytes in every run and do not reduce the precision of sums. */
+    int (*plan_list)(struct gpu *gpu, const struct conv_shape *shape, size_t workspace, struct gpu_plan **ret, int most, int *ret_count,
+                     struct why *why);
+    /* Refuses a text that is not a plan of exactly this shape for this device and library. */
+    int (*plan_load)(struct gpu *gpu, const struct conv_shape *shape, const char *text, struct gpu_plan **ret, struct why *why);
+    int (*plan_run)(struct gpu *gpu, struct gpu_stream *stream, struct gpu_plan *plan, const struct conv_memory *memory, struct why *why);
+    void (*plan_free)(struct gpu *gpu, struct gpu_plan *plan);
+
+    int (*fc_new)(struct gpu *gpu, int batch, int inputs, int classes, struct gpu_fc **ret, struct why *why);
+    int (*fc_run)(struct gpu *gpu, struct gpu_stream *stream, struct gpu_fc *fc, const struct fc_memory *memory, struct why *why);
+    void (*fc_free)(struct gpu *gpu, struct gpu_fc *fc);
+
+    /* Our own kernels (kernels.h). */
+    int (*normalise)(struct gpu *gpu, struct gpu_stream *stream, const struct normalise_args *args, struct why *why);
+    int (*max_pool)(struct gpu *gpu, struct gpu_stream *stream, const struct pool_args *args, struct why *why);
+    int (*average_pool)(struct gpu *gpu, struct gpu_stream *stream, const struct pool_args *args, struct why *why);
+    int (*top)(struct gpu *gpu, struct gpu_stream *stream, const struct top_args *args, struct why *why);
+};
+
+/* The real one. In the plugin only. */
+extern const struct gpu_ops gpu_cuda;

@@ -1,0 +1,332 @@
+/* gpu_cuda.c: a device of the CUDA runtime: memory, streams, events, captured graphs, and the launches of our kernels.
+ *
+ * A stream of gpu.h is a cudaStream_t, an event a cudaEvent_t, a graph a cudaGraphExec_t. cudart is linked statically: the plugin wants
+ * the driver, cuDNN and cublasLt of a machine and nothing else. */
+#include "worker/engines/gpu_cuda.h"
+
+#include "common/cleanup.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Errors after which no call in this process works on the device any more (CUDA Runtime API, "cudaError": those whose text says that the
+ * process must be terminated), and those of a device that fell off the bus. */
+static bool is_lost(cudaError_t error)
+{
+    static const cudaError_t lost[] = {
+        cudaErrorIllegalAddress, cudaErrorLaunchTimeout, cudaErrorAssert, cudaErrorHardwareStackError, cudaErrorIllegalInstruction,
+        cudaErrorMisalignedAddress, cudaErrorInvalidAddressSpace, cudaErrorInvalidPc, cudaErrorLaunchFailure, cudaErrorECCUncorrectable,
+        cudaErrorNvlinkUncorrectable, cudaErrorDevicesUnavailable, cudaErrorContextIsDestroyed, cudaErrorDeviceUninitialized,
+        cudaErrorExternalDevice, cudaErrorContained, cudaErrorUnknown,
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(lost); i++)
+        if (error == lost[i])
+            return true;
+    return false;
+}
+
+static bool is_absent(cudaError_t error)
+{
+    return error == cudaErrorNoDevice || error == cudaErrorInsufficientDriver || error == cudaErrorInvalidDevice ||
+           error == cudaErrorCompatNotSupportedOnDevice || error == cudaErrorSystemDriverMismatch || error == cudaErrorStubLibrary;
+}
+
+int cuda_failed(cudaError_t error, const char *call, struct why *why)
+{
+    int r = error == cudaErrorMemoryAllocation ? -ENOMEM : is_lost(error) ? -ENOTRECOVERABLE : is_absent(error) ? -ENODEV : -EIO;
+    cudaGetLastError();
+    return because(why, r, "%s: %s (%s)", call, cudaGetErrorString(error), cudaGetErrorName(error));
+}
+
+int cuda_enter(const struct gpu *gpu, struct why *why)
+{
+    cudaError_t error = cudaSetDevice(gpu->info.device);
+    return error ? cuda_failed(error, "cudaSetDevice", why) : 0;
+}
+
+/* Returns from the calling function if `expression`, a CUDA call, fails. */
+#define TRY(call, expression)                      \
+    do {                                           \
+        int entered_ = cuda_enter(gpu, why);       \
+        if (entered_ < 0)                          \
+            return entered_;                       \
+        cudaError_t error_ = (expression);         \
+        if (error_)                                \
+            return cuda_failed(error_, call, why); \
+    } while (0)
+
+/* ---- devices ------------------------------------------------------------------------------------------------------------ */
+
+static int cuda_count(int *ret, struct why *why)
+{
+    cudaError_t error = cudaGetDeviceCount(ret);
+    if (error == cudaErrorInsufficientDriver) /* also what CUDA says where there is no driver */
+        return because(why, -ENODEV, "no usable GPU: there is no NVIDIA driver here, or one that is too old for CUDA %d.%d",
+                       CUDART_VERSION / 1000, CUDART_VERSION / 10 % 100);
+    if (error)
+        return cuda_failed(error, "no usable GPU: cudaGetDeviceCount", why);
+    return *ret > 0 ? 0 : because(why, -ENODEV, "no usable GPU: the driver knows of none");
+}
+
+static int read_info(struct gpu_info *info, int device, struct why *why)
+{
+    struct cudaDeviceProp properties;
+    cudaError_t error = cudaGetDeviceProperties(&properties, device);
+    if (error)
+        return cuda_failed(error, "cudaGetDeviceProperties", why);
+    snprintf(info->name, sizeof(info->name), "%.*s", (int)sizeof(info->name) - 1, properties.name);
+    info->device = device;
+    info->major = properties.major;
+    info->minor = properties.minor;
+    info->processors = properties.multiProcessorCount;
+    info->memory = properties.totalGlobalMem;
+    info->l2 = (size_t)properties.l2CacheSize;
+    size_t cudnn = cudnnGetVersion(), cublas = cublasLtGetVersion();
+    snprintf(info->libraries, sizeof(info->libraries), "cuDNN %zu.%zu.%zu, cublasLt %zu.%zu.%zu", cudnn / 10000, cudnn / 100 % 100,
+             cudnn % 100, cublas / 10000, cublas / 100 % 100, cublas % 100);
+    return 0;
+}
+
+static void cuda_close(struct gpu *gpu)
+{
+    struct cuda_gpu *cuda = (struct cuda_gpu *)gpu;
+    if (!cuda)
+        return;
+    cuda_enter(gpu, NULL);
+    if (cuda->cublaslt)
+        cublasLtDestroy(cuda->cublaslt);
+    if (cuda->cudnn)
+        cudnnDestroy(cuda->cudnn);
+    free(cuda);
+}
+DEFINE_FREEP(cuda_close, struct gpu)
+
+static int cuda_open(int device, struct gpu **ret, struct why *why)
+{
+    CLEANUP(cuda_closep) struct gpu *gpu = calloc(1, sizeof(struct cuda_gpu));
+    if (!gpu)
+        return because(why, -ENOMEM, "out of memory");
+    struct cuda_gpu *cuda = (struct cuda_gpu *)gpu;
+    gpu->ops = &gpu_cuda;
+    int r = read_info(&gpu->info, device, why);
+    if (r < 0)
+        return r;
+    /* A waiting thread sleeps: the cores belong to the decoders. Refused when somebody made the context before us: no matter. */
+    TRY("cudaSetDevice", cudaSuccess);
+    if (cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync))
+        cudaGetLastError();
+    TRY("cudaFree", cudaFree(NULL)); /* makes the context, and tells what is wrong with it */
+    cudnnStatus_t status = cudnnCreate(&cuda->cudnn);
+    if (status)
+        return cudnn_failed(status, "cudnnCreate", why);
+    cublasStatus_t made = cublasLtCreate(&cuda->cublaslt);
+    if (made)
+        return because(why, made == CUBLAS_STATUS_ALLOC_FAILED ? -ENOMEM : -EIO, "cublasLtCreate: %s", cublasLtGetStatusName(made));
+    *ret = take(gpu);
+    return 0;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------------- */
+
+static int cuda_allocate(struct gpu *gpu, size_t bytes, void **ret, struct why *why)
+{
+    char call[64];
+    snprintf(call, sizeof(call), "cudaMalloc(%zu bytes)", bytes);
+    TRY(call, cudaMalloc(ret, bytes ? bytes : 1));
+    return 0;
+}
+
+static void cuda_release(struct gpu *gpu, void *memory)
+{
+    if (memory && cuda_enter(gpu, NULL) == 0)
+        cudaFree(memory);
+}
+
+static int cuda_pin(struct gpu *gpu, void *memory, size_t bytes, struct why *why)
+{
+    char call[64];
+    snprintf(call, sizeof(call), "cudaHostRegister(%zu bytes)", bytes);
+    TRY(call, cudaHostRegister(memory, bytes, cudaHostRegisterPortable));
+    return 0;
+}
+
+static void cuda_unpin(struct gpu *gpu, void *memory)
+{
+    if (memory && cuda_enter(gpu, NULL) == 0)
+        cudaHostUnregister(memory);
+}
+
+/* ---- streams and events -------------------------------------------------------------------------------------------------- */
+
+static cudaStream_t stream_of(struct gpu_stream *stream)
+{
+    return (cudaStream_t)(void *)stream;
+}
+
+static cudaEvent_t event_of(struct gpu_event *event)
+{
+    return (cudaEvent_t)(void *)event;
+}
+
+static int cuda_stream_new(struct gpu *gpu, struct gpu_stream **ret, struct why *why)
+{
+    cudaStream_t stream;
+    TRY("cudaStreamCreateWithFlags", cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    *ret = (struct gpu_stream *)(void *)stream;
+    return 0;
+}
+
+static void cuda_stream_free(struct gpu *gpu, struct gpu_stream *stream)
+{
+    if (stream && cuda_enter(gpu, NULL) == 0)
+        cudaStreamDestroy(stream_of(stream));
+}
+
+static int cuda_stream_wait(struct gpu *gpu, struct gpu_stream *stream, struct why *why)
+{
+    TRY("cudaStreamSynchronize", cudaStreamSynchronize(stream_of(stream)));
+    return 0;
+}
+
+static int cuda_copy(struct gpu *gpu, struct gpu_stream *stream, void *to, const void *from, size_t bytes, struct why *why)
+{
+    TRY("cudaMemcpyAsync", cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream_of(stream)));
+    return 0;
+}
+
+static int cuda_event_new(struct gpu *gpu, struct gpu_event **ret, struct why *why)
+{
+    cudaEvent_t event;
+    TRY("cudaEventCreateWithFlags", cudaEventCreateWithFlags(&event, cudaEventBlockingSync));
+    *ret = (struct gpu_event *)(void *)event;
+    return 0;
+}
+
+static void cuda_event_free(struct gpu *gpu, struct gpu_event *event)
+{
+    if (event && cuda_enter(gpu, NULL) == 0)
+        cudaEventDestroy(event_of(event));
+}
+
+static int cuda_event_record(struct gpu *gpu, struct gpu_event *event, struct gpu_stream *stream, struct why *why)
+{
+    TRY("cudaEventRecord", cudaEventRecord(event_of(event), stream_of(stream)));
+    return 0;
+}
+
+static int cuda_event_wait(struct gpu *gpu, struct gpu_event *event, struct why *why)
+{
+    TRY("cudaEventSynchronize", cudaEventSynchronize(event_of(event)));
+    return 0;
+}
+
+static int cuda_event_hold(struct gpu *gpu, struct gpu_stream *stream, struct gpu_event *event, struct why *why)
+{
+    TRY("cudaStreamWaitEvent", cudaStreamWaitEvent(stream_of(stream), event_of(event), 0));
+    return 0;
+}
+
+static int cuda_event_between(struct gpu *gpu, struct gpu_event *from, struct gpu_event *to, float *ret_ms, struct why *why)
+{
+    TRY("cudaEventElapsedTime", cudaEventElapsedTime(ret_ms, event_of(from), event_of(to)));
+    return 0;
+}
+
+/* ---- captured graphs ----------------------------------------------------------------------------------------------------- */
+
+static int cuda_capture_begin(struct gpu *gpu, struct gpu_stream *stream, struct why *why)
+{
+    TRY("cudaStreamBeginCapture", cudaStreamBeginCapture(stream_of(stream), cudaStreamCaptureModeThreadLocal));
+    return 0;
+}
+
+static int cuda_capture_end(struct gpu *gpu, struct gpu_stream *stream, struct gpu_graph **ret, struct why *why)
+{
+    cudaGraph_t graph = NULL;
+    cudaGraphExec_t ready;
+    TRY("cudaStreamEndCapture", cudaStreamEndCapture(stream_of(stream), &graph));
+    cudaError_t error = cudaGraphInstantiate(&ready, graph, 0);
+    cudaGraphDestroy(graph);
+    if (error)
+        return cuda_failed(error, "cudaGraphInstantiate", why);
+    error = cudaGraphUpload(ready, stream_of(stream));
+    if (error) {
+        cudaGraphExecDestroy(ready);
+        return cuda_failed(error, "cudaGraphUpload", why);
+    }
+    *ret = (struct gpu_graph *)(void *)ready;
+    return 0;
+}
+
+static int cuda_graph_launch(struct gpu *gpu, struct gpu_graph *graph, struct gpu_stream *stream, struct why *why)
+{
+    TRY("cudaGraphLaunch", cudaGraphLaunch((cudaGraphExec_t)(void *)graph, stream_of(stream)));
+    return 0;
+}
+
+static void cuda_graph_free(struct gpu *gpu, struct gpu_graph *graph)
+{
+    if (graph && cuda_enter(gpu, NULL) == 0)
+        cudaGraphExecDestroy((cudaGraphExec_t)(void *)graph);
+}
+
+/* ---- our kernels --------------------------------------------------------------------------------------------------------- */
+
+static int cuda_normalise(struct gpu *gpu, struct gpu_stream *stream, const struct normalise_args *args, struct why *why)
+{
+    TRY("kernel normalise", (cudaError_t)kernels_normalise(args, stream));
+    return 0;
+}
+
+static int cuda_max_pool(struct gpu *gpu, struct gpu_stream *stream, const struct pool_args *args, struct why *why)
+{
+    TRY("kernel max_pool", (cudaError_t)kernels_max_pool(args, stream));
+    return 0;
+}
+
+static int cuda_average_pool(struct gpu *gpu, struct gpu_stream *stream, const struct pool_args *args, struct why *why)
+{
+    TRY("kernel average_pool", (cudaError_t)kernels_average_pool(args, stream));
+    return 0;
+}
+
+static int cuda_top(struct gpu *gpu, struct gpu_stream *stream, const struct top_args *args, struct why *why)
+{
+    TRY("kernel top", (cudaError_t)kernels_top(args, stream));
+    return 0;
+}
+
+const struct gpu_ops gpu_cuda = {
+    .count = cuda_count,
+    .open = cuda_open,
+    .close = cuda_close,
+    .allocate = cuda_allocate,
+    .release = cuda_release,
+    .pin = cuda_pin,
+    .unpin = cuda_unpin,
+    .stream_new = cuda_stream_new,
+    .stream_free = cuda_stream_free,
+    .stream_wait = cuda_stream_wait,
+    .copy = cuda_copy,
+    .event_new = cuda_event_new,
+    .event_free = cuda_event_free,
+    .event_record = cuda_event_record,
+    .event_wait = cuda_event_wait,
+    .event_hold = cuda_event_hold,
+    .event_between = cuda_event_between,
+    .capture_begin = cuda_capture_begin,
+    .capture_end = cuda_capture_end,
+    .graph_launch = cuda_graph_launch,
+    .graph_free = cuda_graph_free,
+    .plan_list = cuda_plan_list,
+    .plan_load = cuda_plan_load,
+    .plan_run = cuda_plan_run,
+    .plan_free = cuda_plan_free,
+    .fc_new = cuda_fc_new,
+    .fc_run = cuda_fc_run,
+    .fc_free = cuda_fc_free,
+    .normalise = cuda_normalise,
+    .max_pool = cuda_max_pool,
+    .average_pool = cuda_average_pool,
+    .top = cuda_top,
+};

@@ -1,0 +1,33 @@
+/* gpu_cuda.h: what the files of the real gpu share [CUDA runtime, cuDNN, cublasLt].
+ *
+ * Threads:   as in gpu.h.
+ * Ownership: a struct cuda_gpu is made and freed by gpu_cuda.c.
+ * Errors:    as in gpu.h; cuda_failed() is where CUDA's codes become ours. */
+#pragma once
+
+#include "worker/engines/gpu_conv.h"
+
+#include <cublasLt.h>
+#include <cuda_runtime_api.h>
+
+struct cuda_gpu {
+    struct gpu gpu;
+    cudnnHandle_t cudnn;
+    cublasLtHandle_t cublaslt;
+};
+
+/* "CALL: CUDA's words", and the code for it. Clears an error that does not stick. */
+int cuda_failed(cudaError_t error, const char *call, struct why *why);
+
+/* The calling thread's device is this one from now on. */
+int cuda_enter(const struct gpu *gpu, struct why *why);
+
+int cuda_plan_list(struct gpu *gpu, const struct conv_shape *shape, size_t workspace, struct gpu_plan **ret, int most, int *ret_count,
+                   struct why *why);
+int cuda_plan_load(struct gpu *gpu, const struct conv_shape *shape, const char *text, struct gpu_plan **ret, struct why *why);
+int cuda_plan_run(struct gpu *gpu, struct gpu_stream *stream, struct gpu_plan *plan, const struct conv_memory *memory, struct why *why);
+void cuda_plan_free(struct gpu *gpu, struct gpu_plan *plan);
+
+int cuda_fc_new(struct gpu *gpu, int batch, int inputs, int classes, struct gpu_fc **ret, struct why *why);
+int cuda_fc_run(struct gpu *gpu, struct gpu_stream *stream, struct gpu_fc *fc, const struct fc_memory *memory, struct why *why);
+void cuda_fc_free(struct gpu *gpu, struct gpu_fc *fc);

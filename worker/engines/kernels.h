@@ -1,0 +1,58 @@
+/* kernels.h: our own kernels: what they read and write, and how they are launched.
+ *
+ * Their arithmetic is in kernels_math.h, which a CPU computes as well. Pointers are the device's. Everything is NHWC.
+ *
+ * Threads:   no state.
+ * Errors:    a launch returns CUDA's status (0: enqueued); what goes wrong later is told by the stream. */
+#pragma once
+
+#include "worker/engines/number.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KERNELS_VERSION 1 /* of their arithmetic: part of the fingerprint */
+#define IMAGE_CHANNELS  4 /* R G B and a zero */
+#define CHANNELS_STEP   8 /* channels of a pool come in multiples of it */
+#define TOP_THREADS     256 /* threads that share one row */
+#define TOP_BROKEN      UINT32_MAX /* index of a prediction whose row has a value that is not finite */
+
+struct normalise_args {
+    const uint8_t *pixels; /* (count, 3) R G B */
+    void *image;           /* (count, 4) in `format`: pixel * scale + shift, rounded once */
+    size_t count;          /* pixels of all images */
+    float scale[3], shift[3];
+    enum number_format format;
+};
+
+/* Max pool: a square window; outside counts for nothing. Average pool: the whole plane, to one f32 a channel. */
+struct pool_args {
+    const void *input; /* (batch, height, width, channels) */
+    void *output;      /* (batch, out_height, out_width, channels) in `format`, or (batch, channels) f32 */
+    int batch, height, width, channels;
+    int kernel, stride, padding, out_height, out_width; /* max pool */
+    enum number_format format;
+};
+
+/* As in struct prediction of engine.h. */
+struct top_prediction {
+    uint32_t index;
+    float probability;
+};
+
+/* Softmax over all classes, and the `top` most probable, the lowest index first on a tie. */
+struct top_args {
+    const float *logits;                /* (batch, classes) */
+    struct top_prediction *predictions; /* (batch, top) */
+    int batch, classes, top;
+};
+
+int kernels_normalise(const struct normalise_args *args, void *stream);
+int kernels_max_pool(const struct pool_args *args, void *stream);
+int kernels_average_pool(const struct pool_args *args, void *stream);
+int kernels_top(const struct top_args *args, void *stream);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,196 @@
+/* kernels_math.h: the arithmetic of our kernels, one thread's share a function, for a GPU and for the CPU that tests it.
+ *
+ * `format` is a constant wherever a kernel calls; the compiler folds it away. Loads and stores are 16 bytes wide.
+ *
+ * Threads:   no state; which thread works on what is said by an index.
+ * Errors:    none; indices beyond the end do nothing. */
+#pragma once
+
+#include "worker/engines/kernels.h"
+
+#include <stdbool.h>
+
+#define NORMALISE_STEP 4 /* pixels a thread: 12 bytes in, 4 * IMAGE_CHANNELS numbers out */
+
+struct __attribute__((aligned(16))) sixteen_bytes {
+    uint32_t words[4];
+};
+
+/* Eight numbers in a row; `i` is a multiple of eight and the memory is aligned to 16 bytes. */
+ON_BOTH void load_eight(enum number_format format, const void *from, size_t i, float values[8])
+{
+    const struct sixteen_bytes *at = (const struct sixteen_bytes *)((const uint8_t *)from + i * number_size(format));
+    struct sixteen_bytes low = at[0];
+    if (format == NUMBER_F32) {
+        struct sixteen_bytes high = at[1];
+        for (int k = 0; k < 4; k++) {
+            values[k] = number_of_bits(low.words[k]);
+            values[k + 4] = number_of_bits(high.words[k]);
+        }
+        return;
+    }
+    for (int k = 0; k < 4; k++) {
+        uint16_t first = (uint16_t)(low.words[k] & 0xffff), second = (uint16_t)(low.words[k] >> 16);
+        values[2 * k] = format == NUMBER_F16 ? number_from_f16(first) : number_from_bf16(first);
+        values[2 * k + 1] = format == NUMBER_F16 ? number_from_f16(second) : number_from_bf16(second);
+    }
+}
+
+ON_BOTH void store_eight(enum number_format format, void *to, size_t i, const float values[8])
+{
+    struct sixteen_bytes *at = (struct sixteen_bytes *)((uint8_t *)to + i * number_size(format)), out[2];
+    for (int k = 0; k < 4; k++) {
+        if (format == NUMBER_F32) {
+            out[0].words[k] = number_bits(values[k]);
+            out[1].words[k] = number_bits(values[k + 4]);
+        } else {
+            uint32_t first = format == NUMBER_F16 ? number_to_f16(values[2 * k]) : number_to_bf16(values[2 * k]);
+            uint32_t second = format == NUMBER_F16 ? number_to_f16(values[2 * k + 1]) : number_to_bf16(values[2 * k + 1]);
+            out[0].words[k] = first | second << 16;
+        }
+    }
+    at[0] = out[0];
+    if (format == NUMBER_F32)
+        at[1] = out[1];
+}
+
+/* ---- normalise ---------------------------------------------------------------------------------------------------------- */
+
+ON_BOTH float normalise_one(uint8_t value, float scale, float shift)
+{
+    return fmaf((float)value, scale, shift);
+}
+
+/* The few pixels that are left when the count is no multiple of NORMALISE_STEP. */
+ON_BOTH void normalise_rest(enum number_format format, const struct normalise_args *args, size_t pixel)
+{
+    for (; pixel < args->count; pixel++) {
+        for (size_t c = 0; c < 3; c++)
+            number_store(format, args->image, IMAGE_CHANNELS * pixel + c,
+                         normalise_one(args->pixels[3 * pixel + c], args->scale[c], args->shift[c]));
+        number_store(format, args->image, IMAGE_CHANNELS * pixel + 3, 0);
+    }
+}
+
+/* Pixels NORMALISE_STEP * i and the next three; they lie on a multiple of 4 bytes. */
+ON_BOTH void normalise_four(enum number_format format, const struct normalise_args *args, size_t i)
+{
+    size_t pixel = NORMALISE_STEP * i;
+    if (pixel + NORMALISE_STEP > args->count) {
+        normalise_rest(format, args, pixel);
+        return;
+    }
+    const uint32_t *words = (const uint32_t *)(const void *)(args->pixels + 3 * pixel);
+    uint32_t bytes[3] = { words[0], words[1], words[2] };
+    float out[NORMALISE_STEP * IMAGE_CHANNELS];
+    for (int p = 0; p < NORMALISE_STEP; p++) {
+        for (int c = 0; c < 3; c++) {
+            int at = 3 * p + c;
+            out[IMAGE_CHANNELS * p + c] = normalise_one((uint8_t)(bytes[at / 4] >> at % 4 * 8), args->scale[c], args->shift[c]);
+        }
+        out[IMAGE_CHANNELS * p + 3] = 0;
+    }
+    store_eight(format, args->image, IMAGE_CHANNELS * pixel, out);
+    store_eight(format, args->image, IMAGE_CHANNELS * pixel + 8, out + 8);
+}
+
+/* ---- pools -------------------------------------------------------------------------------------------------------------- */
+
+/* Eight channels of one pixel of the output; i counts such eights. */
+ON_BOTH void max_pool_eight(enum number_format format, const struct pool_args *args, size_t i)
+{
+    size_t eights = (size_t)args->channels / CHANNELS_STEP, channel = i % eights * CHANNELS_STEP, rest = i / eights;
+    int x = (int)(rest % (size_t)args->out_width) * args->stride - args->padding;
+    rest /= (size_t)args->out_width;
+    int y = (int)(rest % (size_t)args->out_height) * args->stride - args->padding;
+    size_t image = rest / (size_t)args->out_height;
+    if (image >= (size_t)args->batch)
+        return;
+    float best[CHANNELS_STEP];
+    for (int k = 0; k < CHANNELS_STEP; k++)
+        best[k] = -INFINITY;
+    for (int h = y < 0 ? 0 : y; h < y + args->kernel && h < args->height; h++)
+        for (int w = x < 0 ? 0 : x; w < x + args->kernel && w < args->width; w++) {
+            float values[CHANNELS_STEP];
+            size_t pixel = (image * (size_t)args->height + (size_t)h) * (size_t)args->width + (size_t)w;
+            load_eight(format, args->input, pixel * (size_t)args->channels + channel, values);
+            for (int k = 0; k < CHANNELS_STEP; k++)
+                best[k] = fmaxf(best[k], values[k]);
+        }
+    store_eight(format, args->output, i * CHANNELS_STEP, best);
+}
+
+/* Eight channels of one image, summed from the first pixel to the last. */
+ON_BOTH void average_pool_eight(enum number_format format, const struct pool_args *args, size_t i)
+{
+    size_t eights = (size_t)args->channels / CHANNELS_STEP, channel = i % eights * CHANNELS_STEP, image = i / eights;
+    size_t pixels = (size_t)args->height * (size_t)args->width;
+    if (image >= (size_t)args->batch)
+        return;
+    float sum[CHANNELS_STEP] = { 0 };
+    for (size_t p = 0; p < pixels; p++) {
+        float values[CHANNELS_STEP];
+        load_eight(format, args->input, (image * pixels + p) * (size_t)args->channels + channel, values);
+        for (int k = 0; k < CHANNELS_STEP; k++)
+            sum[k] += values[k];
+    }
+    for (int k = 0; k < CHANNELS_STEP; k++)
+        sum[k] /= (float)pixels;
+    store_eight(NUMBER_F32, args->output, i * CHANNELS_STEP, sum);
+}
+
+/* ---- softmax and top-k: TOP_THREADS threads a row, then a tree over what they found -------------------------------------- */
+
+/* A class and its logit; a lower index is better on a tie. */
+struct best {
+    float value;
+    uint32_t index;
+};
+
+ON_BOTH bool best_is_before(struct best a, struct best b)
+{
+    return a.value > b.value || (a.value == b.value && a.index < b.index);
+}
+
+ON_BOTH struct best best_of(struct best a, struct best b)
+{
+    return best_is_before(b, a) ? b : a;
+}
+
+/* Of the classes of thread t that come after `previous`, the first; index TOP_BROKEN when there is none. */
+ON_BOTH struct best best_after(const float *row, int classes, int t, struct best previous)
+{
+    struct best best = { -INFINITY, TOP_BROKEN };
+    for (int c = t; c < classes; c += TOP_THREADS) {
+        struct best it = { row[c], (uint32_t)c };
+        if (best_is_before(previous, it))
+            best = best_of(best, it);
+    }
+    return best;
+}
+
+/* In front of every class. */
+ON_BOTH struct best best_first(void)
+{
+    struct best first = { INFINITY, 0 };
+    return first;
+}
+
+/* The share of thread t; not a number if any of its logits is infinite or not a number. */
+ON_BOTH float softmax_share(const float *row, int classes, int t, float max)
+{
+    float sum = 0;
+    for (int c = t; c < classes; c += TOP_THREADS)
+        sum += expf(row[c] - max) + row[c] * 0;
+    return sum;
+}
+
+ON_BOTH struct top_prediction prediction_of(struct best best, float max, float sum)
+{
+    struct top_prediction it = { best.index, expf(best.value - max) / sum };
+    if (!(sum > 0) || best.index == TOP_BROKEN) {
+        it.index = TOP_BROKEN;
+        it.probability = 0;
+    }
+    return it;
+}
