@@ -61,8 +61,11 @@ int objectstore_describe(const struct s3_options *options, struct spec *spec, st
 int objectstore_open(const struct spec *spec, const struct s3_options *options, struct s3_session **ret, struct why *why)
 {
     *ret = NULL;
-    if (!objectstore_is_needed(spec))
-        return 0;
+    return objectstore_is_needed(spec) ? objectstore_session(spec, options, ret, why) : 0;
+}
+
+int objectstore_session(const struct spec *spec, const struct s3_options *options, struct s3_session **ret, struct why *why)
+{
     struct s3_options all = *options, before = described(spec);
     s3_options_fill(&all, &before);
     if (!all.profile)

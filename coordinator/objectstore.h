@@ -17,5 +17,8 @@ int objectstore_describe(const struct s3_options *options, struct spec *spec, st
 /* Whether the coordinator itself reads or writes objects. */
 bool objectstore_is_needed(const struct spec *spec);
 
-/* The session that sources and output need; NULL when they need none. `options` win over the description. */
+/* A session with the job's store, as the description has it; `options` win over that. */
+int objectstore_session(const struct spec *spec, const struct s3_options *options, struct s3_session **ret, struct why *why);
+
+/* The session that sources and output need; NULL when they need none. */
 int objectstore_open(const struct spec *spec, const struct s3_options *options, struct s3_session **ret, struct why *why);

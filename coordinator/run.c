@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/signals.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/export/success.h"
 #include "coordinator/finish.h"
 #include "coordinator/hint.h"
 #include "coordinator/limits.h"
@@ -172,7 +173,7 @@ int session_run(struct session *session)
     if (status)
         return status;
     struct finished finished;
-    r = finish_job(session->dir.path, session->spec, session->labels, c, &finished, &why);
+    r = finish_job(session->dir.path, session->spec, session->labels, session->s3, c, &finished, &why);
     if (r < 0)
         return print_end(session, c, r, &why);
     print_retry(session, &finished);
@@ -228,6 +229,8 @@ static int prepare_run(struct session *session, char **sources, int count, struc
         r = session_read_nodes(session, why);
     if (r == 0)
         r = objectstore_open(session->spec, &session->options.tuning.s3, &session->s3, why);
+    if (r == 0)
+        r = success_look(session->s3, session->spec->output, why);
     if (r == 0)
         r = check_sources(session, why);
     if (r == 0)

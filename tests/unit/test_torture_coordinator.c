@@ -487,7 +487,7 @@ static int use_finish(struct why *why)
     tally = (struct tally){ 0 };
     int r = db_open("job.db", true, &db, why);
     if (r == 0)
-        r = finish_export(db, finished, labels, EXPORT_JSONL, "out", &tally, NULL, &files, why);
+        r = finish_export(db, finished, labels, &(struct finish_output){ EXPORT_JSONL, "out", NULL }, &tally, NULL, &files, why);
     if (r == 0) {
         static off_t whole; /* the first run is an undisturbed one */
         struct stat status;
