@@ -44,7 +44,7 @@ static bool has_failed(void *arg)
     return atomic_load(&((struct putter *)arg)->error) != 0;
 }
 
-static void send(struct putter *putter, struct s3_client *client, const struct parcel *parcel)
+static void send_parcel(struct putter *putter, struct s3_client *client, const struct parcel *parcel)
 {
     struct why why;
     int r = s3_client_put(client, &parcel->uri, parcel->data, parcel->size, "application/json", &why);
@@ -63,7 +63,7 @@ static void run(void *arg)
         fail(putter, r, &why);
     while (queue_pop(putter->queue, &item) == 0) {
         if (!has_failed(putter))
-            send(putter, client, item);
+            send_parcel(putter, client, item);
         free(item);
     }
     s3_client_close(client);
