@@ -64,7 +64,7 @@ void node_disconnect(struct node *node)
 {
     if (!node->link)
         return;
-    loop_remove_socket(node->coordinator->loop, link_socket(node->link));
+    loop_remove(node->coordinator->loop, node);
     link_free(node->link);
     node->link = NULL;
 }

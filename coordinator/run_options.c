@@ -174,6 +174,7 @@ static int locate_output(const char *given, char **ret, struct why *why)
 static int set_texts(struct spec *spec, const struct run_options *options, const char *job_dir, struct why *why)
 {
     int r = set_labels(spec, options, why);
+    spec->output_inside = !options->output;
     if (r == 0)
         r = locate_output(options->output ? options->output : job_dir, &spec->output, why);
     if (r == 0)
