@@ -49,7 +49,7 @@ int objectstore_describe(const struct s3_options *options, struct spec *spec, st
     int r = s3_config_open(options, &config, why);
     if (r == 0)
         s3_config_share(config, &known);
-    else if (objectstore_is_needed(spec))
+    else if (r == -ENOMEM || objectstore_is_needed(spec))
         return r;
     known.profile = options->profile;
     known.ca_bundle = options->ca_bundle;

@@ -358,7 +358,7 @@ TEST(a_lister_that_waits_for_a_silent_pipe_may_be_stopped)
 TEST(a_bad_entry_is_told_and_the_list_is_not_complete)
 {
     struct setting setting;
-    test_write_file("list", "a\ns3://b/c\n", 11);
+    test_write_file("list", "a\ngs://b/c\n", 11);
     open_store(&setting, "@list", 60);
     start(&setting);
     CHECK(wait_for_lister(&setting) < 0);
