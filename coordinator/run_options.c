@@ -147,6 +147,7 @@ static int set_labels(struct spec *spec, const struct run_options *options, stru
 static int set_texts(struct spec *spec, const struct run_options *options, const char *job_dir, struct why *why)
 {
     int r = set_labels(spec, options, why);
+    spec->output_inside = !options->output;
     if (r == 0)
         r = absolute(options->output ? options->output : job_dir, &spec->output, why);
     if (r == 0)

@@ -12,7 +12,7 @@
 #define TEXTS(X) \
     X(job) X(version) X(folder) X(weights) X(weights_sha256) X(labels) X(labels_sha256) X(truth) X(preset) X(output) X(formats)
 #define NUMBERS(X) X(resize) X(crop) X(emit) X(top) X(batch)
-#define FLAGS(X)   X(null_separated) X(per_image) X(mixed) X(exif_orient)
+#define FLAGS(X)   X(null_separated) X(per_image) X(mixed) X(exif_orient) X(output_inside)
 
 void spec_free(struct spec *spec)
 {
@@ -24,6 +24,18 @@ void spec_free(struct spec *spec)
         free(spec->sources[i]);
     free(spec->sources);
     free(spec);
+}
+
+int spec_set_folder(struct spec *spec, const char *absolute, struct why *why)
+{
+    if (!spec->output_inside)
+        return 0;
+    char *copy = strdup(absolute);
+    if (!copy)
+        return because(why, -ENOMEM, "out of memory");
+    free(spec->output);
+    spec->output = copy;
+    return 0;
 }
 
 /* Paths may hold any bytes but NUL, JSON only UTF-8: those that are not are kept as an array of byte values. */
@@ -231,7 +243,7 @@ bool spec_differs(const struct spec *is, const struct spec *other, char *ret, si
            numbers_differ("size of a batch", is->batch, other->batch, ret, size) ||
            files_differ("list of labels", is->labels, other->labels, is->labels_sha256, other->labels_sha256, ret, size) ||
            texts_differ("truth", is->truth, other->truth, ret, size) || texts_differ("format", is->formats, other->formats, ret, size) ||
-           texts_differ("output", is->output, other->output, ret, size) ||
+           (!(is->output_inside && other->output_inside) && texts_differ("output", is->output, other->output, ret, size)) ||
            numbers_differ("per-image", is->per_image, other->per_image, ret, size) ||
            numbers_differ("null", is->null_separated, other->null_separated, ret, size);
 }

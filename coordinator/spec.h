@@ -33,6 +33,7 @@ struct spec {
     enum row_emit emit;
     int top, batch;
     char *output;          /* folder */
+    bool output_inside;    /* which is the job directory, wherever that is moved to */
     char *formats;         /* "jsonl,csv" */
     bool per_image, mixed;
     double created;        /* seconds since 1970 */
@@ -40,6 +41,9 @@ struct spec {
 
 void spec_free(struct spec *spec);
 DEFINE_FREEP(spec_free, struct spec)
+
+/* Says where the job directory is now. */
+int spec_set_folder(struct spec *spec, const char *absolute, struct why *why);
 
 /* To and from JSON; the text is the caller's to free. */
 int spec_to_json(const struct spec *spec, char **ret, struct why *why);

@@ -44,10 +44,11 @@ struct s3_request {
     const struct s3_call *call;
     const struct s3_config *config;
     char *url;
+    char host[S3_BUCKET_MAX + 256];  /* with its port */
     struct curl_slist *headers;
     struct credentials *credentials; /* that it is signed with; NULL: unsigned */
-    char region[64];
-    time_t offset; /* of the store's clock that was assumed */
+    char region[S3_REGION_MAX];
+    time_t offset_s;                 /* of the store's clock that was assumed */
 };
 
 /* `key`: the caller's day key, used again and again (sigv4.h). */

@@ -127,6 +127,7 @@ static int use_old_spec(struct why *why)
 
 TEST(descriptions_survive_refused_memory)
 {
+    test_write_file("labels", "a\nb\n", 4);
     test_write_file("nodes", "a\nb:1 # c\n[::1]:7\n", 18);
     torture_sqlite();
     torture(use_nodelist);
@@ -370,6 +371,7 @@ static int use_store(struct why *why)
 
 TEST(the_state_of_a_job_survives_refused_memory)
 {
+    test_write_file("labels", "a\nb\n", 4);
     torture_sqlite();
     torture(use_batches);
     torture_lenient(use_db);
@@ -522,6 +524,7 @@ static int use_evaluation(struct why *why)
 
 TEST(results_survive_refused_memory)
 {
+    test_write_file("labels", "a\nb\n", 4);
     struct why why;
     CHECK_INT(labels_open(NULL, &labels, &why), 0);
     torture_sqlite();
