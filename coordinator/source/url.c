@@ -101,4 +101,4 @@ static int next(void *state, struct rec_item *ret, struct why *why)
     return source_remote(url->text, ret, why);
 }
 
-const struct source_kind source_url = { is_plain, open_url, next, free, false };
+const struct source_kind source_url = { is_plain, open_url, next, free, NULL, false };

@@ -12,7 +12,7 @@ static struct why why;
 static int open_args(char **args, int count, bool null_separated, struct source **ret)
 {
     why.text[0] = '\0';
-    return source_open(args, count, null_separated, ret, &why);
+    return source_open(args, count, &(struct source_options){ .null_separated = null_separated }, ret, &why);
 }
 
 static const char *refused(char *arg)
