@@ -54,8 +54,10 @@ static void on_done(void *arg, struct task *task, enum row_error error, const ch
     snprintf(outcome->detail, sizeof(outcome->detail), "%s", detail ? detail : "");
     if (!error) {
         outcome->right = task->size == BODY && !memcmp(task->data, body(), BODY);
+        pthread_mutex_lock(&f.budget.lock);
         if (f.budget.used > f.most_held)
             f.most_held = f.budget.used;
+        pthread_mutex_unlock(&f.budget.lock);
         if (!f.keep) {
             budget_give(&f.budget, task->size);
             blocks_give(&f.blocks, take(task->data), task->size);
