@@ -1,9 +1,10 @@
 /* bench_fetch.c: requests a second from an origin that answers late: our event loops, a bare curl_multi loop, and 32 threads that block.
  *
- *     bench_fetch DELAY_MS IN_FLIGHT ROUNDS [SECONDS]
+ *     bench_fetch DELAY_MS IN_FLIGHT ROUNDS SECONDS [COORDINATOR]
  *
- * The three take turns, ROUNDS times; the origin is a thread of this process, so all share its processors alike. The bare loop throws away what it
- * gets; ours hands over whole, checked files. */
+ * They take turns, ROUNDS times; the origin is a thread of this process, so all share its processors alike. The bare loop throws away what it
+ * gets; ours hands over whole, checked files; so there is a bare loop that keeps them too. Given the program, the whole way is measured as well:
+ * `run --engine sim --decode none` over a list of addresses, from its first batch to its last row. */
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/thread.h"
@@ -38,7 +39,7 @@ void test_fail(const char *file, int line, const char *format, ...)
 }
 
 static struct web *web;
-static double seconds = 3;
+static double seconds;
 
 static double now(void)
 {
@@ -255,6 +256,46 @@ static struct figure run_ours(int in_flight)
     return figure;
 }
 
+/* ---- the programs ---- */
+
+static void write_list(const char *folder, int images)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "%s/list", folder);
+    FILE *list = fopen(path, "w");
+    CHECK(list);
+    for (int i = 0; i < images; i++)
+        fprintf(list, "http://127.0.0.1:%d/f%d/%d.jpg\n", web_port(web), i % 7, i);
+    CHECK(fclose(list) == 0);
+}
+
+/* "images_per_s" of summary.json. */
+static double read_rate(const char *folder)
+{
+    char path[300], text[65536];
+    snprintf(path, sizeof(path), "%s/job/summary.json", folder);
+    FILE *file = fopen(path, "r");
+    CHECK(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    fclose(file);
+    const char *at = strstr(text, "\"images_per_s\":");
+    return at ? atof(strchr(at, ':') + 1) : 0;
+}
+
+static struct figure run_programs(const char *coordinator, int in_flight, double expected)
+{
+    char folder[] = "/tmp/bench-fetch-XXXXXX", command[2048];
+    CHECK(mkdtemp(folder));
+    write_list(folder, (int)(expected * seconds));
+    snprintf(command, sizeof(command), "cd %s && %s run --engine sim --decode none --threads 2 --fetch-concurrency %d --job job --strict @list >out 2>&1 || cat out",
+             folder, coordinator, in_flight);
+    CHECK(system(command) == 0);
+    struct figure figure = { .rate = read_rate(folder) };
+    snprintf(command, sizeof(command), "rm -r %s", folder);
+    CHECK(system(command) == 0);
+    return figure;
+}
+
 /* ---- */
 
 static int by_rate(const void *a, const void *b)
@@ -267,18 +308,22 @@ static void print(const char *name, struct figure *figures, int rounds, double b
 {
     qsort(figures, (size_t)rounds, sizeof(*figures), by_rate);
     struct figure middle = figures[rounds / 2];
-    printf("  %-24s %8.0f requests/s   %6.1f us of CPU each", name, middle.rate, middle.cpu_us);
-    printf(bare > 0 ? "   %.2f of the bare loop\n" : "\n", middle.rate / bare);
+    printf("  %-24s %8.0f requests/s", name, middle.rate);
+    if (bare > 0)
+        printf("   %.2f of the bare loop", middle.rate / bare);
+    if (middle.cpu_us > 0)
+        printf("   %6.1f us of CPU each", middle.cpu_us);
+    printf("\n");
 }
 
 int main(int argc, char **argv)
 {
-    if (argc < 4)
-        return fputs("bench_fetch DELAY_MS IN_FLIGHT ROUNDS [SECONDS]\n", stderr), 2;
+    if (argc < 5)
+        return fputs("bench_fetch DELAY_MS IN_FLIGHT ROUNDS SECONDS [COORDINATOR]\n", stderr), 2;
     int delay = atoi(argv[1]), in_flight = atoi(argv[2]), rounds = atoi(argv[3]);
-    seconds = argc > 4 ? atof(argv[4]) : seconds;
+    seconds = atof(argv[4]);
     CLEANUP(freep) char *body = calloc(1, SIZE);
-    struct figure bare[64], keeping[64], loops[64], threads[64];
+    struct figure bare[64], keeping[64], loops[64], threads[64], programs[64];
     CHECK(body && rounds > 0 && rounds <= 64);
     web = web_start(&(struct web_spec){ .delay_ms = delay });
     web_put(web, "*", body, SIZE);
@@ -286,6 +331,8 @@ int main(int argc, char **argv)
         bare[i] = run_bare(in_flight, false);
         loops[i] = run_ours(in_flight);
         keeping[i] = run_bare(in_flight, true);
+        if (argc > 5)
+            programs[i] = run_programs(argv[5], in_flight, loops[i].rate);
         threads[i] = run_threads(THREADS);
     }
     printf("%d ms, %d in flight, %d bytes, middle of %d rounds of %.0f s (at most %.0f/s)\n", delay, in_flight, SIZE, rounds, seconds,
@@ -293,6 +340,8 @@ int main(int argc, char **argv)
     print("bare curl_multi loop", bare, rounds, 0);
     double reference = bare[rounds / 2].rate;
     print("our event loop", loops, rounds, reference);
+    if (argc > 5)
+        print("coordinator and worker", programs, rounds, reference);
     print("bare loop that keeps", keeping, rounds, reference);
     print("32 blocking threads", threads, rounds, reference);
     web_stop(web);
