@@ -234,7 +234,7 @@ static int start(struct coordinator *c, struct db *db, struct why *why)
     read_facts(c, db);
     r = store_start(db, &c->box, &c->store, why);
     if (r == 0 && !c->listed)
-        r = lister_start(c->spec, c->store, &c->box, &place, &c->lister, why);
+        r = lister_start(c->spec, c->plan->s3, c->store, &c->box, &place, &c->lister, why);
     if (r == 0 && !is_complete(c))
         r = nodes_open(c, why);
     if (r == 0)

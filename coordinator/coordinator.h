@@ -18,10 +18,13 @@
 
 struct local;
 
+struct s3_session;
+
 /* What a run was asked for besides the job itself. */
 struct run_plan {
     const struct spec *spec;
     const struct labels *labels;
+    struct s3_session *s3;  /* NULL: no source is in an object store */
     const char *job_dir;
     uint64_t epoch;
     char **nodes;           /* endpoints' names, host[:port] */

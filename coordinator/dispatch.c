@@ -99,17 +99,10 @@ static struct batch *next_suspect(const struct coordinator *c)
 
 static void dispatch_suspect(struct coordinator *c)
 {
-    if (c->guard && c->guard->state != NODE_READY)
-        c->guard = NULL;
     if (c->guard && node_has_alone(c->guard))
         return;
     struct batch *piece = next_suspect(c);
-    if (!piece) {
-        c->guard = NULL;
-        return;
-    }
-    if (!c->guard || c->guard == piece->piece->killed || (!c->guard->holds && node_credit(c->guard) < 1))
-        c->guard = pick_guard(c, piece);
+    c->guard = piece ? pick_guard(c, piece) : NULL;
     if (!c->guard || c->guard->holds || c->guard->storing || node_credit(c->guard) < 1)
         return;
     if (quarantine_is_hopeless(piece)) {
