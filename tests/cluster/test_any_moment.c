@@ -41,7 +41,7 @@ static int run_with(const char *fault, const char *const *arguments)
         setenv("LD_PRELOAD", library, 1);
         setenv("SLEDDOG_FAULT", order, 1);
     }
-    int status = coordinator_run("run", arguments);
+    int status = coordinate("run", arguments);
     unsetenv("LD_PRELOAD");
     unsetenv("SLEDDOG_FAULT");
     return status;
