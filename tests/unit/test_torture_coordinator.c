@@ -7,6 +7,7 @@
 #include "coordinator/jobdir.h"
 #include "coordinator/lister.h"
 #include "coordinator/nodelist.h"
+#include "coordinator/retries.h"
 #include "coordinator/run_options.h"
 #include "coordinator/source/source.h"
 #include "coordinator/summary.h"
@@ -522,6 +523,28 @@ static int use_evaluation(struct why *why)
     return r < 0 ? because(why, r, "%s", strerror(-r)) : 0;
 }
 
+/* Whatever happens, there is a row for each. */
+static int use_retries(struct why *why)
+{
+    CLEANUP(db_closep) struct db *db = NULL;
+    uint64_t images = 0;
+    struct rec_prediction prediction = { 1, 1 };
+    struct rec_row row = { .detail = "", .predictions = &prediction, .predictions_count = 1 };
+    CLEANUP(bytes_done) struct bytes rows;
+    bytes_init(&rows, 1 << 20);
+    if (rows_encode(&row, 1, &rows) < 0)
+        return because(why, -ENOMEM, "out of memory");
+    int r = db_open("job.db", false, &db, why);
+    if (r == 0)
+        r = retries_plan(db, 1, &images, why);
+    if (r == 0)
+        r = db_begin(db, why);
+    if (r == 0)
+        r = retries_take(db, 1, rows.data, rows.size, why);
+    CHECK(r < 0 || (r == 1 && images == 1));
+    return r < 0 ? r : 0; /* closing rolls back */
+}
+
 TEST(results_survive_refused_memory)
 {
     test_write_file("labels", "a\nb\n", 4);
@@ -534,6 +557,7 @@ TEST(results_survive_refused_memory)
     torture(use_old_summary);
     make_job();
     torture_lenient(use_finish);
+    torture_lenient(use_retries);
     torture_lenient(use_evaluation); /* memory refused counts as a full table */
     summary_free(expected);
     spec_free(finished);
