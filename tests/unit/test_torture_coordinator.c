@@ -554,13 +554,13 @@ TEST(results_survive_refused_memory)
     struct why why;
     CHECK_INT(labels_open(NULL, &labels, &why), 0);
     torture_sqlite();
+    make_job();
+    torture_lenient(use_retries);
     torture(use_export);
     torture(use_summary);
     CHECK_INT(summary_load(".", &expected, &why), 0);
     torture(use_old_summary);
-    make_job();
     torture_lenient(use_finish);
-    torture_lenient(use_retries);
     torture_lenient(use_evaluation); /* memory refused counts as a full table */
     summary_free(expected);
     spec_free(finished);
