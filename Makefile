@@ -232,6 +232,7 @@ bench: packages-check all $(BUILD)/tests/bench/bench_export
 	tests/bench/engine
 	tests/bench/whole
 	tests/bench/sim
+	tests/bench/resume
 	$(BUILD)/tests/bench/bench_export
 
 install: all
