@@ -418,9 +418,12 @@ static int use_export(struct why *why)
     return r;
 }
 
+#define STAGE(name_, threads_, items_, errors_, bytes_, busy_, wait_)                                                                      \
+    { .name = name_, .threads = threads_, .items = items_, .errors = errors_, .bytes = bytes_, .busy_ns = busy_, .wait_ns = wait_ }
+
 static int use_summary(struct why *why)
 {
-    static const struct rec_stage stages[] = { { "fetch", 8, 600, 2, 60000000, 300000000, 79000000000, 0 } };
+    static const struct rec_stage stages[] = { STAGE("fetch", 8, 600, 2, 60000000, 300000000, 79000000000) };
     static const struct node_facts node = { "node-a:5571", "0.1.0", "onednn", "2 cores", "onednn f32", 32, 16, 600, 10, stages, 1 };
     static const char *const texts[] = { "/photos", "/caf\xe9/*" };
     const struct job_facts facts = { .version = "0.1.0", .job = "j", .directory = "/job", .sources = texts, .sources_count = 2,
