@@ -128,7 +128,7 @@ $(BUILD)/sleddog-engine-cudnn.so: $(call objects,$(CUDNN_PLAIN) $(CUDNN_CUDA) $(
 	$(call say,LD )
 	$(Q)$(CC) $(ALL_LDFLAGS) -shared -o $@ $^ $(LIBS_cudnn) $(call pkg,jansson,-ljansson) $(call pkg,zlib,-lz) $(LIBS_common)
 
-# Says what cuDNN can do on GPUs that are not here (test_cudnn_plans).
+# Says what cuDNN can do on GPUs that are not here (test_gpu_simulated).
 $(BUILD)/tests/gpu/plans: $(call objects,tests/gpu/plans.c worker/engines/gpu_conv.c worker/engines/cudnn_shapes.c worker/network.c common/why.c)
 	@mkdir -p $(@D)
 	$(call say,LD )
@@ -163,7 +163,7 @@ $(REPLAY): $(BUILD)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_FOREIGN)
 
 $(BUILD)/tests/unit/test_corpus: | $(REPLAY)
-$(BUILD)/tests/unit/test_cudnn_plans: | $(if $(HAVE_CUDA),$(BUILD)/tests/gpu/plans)
+$(BUILD)/tests/unit/test_gpu_simulated: | $(if $(HAVE_CUDA),$(BUILD)/tests/gpu/plans)
 
 # What tests put in front of libc (LD_PRELOAD).
 PRELOAD := $(patsubst tests/%.c,$(BUILD)/tests/%.so,$(sort $(wildcard tests/preload/*.c)))

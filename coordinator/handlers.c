@@ -140,6 +140,7 @@ void coordinator_on_credit(struct coordinator *c, struct node *node, const struc
     if (message->credit.images > node->granted)
         node->granted = message->credit.images;
     coordinator_dispatch(c);
+    coordinator_copy(c, node);
 }
 
 void coordinator_on_returned(struct coordinator *c, struct node *node, const struct message *message)

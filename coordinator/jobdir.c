@@ -175,7 +175,8 @@ int jobdir_create(const char *path, const struct spec *spec, struct jobdir *ret,
 static int read_job(const char *path, bool read_only, struct db **ret_db, struct spec **ret_spec, struct why *why)
 {
     CLEANUP(db_closep) struct db *db = NULL;
-    CLEANUP(freep) char *json = NULL;
+    CLEANUP(spec_freep) struct spec *spec = NULL;
+    CLEANUP(freep) char *json = NULL, *folder = realpath(path, NULL);
     char file[PATH_MAX];
     int r = database_path(path, file, sizeof(file), why);
     if (r == 0)
@@ -183,10 +184,13 @@ static int read_job(const char *path, bool read_only, struct db **ret_db, struct
     if (r == 0)
         r = db_get(db, "spec", &json, why);
     if (r == 0)
-        r = spec_from_json(json, ret_spec, why);
+        r = spec_from_json(json, &spec, why);
+    if (r == 0)
+        r = folder ? spec_set_folder(spec, folder, why) : because(why, -ENOMEM, "%s: out of memory", path);
     if (r < 0)
         return r;
     *ret_db = take(db);
+    *ret_spec = take(spec);
     return 0;
 }
 

@@ -141,7 +141,7 @@ void worker_load(struct worker *worker)
 {
     struct job *job = worker->job;
     struct loader *loader = &worker->loader;
-    if (worker->runtime && runtime_spec_equal(&worker->runtime->spec, &job->spec)) {
+    if (worker->runtime && runtime_spec_equal(&worker->runtime->spec, &job->spec) && runtime_is_current(worker->runtime)) {
         worker_welcome(worker);
         return;
     }
@@ -156,6 +156,7 @@ void worker_load(struct worker *worker)
     loader->crumbs = worker->trail.crumbs;
     int r = thread_start(&loader->thread, "load", run_loader, loader);
     if (r < 0) {
+        worker->runtime = take(loader->old);
         worker_refuse(worker, &job->peer, job->coordinator, REFUSE_MODEL, "cannot start a thread");
         worker_end_job(worker, "no thread to load its model");
         return;

@@ -52,8 +52,8 @@ static void begin(struct process *run, struct machine *machines, int count)
         snprintf(name, sizeof(name), "worker-%d", i + 1);
         machine_worker(&machines[i], name, WORKER_OPTIONS);
     }
-    CHECK_INT(COORDINATE("expected", "run", "--local", "1", "--engine", "sim", "--job", "expected", "sim:1200"), 0);
-    BEGIN(run, "run", "run", "--nodes", "nodes", "--expiry", "2", "--batch", "5", "--job", "job", "sim:1200");
+    CHECK_INT(COORDINATE("expected", "run", "--local", "1", "--engine", "sim", "--job", "expected", "sim:1000"), 0);
+    BEGIN(run, "run", "run", "--nodes", "nodes", "--expiry", "2", "--batch", "5", "--job", "job", "sim:1000");
 }
 
 static void wait_until_used(const struct machine *machine)

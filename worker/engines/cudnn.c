@@ -311,14 +311,13 @@ static void cudnn_interrupt(struct engine *engine)
 static int cudnn_probe(char *text, size_t size, struct why *why)
 {
     int present, r = ops->count(&present, why);
-    struct gpu *gpu;
+    struct gpu_info info;
     if (r == 0)
-        r = ops->open(0, &gpu, why);
+        r = ops->look(0, &info, why);
     if (r < 0)
-        return because_in(why, r == -ENOMEM ? r : -ENODEV, "engine cudnn");
-    snprintf(text, size, "%d device%s, the first: %s, compute capability %d.%d, %.0f GiB; %s", present, present == 1 ? "" : "s",
-             gpu->info.name, gpu->info.major, gpu->info.minor, (double)gpu->info.memory / (1 << 30), gpu->info.libraries);
-    ops->close(gpu);
+        return because_in(why, -ENODEV, "engine cudnn");
+    snprintf(text, size, "%d device%s, the first: %s, compute capability %d.%d, %.0f GiB; %s", present, present == 1 ? "" : "s", info.name,
+             info.major, info.minor, (double)info.memory / (1 << 30), info.libraries);
     return 0;
 }
 

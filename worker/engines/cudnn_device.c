@@ -108,20 +108,24 @@ static int capture(struct lane *lane, struct why *why)
     return r < 0 ? r : ended;
 }
 
-/* The network runs once outside a graph: what libraries load on first use, they cannot load while they are recorded. */
 static int prepare_lane(struct lane *lane, struct why *why)
 {
-    struct device *device = lane->device;
-    struct gpu *gpu = device->gpu;
-    const struct net *net = &device->net;
+    struct gpu *gpu = lane->device->gpu;
+    const struct net *net = &lane->device->net;
     size_t bytes = (size_t)net->batch * (size_t)net->height * (size_t)net->width * 3;
     int r;
     if ((r = gpu->ops->stream_new(gpu, &lane->stream, why)) < 0 || (r = gpu->ops->event_new(gpu, &lane->copied, why)) < 0 ||
         (r = gpu->ops->event_new(gpu, &lane->begun, why)) < 0 || (r = gpu->ops->event_new(gpu, &lane->done, why)) < 0 ||
-        (r = gpu->ops->allocate(gpu, bytes, &lane->pixels, why)) < 0 || (r = blank(lane, bytes, why)) < 0 ||
-        (r = net_run(&device->net, lane->pixels, why)) < 0 || (r = gpu->ops->stream_wait(gpu, device->stream, why)) < 0)
+        (r = gpu->ops->allocate(gpu, bytes, &lane->pixels, why)) < 0)
         return r;
-    return capture(lane, why);
+    return blank(lane, bytes, why);
+}
+
+/* The network runs once outside a graph: what libraries load on first use, they cannot load while they are recorded. */
+static int warm_up(struct device *device, struct why *why)
+{
+    int r = net_run(&device->net, device->lanes[0].pixels, why);
+    return r < 0 ? r : device->gpu->ops->stream_wait(device->gpu, device->stream, why);
 }
 
 int device_open(struct device *device, const struct gpu_ops *ops, int number, const struct engine_spec *spec, int batch,
@@ -140,6 +144,10 @@ int device_open(struct device *device, const struct gpu_ops *ops, int number, co
         device->lanes[i].device = device;
         r = prepare_lane(&device->lanes[i], why);
     }
+    if (r == 0)
+        r = warm_up(device, why);
+    for (int i = 0; i < LANES && r == 0; i++)
+        r = capture(&device->lanes[i], why);
     return r < 0 ? explain(device, r, why) : 0;
 }
 

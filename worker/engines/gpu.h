@@ -75,6 +75,7 @@ struct fc_memory {
 struct gpu_ops {
     /* How many devices there are; -ENODEV and why not when there is none. */
     int (*count)(int *ret, struct why *why);
+    int (*look)(int device, struct gpu_info *ret, struct why *why); /* without opening it */
     int (*open)(int device, struct gpu **ret, struct why *why);
     void (*close)(struct gpu *gpu);
 

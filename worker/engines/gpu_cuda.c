@@ -68,7 +68,7 @@ static int cuda_count(int *ret, struct why *why)
     return *ret > 0 ? 0 : because(why, -ENODEV, "no usable GPU: the driver knows of none");
 }
 
-static int read_info(struct gpu_info *info, int device, struct why *why)
+static int cuda_look(int device, struct gpu_info *info, struct why *why)
 {
     struct cudaDeviceProp properties;
     cudaError_t error = cudaGetDeviceProperties(&properties, device);
@@ -108,7 +108,7 @@ static int cuda_open(int device, struct gpu **ret, struct why *why)
         return because(why, -ENOMEM, "out of memory");
     struct cuda_gpu *cuda = (struct cuda_gpu *)gpu;
     gpu->ops = &gpu_cuda;
-    int r = read_info(&gpu->info, device, why);
+    int r = cuda_look(device, &gpu->info, why);
     if (r < 0)
         return r;
     /* A waiting thread sleeps: the cores belong to the decoders. Refused when somebody made the context before us: no matter. */
@@ -298,6 +298,7 @@ static int cuda_top(struct gpu *gpu, struct gpu_stream *stream, const struct top
 
 const struct gpu_ops gpu_cuda = {
     .count = cuda_count,
+    .look = cuda_look,
     .open = cuda_open,
     .close = cuda_close,
     .allocate = cuda_allocate,

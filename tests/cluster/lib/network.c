@@ -1,5 +1,7 @@
 #include "tests/cluster/lib/network.h"
 
+#include "tests/cluster/lib/cluster.h"
+
 #include <sched.h>
 #include <stdarg.h>
 #include <unistd.h>
@@ -54,6 +56,7 @@ void network_open(struct machine *machines, int count)
         test_skip("there are no programs ip and nsenter (Debian's iproute2 and util-linux)");
     if (unshare(CLONE_NEWNET) < 0)
         test_skip("network namespaces cannot be made (%s): run as root", strerror(errno));
+    choose_runtime_folder();
     run_ip("ip link set lo up && ip link add switch type bridge && ip link set switch up && ip address add 10.77.0.1/24 dev switch");
     for (int i = 0; i < count; i++) {
         machines[i] = (struct machine){ .number = i + 1 };

@@ -1,0 +1,790 @@
+/* fake_gpu.c: streams are queues of operations; a queue is worked off up to an event when that is waited for. */
+#include "tests/fake_gpu.h"
+
+#include "tests/test.h"
+#include "worker/engines/cudnn_shapes.h"
+#include "worker/engines/kernels_math.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PLANS 5 /* of any shape; the last one cannot run */
+
+enum kind { OP_COPY, OP_RECORD, OP_HOLD, OP_PLAN, OP_FC, OP_NORMALISE, OP_MAX_POOL, OP_AVERAGE_POOL, OP_TOP };
+
+struct op {
+    enum kind kind;
+    union {
+        struct {
+            void *to;
+            const void *from;
+            size_t bytes;
+        } copy;
+        struct {
+            struct gpu_event *event;
+            uint64_t mark; /* which record it is, or waits for */
+        } event;
+        struct {
+            struct conv_shape shape;
+            struct conv_memory memory;
+            float ms;
+        } plan;
+        struct {
+            struct fc_memory memory;
+            int batch, inputs, classes;
+        } fc;
+        struct normalise_args normalise;
+        struct pool_args pool;
+        struct top_args top;
+    } as;
+};
+
+struct list {
+    struct op *ops;
+    size_t count, room;
+};
+
+struct gpu_stream {
+    struct list queue;
+    size_t done;
+    bool capturing;
+    struct list captured;
+};
+
+struct gpu_event {
+    uint64_t recorded, happened; /* marks */
+    struct gpu_stream *stream;   /* of the last record */
+    double ms;
+};
+
+struct gpu_graph {
+    struct list list;
+};
+
+struct fake_plan {
+    struct gpu_plan plan;
+    struct conv_shape shape;
+    int number;
+};
+
+struct gpu_fc {
+    int batch, inputs, classes;
+};
+
+struct allocation {
+    void *memory;
+    size_t bytes;
+    int device;
+    struct allocation *next;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct fake_settings settings;
+static int calls, left, searches, launches[FAKE_DEVICES];
+static size_t used[FAKE_DEVICES];
+static const char *failed_call = "";
+static bool lost;
+static double clock_ms;
+static struct allocation *allocations;
+
+/* ---- the test's side ------------------------------------------------------------------------------------------------------ */
+
+void fake_gpu_reset(const struct fake_settings *wanted)
+{
+    if (left)
+        test_fail(__FILE__, __LINE__, "%d things of the GPU were not freed (after %s failed)", left, *failed_call ? failed_call : "nothing");
+    settings = *wanted;
+    if (!settings.major)
+        settings.major = 9;
+    calls = searches = 0;
+    memset(launches, 0, sizeof(launches));
+    failed_call = "";
+    lost = false;
+}
+
+void fake_gpu_fail(int at, int code)
+{
+    pthread_mutex_lock(&lock);
+    settings.fail_at = at ? calls + at : 0;
+    settings.fail_code = code;
+    pthread_mutex_unlock(&lock);
+}
+
+int fake_gpu_calls(void)
+{
+    return calls;
+}
+
+int fake_gpu_left(void)
+{
+    return left;
+}
+
+int fake_gpu_searches(void)
+{
+    return searches;
+}
+
+int fake_gpu_launches(int device)
+{
+    return launches[device];
+}
+
+const char *fake_gpu_failed(void)
+{
+    return failed_call;
+}
+
+/* The lock is held from here on, if it returns 0. */
+static int enter(const char *call, struct why *why)
+{
+    pthread_mutex_lock(&lock);
+    bool fails = ++calls == settings.fail_at;
+    if (fails)
+        failed_call = call;
+    lost = lost || (fails && settings.fail_code == -ENOTRECOVERABLE);
+    if (!fails && !lost)
+        return 0;
+    int r = lost ? -ENOTRECOVERABLE : settings.fail_code;
+    pthread_mutex_unlock(&lock);
+    return because(why, r, "%s: made to fail", call);
+}
+
+static int leave(void)
+{
+    pthread_mutex_unlock(&lock);
+    return 0;
+}
+
+static void *make(size_t bytes)
+{
+    void *it = calloc(1, bytes);
+    CHECK(it);
+    left++;
+    return it;
+}
+
+/* ---- arithmetic ----------------------------------------------------------------------------------------------------------- */
+
+static float *widen(enum number_format format, const void *from, size_t count)
+{
+    float *wide = malloc(count * sizeof(*wide) + 1);
+    CHECK(wide);
+    for (size_t i = 0; i < count; i++)
+        wide[i] = number_load(format, from, i);
+    return wide;
+}
+
+struct conv {
+    const struct conv_shape *shape;
+    struct plane out;
+    float *x, *w, *z, *b;
+};
+
+static double conv_one(const struct conv *conv, int n, int y, int x, int k)
+{
+    const struct conv_shape *s = conv->shape;
+    size_t channels = (size_t)(s->inputs / s->groups), from = (size_t)(k / (s->outputs / s->groups)) * channels;
+    double sums[4] = { 0 };
+    for (int r = 0; r < s->kernel; r++)
+        for (int q = 0; q < s->kernel; q++) {
+            int h = y * s->stride - s->padding + r, w = x * s->stride - s->padding + q;
+            if (h < 0 || w < 0 || h >= s->height || w >= s->width)
+                continue;
+            const float *in = conv->x + (((size_t)n * (size_t)s->height + (size_t)h) * (size_t)s->width + (size_t)w) * (size_t)s->inputs + from;
+            const float *filter = conv->w + (((size_t)k * (size_t)s->kernel + (size_t)r) * (size_t)s->kernel + (size_t)q) * channels;
+            for (size_t c = 0; c < channels; c++)
+                sums[c % 4] += (double)in[c] * (double)filter[c]; /* four chains are four times as fast as one */
+        }
+    return sums[0] + sums[1] + sums[2] + sums[3];
+}
+
+static void run_conv(const struct conv_shape *s, const struct conv_memory *memory)
+{
+    struct conv conv = { .shape = s, .out = conv_shape_output(s) };
+    size_t outputs = (size_t)s->outputs, pixels = (size_t)s->batch * (size_t)conv.out.height * (size_t)conv.out.width;
+    conv.x = widen(s->format, memory->x, (size_t)s->batch * (size_t)s->height * (size_t)s->width * (size_t)s->inputs);
+    conv.w = widen(s->format, memory->w, outputs * (size_t)(s->kernel * s->kernel) * (size_t)(s->inputs / s->groups));
+    conv.b = widen(s->format, memory->b, outputs);
+    conv.z = s->residual ? widen(s->format, memory->z, pixels * outputs) : NULL;
+    for (size_t p = 0; p < pixels; p++)
+        for (size_t k = 0; k < outputs; k++) {
+            int x = (int)(p % (size_t)conv.out.width), y = (int)(p / (size_t)conv.out.width % (size_t)conv.out.height);
+            double sum = conv_one(&conv, (int)(p / ((size_t)conv.out.width * (size_t)conv.out.height)), y, x, (int)k);
+            sum += (conv.z ? (double)conv.z[p * outputs + k] : 0) + (double)conv.b[k];
+            number_store(s->format, memory->y, p * outputs + k, (float)(s->relu && sum < 0 ? 0 : sum));
+        }
+    free(conv.x);
+    free(conv.w);
+    free(conv.b);
+    free(conv.z);
+}
+
+static void run_fc(const struct fc_memory *memory, int batch, int inputs, int classes)
+{
+    for (int n = 0; n < batch; n++)
+        for (int c = 0; c < classes; c++) {
+            double sum = (double)memory->bias[c];
+            for (int i = 0; i < inputs; i++)
+                sum += (double)memory->features[(size_t)n * (size_t)inputs + (size_t)i] * (double)memory->weight[(size_t)c * (size_t)inputs + (size_t)i];
+            memory->logits[(size_t)n * (size_t)classes + (size_t)c] = (float)sum;
+        }
+}
+
+static struct best reduce_best(const float *row, int classes, struct best previous)
+{
+    struct best all[TOP_THREADS];
+    for (int t = 0; t < TOP_THREADS; t++)
+        all[t] = best_after(row, classes, t, previous);
+    for (int half = TOP_THREADS / 2; half; half /= 2)
+        for (int t = 0; t < half; t++)
+            all[t] = best_of(all[t], all[t + half]);
+    return all[0];
+}
+
+static float reduce_sum(const float *row, int classes, float max)
+{
+    float all[TOP_THREADS];
+    for (int t = 0; t < TOP_THREADS; t++)
+        all[t] = softmax_share(row, classes, t, max);
+    for (int half = TOP_THREADS / 2; half; half /= 2)
+        for (int t = 0; t < half; t++)
+            all[t] += all[t + half];
+    return all[0];
+}
+
+/* As kernels.cu does it, one thread after the other. */
+static void run_top(const struct top_args *args)
+{
+    for (int n = 0; n < args->batch; n++) {
+        const float *row = args->logits + (size_t)n * (size_t)args->classes;
+        struct best it = reduce_best(row, args->classes, best_first());
+        float max = it.value, sum = reduce_sum(row, args->classes, max);
+        for (int k = 0; k < args->top; k++) {
+            args->predictions[(size_t)n * (size_t)args->top + (size_t)k] = prediction_of(it, max, sum);
+            it = reduce_best(row, args->classes, it);
+        }
+    }
+}
+
+static void run_pool(const struct pool_args *args, bool max)
+{
+    size_t eights = (size_t)args->channels / CHANNELS_STEP * (size_t)args->batch;
+    size_t count = max ? eights * (size_t)args->out_height * (size_t)args->out_width : eights;
+    for (size_t i = 0; i < count + 3; i++) /* a few threads too many, as in the last block */
+        if (max)
+            max_pool_eight(args->format, args, i);
+        else
+            average_pool_eight(args->format, args, i);
+}
+
+/* ---- streams -------------------------------------------------------------------------------------------------------------- */
+
+static void append(struct list *list, const struct op *op)
+{
+    if (list->count == list->room) {
+        list->room = 2 * list->room + 16;
+        list->ops = realloc(list->ops, list->room * sizeof(*list->ops));
+        CHECK(list->ops);
+    }
+    list->ops[list->count++] = *op;
+}
+
+static void work_off(struct gpu_stream *stream, size_t upto);
+
+/* Works off the event's stream until the record with this mark. */
+static void happen(struct gpu_event *event, uint64_t mark)
+{
+    struct gpu_stream *stream = event->stream;
+    while (stream && event->happened < mark && stream->done < stream->queue.count)
+        work_off(stream, stream->done + 1);
+}
+
+static void run_op(const struct op *op)
+{
+    switch (op->kind) {
+    case OP_COPY:
+        memcpy(op->as.copy.to, op->as.copy.from, op->as.copy.bytes);
+        break;
+    case OP_RECORD:
+        op->as.event.event->happened = op->as.event.mark;
+        op->as.event.event->ms = clock_ms;
+        break;
+    case OP_HOLD:
+        happen(op->as.event.event, op->as.event.mark);
+        break;
+    case OP_PLAN:
+        run_conv(&op->as.plan.shape, &op->as.plan.memory);
+        clock_ms += (double)op->as.plan.ms;
+        break;
+    case OP_FC:
+        run_fc(&op->as.fc.memory, op->as.fc.batch, op->as.fc.inputs, op->as.fc.classes);
+        break;
+    case OP_NORMALISE:
+        for (size_t i = 0; i < op->as.normalise.count / NORMALISE_STEP + 3; i++)
+            normalise_four(op->as.normalise.format, &op->as.normalise, i);
+        break;
+    case OP_MAX_POOL:
+    case OP_AVERAGE_POOL:
+        run_pool(&op->as.pool, op->kind == OP_MAX_POOL);
+        break;
+    case OP_TOP:
+        run_top(&op->as.top);
+        break;
+    }
+}
+
+static void work_off(struct gpu_stream *stream, size_t upto)
+{
+    while (stream->done < upto) {
+        struct op op = stream->queue.ops[stream->done++];
+        run_op(&op);
+    }
+    if (stream->done == stream->queue.count)
+        stream->queue.count = stream->done = 0;
+}
+
+static void enqueue(struct gpu_stream *stream, const struct op *op)
+{
+    append(stream->capturing ? &stream->captured : &stream->queue, op);
+}
+
+/* ---- devices and memory --------------------------------------------------------------------------------------------------- */
+
+static int fake_count(int *ret, struct why *why)
+{
+    int r = enter("count", why);
+    if (r < 0)
+        return r;
+    *ret = settings.devices;
+    leave();
+    return settings.devices ? 0 : because(why, -ENODEV, "no usable GPU: this one is made up, and there is none");
+}
+
+static int fake_look(int device, struct gpu_info *ret, struct why *why)
+{
+    int r = enter("look", why);
+    if (r < 0)
+        return r;
+    *ret = (struct gpu_info){ .device = device, .major = settings.major, .minor = settings.minor, .processors = 7, .memory = settings.memory };
+    snprintf(ret->name, sizeof(ret->name), "Fake %s", settings.odd_device > 0 && device == settings.odd_device ? "Other" : "GPU");
+    snprintf(ret->libraries, sizeof(ret->libraries), "fake 1");
+    return leave();
+}
+
+static int fake_open(int device, struct gpu **ret, struct why *why)
+{
+    struct gpu_info info;
+    int r = fake_look(device, &info, why);
+    if (r == 0)
+        r = enter("open", why);
+    if (r < 0)
+        return r;
+    struct gpu *gpu = make(sizeof(*gpu));
+    gpu->ops = &fake_gpu;
+    gpu->info = info;
+    *ret = gpu;
+    return leave();
+}
+
+static void discard(void *it)
+{
+    pthread_mutex_lock(&lock);
+    if (it)
+        left--;
+    pthread_mutex_unlock(&lock);
+    free(it);
+}
+
+static void fake_close(struct gpu *gpu)
+{
+    discard(gpu);
+}
+
+static int fake_allocate(struct gpu *gpu, size_t bytes, void **ret, struct why *why)
+{
+    int r = enter("allocate", why);
+    if (r < 0)
+        return r;
+    size_t limit = settings.memory ? settings.memory : SIZE_MAX;
+    if (bytes > limit - used[gpu->info.device]) {
+        leave();
+        return because(why, -ENOMEM, "allocate %zu bytes: no memory", bytes);
+    }
+    struct allocation *it = make(sizeof(*it));
+    it->memory = aligned_alloc(GPU_ALIGNMENT, (bytes + GPU_ALIGNMENT) / GPU_ALIGNMENT * GPU_ALIGNMENT);
+    CHECK(it->memory);
+    memset(it->memory, 0xff, bytes < (1 << 20) ? bytes : 1 << 20);
+    it->bytes = bytes;
+    it->device = gpu->info.device;
+    it->next = allocations;
+    allocations = it;
+    used[it->device] += bytes;
+    *ret = it->memory;
+    return leave();
+}
+
+static void fake_release(struct gpu *gpu, void *memory)
+{
+    (void)gpu;
+    struct allocation **at = &allocations, *it;
+    if (!memory)
+        return;
+    pthread_mutex_lock(&lock);
+    while (*at && (*at)->memory != memory)
+        at = &(*at)->next;
+    it = *at;
+    CHECK(it);
+    *at = it->next;
+    used[it->device] -= it->bytes;
+    pthread_mutex_unlock(&lock);
+    free(it->memory);
+    discard(it);
+}
+
+static int fake_pin(struct gpu *gpu, void *memory, size_t bytes, struct why *why)
+{
+    (void)gpu;
+    int r = enter("pin", why);
+    if (r < 0)
+        return r;
+    CHECK(memory && bytes);
+    left++;
+    return leave();
+}
+
+static void fake_unpin(struct gpu *gpu, void *memory)
+{
+    (void)gpu;
+    pthread_mutex_lock(&lock);
+    left -= memory != NULL;
+    pthread_mutex_unlock(&lock);
+}
+
+/* ---- streams, events, graphs ---------------------------------------------------------------------------------------------- */
+
+static int fake_stream_new(struct gpu *gpu, struct gpu_stream **ret, struct why *why)
+{
+    (void)gpu;
+    int r = enter("stream_new", why);
+    if (r < 0)
+        return r;
+    *ret = make(sizeof(**ret));
+    return leave();
+}
+
+static void fake_stream_free(struct gpu *gpu, struct gpu_stream *stream)
+{
+    (void)gpu;
+    if (stream) {
+        free(stream->queue.ops);
+        free(stream->captured.ops);
+    }
+    discard(stream);
+}
+
+static int fake_stream_wait(struct gpu *gpu, struct gpu_stream *stream, struct why *why)
+{
+    (void)gpu;
+    int r = enter("stream_wait", why);
+    if (r < 0)
+        return r;
+    CHECK(!stream->capturing);
+    work_off(stream, stream->queue.count);
+    return leave();
+}
+
+static int fake_copy(struct gpu *gpu, struct gpu_stream *stream, void *to, const void *from, size_t bytes, struct why *why)
+{
+    (void)gpu;
+    int r = enter("copy", why);
+    if (r < 0)
+        return r;
+    enqueue(stream, &(struct op){ .kind = OP_COPY, .as.copy = { to, from, bytes } });
+    return leave();
+}
+
+static int fake_event_new(struct gpu *gpu, struct gpu_event **ret, struct why *why)
+{
+    (void)gpu;
+    int r = enter("event_new", why);
+    if (r < 0)
+        return r;
+    *ret = make(sizeof(**ret));
+    return leave();
+}
+
+static void fake_event_free(struct gpu *gpu, struct gpu_event *event)
+{
+    (void)gpu;
+    discard(event);
+}
+
+static int fake_event_record(struct gpu *gpu, struct gpu_event *event, struct gpu_stream *stream, struct why *why)
+{
+    (void)gpu;
+    int r = enter("event_record", why);
+    if (r < 0)
+        return r;
+    event->stream = stream;
+    enqueue(stream, &(struct op){ .kind = OP_RECORD, .as.event = { event, ++event->recorded } });
+    return leave();
+}
+
+static int fake_event_wait(struct gpu *gpu, struct gpu_event *event, struct why *why)
+{
+    (void)gpu;
+    int r = enter("event_wait", why);
+    if (r < 0)
+        return r;
+    happen(event, event->recorded);
+    return leave();
+}
+
+static int fake_event_hold(struct gpu *gpu, struct gpu_stream *stream, struct gpu_event *event, struct why *why)
+{
+    (void)gpu;
+    int r = enter("event_hold", why);
+    if (r < 0)
+        return r;
+    enqueue(stream, &(struct op){ .kind = OP_HOLD, .as.event = { event, event->recorded } });
+    return leave();
+}
+
+static int fake_event_between(struct gpu *gpu, struct gpu_event *from, struct gpu_event *to, float *ret_ms, struct why *why)
+{
+    (void)gpu;
+    int r = enter("event_between", why);
+    if (r < 0)
+        return r;
+    CHECK(from->happened == from->recorded && to->happened == to->recorded);
+    *ret_ms = (float)(to->ms - from->ms);
+    return leave();
+}
+
+static int fake_capture_begin(struct gpu *gpu, struct gpu_stream *stream, struct why *why)
+{
+    (void)gpu;
+    int r = enter("capture_begin", why);
+    if (r < 0)
+        return r;
+    CHECK(!stream->capturing);
+    stream->capturing = true;
+    stream->captured.count = 0;
+    return leave();
+}
+
+/* A capture ends even if its graph cannot be had. */
+static int fake_capture_end(struct gpu *gpu, struct gpu_stream *stream, struct gpu_graph **ret, struct why *why)
+{
+    (void)gpu;
+    stream->capturing = false;
+    int r = enter("capture_end", why);
+    if (r < 0)
+        return r;
+    *ret = make(sizeof(**ret));
+    (*ret)->list = stream->captured;
+    stream->captured = (struct list){ 0 };
+    return leave();
+}
+
+static int fake_graph_launch(struct gpu *gpu, struct gpu_graph *graph, struct gpu_stream *stream, struct why *why)
+{
+    int r = enter("graph_launch", why);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < graph->list.count; i++)
+        append(&stream->queue, &graph->list.ops[i]);
+    launches[gpu->info.device]++;
+    return leave();
+}
+
+static void fake_graph_free(struct gpu *gpu, struct gpu_graph *graph)
+{
+    (void)gpu;
+    if (graph)
+        free(graph->list.ops);
+    discard(graph);
+}
+
+/* ---- plans and fc --------------------------------------------------------------------------------------------------------- */
+
+/* Number 2 is the fastest, number 1 as good as that and preferred. */
+static float plan_ms(int number)
+{
+    static const float ms[PLANS] = { 3, 1.01f, 1, 5, 0.1f };
+    return ms[number];
+}
+
+static struct gpu_plan *make_plan(const struct conv_shape *shape, int number)
+{
+    struct fake_plan *plan = make(sizeof(*plan));
+    char text[32];
+    snprintf(text, sizeof(text), "%d 7=0", number);
+    plan->plan = (struct gpu_plan){ .workspace = 1000, .text = strdup(text) };
+    CHECK(plan->plan.text);
+    plan->shape = *shape;
+    plan->number = number;
+    return &plan->plan;
+}
+
+static int fake_plan_list(struct gpu *gpu, const struct conv_shape *shape, size_t workspace, struct gpu_plan **ret, int most, int *ret_count,
+                          struct why *why)
+{
+    (void)gpu;
+    int r = enter("plan_list", why);
+    if (r < 0)
+        return r;
+    CHECK(workspace >= 1000 && most > 0);
+    searches++;
+    *ret_count = most < PLANS ? most : PLANS;
+    for (int i = 0; i < *ret_count; i++)
+        ret[i] = make_plan(shape, i);
+    return leave();
+}
+
+static int fake_plan_load(struct gpu *gpu, const struct conv_shape *shape, const char *text, struct gpu_plan **ret, struct why *why)
+{
+    (void)gpu;
+    int number, length = 0, r = enter("plan_load", why);
+    if (r < 0)
+        return r;
+    if (sscanf(text, "%d 7=0%n", &number, &length) != 1 || !length || text[length] || number < 0 || number >= PLANS) {
+        leave();
+        return because(why, -ENOTSUP, "\"%.40s\" is not a plan", text);
+    }
+    *ret = make_plan(shape, number);
+    return leave();
+}
+
+static int fake_plan_run(struct gpu *gpu, struct gpu_stream *stream, struct gpu_plan *plan, const struct conv_memory *memory, struct why *why)
+{
+    (void)gpu;
+    struct fake_plan *fake = (struct fake_plan *)plan;
+    int r = enter("plan_run", why);
+    if (r < 0)
+        return r;
+    if (fake->number == PLANS - 1) {
+        leave();
+        return because(why, -ENOTSUP, "plan_run: not this one");
+    }
+    CHECK(memory->x && memory->w && memory->b && memory->y && memory->workspace && (memory->z != NULL) == fake->shape.residual);
+    CHECK(memory->y != memory->x && memory->y != memory->z);
+    enqueue(stream, &(struct op){ .kind = OP_PLAN, .as.plan = { fake->shape, *memory, plan_ms(fake->number) } });
+    return leave();
+}
+
+static void fake_plan_free(struct gpu *gpu, struct gpu_plan *plan)
+{
+    (void)gpu;
+    if (plan)
+        free(plan->text);
+    discard(plan);
+}
+
+static int fake_fc_new(struct gpu *gpu, int batch, int inputs, int classes, struct gpu_fc **ret, struct why *why)
+{
+    (void)gpu;
+    int r = enter("fc_new", why);
+    if (r < 0)
+        return r;
+    *ret = make(sizeof(**ret));
+    **ret = (struct gpu_fc){ batch, inputs, classes };
+    return leave();
+}
+
+static int fake_fc_run(struct gpu *gpu, struct gpu_stream *stream, struct gpu_fc *fc, const struct fc_memory *memory, struct why *why)
+{
+    (void)gpu;
+    int r = enter("fc_run", why);
+    if (r < 0)
+        return r;
+    enqueue(stream, &(struct op){ .kind = OP_FC, .as.fc = { *memory, fc->batch, fc->inputs, fc->classes } });
+    return leave();
+}
+
+static void fake_fc_free(struct gpu *gpu, struct gpu_fc *fc)
+{
+    (void)gpu;
+    discard(fc);
+}
+
+/* ---- kernels -------------------------------------------------------------------------------------------------------------- */
+
+static int fake_normalise(struct gpu *gpu, struct gpu_stream *stream, const struct normalise_args *args, struct why *why)
+{
+    (void)gpu;
+    int r = enter("normalise", why);
+    if (r < 0)
+        return r;
+    enqueue(stream, &(struct op){ .kind = OP_NORMALISE, .as.normalise = *args });
+    return leave();
+}
+
+static int fake_max_pool(struct gpu *gpu, struct gpu_stream *stream, const struct pool_args *args, struct why *why)
+{
+    (void)gpu;
+    int r = enter("max_pool", why);
+    if (r < 0)
+        return r;
+    enqueue(stream, &(struct op){ .kind = OP_MAX_POOL, .as.pool = *args });
+    return leave();
+}
+
+static int fake_average_pool(struct gpu *gpu, struct gpu_stream *stream, const struct pool_args *args, struct why *why)
+{
+    (void)gpu;
+    int r = enter("average_pool", why);
+    if (r < 0)
+        return r;
+    enqueue(stream, &(struct op){ .kind = OP_AVERAGE_POOL, .as.pool = *args });
+    return leave();
+}
+
+static int fake_top(struct gpu *gpu, struct gpu_stream *stream, const struct top_args *args, struct why *why)
+{
+    (void)gpu;
+    int r = enter("top", why);
+    if (r < 0)
+        return r;
+    enqueue(stream, &(struct op){ .kind = OP_TOP, .as.top = *args });
+    return leave();
+}
+
+const struct gpu_ops fake_gpu = {
+    .count = fake_count,
+    .look = fake_look,
+    .open = fake_open,
+    .close = fake_close,
+    .allocate = fake_allocate,
+    .release = fake_release,
+    .pin = fake_pin,
+    .unpin = fake_unpin,
+    .stream_new = fake_stream_new,
+    .stream_free = fake_stream_free,
+    .stream_wait = fake_stream_wait,
+    .copy = fake_copy,
+    .event_new = fake_event_new,
+    .event_free = fake_event_free,
+    .event_record = fake_event_record,
+    .event_wait = fake_event_wait,
+    .event_hold = fake_event_hold,
+    .event_between = fake_event_between,
+    .capture_begin = fake_capture_begin,
+    .capture_end = fake_capture_end,
+    .graph_launch = fake_graph_launch,
+    .graph_free = fake_graph_free,
+    .plan_list = fake_plan_list,
+    .plan_load = fake_plan_load,
+    .plan_run = fake_plan_run,
+    .plan_free = fake_plan_free,
+    .fc_new = fake_fc_new,
+    .fc_run = fake_fc_run,
+    .fc_free = fake_fc_free,
+    .normalise = fake_normalise,
+    .max_pool = fake_max_pool,
+    .average_pool = fake_average_pool,
+    .top = fake_top,
+};

@@ -1,0 +1,36 @@
+/* fake_gpu.h: a gpu (worker/engines/gpu.h) on the CPU, as lazy and as unkind as one may be.
+ *
+ * Work runs only when somebody waits for it, in the order that streams and events demand and in no other: who forgets to wait sees old
+ * bytes. Fresh memory holds NaNs. Every call may be made to fail, memory may be short, and whatever is not freed is counted. Convolutions
+ * are computed in the plain way, in f64, and rounded to the format once. Time is what plans say they take.
+ *
+ * Threads:   as gpu.h wants; one lock over everything.
+ * Ownership: fake_gpu_reset() before an engine is opened and after it is closed.
+ * Errors:    those of gpu.h. */
+#pragma once
+
+#include "worker/engines/gpu.h"
+
+#define FAKE_DEVICES 4
+
+struct fake_settings {
+    int devices;              /* 0: none, and why not */
+    int odd_device;           /* is of another kind, if > 0 */
+    size_t memory;            /* bytes a device; 0: plenty */
+    int major, minor;         /* 0: 9.0 */
+    int fail_at, fail_code;   /* the n-th call from now on gives this; 0: none */
+};
+
+extern const struct gpu_ops fake_gpu;
+
+/* Forgets counts, and takes on new settings. Fails the test if anything is left over. */
+void fake_gpu_reset(const struct fake_settings *settings);
+
+/* From the next call on, counted from 1. */
+void fake_gpu_fail(int at, int code);
+
+int fake_gpu_calls(void);             /* that may fail */
+int fake_gpu_left(void);              /* things not freed */
+int fake_gpu_searches(void);          /* plan_list() */
+int fake_gpu_launches(int device);    /* of graphs */
+const char *fake_gpu_failed(void);    /* the call that was made to fail; "" */
