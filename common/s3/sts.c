@@ -108,7 +108,7 @@ static int ask(const struct search *search, const struct sts_role *role, struct 
     bytes_init(&signature->authorization, 4096);
     snprintf(host_header, sizeof(host_header), "Host: %s", host);
     struct http_call call = { .method = "POST", .url = url, .headers = { "Content-Type: " CONTENT, host_header }, .ca_bundle = search->config->ca_bundle,
-                              .connect_ms = CONNECT_MS, .total_ms = TOTAL_MS };
+                              .connect_ms = CONNECT_MS, .total_ms = TOTAL_MS, .stop = search->stop };
     r = write_form(&form, role);
     if (r == 0 && role->as)
         r = sign(signature, search, role->as, host, strchr(strstr(url, "://") + 3, '/'), &form);

@@ -507,6 +507,25 @@ TEST(what_the_store_refuses_is_renewed_at_once)
     credentials_release(second);
 }
 
+TEST(a_renewal_in_progress_does_not_hold_up_the_end)
+{
+    use_process();
+    write_text("config", "[default]\ncredential_process = echo >> calls; test -e wait && sleep 50; cat now\n");
+    hand_out("FIRST", 3600);
+    CLEANUP(closep_) struct opened opened = open_as(NULL);
+    CHECK_INT(opened.r, 0);
+    write_text("wait", "");
+    CHECK(credentials_renew(opened.store, opened.now));
+    for (size_t size = 0; size < 2;) {
+        nanosleep(&(struct timespec){ 0, 20 * NS_PER_MS }, NULL);
+        free(test_read_file("calls", &size));
+    }
+    uint64_t start_ns = clock_now_ns();
+    credentials_close(opened.store);
+    opened.store = NULL;
+    CHECK(clock_now_ns() - start_ns < 20 * NS_PER_S);
+}
+
 TEST(the_environment_cannot_be_renewed)
 {
     clear();
