@@ -19,8 +19,6 @@
 #define PROCESS_MS 60000
 #define LOOK_MS    200 /* between two looks at `stop` */
 
-extern char **environ;
-
 struct process {
     pid_t pid;
     int out, err; /* our ends */
@@ -109,7 +107,7 @@ static int collect(const struct process *process, const atomic_bool *stop, struc
 /* Returns the wait status, or negative errno; after an error the process and its children are ended. */
 static int run(const char *command, const atomic_bool *stop, struct bytes *out, struct bytes *err)
 {
-    struct process process;
+    struct process process = { -1, -1, -1 };
     int r = start(command, &process), status = 0;
     if (r < 0)
         return r;

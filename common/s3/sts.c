@@ -101,7 +101,7 @@ static int ask(const struct search *search, const struct sts_role *role, struct 
     char url[1024], host[256], host_header[300];
     CLEANUP(bytes_done) struct bytes form;
     CLEANUP(freep) struct signature *signature = calloc(1, sizeof(*signature));
-    bytes_init(&form, 4 * CREDENTIALS_MAX_BYTES);
+    bytes_init(&form, 4ul * CREDENTIALS_MAX_BYTES);
     int r = signature ? locate(search, url, sizeof(url), host, sizeof(host), why) : because(why, -ENOMEM, "out of memory");
     if (r < 0)
         return r;

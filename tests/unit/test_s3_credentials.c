@@ -187,9 +187,7 @@ static void be_imds(void *arg, int fd, const struct origin_request *request)
     CHECK_STR(text, "session==");
     if (!strcmp(wrong, "no role"))
         origin_answer(fd, 404, "", "", 0);
-    else if (!strcmp(wrong, "hiccup") && request->number % 2)
-        origin_answer(fd, 500, "", "", 0);
-    else if (!strcmp(wrong, "broken"))
+    else if (!strcmp(wrong, "broken") || (!strcmp(wrong, "hiccup") && request->number % 2))
         origin_answer(fd, 500, "", "", 0);
     else if (!strcmp(request->target, roles))
         origin_answer(fd, 200, "", !strcmp(wrong, "odd role") ? "../x" : "my-role", !strcmp(wrong, "odd role") ? 4 : 7);
@@ -413,8 +411,8 @@ TEST(a_web_identity_is_exchanged_for_a_role)
 TEST(an_answer_of_sts_that_is_none_is_told)
 {
     static const char *const answers[] = { "", "<html><br></html>", "{}", "<AssumeRoleResponse></AssumeRoleResponse>",
-                                           "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>hush</SecretAccessKey>"
-                                           "<SessionToken>t</SessionToken><Expiration>soon</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>" };
+                                           ("<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>hush</SecretAccessKey>"
+                                            "<SessionToken>t</SessionToken><Expiration>soon</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>") };
     for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
         struct origin *origin = start_sts(answers[i]);
         write_text("config", "[profile r]\n" ROLE_R "source_profile = base\n");
