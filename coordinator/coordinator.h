@@ -62,6 +62,8 @@ struct coordinator {
     uint64_t load_next; /* the store has no pending batch below that is not in memory or done */
     bool load_asked;
     struct db_counts counts;
+    bool trusted;       /* some result was no refusal: see refusals.h */
+    uint64_t refused_images;
     bool listed;
     uint64_t skipped;   /* neither file nor folder */
 
