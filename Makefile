@@ -1,7 +1,7 @@
 # Sleddog. Two targets do everything on a fresh Debian machine:
 #   make demo     install what is missing, build, classify drawn photos on four local workers, show the result
 #   make check    install what is missing, build, run the tests
-# Others: make (build only), make asan|tsan (the tests under sanitizers), make bench, make fuzz, make lint,
+# Others: make (build only), make asan|tsan (the tests under sanitizers), make chaos, make bench, make fuzz, make lint,
 # make install, make clean. CONFIG=release|asan|tsan|clang|fuzz; objects of each live side by side.
 
 CONFIG  ?= release
@@ -165,7 +165,15 @@ $(REPLAY): $(BUILD)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay
 $(BUILD)/tests/unit/test_corpus: | $(REPLAY)
 $(BUILD)/tests/unit/test_gpu_simulated: | $(if $(HAVE_CUDA),$(BUILD)/tests/gpu/plans)
 
-tests: all $(BINARY)
+# What tests put in front of libc (LD_PRELOAD).
+PRELOAD := $(patsubst tests/%.c,$(BUILD)/tests/%.so,$(sort $(wildcard tests/preload/*.c)))
+
+$(PRELOAD): $(BUILD)/tests/%.so: tests/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,LD )
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -fPIC -shared -Wall -Wextra $(if $(WERROR),-Werror) $(CFLAGS) -o $@ $< -ldl
+
+tests: all $(BINARY) $(PRELOAD)
 
 check: packages-check
 	@$(MAKE) --no-print-directory tests
@@ -174,6 +182,14 @@ check: packages-check
 # Sanitizers are slow, and stop a test at their first finding.
 TEST_ENV_asan := SLEDDOG_TEST_TIME_SCALE=5 LSAN_OPTIONS=use_tls=0:suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
 TEST_ENV_tsan := SLEDDOG_TEST_TIME_SCALE=10 TSAN_OPTIONS=halt_on_error=1:suppressions=$(CURDIR)/tests/tsan.supp
+
+# Kill anything at any moment: CHAOS_SEEDS jobs, then one of CHAOS_IMAGES made-up images. `make check` has the first five seeds.
+CHAOS_SEEDS  ?= 50
+CHAOS_IMAGES ?= 200000
+
+chaos: packages-check
+	@$(MAKE) --no-print-directory all $(BUILD)/tests/cluster/test_chaos
+	@SLEDDOG_BUILD=$(abspath $(BUILD)) $(TEST_ENV_$(CONFIG)) tests/chaos $(CHAOS_SEEDS) $(CHAOS_IMAGES)
 
 # ---- fuzzing: FUZZ_SECONDS for each tests/fuzz/fuzz_*.c; what broke is left in build/fuzz ------------------------------
 FUZZ_SECONDS ?= 60
@@ -227,6 +243,6 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all no-cuda install tests check fuzz lint bench demo asan tsan clang clean
+.PHONY: all no-cuda install tests check chaos fuzz lint bench demo asan tsan clang clean
 .SECONDARY:
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

@@ -110,7 +110,9 @@ int bytes_append_file(struct bytes *b, const char *path, struct why *why)
     size_t n;
     while (!bytes_error(b) && (n = fread(chunk, 1, sizeof(chunk), file)) > 0)
         bytes_append(b, chunk, n);
-    return ferror(file) ? because(why, -EIO, "%s: cannot be read; is it a folder?", path) : bytes_error(b);
+    if (ferror(file))
+        return because(why, -EIO, "%s: cannot be read; is it a folder?", path);
+    return bytes_error(b) == -ENOMEM ? because(why, -ENOMEM, "%s: out of memory", path) : bytes_error(b);
 }
 
 int bytes_error(const struct bytes *b)

@@ -30,7 +30,7 @@ int bytes_printf(struct bytes *b, const char *format, ...) __attribute__((format
 char *bytes_room(struct bytes *b, size_t size);
 void bytes_grew(struct bytes *b, size_t size);
 
-/* Appends a whole file. A file that cannot be opened or read has its sentence in `why`; one beyond the cap is left to the caller, who knows
+/* Appends a whole file. A file that cannot be read has its sentence in `why`; one beyond the cap (-EMSGSIZE) is left to the caller, who knows
  * what it should have been. */
 int bytes_append_file(struct bytes *b, const char *path, struct why *why);
 

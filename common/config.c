@@ -29,7 +29,7 @@ static int read_text(const char *path, char **ret, struct why *why)
     struct bytes text;
     bytes_init(&text, MAX_CONFIG);
     int r = bytes_append_file(&text, path, why);
-    if (bytes_error(&text))
+    if (r == -EMSGSIZE)
         return because(why, r, "%s: larger than %u bytes; is this a configuration file?", path, MAX_CONFIG);
     if (r < 0) {
         bytes_done(&text);

@@ -149,27 +149,6 @@ int labels_parse(const char *name, const char *data, size_t size, struct labels 
     return 0;
 }
 
-static int read_whole(const char *path, struct bytes *out, struct why *why)
-{
-    CLEANUP(fclosep) FILE *file = fopen(path, "re");
-    if (!file)
-        return because(why, -errno, "%s: class names cannot be read: %s", path, strerror(errno));
-    for (;;) {
-        char *room = bytes_room(out, 1 << 16);
-        if (!room)
-            return bytes_error(out) == -EMSGSIZE
-                       ? because(why, -EINVAL, "%s: too large for a list of class names (%u lines of %u bytes)", path,
-                                 LABELS_MAX, LABELS_LINE_MAX)
-                       : because(why, -ENOMEM, "%s: out of memory", path);
-        size_t n = fread(room, 1, 1 << 16, file);
-        bytes_grew(out, n);
-        if (ferror(file))
-            return because(why, -EIO, "%s: class names cannot be read: %s", path, strerror(errno));
-        if (!n)
-            return 0;
-    }
-}
-
 static int open_built_in(struct labels **ret, struct why *why)
 {
     struct labels *labels = calloc(1, sizeof(*labels));
@@ -185,8 +164,10 @@ int labels_open(const char *path, struct labels **ret, struct why *why)
     if (!path)
         return open_built_in(ret, why);
     CLEANUP(bytes_done) struct bytes content;
-    bytes_init(&content, FILE_MAX + (1 << 16));
-    int r = read_whole(path, &content, why);
+    bytes_init(&content, FILE_MAX);
+    int r = bytes_append_file(&content, path, why);
+    if (r == -EMSGSIZE)
+        return because(why, -EINVAL, "%s: too large for a list of class names (%u lines of %u bytes)", path, LABELS_MAX, LABELS_LINE_MAX);
     if (r < 0)
         return r;
     return labels_parse(path, content.data ? content.data : "", content.size, ret, why);

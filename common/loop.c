@@ -79,23 +79,13 @@ int loop_add_fd(struct loop *loop, int fd, void (*readable)(void *arg), void *ar
     return add(loop, NULL, fd, readable, arg);
 }
 
-static void remove_source(struct loop *loop, void *socket, int fd)
+void loop_remove(struct loop *loop, const void *arg)
 {
     for (int i = 0; i < loop->count; i++)
-        if (loop->sources[i].readable && loop->items[i].socket == socket && (socket || loop->items[i].fd == fd)) {
+        if (loop->sources[i].arg == arg) {
             loop->sources[i].readable = NULL;
             loop->dirty = true;
         }
-}
-
-void loop_remove_socket(struct loop *loop, void *socket)
-{
-    remove_source(loop, socket, -1);
-}
-
-void loop_remove_fd(struct loop *loop, int fd)
-{
-    remove_source(loop, NULL, fd);
 }
 
 static void sweep(struct loop *loop)

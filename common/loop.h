@@ -27,8 +27,7 @@ void loop_free(struct loop *loop);
 /* `socket` is a ZeroMQ socket. */
 int loop_add_socket(struct loop *loop, void *socket, void (*readable)(void *arg), void *arg);
 int loop_add_fd(struct loop *loop, int fd, void (*readable)(void *arg), void *arg);
-void loop_remove_socket(struct loop *loop, void *socket);
-void loop_remove_fd(struct loop *loop, int fd);
+void loop_remove(struct loop *loop, const void *arg); /* whatever was added with this `arg` */
 
 void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t at_ns); /* re-arms an armed one */
 void loop_timer_cancel(struct loop *loop, struct loop_timer *timer);

@@ -1,5 +1,6 @@
 #include "common/machine.h"
 
+#include "common/cgroup.h"
 #include "common/cleanup.h"
 
 #include <errno.h>
@@ -37,11 +38,8 @@ const char *machine_owner(void)
 uint64_t machine_memory(void)
 {
     uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    CLEANUP(fclosep) FILE *file = fopen("/sys/fs/cgroup/memory.max", "re");
-    unsigned long long limit;
-    if (file && fscanf(file, "%llu", &limit) == 1 && limit < memory)
-        memory = limit;
-    return memory;
+    uint64_t limit = cgroup_memory("");
+    return limit < memory ? limit : memory;
 }
 
 uint64_t machine_resident(void)

@@ -8,7 +8,7 @@
 
 const char *machine_host(void);
 const char *machine_owner(void);     /* "user@host" */
-uint64_t machine_memory(void);       /* bytes of RAM, or the cgroup's limit */
+uint64_t machine_memory(void);       /* bytes of RAM, or what its control groups allow */
 uint64_t machine_resident(void);     /* bytes this process holds */
 
 /* Path of a file beside the running program. */

@@ -52,38 +52,19 @@ int queue_push(struct queue *queue, void *item)
     return r;
 }
 
-/* The lock is held and the queue is not empty. */
-static void *remove_oldest(struct queue *queue)
-{
-    void *item = queue->items[queue->head];
-    queue->head = (queue->head + 1) % queue->capacity;
-    queue->size--;
-    pthread_cond_signal(&queue->not_full);
-    return item;
-}
-
 int queue_pop(struct queue *queue, void **ret)
 {
     int r = 0;
     pthread_mutex_lock(&queue->lock);
     while (!queue->size && !queue->closed)
         pthread_cond_wait(&queue->not_empty, &queue->lock);
-    if (queue->size)
-        *ret = remove_oldest(queue);
-    else
+    if (queue->size) {
+        *ret = queue->items[queue->head];
+        queue->head = (queue->head + 1) % queue->capacity;
+        queue->size--;
+        pthread_cond_signal(&queue->not_full);
+    } else
         r = -EPIPE;
-    pthread_mutex_unlock(&queue->lock);
-    return r;
-}
-
-int queue_try_pop(struct queue *queue, void **ret)
-{
-    int r = 0;
-    pthread_mutex_lock(&queue->lock);
-    if (queue->size)
-        *ret = remove_oldest(queue);
-    else
-        r = queue->closed ? -EPIPE : -EAGAIN;
     pthread_mutex_unlock(&queue->lock);
     return r;
 }
@@ -95,12 +76,4 @@ void queue_close(struct queue *queue)
     pthread_cond_broadcast(&queue->not_empty);
     pthread_cond_broadcast(&queue->not_full);
     pthread_mutex_unlock(&queue->lock);
-}
-
-size_t queue_size(struct queue *queue)
-{
-    pthread_mutex_lock(&queue->lock);
-    size_t size = queue->size;
-    pthread_mutex_unlock(&queue->lock);
-    return size;
 }

@@ -14,7 +14,5 @@ void queue_free(struct queue *queue); /* must be empty or its items forgotten; a
 
 int queue_push(struct queue *queue, void *item); /* waits for room */
 int queue_pop(struct queue *queue, void **ret);  /* waits for an item */
-int queue_try_pop(struct queue *queue, void **ret); /* -EAGAIN when empty */
 
 void queue_close(struct queue *queue); /* no more pushes; what is inside can still be popped */
-size_t queue_size(struct queue *queue);

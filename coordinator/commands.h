@@ -4,6 +4,7 @@
 
 int command_run(int argc, char **argv);
 int command_resume(int argc, char **argv);
+int command_retry(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_export(int argc, char **argv);

@@ -1,4 +1,4 @@
-/* coordinator.c: the loop, and the way of a batch from the store to a node and back. */
+/* coordinator.c: the loop, and what the store and the signals say. */
 #include "coordinator/coordinator.h"
 
 #include "common/cleanup.h"
@@ -6,7 +6,6 @@
 #include "common/log.h"
 #include "common/signals.h"
 #include "coordinator/local.h"
-#include "coordinator/sched.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,9 +13,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define TICK_NS      (100 * NS_PER_MS)
-#define QUEUE_LOW    128 /* batches in memory below which more are loaded */
-#define LOAD_AT_ONCE 256
+#define TICK_NS (100 * NS_PER_MS)
 
 /* ---- ending ---- */
 
@@ -55,79 +52,6 @@ int coordinator_send(struct coordinator *c, struct node *node, struct message *m
     return link_send(node->link, NULL, message);
 }
 
-void coordinator_commit(struct coordinator *c, struct node *node, uint64_t batch)
-{
-    struct message message = { .kind = MESSAGE_commit, .commit = { c->plan->epoch, batch } };
-    if (node->state == NODE_READY)
-        coordinator_send(c, node, &message);
-}
-
-static int send_batch(struct coordinator *c, struct node *node, struct batch *batch)
-{
-    struct message message = { .kind = MESSAGE_batch, .batch = { .epoch = c->plan->epoch, .batch = batch->id, .attempt = batch->attempt,
-                                                                 .call = node->call, .number = node->sent_batches } };
-    struct arena arena;
-    arena_init(&arena, SIZE_MAX / 2);
-    int r = items_decode(batch->stored->items, batch->stored->size, &arena, &message.batch.items, &message.batch.items_count);
-    if (r == 0)
-        r = coordinator_send(c, node, &message);
-    arena_done(&arena);
-    return r;
-}
-
-static struct node *pick_node(struct coordinator *c, uint32_t images)
-{
-    struct sched_node choice[c->node_count];
-    struct node *nodes[c->node_count];
-    int count = 0;
-    for (struct node *node = c->nodes; node; node = node->next) {
-        nodes[count] = node;
-        choice[count++] = (struct sched_node){ .ready = node->state == NODE_READY, .loading = node->state == NODE_LOADING,
-                                               .credit = node_credit(node), .held = node->held };
-    }
-    bool all_loaded = c->listed && c->load_next >= c->counts.batches;
-    int picked = sched_pick(choice, count, images, all_loaded ? c->batches.queued : 0);
-    return picked < 0 ? NULL : nodes[picked];
-}
-
-static void load_more(struct coordinator *c)
-{
-    if (c->load_asked || c->batches.queued >= QUEUE_LOW || c->load_next >= c->counts.batches)
-        return;
-    struct store_request *request = store_request_new(STORE_LOAD, 0);
-    if (!request)
-        return; /* asked again at the next tick */
-    request->id = c->load_next;
-    request->limit = LOAD_AT_ONCE;
-    request->first = c->counts.batches;
-    c->load_asked = true;
-    store_post(c->store, request);
-}
-
-void coordinator_dispatch(struct coordinator *c)
-{
-    while (c->started && !c->stopping && c->batches.first) {
-        struct batch *batch = c->batches.first;
-        struct node *node = pick_node(c, batch->count);
-        if (!node)
-            break;
-        batches_pop(&c->batches);
-        batch->attempt++;
-        batch->sent_ns = clock_now_ns();
-        if (!c->first_dispatch_ns)
-            c->first_dispatch_ns = batch->sent_ns;
-        node->sent += batch->count;
-        node->sent_batches++;
-        node_hold(node, batch);
-        int r = send_batch(c, node, batch);
-        if (r == -EBADMSG || r == -ENOMEM)
-            coordinator_fail(c, r, "batch %" PRIu64 " cannot be read back from job.db: %s", batch->id, strerror(-r));
-        else if (r < 0)
-            node_lost(node, "it takes no messages");
-    }
-    load_more(c);
-}
-
 /* ---- answers of the store ---- */
 
 static void take_loaded(struct coordinator *c, struct store_request *request)
@@ -150,6 +74,7 @@ static void take_result(struct coordinator *c, struct store_request *request)
 {
     struct batch *batch = batches_find(&c->batches, request->id);
     struct node *node = request->user;
+    node->storing--;
     if (batch) {
         c->counts.done_batches++;
         c->counts.done_images += batch->count;
@@ -157,6 +82,7 @@ static void take_result(struct coordinator *c, struct store_request *request)
         node->images_done += batch->count;
         node->batches_done++;
         node->starts = 1; /* it works: only deaths in a row count */
+        node->deaths_alone = 0;
         batches_remove(&c->batches, batch);
     }
     c->last_commit_ns = clock_now_ns();
@@ -218,16 +144,23 @@ static void on_mail(void *arg)
 
 /* ---- other events ---- */
 
+static void interrupt(struct coordinator *c, const char *what)
+{
+    log_info("%s, stopping; once more stops at once", what);
+    coordinator_fail(c, -EINTR, "%s", what);
+}
+
+/* A terminal that was closed says SIGHUP, too: a job without a node list can only have meant that. */
 static void on_signal(void *arg)
 {
     struct coordinator *c = arg;
     for (int number; (number = signals_read());) {
         if (number == SIGCHLD)
             local_reap(c->local, c);
-        else if (number == SIGINT || number == SIGTERM) {
-            log_info("interrupted, stopping; once more stops at once");
-            coordinator_fail(c, -EINTR, "interrupted");
-        }
+        else if (number == SIGHUP && c->plan->node_list)
+            nodes_reload(c);
+        else
+            interrupt(c, number == SIGHUP ? "the terminal was closed" : "interrupted");
     }
 }
 
@@ -243,8 +176,10 @@ static void on_tick(void *arg)
     struct coordinator *c = arg;
     loop_timer_set(c->loop, &c->tick, clock_now_ns() + TICK_NS);
     nodes_tick(c);
-    if (!c->stopping)
+    if (!c->stopping) {
         coordinator_dispatch(c);
+        coordinator_copy(c);
+    }
     progress_update(c->progress, c);
     uint64_t now = clock_now_ns();
     if (history_due(&c->history, now - c->start_ns))
@@ -299,7 +234,7 @@ static int start(struct coordinator *c, struct db *db, struct why *why)
     read_facts(c, db);
     r = store_start(db, &c->box, &c->store, why);
     if (r == 0 && !c->listed)
-        r = lister_start(c->spec, c->store, &c->box, &place, &c->lister, why);
+        r = lister_start(c->spec, c->plan->s3, c->store, &c->box, &place, &c->lister, why);
     if (r == 0 && !is_complete(c))
         r = nodes_open(c, why);
     if (r == 0)
@@ -402,6 +337,7 @@ void coordinator_free(struct coordinator *c)
         struct node *node = c->nodes;
         c->nodes = node->next;
         link_free(node->link);
+        free(node->lost);
         free(node);
     }
     link_context_free(c->context);

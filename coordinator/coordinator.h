@@ -18,18 +18,22 @@
 
 struct local;
 
+struct s3_session;
+
 /* What a run was asked for besides the job itself. */
 struct run_plan {
     const struct spec *spec;
     const struct labels *labels;
+    struct s3_session *s3;  /* NULL: no source is in an object store */
     const char *job_dir;
     uint64_t epoch;
     char **nodes;           /* endpoints' names, host[:port] */
     int node_count;
+    const char *node_list;  /* absolute path of the file that they are from; NULL: none */
     int local;              /* workers to start here */
     const struct tuning *tuning; /* for those */
     int min_nodes;
-    int64_t node_timeout_s, expiry_s;
+    int64_t node_timeout_s, expiry_s, stall_s;
 };
 
 struct coordinator {
@@ -47,12 +51,14 @@ struct coordinator {
     struct node *nodes; /* in the order of the node list */
     int node_count;
     bool started;       /* min_nodes were ready once */
+    uint64_t started_ns;
     uint64_t enough_ns; /* when there were last enough nodes */
     char fingerprint[LIMIT_TEXT];
     char network[64], model_sha256[65];
     uint32_t classes, values;
 
     struct batches batches;
+    struct node *guard; /* has the suspects, one by one, and nothing else; NULL: there are none to hand out */
     uint64_t load_next; /* the store has no pending batch below that is not in memory or done */
     bool load_asked;
     struct db_counts counts;
@@ -87,19 +93,38 @@ DEFINE_FREEP(coordinator_free, struct coordinator)
 #undef ON_to_worker
 #undef ON_to_coordinator
 
-/* coordinator.c, for the handlers */
+/* coordinator.c */
 int coordinator_send(struct coordinator *c, struct node *node, struct message *message);
-void coordinator_dispatch(struct coordinator *c);
 void coordinator_fail(struct coordinator *c, int r, const char *format, ...) __attribute__((format(printf, 3, 4)));
 uint64_t coordinator_elapsed_ms(const struct coordinator *c, uint64_t now_ns); /* of work on this job, earlier runs included */
+
+/* dispatch.c */
+void coordinator_dispatch(struct coordinator *c);
+void coordinator_copy(struct coordinator *c); /* towards the end: second nodes for what slow ones have */
+
+/* results.c */
 void coordinator_commit(struct coordinator *c, struct node *node, uint64_t batch);
+void coordinator_convict(struct coordinator *c, struct node *node, struct batch *piece); /* its row says so */
 
 /* nodes.c */
 int nodes_open(struct coordinator *c, struct why *why);
 void nodes_close(struct coordinator *c);
 struct node *node_add(struct coordinator *c, const char *name, const char *endpoint, struct why *why);
 int node_connect(struct node *node, struct why *why); /* a new socket, and hello soon */
-void node_lost(struct node *node, const char *reason); /* its batches go back; it is called again */
-void node_refused(struct node *node, const char *reason); /* for this job, for good */
+void node_disconnect(struct node *node);
+struct node *node_find(struct coordinator *c, const char *name);
+void node_refused(struct node *node, const char *reason); /* for this job; the next reading of the node list tries again */
 void nodes_start_if_enough(struct coordinator *c);
 void nodes_tick(struct coordinator *c);
+
+/* lost.c */
+uint64_t node_give_back(struct node *node); /* what it has goes to others; returns how many batches */
+void node_lost(struct node *node, const char *reason); /* its batches go back; it is called again */
+void node_hung(struct node *node); /* the same, for one that says it is alive and does nothing */
+void node_judge(struct node *node, const struct message *welcome); /* what became of the process that was lost? */
+
+/* reload.c */
+void nodes_reload(struct coordinator *c); /* reads the node list again; a bad one changes nothing */
+void node_drain(struct node *node); /* it gets no more batches, and leaves when nothing of it is outstanding: see node.h */
+bool node_drained(struct node *node); /* says bye if that is so */
+void node_gone(struct node *node); /* says bye */

@@ -4,6 +4,7 @@
 #include "coordinator/filesystem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -21,31 +22,53 @@ static const char schema[] =
 
 /* ---- errors ---- */
 
+/* Why no file can be made beside the database: SQLite tries this and that, and the reason is gone by then. 0: one can be made. */
+static int try_to_make_file(const char *database)
+{
+    char path[PATH_MAX + 8];
+    snprintf(path, sizeof(path), "%s-try", database);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666), r = fd < 0 ? -errno : 0;
+    closep(&fd);
+    unlink(path);
+    return r;
+}
+
+/* Of the journal's last failure, or the file's. */
+static int last_errno(struct db *db)
+{
+    sqlite3_file *journal = NULL;
+    int error = 0;
+    sqlite3_file_control(db->handle, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &journal);
+    if (journal && journal->pMethods)
+        journal->pMethods->xFileControl(journal, SQLITE_FCNTL_LAST_ERRNO, &error);
+    if (!error)
+        sqlite3_file_control(db->handle, NULL, SQLITE_FCNTL_LAST_ERRNO, &error);
+    return error ? error : sqlite3_system_errno(db->handle);
+}
+
 /* What the system said, where SQLite passes on less than that; 0 if it does not. */
 static int system_error(struct db *db, int code)
 {
-    int primary = code & 0xff;
+    int primary = code & 0xff, r;
     if (!db->handle || (primary != SQLITE_IOERR && primary != SQLITE_CANTOPEN))
         return 0;
-    switch (sqlite3_system_errno(db->handle)) {
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-    case EMFILE:
-    case ENFILE:
-    case EROFS:
-    case ENOLCK:
-        return -sqlite3_system_errno(db->handle);
+    r = primary == SQLITE_CANTOPEN ? try_to_make_file(db->path) : -last_errno(db);
+    switch (r) {
+    case -ENOSPC:
+    case -EDQUOT:
+    case -EFBIG:
+    case -EMFILE:
+    case -ENFILE:
+    case -EROFS:
+    case -ENOLCK:
+        return r;
     default:
         return 0;
     }
 }
 
-static int to_errno(struct db *db, int code)
+static int to_errno(int code)
 {
-    int r = system_error(db, code);
-    if (r < 0)
-        return r;
     switch (code & 0xff) {
     case SQLITE_FULL:
         return -ENOSPC;
@@ -73,20 +96,20 @@ static const char *advice(int r, int code)
     switch (r) {
     case -ENOSPC:
     case -EDQUOT:
-        return "; make room there and resume the job";
+        return "; make room there and go on";
     case -EFBIG:
-        return "; the file system or a ulimit takes no larger file: raise that and resume the job";
+        return "; the file system or a ulimit takes no larger file: raise that and go on";
     case -EMFILE:
     case -ENFILE:
-        return "; raise the limit of open files (ulimit -n) and resume the job";
+        return "; raise the limit of open files (ulimit -n) and go on";
     case -ENOLCK:
         return "; this file system knows no locks: give --job a folder elsewhere";
     case -EROFS:
         return "; the job directory must be there and writable";
     case -EBUSY:
-        return "; another process holds it: end that and resume the job";
+        return "; another process holds it: end that and go on";
     case -EIO:
-        return "; look at the disk or the mount, then resume the job";
+        return "; look at the disk or the mount, then go on";
     case -EBADMSG:
         return code == SQLITE_NOTADB ? "; this is not a job.db of sleddog"
                                      : "; it was damaged from outside: put a copy of the whole folder back, or begin a new job";
@@ -97,8 +120,8 @@ static const char *advice(int r, int code)
 
 int db_failed(struct db *db, int code, struct why *why)
 {
-    int r = to_errno(db, code);
-    const char *reason = system_error(db, code) < 0 ? strerror(-r) : db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code);
+    int system = system_error(db, code), r = system < 0 ? system : to_errno(code);
+    const char *reason = system < 0 ? strerror(-r) : db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code);
     return because(why, r, "%s: %s%s", db->path, reason, advice(r, code));
 }
 

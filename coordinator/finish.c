@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "coordinator/evaluation_json.h"
 #include "coordinator/export/export.h"
+#include "coordinator/export/success.h"
 #include "coordinator/facts.h"
 #include "coordinator/summary.h"
 
@@ -35,7 +36,8 @@ static int walk_rows(struct walk *walk, const struct db_batch *batch, struct why
     if (r == -ENOMEM)
         return because(why, r, "job.db: batch %" PRIu64 ": out of memory", batch->id);
     if (r < 0 || item_count != row_count)
-        return because(why, -EBADMSG, "job.db: batch %" PRIu64 " is damaged", batch->id);
+        return because(why, -EBADMSG, "job.db: the rows of batch %" PRIu64 " are damaged; put a copy of the whole job folder back, or begin a new job",
+                       batch->id);
     for (uint32_t i = 0; i < item_count && r >= 0; i++) {
         struct export_row row = { .item = &items[i], .row = &rows[i], .truth = truth_of(walk->truth, items[i].uri) };
         row.match = truth_match(row.truth, &rows[i], walk->labels);
@@ -113,11 +115,11 @@ static int list_files(const struct exporters *exporters, struct bytes *ret, stru
     return bytes_error(ret) ? because(why, bytes_error(ret), "the list of files written: %s", strerror(-bytes_error(ret))) : 0;
 }
 
-int finish_export(struct db *db, const struct spec *spec, const struct labels *labels, unsigned formats, const char *output,
+int finish_export(struct db *db, const struct spec *spec, const struct labels *labels, const struct finish_output *output,
                   struct tally *tally, struct evaluation *evaluation, struct bytes *ret_files, struct why *why)
 {
     struct export_walk walk = { .tally = tally, .evaluation = evaluation, .labels = labels };
-    struct export_options options = { .directory = output, .formats = formats, .emit = spec->emit, .labels = labels };
+    struct export_options options = { .directory = output->directory, .s3 = output->s3, .formats = output->formats, .emit = spec->emit, .labels = labels };
     struct db_counts counts = { 0 };
     int r = db_count(db, &counts, why);
     if (r == 0)
@@ -179,9 +181,10 @@ static int print_summary(const struct json_t *summary, struct why *why)
     struct bytes text;
     bytes_init(&text, 16 << 20);
     int r = summary_print(summary, &text);
-    if (r == 0)
-        fwrite(text.data, 1, text.size, stdout);
+    bool written = r == 0 && fwrite(text.data, 1, text.size, stdout) == text.size && fflush(stdout) == 0;
     bytes_done(&text);
+    if (r == 0 && !written)
+        return because(why, -errno, "standard output: the summary cannot be written: %s; it is in summary.json too", strerror(errno));
     return r < 0 ? because(why, r, "the summary: %s", strerror(-r)) : 0;
 }
 
@@ -203,13 +206,41 @@ static int write_and_print(struct db *db, const char *job_dir, const struct spec
     return r;
 }
 
-int finish_job(const char *job_dir, const struct spec *spec, const struct labels *labels, const struct coordinator *c, uint64_t *ret_errors,
-               struct why *why)
+/* ---- all of it ---- */
+
+/* So that `resume` knows that nothing is left to do. Paths one a line; one with a line end in it is not found again, and written once more. */
+static int mark_exported(struct db *db, const struct bytes *files, struct why *why)
+{
+    struct bytes lines;
+    bytes_init(&lines, 1 << 20);
+    for (const char *at = files->data; at && at < files->data + files->size; at += strlen(at) + 1)
+        bytes_printf(&lines, "%s\n", at);
+    int r = bytes_error(&lines) ? because(why, bytes_error(&lines), "out of memory") : db_begin(db, why);
+    if (r == 0)
+        r = db_set(db, "exported", lines.data ? lines.data : "", why);
+    if (r == 0)
+        r = db_forget_retries(db, why);
+    if (r == 0)
+        r = db_commit(db, why);
+    bytes_done(&lines);
+    return r;
+}
+
+static struct finished count_failures(const struct tally *tally)
+{
+    struct finished finished = { .failed = tally->failed };
+    for (int kind = 0; kind < ROW_ERRORS; kind++)
+        finished.retryable += failure_retryable((enum row_error)kind) ? tally->kind[kind].count : 0;
+    return finished;
+}
+
+int finish_job(const char *job_dir, const struct spec *spec, const struct labels *labels, struct s3_session *s3, const struct coordinator *c,
+               struct finished *ret, struct why *why)
 {
     CLEANUP(db_closep) struct db *db = NULL;
     CLEANUP(freep) struct tally *tally = calloc(1, sizeof(*tally));
     CLEANUP(evaluation_freep) struct evaluation *evaluation = NULL;
-    struct bytes files;
+    CLEANUP(bytes_done) struct bytes files;
     char path[PATH_MAX];
     unsigned formats;
     bytes_init(&files, 1 << 20);
@@ -220,13 +251,20 @@ int finish_job(const char *job_dir, const struct spec *spec, const struct labels
     if (r == 0)
         r = open_evaluation(spec, labels, &evaluation, why);
     if (r == 0)
-        r = db_open(path, true, &db, why);
+        r = db_open(path, false, &db, why);
     if (r == 0)
-        r = finish_export(db, spec, labels, formats | (spec->per_image ? EXPORT_PER_IMAGE : 0), spec->output, tally, evaluation, &files,
-                          why);
+        r = db_verify(db, why);
+    if (r == 0)
+        r = success_forget(s3, spec->output, why);
+    if (r == 0)
+        r = finish_export(db, spec, labels, &(struct finish_output){ formats | (spec->per_image ? EXPORT_PER_IMAGE : 0), spec->output, s3 }, tally,
+                          evaluation, &files, why);
     if (r == 0)
         r = write_and_print(db, job_dir, spec, c, tally, evaluation, &files, why);
-    bytes_done(&files);
-    *ret_errors = tally->failed;
+    if (r == 0)
+        r = success_write(s3, spec->output, job_dir, why);
+    if (r == 0)
+        r = mark_exported(db, &files, why);
+    *ret = count_failures(tally);
     return r;
 }

@@ -5,8 +5,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
+
+#define ASK_AGAIN_NS (200 * NS_PER_MS)
 
 /* ---- introductions ---- */
 
@@ -89,12 +90,15 @@ void coordinator_on_welcome(struct coordinator *c, struct node *node, const stru
 {
     const struct msg_welcome *welcome = &message->welcome;
     char text[LIMIT_TEXT];
-    if (welcome->epoch != c->plan->epoch || welcome->call != node->call || node->state == NODE_REFUSED || node->state == NODE_READY)
+    if (welcome->epoch != c->plan->epoch || welcome->call != node->call || (node->state != NODE_CALLING && node->state != NODE_LOADING))
         return; /* READY: the same welcome again, because hello was said twice before it came */
     if (!agrees(c, welcome, text, sizeof(text))) {
         node_refused(node, text);
         return;
     }
+    node_judge(node, message);
+    if (node->state == NODE_REFUSED || c->stopping)
+        return;
     if (node->served && node->served != message->from)
         node_restarted(node);
     node->incarnation = node->served = message->from;
@@ -131,103 +135,23 @@ void coordinator_on_status(struct coordinator *c, struct node *node, const struc
 
 void coordinator_on_credit(struct coordinator *c, struct node *node, const struct message *message)
 {
-    if (message->credit.epoch != c->plan->epoch || node->state != NODE_READY)
+    if (message->credit.epoch != c->plan->epoch || !node_serves(node))
         return;
     if (message->credit.images > node->granted)
         node->granted = message->credit.images;
     coordinator_dispatch(c);
 }
 
-static bool is_valid_row(const struct coordinator *c, const struct rec_row *row)
-{
-    if (row->error >= ROW_ERRORS)
-        return false;
-    if (row->error)
-        return !row->predictions_count && !row->values.size;
-    bool topk = c->spec->emit != ROW_FEATURES;
-    if (topk != (row->predictions_count > 0) || row->predictions_count > (uint32_t)c->spec->top ||
-        row->values.size != c->values * sizeof(float))
-        return false;
-    for (uint32_t i = 0; i < row->predictions_count; i++)
-        if (row->predictions[i].index >= c->classes || !isfinite(row->predictions[i].probability))
-            return false;
-    return true;
-}
-
-static bool is_valid_result(const struct coordinator *c, const struct batch *batch, const struct msg_result *result)
-{
-    if (result->rows_count != batch->count)
-        return false;
-    for (uint32_t i = 0; i < result->rows_count; i++)
-        if (!is_valid_row(c, &result->rows[i]))
-            return false;
-    return true;
-}
-
-static uint32_t count_errors(const struct msg_result *result)
-{
-    uint32_t errors = 0;
-    for (uint32_t i = 0; i < result->rows_count; i++)
-        errors += result->rows[i].error != ROW_OK;
-    return errors;
-}
-
-static void cancel_copy(struct coordinator *c, const struct batch *batch)
-{
-    struct message message = { .kind = MESSAGE_cancel, .cancel = { c->plan->epoch, batch->id } };
-    coordinator_send(c, batch->node, &message);
-}
-
-static void store_result(struct coordinator *c, struct node *node, struct batch *batch, const struct msg_result *result)
-{
-    struct store_request *request = store_request_new(STORE_RESULT, SIZE_MAX / 2);
-    if (!request || rows_encode(result->rows, result->rows_count, &request->data) < 0) {
-        store_request_free(request);
-        return; /* out of memory: the worker offers it again */
-    }
-    if (batch->state == BATCH_OUT) {
-        if (batch->node != node)
-            cancel_copy(c, batch);
-        node_unhold(batch->node, batch);
-    } else
-        batches_unqueue(&c->batches, batch);
-    batch->state = BATCH_STORING;
-    request->id = batch->id;
-    request->attempt = result->attempt;
-    request->errors = count_errors(result);
-    request->user = node;
-    request->elapsed_ms = coordinator_elapsed_ms(c, clock_now_ns());
-    snprintf(request->node, sizeof(request->node), "%s", node->name);
-    store_post(c->store, request);
-}
-
-void coordinator_on_result(struct coordinator *c, struct node *node, const struct message *message)
-{
-    const struct msg_result *result = &message->result;
-    if (result->epoch != c->plan->epoch || node->state != NODE_READY)
-        return;
-    node_keep_stages(node, result->stages, result->stages_count);
-    struct batch *batch = batches_find(&c->batches, result->batch);
-    if (!batch && result->batch < c->load_next) {
-        coordinator_commit(c, node, result->batch); /* safe already, from here or from another */
-        return;
-    }
-    if (batch && batch->state == BATCH_STORING)
-        return; /* it offers again if the commit is lost */
-    if (!batch || !is_valid_result(c, batch, result)) {
-        node_refused(node, "it sent a result that does not fit its batch; is it of the same release?");
-        return;
-    }
-    store_result(c, node, batch, result);
-}
-
 void coordinator_on_returned(struct coordinator *c, struct node *node, const struct message *message)
 {
     struct batch *batch = batches_find(&c->batches, message->returned.batch);
-    if (message->returned.epoch != c->plan->epoch || !batch || batch->state != BATCH_OUT || batch->node != node)
+    if (message->returned.epoch != c->plan->epoch || !batch || !batch_hold_of(batch, node))
         return;
+    if (batch_is_alone(batch))
+        batch->piece->not_before_ns = clock_now_ns() + ASK_AGAIN_NS; /* something else is there: the piece must be alone */
     node_unhold(node, batch);
-    batches_requeue(&c->batches, batch);
+    if (!batch_holders(batch))
+        batches_requeue(&c->batches, batch);
     coordinator_dispatch(c);
 }
 
@@ -237,15 +161,15 @@ void coordinator_on_heartbeat(struct coordinator *c, struct node *node, const st
 {
     const struct msg_heartbeat *beat = &message->heartbeat;
     if (beat->epoch != c->plan->epoch) {
-        if (node->state == NODE_READY || node->state == NODE_LOADING)
+        if (node_serves(node) || node->state == NODE_LOADING)
             node_lost(node, "it knows nothing of this job any more");
         return;
     }
     if (node->state == NODE_LOADING && beat->images)
         node_lost(node, "its welcome was lost on the way"); /* it is ready and waits: introduce ourselves again */
-    if (node->state != NODE_READY)
+    if (!node_serves(node) || message->from != node->incarnation)
         return;
-    node_keep_stages(node, beat->stages, beat->stages_count);
+    node_keep_stages(node, beat->stages, beat->stages_count, clock_now_ns());
     if (node_misses_batches(node, beat)) {
         node_lost(node, "batches were lost on the way");
         return;
@@ -258,9 +182,10 @@ void coordinator_on_heartbeat(struct coordinator *c, struct node *node, const st
 
 void coordinator_on_leaving(struct coordinator *c, struct node *node, const struct message *message)
 {
-    char text[LIMIT_TEXT + 16];
-    struct message bye = { .kind = MESSAGE_bye, .bye = { c->plan->epoch } };
-    coordinator_send(c, node, &bye); /* it waits for this */
-    snprintf(text, sizeof(text), "it left: %s", message->leaving.detail);
-    node_lost(node, text);
+    (void)c;
+    if (node->state == NODE_GONE || node->state == NODE_REFUSED)
+        return;
+    node->leaving = true;
+    snprintf(node->why_not, sizeof(node->why_not), "it left: %.900s", message->leaving.detail);
+    node_drain(node);
 }

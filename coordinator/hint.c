@@ -33,10 +33,10 @@ static void put_option(struct bytes *out, const struct option_row *row, const vo
         bytes_printf(out, " --%s", row->name);
 }
 
-int hint_resume(const struct run_options *options, const char *job_dir, struct bytes *out)
+int hint_command(const char *command, const struct run_options *options, const char *job_dir, struct bytes *out)
 {
     const struct run_options usual = RUN_DEFAULTS;
-    bytes_append_text(out, "sleddog-coordinator resume");
+    bytes_printf(out, "sleddog-coordinator %s", command);
     for (const struct option_row *row = resume_rows(); row->name; row++)
         put_option(out, row, (const char *)options + row->offset, (const char *)&usual + row->offset);
     put_word(out, job_dir);

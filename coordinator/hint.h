@@ -6,5 +6,5 @@
 #include "common/bytes.h"
 #include "coordinator/run_options.h"
 
-/* What `options` say differently from the defaults of `resume` is repeated: the job itself does not know it. */
-int hint_resume(const struct run_options *options, const char *job_dir, struct bytes *out);
+/* `command` is "resume" or "retry". What `options` say differently from its defaults is repeated: the job itself does not know it. */
+int hint_command(const char *command, const struct run_options *options, const char *job_dir, struct bytes *out);

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 static int database_path(const char *folder, char *path, size_t size, struct why *why)
@@ -12,21 +11,82 @@ static int database_path(const char *folder, char *path, size_t size, struct why
     return (size_t)snprintf(path, size, "%s/job.db", folder) < size ? 0 : because(why, -ENAMETOOLONG, "%.80s...: the path is too long", folder);
 }
 
+/* ---- the lock ---- */
+
+#define LOCK_NAME "job.lock"
+
+static struct flock whole_file(void)
+{
+    return (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET };
+}
+
+/* What job.lock says about who has it. */
+static void read_owner(int fd, char *ret, size_t size)
+{
+    ssize_t n = pread(fd, ret, size - 1, 0);
+    ret[n > 0 ? n : 0] = '\0';
+    ret[strcspn(ret, "\n")] = '\0';
+    if (!*ret)
+        snprintf(ret, size, "another process"); /* it has just begun */
+}
+
+/* Not worth failing for: the lock is what counts. */
+static void write_owner(int fd)
+{
+    char text[400], host[256] = "";
+    gethostname(host, sizeof(host) - 1);
+    int size = snprintf(text, sizeof(text), "process %d on %s\n", (int)getpid(), host);
+    if (ftruncate(fd, 0) == 0)
+        (void)!pwrite(fd, text, (size_t)size, 0);
+}
+
+static int lock(int fd, const char *path, struct why *why)
+{
+    struct flock wanted = whole_file();
+    char owner[400];
+    if (fcntl(fd, F_OFD_SETLK, &wanted) == 0)
+        return 0;
+    if (errno == EAGAIN || errno == EACCES) {
+        read_owner(fd, owner, sizeof(owner));
+        return because(why, -EBUSY, "%s: %s runs this job; wait for it or end it, and see sleddog-coordinator status %s", path, owner, path);
+    }
+    return because(why, -errno, "%s: cannot be locked: %s; without locks two processes could run one job: use a folder on another file system", path,
+                   strerror(errno));
+}
+
 static int lock_folder(const char *path, struct jobdir *ret, struct why *why)
 {
-    CLEANUP(closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
+    CLEANUP(closep) int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
         return because(why, -errno, "%s: %s; a job directory is meant", path, strerror(errno));
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        return errno == EWOULDBLOCK ? because(why, -EBUSY, "%s: this job is running in another process; see status", path)
-                                    : because(why, -errno, "%s: cannot be locked: %s", path, strerror(errno));
+    CLEANUP(closep) int fd = openat(folder, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return because(why, -errno, "%s/" LOCK_NAME ": %s; the job directory must be writable", path, strerror(errno));
+    int r = lock(fd, path, why);
+    if (r < 0)
+        return r;
     ret->path = realpath(path, NULL);
     if (!ret->path)
         return because(why, -errno, "%s: %s", path, strerror(errno));
+    write_owner(fd);
     ret->fd = fd;
     fd = -1;
     return 0;
 }
+
+bool jobdir_is_running(const char *path, char *ret_who, size_t size)
+{
+    char file[PATH_MAX];
+    struct flock found = whole_file();
+    snprintf(file, sizeof(file), "%s/" LOCK_NAME, path);
+    CLEANUP(closep) int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fcntl(fd, F_OFD_GETLK, &found) < 0 || found.l_type == F_UNLCK)
+        return false;
+    read_owner(fd, ret_who, size);
+    return true;
+}
+
+/* ---- making ---- */
 
 static int make_folders(const char *path, struct why *why)
 {
@@ -75,8 +135,25 @@ static int make_database(const char *file, const struct spec *spec, struct db **
         return r;
     db_closep(&db);
     if (rename(fresh, file) < 0)
-        return because(why, -errno, "%s: cannot be renamed to %s: %s", fresh, file, strerror(errno));
+        return because(why, -errno, "%s: cannot be renamed to %s: %s; mend that and run again", fresh, file, strerror(errno));
     return db_open(file, false, ret_db, why);
+}
+
+static int read_job(const char *path, bool read_only, struct db **ret_db, struct spec **ret_spec, struct why *why);
+
+/* There is a job already: is it this one? */
+static int refuse_another(const char *path, const struct spec *spec, struct why *why)
+{
+    CLEANUP(db_closep) struct db *db = NULL;
+    CLEANUP(spec_freep) struct spec *old = NULL;
+    char difference[600];
+    int r = read_job(path, true, &db, &old, why);
+    if (r < 0)
+        return because_in(why, -EEXIST, "%s: holds a job already, and another --job must be chosen", path);
+    if (!spec_differs(old, spec, difference, sizeof(difference)))
+        return because(why, -EEXIST, "%s: holds this job already; go on with it: sleddog-coordinator resume %s", path, path);
+    return because(why, -EEXIST, "%s: holds another job already: %s; choose another --job, or go on with that one: sleddog-coordinator resume %s", path,
+                   difference, path);
 }
 
 int jobdir_create(const char *path, const struct spec *spec, struct jobdir *ret, struct db **ret_db, struct why *why)
@@ -89,9 +166,7 @@ int jobdir_create(const char *path, const struct spec *spec, struct jobdir *ret,
         r = lock_folder(path, ret, why);
     if (r < 0)
         return r;
-    r = access(file, F_OK) == 0
-            ? because(why, -EEXIST, "%s: holds a job already; choose another --job, or go on with it: sleddog-coordinator resume %s", path, path)
-            : make_database(file, spec, ret_db, why);
+    r = access(file, F_OK) == 0 ? refuse_another(path, spec, why) : make_database(file, spec, ret_db, why);
     if (r < 0)
         jobdir_close(ret);
     return r;
@@ -100,7 +175,8 @@ int jobdir_create(const char *path, const struct spec *spec, struct jobdir *ret,
 static int read_job(const char *path, bool read_only, struct db **ret_db, struct spec **ret_spec, struct why *why)
 {
     CLEANUP(db_closep) struct db *db = NULL;
-    CLEANUP(freep) char *json = NULL;
+    CLEANUP(spec_freep) struct spec *spec = NULL;
+    CLEANUP(freep) char *json = NULL, *folder = realpath(path, NULL);
     char file[PATH_MAX];
     int r = database_path(path, file, sizeof(file), why);
     if (r == 0)
@@ -108,18 +184,35 @@ static int read_job(const char *path, bool read_only, struct db **ret_db, struct
     if (r == 0)
         r = db_get(db, "spec", &json, why);
     if (r == 0)
-        r = spec_from_json(json, ret_spec, why);
+        r = spec_from_json(json, &spec, why);
+    if (r == 0)
+        r = folder ? spec_set_folder(spec, folder, why) : because(why, -ENOMEM, "%s: out of memory", path);
     if (r < 0)
         return r;
     *ret_db = take(db);
+    *ret_spec = take(spec);
     return 0;
+}
+
+/* What a process that died wrote about its nodes would be taken for ours. */
+static void remove_status(const char *path)
+{
+    char file[PATH_MAX];
+    snprintf(file, sizeof(file), "%s/status.json", path);
+    unlink(file);
 }
 
 int jobdir_open(const char *path, struct jobdir *ret, struct db **ret_db, struct spec **ret_spec, struct why *why)
 {
-    int r = lock_folder(path, ret, why);
+    char file[PATH_MAX];
+    int r = database_path(path, file, sizeof(file), why);
+    if (r == 0 && access(path, F_OK) == 0 && access(file, F_OK) < 0)
+        r = because(why, -errno, "%s: %s; is this a job directory?", file, strerror(errno));
+    if (r == 0)
+        r = lock_folder(path, ret, why);
     if (r < 0)
         return r;
+    remove_status(path);
     r = read_job(path, false, ret_db, ret_spec, why);
     if (r < 0)
         jobdir_close(ret);
@@ -137,10 +230,4 @@ void jobdir_close(struct jobdir *dir)
     if (dir->fd >= 0)
         close(dir->fd);
     *dir = (struct jobdir){ .fd = -1 };
-}
-
-bool jobdir_is_running(const char *path)
-{
-    CLEANUP(closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }

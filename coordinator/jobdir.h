@@ -1,9 +1,11 @@
 /* jobdir.h: the folder of a job: job.db, the workers' logs, status.json while it runs, summary.json and tables when it is complete.
  *
- * One process runs a job at a time: it holds a lock (flock) on the folder itself, which the kernel drops when it dies.
+ * One process runs a job at a time: it holds a lock on JOBDIR/job.lock, which the kernel drops when it dies, and which works on network file
+ * systems too; the file says who that is. It is an open file description lock (fcntl(2)): one can ask who has it without taking it, so
+ * looking at a job never stands in the way of another process that begins to run it.
  *
  * Threads:   any. Ownership: a struct jobdir holds the lock until jobdir_close().
- * Errors:    negative errno with a sentence: -EEXIST a job is there already, -EBUSY it is running. */
+ * Errors:    negative errno with a sentence: -EEXIST a job is there already, -EBUSY it is running, -ENOLCK the file system knows no locks. */
 #pragma once
 
 #include "coordinator/db.h"
@@ -11,7 +13,7 @@
 
 struct jobdir {
     char *path; /* absolute */
-    int fd;     /* of the folder, locked */
+    int fd;     /* of job.lock, locked */
 };
 
 /* Makes the folder if need be, locks it, makes job.db with the spec in it. */
@@ -24,4 +26,6 @@ void jobdir_close(struct jobdir *dir);
 
 /* For looking only: takes no lock. */
 int jobdir_read(const char *path, struct db **ret_db, struct spec **ret_spec, struct why *why);
-bool jobdir_is_running(const char *path);
+
+/* Whether a process runs it, and which: "process 4711 on HOST". */
+bool jobdir_is_running(const char *path, char *ret_who, size_t size);

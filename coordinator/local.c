@@ -5,6 +5,7 @@
 #include "common/machine.h"
 #include "common/thread.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/sockets.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,7 @@
 #define STOP_NS      (10 * NS_PER_S)
 
 struct local {
-    char folder[64];         /* of the sockets */
+    struct sockets sockets;
     char program[PATH_MAX];
     struct coordinator *c;
     struct bytes arguments;  /* NUL-separated, the same for all */
@@ -107,26 +108,22 @@ int local_start(struct coordinator *c, struct local **ret, struct why *why)
         return because(why, -ENOMEM, "out of memory");
     *ret = local;
     local->c = c;
-    strcpy(local->folder, "/tmp/sleddog-XXXXXX");
     int r = find_program(local, why);
     if (r < 0)
         return r;
     if (make_arguments(local, c->plan) < 0)
         return because(why, -ENOMEM, "out of memory");
-    if (!mkdtemp(local->folder)) {
-        local->folder[0] = '\0';
-        return because(why, -errno, "/tmp: cannot make a folder for the workers' sockets: %s", strerror(errno));
-    }
-    for (int i = 1; i <= c->plan->local; i++) {
-        char name[32], endpoint[128];
+    r = sockets_open(c->plan->job_dir, &local->sockets, why);
+    for (int i = 1; i <= c->plan->local && r == 0; i++) {
+        char name[32], endpoint[160];
         snprintf(name, sizeof(name), "local %d", i);
-        snprintf(endpoint, sizeof(endpoint), "ipc://%s/%d", local->folder, i);
+        snprintf(endpoint, sizeof(endpoint), "ipc://%s/%d", local->sockets.folder, i);
         struct node *node = node_add(c, name, endpoint, why);
+        if (node)
+            node->local = true;
         r = node ? start_worker(local, node, why) : -ENOMEM;
-        if (r < 0)
-            return r;
     }
-    return 0;
+    return r;
 }
 
 /* ---- ending ---- */
@@ -146,6 +143,7 @@ static void worker_died(struct local *local, struct node *node, int status)
     node->pid = 0;
     if (node->state == NODE_REFUSED || local->c->stopping)
         return;
+    node->starts -= node->alone != 0;
     describe_end(status, text, sizeof(text));
     log_path(local, node, log, sizeof(log));
     snprintf(reason, sizeof(reason), "%s; its log is %s", text, log);
@@ -169,6 +167,12 @@ void local_reap(struct local *local, struct coordinator *c)
     }
 }
 
+void local_kill(struct node *node)
+{
+    if (node->pid)
+        kill(node->pid, SIGKILL);
+}
+
 static void wait_for_end(struct node *node)
 {
     uint64_t until = clock_now_ns() + STOP_NS;
@@ -183,15 +187,6 @@ static void wait_for_end(struct node *node)
     node->pid = 0;
 }
 
-/* And the crumbs beside it, of a worker that died and was not started again. */
-static void remove_socket(const char *path)
-{
-    char crumbs[PATH_MAX];
-    snprintf(crumbs, sizeof(crumbs), "%s.crumbs", path);
-    unlink(path);
-    unlink(crumbs);
-}
-
 void local_stop(struct local *local)
 {
     if (!local)
@@ -199,14 +194,10 @@ void local_stop(struct local *local)
     for (struct node *node = local->c->nodes; node; node = node->next)
         if (node->pid)
             kill(node->pid, SIGTERM);
-    for (struct node *node = local->c->nodes; node; node = node->next) {
+    for (struct node *node = local->c->nodes; node; node = node->next)
         if (node->pid)
             wait_for_end(node);
-        if (!strncmp(node->endpoint, "ipc://", 6))
-            remove_socket(node->endpoint + 6);
-    }
-    if (*local->folder)
-        rmdir(local->folder);
+    sockets_close(&local->sockets);
     bytes_done(&local->arguments);
     free(local);
 }

@@ -2,6 +2,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "coordinator/commands.h"
+#include "coordinator/limits.h"
 
 #include <string.h>
 
@@ -12,7 +13,8 @@ static const struct {
 } commands[] = {
     { "run", command_run, "[OPTIONS] SOURCE...", "classify everything under SOURCE" },
     { "resume", command_resume, "[OPTIONS] JOBDIR", "go on with an interrupted job" },
-    { "status", command_status, "JOBDIR", "what is done, outstanding (who, since when), failed" },
+    { "retry", command_retry, "[OPTIONS] JOBDIR", "run again only the images whose failure may pass" },
+    { "status", command_status, "JOBDIR [--json]", "what is done, outstanding (who, since when), failed" },
     { "report", command_report, "JOBDIR [--image URI]", "summary, accuracy, failures by kind; or one image's row" },
     { "export", command_export, "JOBDIR [--format LIST] [-o DIR]", "write the tables of a complete job again" },
     { "check", command_check, "--nodes FILE", "one line a node: reachable, version, engine, device, busy" },
@@ -36,6 +38,7 @@ static void print_help(void)
 int main(int argc, char **argv)
 {
     log_open("sleddog-coordinator", LOG_LEVEL_INFO);
+    limits_prepare();
     if (argc < 2) {
         log_error("no command given; see sleddog-coordinator --help");
         return 2;

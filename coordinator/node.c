@@ -8,6 +8,8 @@ const char *node_state_name(enum node_state state)
         [NODE_CALLING] = "calling",
         [NODE_LOADING] = "loading",
         [NODE_READY] = "ready",
+        [NODE_DRAINING] = "draining",
+        [NODE_GONE] = "removed",
         [NODE_REFUSED] = "refused",
     };
     return names[state];
@@ -18,41 +20,95 @@ uint64_t node_credit(const struct node *node)
     return node->state == NODE_READY && node->granted > node->sent ? node->granted - node->sent : 0;
 }
 
-void node_hold(struct node *node, struct batch *batch)
+bool node_serves(const struct node *node)
 {
+    return node->state == NODE_READY || node->state == NODE_DRAINING;
+}
+
+void node_hold(struct node *node, struct batch *batch, uint64_t now_ns)
+{
+    struct batch_hold *hold = batch_hold_of(batch, NULL);
     batch->state = BATCH_OUT;
-    batch->node = node;
-    batch->next = node->batches;
-    node->batches = batch;
+    hold->node = node;
+    hold->sent_ns = now_ns;
+    hold->next = node->holds;
+    if (!node->holds)
+        node->busy_since_ns = node->moved_ns = now_ns;
+    node->holds = hold;
     node->held += batch->count;
 }
 
 void node_unhold(struct node *node, struct batch *batch)
 {
-    struct batch **at = &node->batches;
-    while (*at != batch)
+    struct batch_hold **at = &node->holds, *hold = batch_hold_of(batch, node);
+    while (*at != hold)
         at = &(*at)->next;
-    *at = batch->next;
-    batch->next = NULL;
-    batch->node = NULL;
+    *at = hold->next;
+    *hold = (struct batch_hold){ .batch = batch };
     node->held -= batch->count;
 }
 
 bool node_misses_batches(const struct node *node, const struct msg_heartbeat *beat)
 {
     uint64_t out = 0;
-    for (const struct batch *batch = node->batches; batch; batch = batch->next)
+    for (const struct batch_hold *hold = node->holds; hold; hold = hold->next)
         out++;
     return beat->received < beat->expected || (beat->received == node->sent_batches && beat->held < out);
 }
+
+bool node_has_alone(const struct node *node)
+{
+    return node->holds && batch_is_alone(node->holds->batch);
+}
+
+/* ---- speed ---- */
+
+void node_finished(struct node *node, uint32_t images, uint64_t now_ns)
+{
+    node->busy_ns += node_waited_ns(node, now_ns);
+    node->busy_images += images;
+    node->busy_since_ns = now_ns;
+}
+
+uint64_t node_ns_image(const struct node *node)
+{
+    return node->busy_images ? node->busy_ns / node->busy_images : 0;
+}
+
+uint64_t node_waited_ns(const struct node *node, uint64_t now_ns)
+{
+    return now_ns > node->busy_since_ns ? now_ns - node->busy_since_ns : 0;
+}
+
+/* ---- counters ---- */
 
 void node_restarted(struct node *node)
 {
     memcpy(node->before, node->stages, sizeof(node->before));
 }
 
-void node_keep_stages(struct node *node, const struct rec_stage *stages, uint32_t count)
+/* The first stage waits for the store, which may take its time. The others have all they need: if they are at work and nothing moves, they
+ * hang. */
+static void watch_progress(struct node *node, const struct rec_stage *stages, uint32_t count, uint64_t now_ns)
 {
+    uint64_t progress = 0, active = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        progress += stages[i].items;
+        active += i ? stages[i].active : 0;
+    }
+    if (progress != node->progress || !active)
+        node->moved_ns = now_ns;
+    node->progress = progress;
+}
+
+uint64_t node_stalled_ns(const struct node *node, uint64_t now_ns)
+{
+    return node_serves(node) && node->holds && now_ns > node->moved_ns ? now_ns - node->moved_ns : 0;
+}
+
+void node_keep_stages(struct node *node, const struct rec_stage *stages, uint32_t count, uint64_t now_ns)
+{
+    watch_progress(node, stages, count, now_ns);
     node->stage_count = count < LIMIT_STAGES ? count : LIMIT_STAGES;
     for (uint32_t i = 0; i < node->stage_count; i++) {
         struct rec_stage *stage = &node->stages[i];

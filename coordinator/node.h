@@ -1,10 +1,16 @@
 /* node.h: a worker as the coordinator sees it.
  *
- *     NODE_CALLING --loading--> NODE_LOADING --welcome--> NODE_READY
- *          ^  |                                               |
- *          |  +--refuse (busy)--> asked again later           | silence, leaving, a gap in what it received
- *          +--------------------------------------------------+
+ *     NODE_CALLING --loading--> NODE_LOADING --welcome--> NODE_READY --leaving, or taken off the node list--> NODE_DRAINING
+ *          ^  |                                             |                                                    |
+ *          |  +--refuse (busy)--> asked again later         | silence, hung,                                     | nothing of it is outstanding
+ *          |                                                | a gap in what arrived                              | (bye), or it is lost
+ *          +------------------------------------------------+--- is on the list: a successor may come -----------+
+ *                                                                                                                v
+ *                                                                     NODE_GONE <--- is not on the list any more +
+ *
  *     any --refuse (mismatch, model, fenced), another fingerprint, a nonsensical result--> NODE_REFUSED (for this job)
+ *     NODE_CALLING, NODE_LOADING --taken off the list--> NODE_GONE;  NODE_DRAINING --put on it again--> NODE_READY
+ *     NODE_GONE, NODE_REFUSED --on the list when it is read again--> NODE_CALLING
  *
  * Threads:   the loop's.
  * Ownership: a node owns its link; batches it holds belong to the table. */
@@ -16,7 +22,7 @@
 
 #include <sys/types.h>
 
-enum node_state { NODE_CALLING, NODE_LOADING, NODE_READY, NODE_REFUSED };
+enum node_state { NODE_CALLING, NODE_LOADING, NODE_READY, NODE_DRAINING, NODE_GONE, NODE_REFUSED };
 
 struct coordinator;
 
@@ -31,14 +37,28 @@ struct node {
     uint64_t incarnation; /* of the worker behind it; 0: not known */
     uint64_t served;      /* the incarnation that was welcomed last */
     uint64_t heard_ns;    /* last message */
-    uint64_t called_ns;   /* last hello */
+    uint64_t called_ns;   /* last hello, or ping */
+    uint64_t call_from_ns; /* not called before */
     uint64_t granted;     /* images, since the welcome */
     uint64_t sent;        /* images, since the welcome */
     uint64_t sent_batches;
     int garbage;          /* frames in a row that were no messages */
-    uint64_t held;        /* images sent and not yet safe */
-    struct batch *batches; /* BATCH_OUT here */
+    uint64_t held;        /* images sent and not answered */
+    uint32_t storing;     /* its results that are on their way to job.db: it keeps them until they are safe */
+    bool leaving, removed; /* NODE_DRAINING: its process ends; it is not on the node list any more */
+    struct batch_hold *holds; /* what it has, the newest first */
     char why_not[LIMIT_TEXT]; /* the last refusal */
+    uint64_t drain_until_ns; /* NODE_DRAINING: then its batches go to others */
+    /* what it had when it was lost: its next welcome says what became of the process */
+    uint64_t *lost;            /* ids of batches; NULL: nothing to judge */
+    uint32_t lost_count;
+    uint64_t alone;            /* id of the suspect that it was sent alone and has not answered for; 0: none */
+    /* does it get on? */
+    uint64_t progress;    /* items of all its stages */
+    uint64_t moved_ns;    /* when that last changed, or could not */
+    /* how fast it is */
+    uint64_t busy_since_ns; /* since when it works on its oldest batch */
+    uint64_t busy_ns, busy_images;
     /* for the report */
     char engine[64], device[LIMIT_TEXT], fingerprint[LIMIT_TEXT], host[256];
     char version[64];
@@ -48,17 +68,33 @@ struct node {
     struct rec_stage before[LIMIT_STAGES]; /* of those that are gone */
     char stage_names[LIMIT_STAGES][33];
     uint32_t stage_count;
-    pid_t pid;            /* --local: the process; 0: not ours */
+    bool local;           /* --local: its process is ours */
+    pid_t pid;            /* of that; 0: none */
     int starts;           /* of its process, since it last finished a batch */
+    int deaths_alone;     /* of those, with a suspect alone: the suspect's fault, at first */
 };
 
 const char *node_state_name(enum node_state state);
 
+/* NODE_READY or NODE_DRAINING: what it says counts. */
+bool node_serves(const struct node *node);
+
 /* Credit left, images. */
 uint64_t node_credit(const struct node *node);
 
-void node_hold(struct node *node, struct batch *batch);
+/* It has the batch now; the batch has a free hold. */
+void node_hold(struct node *node, struct batch *batch, uint64_t now_ns);
+/* It has it no more. */
 void node_unhold(struct node *node, struct batch *batch);
+bool node_has_alone(const struct node *node);
+
+/* It answered for so many images that it had. */
+void node_finished(struct node *node, uint32_t images, uint64_t now_ns);
+uint64_t node_ns_image(const struct node *node); /* 0: not known */
+uint64_t node_waited_ns(const struct node *node, uint64_t now_ns); /* since it began to work, or last finished something */
+
+/* It has work, is not waiting for the store, and has finished nothing for this long. */
+uint64_t node_stalled_ns(const struct node *node, uint64_t now_ns);
 
 /* Whether something that was sent to the worker, or that it returned, was lost on the way. What it holds it may hold for other reasons too, but once all
  * that was sent has arrived there cannot be less than what is out there. */
@@ -68,4 +104,4 @@ bool node_misses_batches(const struct node *node, const struct msg_heartbeat *be
 void node_restarted(struct node *node);
 
 /* Keeps the newest counters. */
-void node_keep_stages(struct node *node, const struct rec_stage *stages, uint32_t count);
+void node_keep_stages(struct node *node, const struct rec_stage *stages, uint32_t count, uint64_t now_ns);

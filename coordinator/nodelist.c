@@ -104,7 +104,7 @@ int nodelist_read(const char *path, struct nodelist *ret, struct why *why)
     struct bytes text;
     bytes_init(&text, MAX_FILE);
     int r = bytes_append_file(&text, path, why);
-    if (bytes_error(&text))
+    if (r == -EMSGSIZE)
         because(why, r, "%s: too large for a node list", path);
     if (r == 0)
         r = nodelist_parse(path, text.data ? text.data : "", text.size, ret, why);

@@ -1,4 +1,4 @@
-/* nodes.c: calling the nodes, noticing that one is gone, giving its batches back. */
+/* nodes.c: calling the nodes, hearing from them, noticing that one is silent or hung. */
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/machine.h"
@@ -60,20 +60,26 @@ static void on_socket(void *arg)
 
 /* ---- connecting ---- */
 
+void node_disconnect(struct node *node)
+{
+    if (!node->link)
+        return;
+    loop_remove(node->coordinator->loop, node);
+    link_free(node->link);
+    node->link = NULL;
+}
+
 int node_connect(struct node *node, struct why *why)
 {
     struct coordinator *c = node->coordinator;
-    if (node->link) {
-        loop_remove_socket(c->loop, link_socket(node->link));
-        link_free(node->link);
-        node->link = NULL;
-    }
+    node_disconnect(node);
     int r = link_connect(c->context, node->endpoint, &node->link, why);
     if (r == 0)
         r = loop_add_socket(c->loop, link_socket(node->link), on_socket, node);
     node->state = r < 0 ? NODE_REFUSED : NODE_CALLING;
     node->incarnation = 0;
-    node->called_ns = 0;
+    node->leaving = node->removed = false;
+    node->called_ns = node->call_from_ns = 0;
     node->call++;
     return r;
 }
@@ -89,7 +95,8 @@ static void call_node(struct coordinator *c, struct node *node)
                    .mean_g = spec->mean[1], .mean_b = spec->mean[2], .std_r = spec->std[0], .std_g = spec->std[1], .std_b = spec->std[2],
                    .emit = spec->emit, .top = (uint32_t)spec->top, .batch = (uint32_t)spec->batch,
                    .expiry_ms = (uint32_t)(c->plan->expiry_s * 1000), .call = node->call, .interpolation = spec->interpolation,
-                   .exif_orient = spec->exif_orient },
+                   .exif_orient = spec->exif_orient, .endpoint_url = spec->endpoint_url, .region = spec->region,
+                   .addressing_style = spec->addressing_style, .no_sign_request = spec->no_sign_request },
     };
     /* Nobody there yet: try again at the next tick. */
     node->called_ns = coordinator_send(c, node, &message) < 0 ? 0 : clock_now_ns();
@@ -112,6 +119,14 @@ struct node *node_add(struct coordinator *c, const char *name, const char *endpo
     return node_connect(node, why) < 0 ? NULL : node;
 }
 
+struct node *node_find(struct coordinator *c, const char *name)
+{
+    struct node *node = c->nodes;
+    while (node && strcasecmp(node->name, name))
+        node = node->next;
+    return node;
+}
+
 int nodes_open(struct coordinator *c, struct why *why)
 {
     for (int i = 0; i < c->plan->node_count; i++) {
@@ -130,51 +145,21 @@ void nodes_close(struct coordinator *c)
     for (struct node *node = c->nodes; node; node = node->next) {
         if (!node->link)
             continue;
-        if (node->state == NODE_READY || node->state == NODE_LOADING)
+        if (node_serves(node) || node->state == NODE_LOADING)
             coordinator_send(c, node, &bye);
-        loop_remove_socket(c->loop, link_socket(node->link));
-        link_free(node->link);
-        node->link = NULL;
-        node->batches = NULL;
+        node_disconnect(node);
+        node->holds = NULL;
     }
     local_stop(c->local);
     c->local = NULL;
 }
 
-/* ---- losing ---- */
-
-static uint64_t give_back(struct node *node)
-{
-    uint64_t count = 0;
-    while (node->batches) {
-        struct batch *batch = node->batches;
-        node_unhold(node, batch);
-        batches_requeue(&node->coordinator->batches, batch);
-        count++;
-    }
-    node->granted = node->sent = 0;
-    return count;
-}
-
-void node_lost(struct node *node, const char *reason)
-{
-    struct coordinator *c = node->coordinator;
-    struct why why;
-    enum node_state state = node->state;
-    uint64_t count = give_back(node);
-    if (c->stopping)
-        return;
-    if (state != NODE_CALLING)
-        log_warning("%s: %s; %" PRIu64 " batches go to others", node->name, reason, count);
-    snprintf(node->why_not, sizeof(node->why_not), "%s", reason);
-    if (node_connect(node, &why) < 0)
-        log_error("%s", why.text);
-}
+/* ---- refusing ---- */
 
 static void fail_if_nobody_is_left(struct coordinator *c, const struct node *last)
 {
     for (const struct node *node = c->nodes; node; node = node->next)
-        if (node->state != NODE_REFUSED)
+        if (node->state != NODE_REFUSED && node->state != NODE_GONE)
             return;
     coordinator_fail(c, -ENODEV, "%s%s: %s", c->node_count > 1 ? "no worker takes this job; " : "", last->name, last->why_not);
 }
@@ -183,7 +168,7 @@ void node_refused(struct node *node, const char *reason)
 {
     struct coordinator *c = node->coordinator;
     struct message bye = { .kind = MESSAGE_bye, .bye = { c->plan->epoch } };
-    give_back(node);
+    node_give_back(node);
     if (node->incarnation && node->link)
         coordinator_send(c, node, &bye);
     node->state = NODE_REFUSED;
@@ -199,16 +184,22 @@ static void tick_node(struct coordinator *c, struct node *node, uint64_t now)
 {
     uint64_t expiry = (uint64_t)c->plan->expiry_s * NS_PER_S;
     if (node->state == NODE_CALLING) {
-        if (now - node->called_ns > CALL_AGAIN_NS)
+        if (now >= node->call_from_ns && now - node->called_ns > CALL_AGAIN_NS)
             call_node(c, node);
         return;
     }
-    if (node->state == NODE_REFUSED)
+    if (node->state == NODE_REFUSED || node->state == NODE_GONE)
         return;
     if (now > node->heard_ns && now - node->heard_ns > expiry) {
         node_lost(node, "silent for too long");
         return;
     }
+    if (node_stalled_ns(node, now) > (uint64_t)c->plan->stall_s * NS_PER_S) {
+        node_hung(node);
+        return;
+    }
+    if (node->state == NODE_DRAINING && node_drained(node))
+        return;
     if (now - node->called_ns > expiry / 10) {
         struct message ping = { .kind = MESSAGE_ping, .ping = { c->plan->epoch, node->sent_batches } };
         node->called_ns = now;
@@ -221,6 +212,8 @@ static void describe_nodes(const struct coordinator *c, char *text, size_t size)
     size_t used = 0;
     text[0] = '\0';
     for (const struct node *node = c->nodes; node && used < size - 1; node = node->next) {
+        if (node->state == NODE_GONE)
+            continue;
         int n = snprintf(text + used, size - used, "%s%s %s%s%s", used ? "; " : "", node->name,
                          node->state == NODE_CALLING && !*node->why_not ? "does not answer" : node_state_name(node->state),
                          *node->why_not ? ": " : "", node->why_not);
@@ -240,6 +233,8 @@ void nodes_start_if_enough(struct coordinator *c)
 {
     if (count_nodes(c, NODE_READY) >= c->plan->min_nodes)
         c->started = true;
+    if (c->started && !c->started_ns)
+        c->started_ns = clock_now_ns();
 }
 
 static void check_enough(struct coordinator *c, uint64_t now)

@@ -180,12 +180,14 @@ static void draw_screen(struct progress *progress, const struct coordinator *c, 
 
 static void print_plain(struct progress *progress, const struct coordinator *c, uint64_t through, double rate)
 {
-    int ready = 0;
-    for (const struct node *node = c->nodes; node; node = node->next)
+    int ready = 0, all = 0;
+    for (const struct node *node = c->nodes; node; node = node->next) {
         ready += node->state == NODE_READY;
+        all += node->state != NODE_GONE;
+    }
     bytes_clear(&progress->text);
     put_summary(&progress->text, c, through, rate);
-    bytes_printf(&progress->text, ", %d of %d workers", ready, c->node_count);
+    bytes_printf(&progress->text, ", %d of %d workers", ready, all);
     if (!bytes_error(&progress->text))
         log_info("%s", progress->text.data);
 }

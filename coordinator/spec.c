@@ -10,9 +10,18 @@
 
 /* The plain members, said once for both directions. */
 #define TEXTS(X) \
-    X(job) X(version) X(folder) X(weights) X(weights_sha256) X(labels) X(truth) X(preset) X(output) X(formats)
+    X(job) X(version) X(folder) X(weights) X(weights_sha256) X(labels) X(labels_sha256) X(truth) X(preset) X(output) X(formats) \
+    X(endpoint_url) X(region) X(addressing_style) X(profile) X(ca_bundle)
 #define NUMBERS(X) X(resize) X(crop) X(emit) X(top) X(batch)
-#define FLAGS(X)   X(null_separated) X(per_image) X(mixed) X(exif_orient)
+#define LISTS(X)   X(sources, source_count) X(include, include_count) X(exclude, exclude_count)
+#define FLAGS(X)   X(null_separated) X(per_image) X(mixed) X(exif_orient) X(output_inside) X(no_sign_request)
+
+static void free_list(char **texts, int count)
+{
+    for (int i = 0; texts && i < count; i++)
+        free(texts[i]);
+    free(texts);
+}
 
 void spec_free(struct spec *spec)
 {
@@ -20,10 +29,21 @@ void spec_free(struct spec *spec)
         return;
 #define FREE(member) free(spec->member);
     TEXTS(FREE)
-    for (int i = 0; spec->sources && i < spec->source_count; i++)
-        free(spec->sources[i]);
-    free(spec->sources);
+#define FREE_LIST(member, count) free_list(spec->member, spec->count);
+    LISTS(FREE_LIST)
     free(spec);
+}
+
+int spec_set_folder(struct spec *spec, const char *absolute, struct why *why)
+{
+    if (!spec->output_inside)
+        return 0;
+    char *copy = strdup(absolute);
+    if (!copy)
+        return because(why, -ENOMEM, "out of memory");
+    free(spec->output);
+    spec->output = copy;
+    return 0;
 }
 
 /* Paths may hold any bytes but NUL, JSON only UTF-8: those that are not are kept as an array of byte values. */
@@ -65,6 +85,14 @@ static int text_from_json(const json_t *json, char **ret)
     return *ret ? 0 : -ENOMEM;
 }
 
+static json_t *list_to_json(char *const *texts, int count)
+{
+    json_t *json = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(json, text_to_json(texts[i]));
+    return json;
+}
+
 static json_t *floats_to_json(const float *values)
 {
     return json_pack("[fff]", (double)values[0], (double)values[1], (double)values[2]);
@@ -73,16 +101,15 @@ static json_t *floats_to_json(const float *values)
 int spec_to_json(const struct spec *spec, char **ret, struct why *why)
 {
     json_watch();
-    json_t *json = json_object(), *sources = json_array();
+    json_t *json = json_object();
 #define PUT_TEXT(member)   json_object_set_new(json, #member, text_to_json(spec->member));
 #define PUT_NUMBER(member) json_object_set_new(json, #member, json_integer((json_int_t)spec->member));
 #define PUT_FLAG(member)   json_object_set_new(json, #member, json_boolean(spec->member));
     TEXTS(PUT_TEXT)
     NUMBERS(PUT_NUMBER)
     FLAGS(PUT_FLAG)
-    for (int i = 0; i < spec->source_count; i++)
-        json_array_append_new(sources, text_to_json(spec->sources[i]));
-    json_object_set_new(json, "sources", sources);
+#define PUT_LIST(member, count) json_object_set_new(json, #member, list_to_json(spec->member, spec->count));
+    LISTS(PUT_LIST)
     json_object_set_new(json, "mean", floats_to_json(spec->mean));
     json_object_set_new(json, "std", floats_to_json(spec->std));
     json_object_set_new(json, "interpolation", json_integer(spec->interpolation));
@@ -105,19 +132,19 @@ static int read_floats(const json_t *json, float *values)
     return 0;
 }
 
-static int read_sources(const json_t *json, struct spec *spec)
+static int read_list(const json_t *json, char ***ret, int *ret_count)
 {
     if (!json_is_array(json))
         return -EBADMSG;
     size_t count = json_array_size(json);
-    spec->sources = calloc(count + 1, sizeof(char *));
-    if (!spec->sources)
+    *ret = calloc(count + 1, sizeof(char *));
+    if (!*ret)
         return -ENOMEM;
     for (size_t i = 0; i < count; i++) {
-        int r = text_from_json(json_array_get(json, i), &spec->sources[i]);
+        int r = text_from_json(json_array_get(json, i), &(*ret)[i]);
         if (r < 0)
             return r;
-        spec->source_count = (int)i + 1;
+        *ret_count = (int)i + 1;
     }
     return 0;
 }
@@ -152,7 +179,11 @@ static int read_members(const json_t *json, struct spec *spec)
         r = read_floats(json_object_get(json, "mean"), spec->mean);
     if (r == 0)
         r = read_floats(json_object_get(json, "std"), spec->std);
-    return r < 0 ? r : read_sources(json_object_get(json, "sources"), spec);
+#define GET_LIST(member, count)                                                               \
+    if (r == 0)                                                                               \
+        r = read_list(json_object_get(json, #member), &spec->member, &spec->count);
+    LISTS(GET_LIST)
+    return r;
 }
 
 int spec_from_json(const char *text, struct spec **ret, struct why *why)
@@ -169,4 +200,69 @@ int spec_from_json(const char *text, struct spec **ret, struct why *why)
         return because(why, r, "the job's description in job.db is damaged%s%s", json ? "" : ": ", json ? "" : error.text);
     *ret = take(spec);
     return 0;
+}
+
+/* ---- telling two jobs apart ---- */
+
+static bool texts_differ(const char *what, const char *is, const char *other, char *ret, size_t size)
+{
+    if (!strcmp(is, other))
+        return false;
+    snprintf(ret, size, "the %s is %.120s, not %.120s", what, *is ? is : "the default", *other ? other : "the default");
+    return true;
+}
+
+static bool numbers_differ(const char *what, int is, int other, char *ret, size_t size)
+{
+    if (is == other)
+        return false;
+    snprintf(ret, size, "the %s is %d, not %d", what, is, other);
+    return true;
+}
+
+static bool files_differ(const char *what, const char *is, const char *other, const char *is_sha256, const char *other_sha256, char *ret, size_t size)
+{
+    if (strcmp(is_sha256, other_sha256) == 0)
+        return !*is_sha256 && texts_differ(what, is, other, ret, size);
+    snprintf(ret, size, "the %s is %.120s (sha256 %.12s...), not %.120s (sha256 %.12s...)", what, *is ? is : "the default", *is ? is_sha256 : "-",
+             *other ? other : "the default", *other ? other_sha256 : "-");
+    return true;
+}
+
+static bool sources_differ(const struct spec *is, const struct spec *other, char *ret, size_t size)
+{
+    for (int i = 0; i < is->source_count && i < other->source_count; i++)
+        if (texts_differ("source", is->sources[i], other->sources[i], ret, size))
+            return true;
+    return numbers_differ("number of sources", is->source_count, other->source_count, ret, size);
+}
+
+static bool preset_differs(const struct spec *is, const struct spec *other, char *ret, size_t size)
+{
+    if (texts_differ("preset", is->preset, other->preset, ret, size) || numbers_differ("resize", is->resize, other->resize, ret, size) ||
+        numbers_differ("crop", is->crop, other->crop, ret, size) ||
+        numbers_differ("interpolation", (int)is->interpolation, (int)other->interpolation, ret, size) ||
+        numbers_differ("exif-orient", is->exif_orient, other->exif_orient, ret, size))
+        return true;
+    for (int i = 0; i < 3; i++)
+        if (is->mean[i] != other->mean[i] || is->std[i] != other->std[i]) {
+            snprintf(ret, size, "in the normalisation, mean and std number %d are %g and %g, not %g and %g", i + 1, (double)is->mean[i],
+                     (double)is->std[i], (double)other->mean[i], (double)other->std[i]);
+            return true;
+        }
+    return false;
+}
+
+bool spec_differs(const struct spec *is, const struct spec *other, char *ret, size_t size)
+{
+    return texts_differ("version", is->version, other->version, ret, size) || sources_differ(is, other, ret, size) ||
+           files_differ("model", is->weights, other->weights, is->weights_sha256, other->weights_sha256, ret, size) ||
+           preset_differs(is, other, ret, size) || numbers_differ("kind of output", (int)is->emit, (int)other->emit, ret, size) ||
+           numbers_differ("number of classes a row", is->top, other->top, ret, size) ||
+           numbers_differ("size of a batch", is->batch, other->batch, ret, size) ||
+           files_differ("list of labels", is->labels, other->labels, is->labels_sha256, other->labels_sha256, ret, size) ||
+           texts_differ("truth", is->truth, other->truth, ret, size) || texts_differ("format", is->formats, other->formats, ret, size) ||
+           (!(is->output_inside && other->output_inside) && texts_differ("output", is->output, other->output, ret, size)) ||
+           numbers_differ("per-image", is->per_image, other->per_image, ret, size) ||
+           numbers_differ("null", is->null_separated, other->null_separated, ret, size);
 }

@@ -18,11 +18,14 @@ struct spec {
     char *version;         /* that made it */
     char **sources;        /* as given */
     int source_count;
+    char **include, **exclude; /* patterns: filter.h */
+    int include_count, exclude_count;
     char *folder;          /* where relative sources were meant */
     bool null_separated;
     char *weights;         /* absolute path or https:// address, or "" for the workers' own */
     char *weights_sha256;  /* "" where the file is not here */
     char *labels;          /* absolute path, or "" for the built-in list */
+    char *labels_sha256;   /* "" for the built-in list */
     char *truth;           /* regular expression, or "" */
     char *preset;
     int resize, crop;
@@ -31,15 +34,25 @@ struct spec {
     float mean[3], std[3];
     enum row_emit emit;
     int top, batch;
-    char *output;          /* folder */
+    char *output;          /* folder, or s3://bucket/prefix/ */
+    bool output_inside;    /* which is the job directory, wherever that is moved to */
     char *formats;         /* "jsonl,csv" */
     bool per_image, mixed;
     double created;        /* seconds since 1970 */
+    /* the S3 store, as options or environment said when the job was made; "" where they did not. No secrets. */
+    char *endpoint_url, *region, *addressing_style, *profile, *ca_bundle;
+    bool no_sign_request;
 };
 
 void spec_free(struct spec *spec);
 DEFINE_FREEP(spec_free, struct spec)
 
+/* Says where the job directory is now. */
+int spec_set_folder(struct spec *spec, const char *absolute, struct why *why);
+
 /* To and from JSON; the text is the caller's to free. */
 int spec_to_json(const struct spec *spec, char **ret, struct why *why);
 int spec_from_json(const char *text, struct spec **ret, struct why *why);
+
+/* Whether two jobs would have other rows or tables: the first thing in which they differ, with both values, "the preset is A, not B". */
+bool spec_differs(const struct spec *is, const struct spec *other, char *ret, size_t size);

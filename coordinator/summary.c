@@ -274,7 +274,7 @@ int summary_dump(const struct json_t *summary, struct bytes *out)
 int summary_write(const struct json_t *summary, const char *directory, struct why *why)
 {
     CLEANUP(outfile_closep) struct outfile *file = NULL;
-    int r = outfile_open(directory, FILE_NAME, &file, why);
+    int r = outfile_open(NULL, directory, FILE_NAME, &file, why);
     if (r == 0)
         r = summary_dump(summary, outfile_buffer(file)) < 0 ? outfile_because(why, -ENOMEM, FILE_NAME) : 0;
     if (r == 0)

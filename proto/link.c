@@ -102,6 +102,8 @@ int link_connect(void *context, const char *endpoint, struct link **ret, struct 
     set_int(link->socket, ZMQ_IMMEDIATE, 1);
     set_int(link->socket, ZMQ_RECONNECT_IVL, 50);
     set_int(link->socket, ZMQ_RECONNECT_IVL_MAX, 2000);
+    /* The kernel asks an unreachable machine less and less often, up to every minute: a node that is back should not wait for that. */
+    set_int(link->socket, ZMQ_CONNECT_TIMEOUT, 3000);
     if (zmq_connect(link->socket, endpoint) < 0)
         return because(why, -errno, "%s: not an address to connect to: %s", endpoint, zmq_strerror(errno));
     snprintf(link->endpoint, sizeof(link->endpoint), "%s", endpoint);

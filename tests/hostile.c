@@ -4,6 +4,7 @@
 #include "tests/jpegs.h"
 #include "tests/pictures.h"
 #include "tests/test.h"
+#include "tests/vp8l.h"
 
 #include <zlib.h>
 
@@ -267,5 +268,9 @@ int hostile_webps(const char *path, int first)
     CLEANUP(freep) uint8_t *file = webp_draw(&recipes[2], &size);
     memcpy(file + 21, "\x7f\xde\xbf\x07", 4); /* 14 bits each for width and height: 7808 x 7930 */
     put(&folder, "large.webp", file, size);
+    CLEANUP(freep) uint8_t *flat = vp8l_flat(13000, 13000, &size), *tables = NULL;
+    put(&folder, "flat.webp", flat, size);
+    tables = vp8l_tables(1024, &size);
+    put(&folder, "tables.webp", tables, size);
     return folder.count;
 }

@@ -21,6 +21,7 @@ struct batcher {
     struct assembly *open; /* takes new images; NULL between slots */
     bool opening;          /* a thread is waiting for a free slot, without the lock */
     int running;           /* slots submitted and not collected */
+    atomic_uint submitted; /* images in them */
     int error;             /* of opening a slot; final */
     struct assembly *assemblies; /* (slots), bound to slots as those come along */
     struct task **tasks;
@@ -137,6 +138,7 @@ static int submit_if_ready(struct batcher *batcher, struct assembly *assembly, s
     if (!assembly->sealed || assembly->filled < assembly->taken)
         return 0;
     batcher->running++;
+    atomic_fetch_add(&batcher->submitted, (unsigned)assembly->taken);
     leave_crumbs(batcher, assembly);
     return batcher->ops->submit(batcher->engine, assembly->slot, assembly->taken, why);
 }
@@ -165,6 +167,11 @@ int batcher_flush(struct batcher *batcher, struct why *why)
     return r;
 }
 
+uint32_t batcher_submitted(const struct batcher *batcher)
+{
+    return atomic_load(&batcher->submitted);
+}
+
 int batcher_collect(struct batcher *batcher, struct engine_slot **ret_slot, struct task ***ret_tasks, struct why *why)
 {
     int r = batcher->ops->wait(batcher->engine, ret_slot, why);
@@ -172,6 +179,7 @@ int batcher_collect(struct batcher *batcher, struct engine_slot **ret_slot, stru
         return r;
     struct assembly *assembly = (*ret_slot)->user;
     sweep_crumbs(batcher, assembly);
+    atomic_fetch_sub(&batcher->submitted, (unsigned)assembly->taken);
     *ret_tasks = assembly->tasks;
     pthread_mutex_lock(&batcher->lock);
     batcher->running--;

@@ -51,7 +51,7 @@ static void place_image(struct decoder_thread *thread, struct task *task)
         return;
     }
     preprocess_render(thread->preprocess, place.pixels);
-    pipeline_placed(pipeline, task->work);
+    pipeline_placed(task->work);
     r = batcher_fill(pipeline->batcher, &place, &why);
     if (r < 0)
         pipeline_broke(pipeline, r, &why);
@@ -105,7 +105,9 @@ static int decoder_open(struct decoder_thread *thread, struct pipeline *pipeline
 {
     struct preprocess_spec spec = pipeline->spec.preprocess;
     *thread = (struct decoder_thread){ .pipeline = pipeline };
-    thread->crumb = crumbs_decoder(pipeline->spec.crumbs, atomic_fetch_add(&pipeline->decoders_numbered, 1));
+    unsigned number = atomic_fetch_add(&pipeline->decoders_numbered, 1);
+    pthread_getcpuclockid(pthread_self(), &pipeline->watched[number].clock);
+    thread->crumb = crumbs_decoder(pipeline->spec.crumbs, number);
     crash_thread(thread->crumb, stack);
     spec.admit = admit;
     spec.admit_arg = thread;

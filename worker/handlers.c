@@ -120,6 +120,14 @@ static int accept_batch(struct worker *worker, struct job *job, const struct msg
     return 0;
 }
 
+static bool has_unfinished(const struct job *job, bool only_alone)
+{
+    const struct work *work = job->held;
+    while (work && (work->done || (only_alone && !work->alone)))
+        work = work->next;
+    return work;
+}
+
 /* Why a batch cannot be taken, NULL if it can. */
 static const char *objection(const struct worker *worker, const struct job *job, const struct msg_batch *batch)
 {
@@ -127,9 +135,9 @@ static const char *objection(const struct worker *worker, const struct job *job,
         return "this worker is leaving";
     if (job->received_images > job->images)
         return "more images than were granted";
-    if (job->held && batch->alone)
-        return "it must be alone, and there are others";
-    return job->held && job->held->alone ? "the one that is here must be alone" : NULL;
+    if (has_unfinished(job, !batch->alone))
+        return batch->alone ? "it must be alone, and there are others" : "the one that is here must be alone";
+    return NULL;
 }
 
 void worker_on_batch(struct worker *worker, const struct peer *peer, const struct message *message)

@@ -28,9 +28,8 @@ void pipeline_unhold(struct pipeline *pipeline, struct work *work)
         mailbox_post(pipeline->box, &work->mail);
 }
 
-void pipeline_placed(struct pipeline *pipeline, struct work *work)
+void pipeline_placed(struct work *work)
 {
-    stage_enter(&pipeline->stages[STAGE_ENGINE]);
     atomic_fetch_sub(&work->upstream, 1);
 }
 
@@ -85,7 +84,8 @@ static int start(struct pipeline *pipeline)
     const struct pipeline_spec *spec = &pipeline->spec;
     pipeline->fetchers = calloc((size_t)spec->fetch_threads, sizeof(struct thread));
     pipeline->decoders = calloc((size_t)spec->decode_threads, sizeof(struct thread));
-    if (!pipeline->fetchers || !pipeline->decoders)
+    pipeline->watched = calloc((size_t)spec->decode_threads, sizeof(struct watched));
+    if (!pipeline->fetchers || !pipeline->decoders || !pipeline->watched)
         return -ENOMEM;
     /* Twice: what an abandoned job left behind may still be there. */
     int r = queue_new(2 * spec->window, &pipeline->fetch_queue);
@@ -177,6 +177,7 @@ void pipeline_free(struct pipeline *pipeline)
     free(pipeline->notice);
     free(pipeline->fetchers);
     free(pipeline->decoders);
+    free(pipeline->watched);
     free(pipeline);
 }
 
@@ -205,4 +206,5 @@ void pipeline_stages(const struct pipeline *pipeline, struct rec_stage *ret)
 {
     for (int i = 0; i < STAGE_COUNT; i++)
         ret[i] = stage_record(&pipeline->stages[i]);
+    ret[STAGE_ENGINE].active = batcher_submitted(pipeline->batcher);
 }

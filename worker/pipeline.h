@@ -53,5 +53,8 @@ void pipeline_submit(struct pipeline *pipeline, struct work *work);
 
 const struct engine_info *pipeline_engine(const struct pipeline *pipeline);
 
+/* To be called now and then: -ETIMEDOUT, and which item it is, if a decode thread will never come back. Its crumb is marked; the process should end. */
+int pipeline_watch(struct pipeline *pipeline, struct why *why);
+
 /* STAGE_COUNT records */
 void pipeline_stages(const struct pipeline *pipeline, struct rec_stage *ret);

@@ -12,6 +12,16 @@
 #include "worker/budget.h"
 #include "worker/pipeline.h"
 
+#include <time.h>
+
+/* A decode thread as the watch saw it last. */
+struct watched {
+    clockid_t clock;    /* its CPU time; set by the thread before its first crumb */
+    uint64_t since_ns;  /* of its crumb */
+    uint64_t cpu_ns;
+    uint64_t still_ns;  /* how long it has had an image and used no CPU time */
+};
+
 struct pipeline {
     struct pipeline_spec spec;
     const struct engine_ops *ops;
@@ -24,6 +34,8 @@ struct pipeline {
     struct thread *fetchers, *decoders, simulator, collector;
     int fetcher_count, decoder_count; /* started */
     atomic_uint decoders_numbered;    /* each decode thread takes the next number */
+    struct watched *watched;          /* (decode_threads), by that number */
+    uint64_t watched_ns;              /* when */
     atomic_uint_fast64_t upstream;    /* images submitted that are neither in a slot nor failed */
     pthread_mutex_t break_lock;
     struct pipeline_notice *notice;   /* made beforehand; NULL once it was posted */
@@ -36,7 +48,7 @@ void pipeline_broke(struct pipeline *pipeline, int r, const struct why *why);
 void pipeline_unhold(struct pipeline *pipeline, struct work *work);
 
 /* The pixels of one of its images are in a slot. To be called before batcher_fill(), after which the work may be gone. */
-void pipeline_placed(struct pipeline *pipeline, struct work *work);
+void pipeline_placed(struct work *work);
 
 /* One image less on its way to a slot: perhaps what is in the open slot is all there is. */
 void pipeline_left_upstream(struct pipeline *pipeline);

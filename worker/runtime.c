@@ -32,6 +32,16 @@ bool runtime_spec_equal(const struct runtime_spec *a, const struct runtime_spec 
            a->top == b->top && a->batch == b->batch;
 }
 
+bool runtime_is_current(const struct runtime *runtime)
+{
+    const struct stat *old = &runtime->state;
+    struct stat now;
+    if (!*runtime->file || *runtime->spec.sha256)
+        return true;
+    return stat(runtime->file, &now) == 0 && now.st_dev == old->st_dev && now.st_ino == old->st_ino && now.st_size == old->st_size &&
+           now.st_mtim.tv_sec == old->st_mtim.tv_sec && now.st_mtim.tv_nsec == old->st_mtim.tv_nsec;
+}
+
 static enum precision precision_of(const char *name)
 {
     static const char *const names[] = { [PRECISION_AUTO] = "auto", [PRECISION_F32] = "f32", [PRECISION_F16] = "f16",
@@ -87,6 +97,8 @@ static int read_weights(struct runtime *runtime, const char *cache, struct weigh
         r = weights_check(weights, *ret_network, &runtime->classes, why);
     if (r < 0)
         return r;
+    if (stat(file.path, &runtime->state) == 0)
+        snprintf(runtime->file, sizeof(runtime->file), "%s", file.path);
     snprintf(runtime->network, sizeof(runtime->network), "%s", (*ret_network)->name);
     snprintf(runtime->sha256, sizeof(runtime->sha256), "%s", weights->sha256);
     *ret = take(weights);

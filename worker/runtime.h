@@ -11,6 +11,9 @@
 #include "worker/pipeline.h"
 
 #include <limits.h>
+#include <sys/stat.h>
+
+#include <limits.h>
 
 /* Everything that decides what a runtime computes. Equal specs can share one. */
 struct runtime_spec {
@@ -30,6 +33,8 @@ struct runtime {
     char fingerprint[512]; /* engine's, and decoder's */
     int classes;
     size_t window;         /* images that may be inside at once */
+    char file[PATH_MAX];   /* that the weights came from; "": none */
+    struct stat state;     /* of the file then */
 };
 
 /* `crumbs`, borrowed, say what is being worked on; NULL: nobody asks. */
@@ -39,6 +44,9 @@ void runtime_free(struct runtime *runtime); /* accepts NULL */
 DEFINE_FREEP(runtime_free, struct runtime)
 
 bool runtime_spec_equal(const struct runtime_spec *a, const struct runtime_spec *b);
+
+/* False when it was opened without an expected hash and another file is in the place of the weights now. */
+bool runtime_is_current(const struct runtime *runtime);
 
 /* What a worker's options say about an engine: precision, batch, devices, plans. `plans` is the memory of a path in it. */
 void runtime_tune(const struct tuning *tuning, struct engine_spec *spec, char plans[PATH_MAX]);

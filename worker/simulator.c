@@ -15,7 +15,7 @@ static void place_sim(struct pipeline *pipeline, struct task *task)
     }
     const struct engine_info *info = pipeline_engine(pipeline);
     sim_pixels(&task->item->uri, place.pixels, info->image_read);
-    pipeline_placed(pipeline, task->work);
+    pipeline_placed(task->work);
     r = batcher_fill(pipeline->batcher, &place, &why);
     if (r < 0)
         pipeline_broke(pipeline, r, &why);

@@ -141,7 +141,7 @@ void worker_load(struct worker *worker)
 {
     struct job *job = worker->job;
     struct loader *loader = &worker->loader;
-    if (worker->runtime && runtime_spec_equal(&worker->runtime->spec, &job->spec)) {
+    if (worker->runtime && runtime_spec_equal(&worker->runtime->spec, &job->spec) && runtime_is_current(worker->runtime)) {
         worker_welcome(worker);
         return;
     }
@@ -156,6 +156,7 @@ void worker_load(struct worker *worker)
     loader->crumbs = worker->trail.crumbs;
     int r = thread_start(&loader->thread, "load", run_loader, loader);
     if (r < 0) {
+        worker->runtime = take(loader->old);
         worker_refuse(worker, &job->peer, job->coordinator, REFUSE_MODEL, "cannot start a thread");
         worker_end_job(worker, "no thread to load its model");
         return;
@@ -294,11 +295,22 @@ static void on_socket(void *arg)
     }
 }
 
+/* As after a crash, the next process says what this one could not finish. */
+static void end_if_stuck(struct worker *worker)
+{
+    struct why why;
+    if (!worker->runtime || pipeline_watch(worker->runtime->pipeline, &why) == 0)
+        return;
+    log_error("%s; this process ends, so that others may go on", why.text);
+    _exit(1);
+}
+
 static void on_tick(void *arg)
 {
     struct worker *worker = arg;
     struct job *job = worker->job;
     uint64_t now = clock_now_ns();
+    end_if_stuck(worker);
     loop_timer_set(worker->loop, &worker->tick, now + TICK_NS);
     if (worker->leaving)
         worker_leave_tick(worker);

@@ -18,24 +18,32 @@ struct s3_client;
 int s3_client_open(struct s3_session *session, bool (*stopped)(void *arg), void *arg, struct s3_client **ret, struct why *why);
 void s3_client_close(struct s3_client *client); /* accepts NULL */
 
-/* Items are handed over as they arrive. Once one was, the page is not tried again from its start: a repeated page begins after the last
- * item that was handed over. `token`: where the next page begins; "" at the end. */
+/* How long a connection may take, and how long a transfer may stand still: 10 s and 60 s unless told otherwise. */
+void s3_client_patience(struct s3_client *client, long connect_ms, long stall_s);
+
+/* Items are handed over when the page is whole. `token`: where the next one begins; "" at the end. It may be the array that page->token
+ * points to. */
 int s3_client_list(struct s3_client *client, struct s3_page_call *page, s3_on_item *on_item, void *arg, char token[S3_TOKEN_MAX], struct why *why);
 
 struct s3_head {
     uint64_t size;
-    char etag[96];
+    char etag[S3_ETAG_MAX];
 };
 
 int s3_client_head(struct s3_client *client, const struct s3_uri *uri, struct s3_head *ret, struct why *why);
 
-/* The whole object, appended to `out`, whose cap is the limit. */
+/* The whole object, appended to `out`, whose cap is the limit. After an error `out` is not to be used. */
 int s3_client_get(struct s3_client *client, const struct s3_uri *uri, struct bytes *out, struct why *why);
+
+/* Bytes first..first+size-1 of an object that still has this ETag (NULL: any), appended likewise. -ESTALE when it has another. */
+int s3_client_get_range(struct s3_client *client, const struct s3_uri *uri, uint64_t first, uint64_t size, const char *etag, struct bytes *out,
+                        struct why *why);
 
 int s3_client_put(struct s3_client *client, const struct s3_uri *uri, const void *data, size_t size, const char *content_type, struct why *why);
 int s3_client_delete(struct s3_client *client, const struct s3_uri *uri, struct why *why);
 
-/* An object written piece by piece. finish or abort ends it; after a failed write it is aborted, and finish says so again. */
+/* An object written piece by piece, at most 80 GB. finish or abort ends it; after a failed write nothing more is sent, and finish fails as the
+ * write did. Whatever fails, the parts that the store has are given up. */
 struct s3_upload;
 
 int s3_upload_open(struct s3_client *client, const struct s3_uri *uri, const char *content_type, struct s3_upload **ret, struct why *why);

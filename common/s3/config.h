@@ -39,10 +39,15 @@ struct s3_options {
     { 0, "addressing-style", OPTION_CHOICE, offsetof(type, member.addressing_style), "STYLE",                              \
       "where the bucket's name goes: into the host name or the path", 0, 0, "auto|virtual|path" }
 
+#define S3_REGION_MAX 64 /* bytes of a region's name with its NUL */
+
 enum s3_style { S3_STYLE_AUTO, S3_STYLE_VIRTUAL, S3_STYLE_PATH };
 
 struct s3_config {
-    char *endpoint;       /* "https://host:port" with no slash at its end; NULL: AWS */
+    char *endpoint;       /* as it was given, with no slash at its end; NULL: AWS */
+    bool secure;          /* https */
+    char *host;           /* of `endpoint`, with its port */
+    char *path;           /* of `endpoint`: "" or "/prefix" */
     char *region;
     char *profile;        /* never NULL */
     bool profile_given;   /* by --profile: then the environment's keys are not used */
@@ -59,6 +64,10 @@ void s3_options_fill(struct s3_options *options, const struct s3_options *more);
 
 int s3_config_open(const struct s3_options *options, struct s3_config **ret, struct why *why);
 void s3_config_close(struct s3_config *config); /* accepts NULL */
+
+/* The name of a host of AWS itself, "s3.eu-west-1.amazonaws.com", and whether a region's name is one: letters, digits and dashes. */
+void s3_aws_host(const char *service, const char *region, char *text, size_t size);
+bool s3_region_is_valid(const char *region);
 
 /* What a worker must know to find the same store: endpoint, region, style, unsigned. Points into `config`. */
 void s3_config_share(const struct s3_config *config, struct s3_options *ret);

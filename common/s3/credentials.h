@@ -2,8 +2,7 @@
  *
  * Order: environment (not with --profile), assume-role profile, web identity, credentials file, credential_process, config file, container,
  * instance metadata (IMDSv2). SSO is left out: `credential_process = aws configure export-credentials` in a profile covers it.
- * What is temporary is renewed on a thread of its own, from 15 minutes before its end; a failure is tried again each minute as long as the old
- * ones are valid, and shows as a sentence only then.
+ * What is temporary is renewed on a thread of its own, from 15 minutes before its end (or the last quarter of a short life); a failure is logged and tried again each minute.
  *
  * Threads:   any may take a snapshot, without waiting; credentials_open() and credentials_close() belong to the owner.
  * Ownership: a snapshot is constant and lives until the last credentials_release().
@@ -35,12 +34,9 @@ void credentials_close(struct credentials_store *store); /* accepts NULL */
 /* The present ones, to be released. They may have ended, when renewing fails: then the store refuses them. */
 struct credentials *credentials_get(struct credentials_store *store);
 
-/* The store has refused `old` as expired: renews at once, on the thread. Returns false when they cannot be renewed (they came from the
- * environment or a file that still says the same). */
+/* The store has refused `old` as expired: renews at once, on the thread. Returns false when that is pointless: they came from the environment, or
+ * their source has just said the same again. */
 bool credentials_renew(struct credentials_store *store, const struct credentials *old);
-
-/* Waits until credentials_get() gives others than `old`, at most `seconds`. */
-bool credentials_wait(struct credentials_store *store, const struct credentials *old, int seconds);
 
 /* Why the last renewal failed; "" if it did not. */
 void credentials_trouble(struct credentials_store *store, struct why *ret);

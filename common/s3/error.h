@@ -55,5 +55,19 @@ void s3_error_parse(struct s3_error *ret, long status, const char *body, size_t 
 
 enum retry_kind s3_error_retry(const struct s3_error *error);
 
-/* Negative errno: -ENOENT, -EACCES (also -EKEYEXPIRED, -EKEYREJECTED), -ESTALE (changed), -ETIMEDOUT, -EAGAIN (throttled), -EIO ... */
+/* Negative errno: -ENOENT; -EACCES, -EKEYEXPIRED, -EKEYREJECTED; -EREMOTE (another region); -ESTALE (changed); -ERANGE; -EBUSY (throttled);
+ * -ETIMEDOUT; -EPROTO (certificate); -ECANCELED; -ENOMEM; -EIO for the rest. */
 int s3_error_errno(const struct s3_error *error);
+
+/* What a sentence is about. */
+struct s3_subject {
+    const char *object;  /* "s3://bucket/key" */
+    const char *bucket;
+    const char *host;    /* "s3.eu-west-1.amazonaws.com" */
+    const char *region;  /* that the request was signed for */
+    const char *who;     /* where the credentials came from; NULL: the request was not signed */
+    const char *trouble; /* why they could not be renewed; "" if they could */
+};
+
+/* Writes the sentence and returns s3_error_errno(). */
+int s3_error_because(const struct s3_error *error, const struct s3_subject *subject, struct why *why);

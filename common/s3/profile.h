@@ -22,11 +22,14 @@ void profiles_free(struct profiles *profiles); /* accepts NULL */
 
 bool profiles_has(const struct profiles *profiles, const char *profile);
 const char *profiles_get(const struct profiles *profiles, const char *profile, const char *name);             /* NULL: not there */
+const char *profiles_get_in(const struct profiles *profiles, bool config, const char *profile, const char *name); /* of one of the files */
+
+/* "s3", "endpoint_url": from the [services] section that the profile names, else NULL. */
 const char *profiles_get_service(const struct profiles *profiles, const char *profile, const char *service, const char *name);
 
 /* Both paths in words, for messages: "/home/me/.aws/credentials and /home/me/.aws/config". */
 const char *profiles_where(const struct profiles *profiles);
 
-/* For tests: an empty set, and the text of a file added to it. */
+/* An empty set, and the text of a file added to it. NULL: out of memory. */
 struct profiles *profiles_new(void);
-int profiles_add(struct profiles *profiles, const char *path, bool is_config, const char *text, size_t size, struct why *why);
+int profiles_add(struct profiles *profiles, const char *path, bool config, const char *text, size_t size, struct why *why);

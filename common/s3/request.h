@@ -16,6 +16,7 @@
  * Errors:    -EINVAL for an impossible bucket or key, -ENOMEM. */
 #pragma once
 
+#include "common/s3/list.h"
 #include "common/s3/session.h"
 #include "common/s3/sigv4.h"
 #include "common/s3/uri.h"
@@ -44,10 +45,11 @@ struct s3_request {
     const struct s3_call *call;
     const struct s3_config *config;
     char *url;
+    char host[S3_BUCKET_MAX + 256];  /* with its port */
     struct curl_slist *headers;
     struct credentials *credentials; /* that it is signed with; NULL: unsigned */
-    char region[64];
-    time_t offset; /* of the store's clock that was assumed */
+    char region[S3_REGION_MAX];
+    time_t offset_s;                 /* of the store's clock that was assumed */
 };
 
 /* `key`: the caller's day key, used again and again (sigv4.h). */
@@ -69,7 +71,7 @@ struct s3_page_call {
     const char *start_after;
     size_t start_after_size;
     int limit;
-    char limit_text[12]; /* scratch */
+    char limit_text[12], after_text[S3_KEY_MAX + 8]; /* scratch */
 };
 
 void s3_call_list(struct s3_call *ret, struct s3_page_call *page);

@@ -25,15 +25,17 @@ struct retry_budget *s3_session_budget(struct s3_session *session);
 /* To be released; NULL when requests are not signed. */
 struct credentials *s3_session_credentials(struct s3_session *session);
 
-/* The store's time: ours and the difference it has told. */
-time_t s3_session_time(const struct s3_session *session);
+/* What the store's clock shows less what ours does, in seconds, as far as it has told. */
+time_t s3_session_offset(const struct s3_session *session);
 
-void s3_session_region(struct s3_session *session, const char *bucket, char region[64]);
+/* Where the bucket is, as far as is known. */
+void s3_session_region(struct s3_session *session, const char *bucket, char region[S3_REGION_MAX]);
 
-/* What one request has been through: attempts, and what was learnt from its failures (each at most once). Zeroed at first; kept over rebuilds. */
+/* What one request has been through: attempts, and what was learnt from its failures (region and clock at most once). Zeroed at first; kept over rebuilds. */
 struct s3_try {
     struct retry retry;
-    bool moved, clocked, renewed;
+    bool moved, clocked;
+    int renewals;
 };
 
 struct s3_request;

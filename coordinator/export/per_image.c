@@ -9,6 +9,7 @@
 #include "coordinator/export/row_json.h"
 
 #include "common/cleanup.h"
+#include "common/s3/uri.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +33,7 @@ struct per_image {
 
 static bool wanted(const struct export_options *options)
 {
-    return options->formats & EXPORT_PER_IMAGE;
+    return options->formats & EXPORT_PER_IMAGE && !s3_uri_is(options->directory, strlen(options->directory));
 }
 
 static void close_per_image(void *state)

@@ -147,11 +147,17 @@ TEST(a_job_directory_is_used_by_one_coordinator_and_for_one_job)
     BEGIN(&first, "first", "run", "--local", "1", "--engine", "sim", "--sim-cost-us", "20000", "--batch", "10", "--job", "job", "sim:500");
     WAIT_FOR(job_done("job") > 0);
     CHECK_INT(COORDINATE("second", "run", "--engine", "sim", "--job", "job", "sim:5"), 1);
-    check_contains("second.err", "job: this job is running in another process; see status");
+    char who[64];
+    snprintf(who, sizeof(who), "job: process %d on ", (int)first.pid);
+    check_contains("second.err", who);
+    check_contains("second.err", "runs this job; wait for it or end it, and see sleddog-coordinator status job");
     CHECK_INT(COORDINATE("third", "resume", "job"), 1);
-    check_contains("third.err", "job: this job is running in another process; see status");
+    check_contains("third.err", who);
+    CHECK_INT(COORDINATE("status", "status", "job"), 0);
+    check_contains("status.out", who + strlen("job: "));
     process_signal(&first, 9);
     process_end(&first);
     CHECK_INT(COORDINATE("fourth", "run", "--engine", "sim", "--job", "job", "sim:5"), 1);
-    check_contains("fourth.err", "holds a job already; choose another --job, or go on with it: sleddog-coordinator resume job");
+    check_contains("fourth.err", "job: holds another job already: the source is sim:500, not sim:5; choose another --job, or go on with that one: "
+                                 "sleddog-coordinator resume job");
 }

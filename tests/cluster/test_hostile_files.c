@@ -85,11 +85,13 @@ TEST_WITHIN(180, three_hundred_hostile_files_have_one_row_each_and_the_limits_ho
     check_one(&table, "sound.", "");
     check_one(&table, "exif.jpg", "");
     check_one(&table, "huge.png", "too_large");
+    check_one(&table, "tables.webp", "too_large");
     if (!is_sanitized()) { /* whose memory leaves less of the limit, and which is slow */
         check_one(&table, "bomb.png", "");
         check_one(&table, "slow-scans.jpg", "timeout");
         check_one(&table, "bomb-interlaced.png", "too_large");
         check_one(&table, "large.webp", "too_large");
+        check_one(&table, "flat.webp", "too_large");
         CHECK(daemon.process.cpu_s < 60);
     }
     table_done(&table);

@@ -139,6 +139,7 @@ TEST_WITHIN(90, a_coordinator_whose_job_goes_on_elsewhere_stops)
     CHECK_INT(test_shell(NULL, "mkdir copy && /usr/bin/python3 -c \"import sqlite3;"
                                "sqlite3.connect('the job/job.db').backup(sqlite3.connect('copy/job.db'))\""), 0);
     CHECK_INT(COORDINATE("copy", "resume", "--nodes", "nodes", "copy"), 0);
+    check_same_file("copy/predictions.jsonl", "expected/predictions.jsonl"); /* its own folder, not the one it was copied from */
     CHECK_INT(process_end(&run), 1);
     check_contains("run.err", "this job goes on elsewhere: epoch 2");
     CHECK_INT(COORDINATE("export", "export", "copy", "-o", "out"), 0);

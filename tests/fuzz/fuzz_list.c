@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     snprintf(name, sizeof(name), "@/proc/self/fd/%d", fd);
     struct source *source;
     struct why why = { "" };
-    assert(source_open(args, 1, size % 2, &source, &why) == 0);
+    assert(source_open(args, 1, &(struct source_options){ .null_separated = size % 2 }, &source, &why) == 0);
     struct rec_item item;
     int r;
     while ((r = source_next(source, &item, &why)) > 0)

@@ -19,8 +19,8 @@ static void check_queue(struct batches *batches, const char *expected)
     for (struct batch *batch; (batch = batches_pop(batches));)
         snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%llu", *text ? " " : "", (unsigned long long)batch->id);
     CHECK_STR(text, expected);
-    CHECK_INT(batches->queued, 0);
-    CHECK(!batches->first && batches->last == &batches->first);
+    CHECK_INT(batches->queue.count, 0);
+    CHECK(!batches->queue.first && batches->queue.last == &batches->queue.first);
 }
 
 TEST(batches_are_queued_in_the_order_they_came)
@@ -30,7 +30,7 @@ TEST(batches_are_queued_in_the_order_they_came)
     CHECK(!batches_pop(&batches));
     for (uint64_t id = 0; id < 3; id++)
         CHECK_INT(add(&batches, id)->state, BATCH_QUEUED);
-    CHECK_INT(batches.queued, 3);
+    CHECK_INT(batches.queue.count, 3);
     check_queue(&batches, "0 1 2");
     batches_done(&batches);
 }
@@ -46,7 +46,7 @@ TEST(batches_that_come_back_go_first)
     add(&batches, 3); /* the end is known though the queue was empty */
     batches_requeue(&batches, second);
     batches_requeue(&batches, first);
-    CHECK(!first->node && first->state == BATCH_QUEUED);
+    CHECK(!batch_holders(first) && first->state == BATCH_QUEUED);
     check_queue(&batches, "0 1 2 3");
     batches_done(&batches);
 }
@@ -61,7 +61,7 @@ TEST(a_batch_may_be_taken_out_anywhere_and_the_end_is_still_known)
             add(&batches, id);
         struct batch *batch = batches_find(&batches, out);
         batches_unqueue(&batches, batch);
-        CHECK(!batch->next && batches.queued == 3);
+        CHECK(!batch->next && batches.queue.count == 3);
         add(&batches, 9);
         check_queue(&batches, rest[out]);
         batches_done(&batches);
@@ -73,7 +73,7 @@ TEST(the_only_one_may_be_taken_out)
     struct batches batches;
     batches_init(&batches);
     batches_unqueue(&batches, add(&batches, 1));
-    CHECK(!batches.first && batches.last == &batches.first);
+    CHECK(!batches.queue.first && batches.queue.last == &batches.queue.first);
     add(&batches, 2);
     check_queue(&batches, "2");
     batches_done(&batches);
@@ -111,15 +111,92 @@ TEST(a_node_counts_what_it_holds_and_what_it_may_be_sent)
     node.sent = 0;
     CHECK_INT(node_credit(&node), 0);
     for (int i = 0; i < 3; i++) {
-        node_hold(&node, &batches[i]);
-        CHECK(batches[i].node == &node && batches[i].state == BATCH_OUT);
+        for (int k = 0; k < BATCH_HOLDS; k++)
+            batches[i].holds[k].batch = &batches[i];
+        node_hold(&node, &batches[i], 1000);
+        CHECK(batch_hold_of(&batches[i], &node) && batches[i].state == BATCH_OUT);
     }
     CHECK_INT(node.held, 321);
     node_unhold(&node, &batches[1]);
-    CHECK(node.held == 301 && !batches[1].node && !batches[1].next && node.batches == &batches[2] && batches[2].next == &batches[0]);
+    CHECK(node.held == 301 && !batch_hold_of(&batches[1], &node) && node.holds->batch == &batches[2] && node.holds->next->batch == &batches[0]);
     node_unhold(&node, &batches[2]);
     node_unhold(&node, &batches[0]);
-    CHECK(!node.held && !node.batches);
+    CHECK(!node.held && !node.holds);
+}
+
+TEST(two_nodes_may_have_a_batch_and_each_gives_it_up_for_itself)
+{
+    struct batches batches;
+    struct node one = { 0 }, two = { 0 };
+    batches_init(&batches);
+    struct batch *batch = add(&batches, 0);
+    batches_unqueue(&batches, batch);
+    node_hold(&one, batch, 1);
+    CHECK_INT(batch_holders(batch), 1);
+    node_hold(&two, batch, 2);
+    CHECK_INT(batch_holders(batch), 2);
+    CHECK(!batch_hold_of(batch, NULL) && one.held == 10 && two.held == 10);
+    node_unhold(&one, batch);
+    CHECK(batch_holders(batch) == 1 && !one.held && !one.holds && two.holds->batch == batch && two.holds->sent_ns == 2);
+    node_hold(&one, batch, 3);
+    node_unhold(&two, batch);
+    node_unhold(&one, batch);
+    CHECK_INT(batch_holders(batch), 0);
+    batches_requeue(&batches, batch);
+    check_queue(&batches, "0");
+    batches_done(&batches);
+}
+
+TEST(a_node_learns_what_an_image_takes_from_what_it_finished_while_it_had_work)
+{
+    struct batches batches;
+    struct node node = { .state = NODE_READY };
+    batches_init(&batches);
+    struct batch *first = add(&batches, 0), *second = add(&batches, 1);
+    CHECK_INT(node_ns_image(&node), 0);
+    node_hold(&node, first, 5000); /* idle until then */
+    node_hold(&node, second, 5100);
+    CHECK_INT(node_waited_ns(&node, 6000), 1000);
+    node_finished(&node, 10, 6000);
+    node_unhold(&node, first);
+    CHECK_INT(node_ns_image(&node), 100);
+    node_finished(&node, 10, 9000);
+    node_unhold(&node, second);
+    CHECK_INT(node_ns_image(&node), 200);
+    node_hold(&node, first, 20000);
+    CHECK_INT(node_waited_ns(&node, 20500), 500);
+    node_unhold(&node, first);
+    batches_done(&batches);
+}
+
+static void beat(struct node *node, uint64_t fetched, uint32_t fetching, uint64_t decoded, uint32_t decoding, uint64_t now)
+{
+    struct rec_stage stages[] = { { .name = "fetch", .items = fetched, .active = fetching },
+                                  { .name = "decode", .items = decoded, .active = decoding } };
+    node_keep_stages(node, stages, 2, now);
+}
+
+TEST(a_node_stalls_while_it_is_at_work_and_finishes_nothing)
+{
+    struct batches batches;
+    struct node node = { .state = NODE_READY };
+    batches_init(&batches);
+    struct batch *batch = add(&batches, 0);
+    beat(&node, 0, 0, 0, 0, 100);
+    CHECK_INT(node_stalled_ns(&node, 900), 0); /* without work there is nothing to finish */
+    node_hold(&node, batch, 1000);
+    CHECK_INT(node_stalled_ns(&node, 1700), 700);
+    beat(&node, 0, 4, 0, 0, 2000); /* the store is slow */
+    CHECK_INT(node_stalled_ns(&node, 2000), 0);
+    beat(&node, 1, 3, 0, 1, 3000);
+    beat(&node, 1, 3, 0, 1, 4000);
+    CHECK_INT(node_stalled_ns(&node, 5000), 2000);
+    beat(&node, 1, 3, 1, 1, 6000);
+    CHECK_INT(node_stalled_ns(&node, 6500), 500);
+    node.state = NODE_LOADING;
+    CHECK_INT(node_stalled_ns(&node, 99999), 0);
+    node_unhold(&node, batch);
+    batches_done(&batches);
 }
 
 static bool misses(const struct node *node, uint64_t expected, uint64_t received, uint64_t held)
@@ -131,8 +208,11 @@ TEST(a_heartbeat_tells_whether_something_was_lost_on_the_way)
 {
     struct node node = { .state = NODE_READY, .sent_batches = 7 };
     struct batch batches[2] = { { .count = 1 }, { .count = 1 } };
-    node_hold(&node, &batches[0]);
-    node_hold(&node, &batches[1]);
+    for (int i = 0; i < 2; i++) {
+        for (int k = 0; k < BATCH_HOLDS; k++)
+            batches[i].holds[k].batch = &batches[i];
+        node_hold(&node, &batches[i], 0);
+    }
     CHECK(!misses(&node, 7, 7, 2));
     CHECK(!misses(&node, 7, 7, 3)); /* a result whose commit is on its way */
     CHECK(misses(&node, 7, 6, 5));
@@ -148,14 +228,14 @@ TEST(a_nodes_counters_go_on_after_it_restarted)
     char name[] = "fetch";
     for (uint32_t i = 0; i <= LIMIT_STAGES; i++)
         stages[i] = (struct rec_stage){ .name = name, .items = 5, .errors = 1, .bytes = 100, .busy_ns = 7, .wait_ns = 9 };
-    node_keep_stages(&node, stages, LIMIT_STAGES + 1);
+    node_keep_stages(&node, stages, LIMIT_STAGES + 1, 0);
     CHECK_INT(node.stage_count, LIMIT_STAGES);
     node_restarted(&node);
     memset(name, 'x', 5); /* it keeps its own copy */
     stages[0].name = "fetch";
     stages[0].items = 2;
     for (int twice = 0; twice < 2; twice++)
-        node_keep_stages(&node, stages, 1);
+        node_keep_stages(&node, stages, 1, 0);
     CHECK_INT(node.stage_count, 1);
     CHECK_STR(node.stages[0].name, "fetch");
     CHECK(node.stages[0].items == 7 && node.stages[0].errors == 2 && node.stages[0].bytes == 200 && node.stages[0].wait_ns == 18);

@@ -2,10 +2,12 @@
  * refused, what it accepts has its pixels. */
 #include "worker/image/preprocess.h"
 
+#include "common/clock.h"
 #include "tests/jpegs.h"
 #include "tests/pictures.h"
 #include "tests/test.h"
 #include "tests/trial.h"
+#include "tests/vp8l.h"
 
 #include <sys/resource.h>
 
@@ -261,6 +263,34 @@ TEST(an_image_has_so_much_processor_time_and_no_more)
     }
 }
 
+/* Its pixels cost no bits, so the decoder would not come up for air. */
+TEST(a_webp_that_could_take_too_long_is_not_begun)
+{
+    struct preprocess_spec spec = { .resize = RESIZE, .crop = CROP, .cpu_limit_ns = 1000000000 };
+    CLEANUP(preprocess_freep) struct preprocess *p = NULL;
+    struct why why = { "" };
+    size_t size;
+    CLEANUP(freep) uint8_t *large = vp8l_flat(13000, 13000, &size), *small = NULL;
+    CHECK_INT(preprocess_new(&spec, &p), 0);
+    uint64_t begin = clock_thread_cpu_ns();
+    CHECK_INT(preprocess_decode(p, large, size, &why), -ETIMEDOUT);
+    CHECK_CONTAINS(why.text, "13000 x 13000 pixels, which may take longer to decode than --image-cpu-limit allows");
+    CHECK(clock_thread_cpu_ns() - begin < 100000000);
+    small = vp8l_flat(1300, 1300, &size);
+    CHECK_INT(preprocess_decode(p, small, size, &why), 0);
+}
+
+/* 400 KB that ask for 800 MB. */
+TEST(a_webp_gets_no_more_memory_for_tables_than_was_asked_for)
+{
+    size_t size;
+    CLEANUP(freep) uint8_t *file = vp8l_tables(1024, &size), *few = NULL;
+    struct why why = { "" };
+    refused(file, size, -E2BIG, "WebP that asks for more memory than such a picture needs");
+    few = vp8l_tables(32, &size);
+    CHECK_INT(decode(few, size, &why), 0);
+}
+
 static int admit(void *arg, uint64_t bytes, struct why *why)
 {
     uint64_t *asked = arg;
@@ -304,7 +334,8 @@ TEST(memory_for_whole_pictures_is_asked_for_before_it_is_taken)
     check_asked(file, size, pixels, 3, 3.5);
     webp.lossless = true;
     file = webp_draw(&webp, &size);
-    check_asked(file, size, pixels, 7, 7.5);
+    double tables = (double)(2 << 20) + 4 * (double)size;
+    check_asked(file, size, pixels, 8 + tables / pixels, 8.5 + tables / pixels);
 }
 
 /* Tables of one file must not serve the next. */

@@ -3,6 +3,7 @@
 #include "tests/test.h"
 
 #include <limits.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,7 +14,7 @@ static struct spec sample(char **sources)
     sources[0] = (char *)"sim:5";
     char *empty = (char *)"";
     return (struct spec){ .job = (char *)"id", .version = empty, .sources = sources, .source_count = 1, .folder = empty, .weights = empty,
-                          .weights_sha256 = empty, .labels = empty, .truth = empty, .preset = empty, .resize = 256, .crop = 224, .top = 5,
+                          .weights_sha256 = empty, .labels = empty, .labels_sha256 = empty, .truth = empty, .preset = empty, .resize = 256, .crop = 224, .top = 5,
                           .batch = 60, .output = empty, .formats = empty };
 }
 
@@ -77,8 +78,14 @@ TEST(a_folder_with_a_job_takes_no_other)
     struct db *db;
     make_job("job");
     CHECK_INT(create("job", &dir, &db), -EEXIST);
-    CHECK_CONTAINS(why.text, "job: holds a job already");
-    CHECK_CONTAINS(why.text, "sleddog-coordinator resume job");
+    CHECK_STR(why.text, "job: holds this job already; go on with it: sleddog-coordinator resume job");
+    char *sources[1];
+    struct spec other = sample(sources);
+    other.preset = (char *)"article";
+    dir = (struct jobdir){ .fd = -1 };
+    CHECK_INT(jobdir_create("job", &other, &dir, &db, &why), -EEXIST);
+    CHECK_STR(why.text, "job: holds another job already: the preset is the default, not article; choose another --job, or go on with that one: "
+                        "sleddog-coordinator resume job");
     CHECK_INT(open_job("job"), 0); /* and is not locked by the attempt */
 }
 
@@ -139,12 +146,17 @@ static pid_t lock_elsewhere(const char *path, int *ret_end)
 TEST(a_running_job_is_one_processs_and_can_be_looked_at)
 {
     int end;
+    char who[300], expected[100];
     make_job("job");
-    CHECK(!jobdir_is_running("job"));
+    CHECK(!jobdir_is_running("job", who, sizeof(who)));
     pid_t pid = lock_elsewhere("job", &end);
-    CHECK(jobdir_is_running("job"));
+    CHECK(jobdir_is_running("job", who, sizeof(who)));
+    snprintf(expected, sizeof(expected), "process %d on ", (int)pid);
+    CHECK_CONTAINS(who, expected);
     CHECK_INT(open_job("job"), -EBUSY);
-    CHECK_CONTAINS(why.text, "job: this job is running in another process");
+    CHECK_CONTAINS(why.text, "job: process ");
+    CHECK_CONTAINS(why.text, who);
+    CHECK_CONTAINS(why.text, " runs this job; wait for it or end it, and see sleddog-coordinator status job");
     struct jobdir dir;
     struct db *db;
     struct spec *spec;
@@ -155,6 +167,29 @@ TEST(a_running_job_is_one_processs_and_can_be_looked_at)
     db_close(db);
     close(end);
     CHECK_INT(waitpid(pid, NULL, 0), pid);
-    CHECK(!jobdir_is_running("job") && !jobdir_is_running("missing"));
+    CHECK(!jobdir_is_running("job", who, sizeof(who)) && !jobdir_is_running("missing", who, sizeof(who)));
     CHECK_INT(open_job("job"), 0);
+}
+
+/* Looking used to lock for a moment. */
+TEST(looking_never_stands_in_the_way_of_running)
+{
+    char who[300];
+    make_job("job");
+    fflush(NULL);
+    pid_t pid = fork();
+    for (long i = 0; pid == 0; i++)
+        jobdir_is_running("job", who, sizeof(who));
+    for (int i = 0; i < 300; i++)
+        CHECK_INT(open_job("job"), 0);
+    kill(pid, SIGKILL);
+    CHECK_INT(waitpid(pid, NULL, 0), pid);
+}
+
+TEST(what_a_dead_process_wrote_about_its_nodes_goes_when_the_job_goes_on)
+{
+    make_job("job");
+    test_write_file("job/status.json", "{}", 2);
+    CHECK_INT(open_job("job"), 0);
+    CHECK(access("job/status.json", F_OK) < 0);
 }

@@ -35,7 +35,7 @@ static void on_end(void *arg)
     CHECK_INT(read(end->fds[0], &c, 1), 1);
     end->calls++;
     if (end->other)
-        loop_remove_fd(end->loop, end->other->fds[0]);
+        loop_remove(end->loop, end->other);
     if (end->stop)
         loop_stop(end->loop);
 }
@@ -90,7 +90,7 @@ struct grower {
 static void on_grower(void *arg)
 {
     struct grower *grower = arg;
-    loop_remove_fd(grower->loop, grower->first.fds[0]);
+    loop_remove(grower->loop, grower);
     for (int i = 0; i < 40; i++)
         CHECK_INT(loop_add_fd(grower->loop, grower->more[i].fds[0], on_end, &grower->more[i]), 0);
     grower->more[39].stop = true;
@@ -168,7 +168,7 @@ static void on_zmq(void *arg)
     CHECK_INT(zmq_recv(end->socket, text, sizeof(text), ZMQ_DONTWAIT), 1);
     if (++end->calls < 3)
         return;
-    loop_remove_socket(end->loop, end->socket);
+    loop_remove(end->loop, end);
     CHECK_INT(zmq_close(end->socket), 0);
     loop_stop(end->loop);
 }

@@ -1,5 +1,6 @@
 #include "worker/runtime.h"
 
+#include "tests/random_weights.h"
 #include "tests/test.h"
 
 #include <unistd.h>
@@ -57,6 +58,37 @@ TEST(other_weights_than_the_job_wants_are_refused)
     memset(wanted.sha256, 'a', 64);
     CHECK_INT(open_runtime("onednn", &wanted, &runtime, &why), -EINVAL);
     CHECK_CONTAINS(why.text, "the job wants aaaaaaaaaaaa...; put the same file on every node");
+}
+
+static void write_weights(const char *path, int classes)
+{
+    struct why why;
+    if (random_weights_write(path, network_find("resnet18"), classes, DTYPE_BF16, 1, &why) < 0)
+        test_fail(__FILE__, __LINE__, "%s", why.text);
+}
+
+TEST(a_runtime_notices_that_its_weights_were_replaced)
+{
+    struct runtime_spec wanted = spec;
+    struct runtime *runtime;
+    struct why why;
+    write_weights("model.safetensors", 3);
+    strcpy(wanted.weights, "model.safetensors");
+    setenv("SLEDDOG_ENGINES", test_build(), 1);
+    int r = open_runtime("onednn", &wanted, &runtime, &why);
+    if (r < 0 && strstr(why.text, "not found"))
+        test_skip("no engine: %s", why.text);
+    CHECK_INT(r, 0);
+    CHECK(runtime_is_current(runtime));
+    write_weights("new", 4);
+    CHECK_INT(rename("new", "model.safetensors"), 0);
+    CHECK(!runtime_is_current(runtime));
+    memcpy(runtime->spec.sha256, runtime->sha256, sizeof(runtime->sha256)); /* the job knows which it wants */
+    CHECK(runtime_is_current(runtime));
+    runtime->spec.sha256[0] = '\0';
+    CHECK_INT(unlink("model.safetensors"), 0);
+    CHECK(!runtime_is_current(runtime));
+    runtime_free(runtime);
 }
 
 TEST(an_engine_that_there_is_not_is_named)

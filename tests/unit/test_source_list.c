@@ -12,7 +12,7 @@ static struct why why;
 static int open_args(char **args, int count, bool null_separated, struct source **ret)
 {
     why.text[0] = '\0';
-    return source_open(args, count, null_separated, ret, &why);
+    return source_open(args, count, &(struct source_options){ .null_separated = null_separated }, ret, &why);
 }
 
 static const char *refused(char *arg)
@@ -72,7 +72,7 @@ TEST(a_list_may_be_separated_by_nul)
 TEST(a_bad_line_is_named_by_its_number)
 {
     CHECK_CONTAINS(LINES("a\nsim:5\n"), "@list: line 2 begins with sim:");
-    CHECK_CONTAINS(LINES("a\n\ns3://b/k\n"), "@list: line 3 s3://b/k: this build does not read s3:// yet");
+    CHECK_CONTAINS(LINES("a\n\ngs://b/k\n"), "@list: line 3 gs://b/k: this build does not read gs:// yet");
     CHECK_CONTAINS(LINES("a\0b"), "line 1 holds a NUL byte");
     char longest[LIMIT_URI + 10];
     memset(longest, 'x', sizeof(longest));
@@ -119,7 +119,7 @@ TEST(what_cannot_be_a_source_is_refused_with_what_to_do)
 {
     CHECK_CONTAINS(refused("nowhere"), "nowhere: No such file or directory; give a folder");
     CHECK_CONTAINS(refused(""), "an empty SOURCE");
-    CHECK_CONTAINS(refused("s3://bucket/dogs/"), "s3://bucket/dogs/: this build does not read s3:// yet");
+    CHECK_CONTAINS(refused("s3://bucket/dogs/"), "s3://bucket/dogs/: no object store is set up here");
     CHECK_CONTAINS(refused("https://host/x.jpg"), "does not read https://");
     CHECK_CONTAINS(refused("sim:0"), "sim:0: not a number of made-up images");
     CHECK_CONTAINS(refused("sim:-1"), "sim:1 to sim:1000000000");

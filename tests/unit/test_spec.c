@@ -115,3 +115,49 @@ TEST(numbers_that_would_harm_are_refused)
     check_damaged_by("\"interpolation\":3", "\"interpolation\":-1");
     check_damaged_by("\"resize\":256", "\"resize\":100000");
 }
+
+static void differ(struct spec *a, const struct spec *b, const char *expected)
+{
+    char text[600] = "";
+    CHECK_INT(spec_differs(a, b, text, sizeof(text)), expected != NULL);
+    CHECK_STR(text, expected ? expected : "");
+}
+
+TEST(two_jobs_are_told_apart_by_what_decides_their_rows)
+{
+    char *sources_a[2], *sources_b[2];
+    struct spec a = sample(sources_a), b = sample(sources_b), same = b;
+    a.labels_sha256 = b.labels_sha256 = same.labels_sha256 = (char *)"";
+    differ(&a, &b, NULL);
+    b.job = (char *)"other";
+    b.created = 1;
+    differ(&a, &b, NULL);
+    sources_b[1] = (char *)"sim:6";
+    differ(&a, &b, "the source is sim:5 \"quoted\"\n, not sim:6");
+    sources_b[1] = sources_a[1];
+    b.source_count = 1;
+    differ(&a, &b, "the number of sources is 2, not 1");
+    b = same;
+    b.weights_sha256 = (char *)"0123456789abcdef";
+    differ(&a, &b, "the model is /w (sha256 ...), not /w (sha256 0123456789ab...)");
+    a.weights_sha256 = b.weights_sha256;
+    b.weights = (char *)"/elsewhere/w"; /* the same file by its content */
+    differ(&a, &b, NULL);
+    a.weights_sha256 = b.weights_sha256 = (char *)"";
+    differ(&a, &b, "the model is /w, not /elsewhere/w");
+    b = same;
+    b.preset = (char *)"article";
+    differ(&a, &b, "the preset is torchvision, not article");
+    b = same;
+    b.crop = 250;
+    differ(&a, &b, "the crop is 224, not 250");
+    b = same;
+    b.std[1] = 0.5f;
+    differ(&a, &b, "in the normalisation, mean and std number 2 are 0 and 1, not 0 and 0.5");
+    b = same;
+    b.top = 1;
+    differ(&a, &b, "the number of classes a row is 5, not 1");
+    b = same;
+    b.truth = (char *)"";
+    differ(&a, &b, "the truth is (n[0-9]+), not the default");
+}

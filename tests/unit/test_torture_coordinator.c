@@ -127,6 +127,7 @@ static int use_old_spec(struct why *why)
 
 TEST(descriptions_survive_refused_memory)
 {
+    test_write_file("labels", "a\nb\n", 4);
     test_write_file("nodes", "a\nb:1 # c\n[::1]:7\n", 18);
     torture_sqlite();
     torture(use_nodelist);
@@ -152,7 +153,7 @@ static int use_source(struct why *why)
     CLEANUP(source_closep) struct source *opened = NULL;
     char *args[] = { (char *)source };
     struct rec_item item;
-    int entries = 0, r = source_open(args, 1, false, &opened, why);
+    int entries = 0, r = source_open(args, 1, &(struct source_options){ .null_separated = false }, &opened, why);
     if (r < 0)
         return r;
     while ((r = source_next(opened, &item, why)) > 0)
@@ -332,7 +333,7 @@ static int list_into(struct store *store, struct mailbox *box, struct why *why)
     struct lister *lister;
     char *sources[] = { (char *)"sim:25" };
     struct spec spec = { .sources = sources, .source_count = 1, .batch = 10 };
-    int r = lister_start(&spec, store, box, &(struct lister_place){ 0 }, &lister, why);
+    int r = lister_start(&spec, NULL, store, box, &(struct lister_place){ 0 }, &lister, why);
     if (r < 0)
         return r;
     r = answers(box, store, lister, why);
@@ -370,6 +371,7 @@ static int use_store(struct why *why)
 
 TEST(the_state_of_a_job_survives_refused_memory)
 {
+    test_write_file("labels", "a\nb\n", 4);
     torture_sqlite();
     torture(use_batches);
     torture_lenient(use_db);
@@ -487,7 +489,7 @@ static int use_finish(struct why *why)
     tally = (struct tally){ 0 };
     int r = db_open("job.db", true, &db, why);
     if (r == 0)
-        r = finish_export(db, finished, labels, EXPORT_JSONL, "out", &tally, NULL, &files, why);
+        r = finish_export(db, finished, labels, &(struct finish_output){ EXPORT_JSONL, "out", NULL }, &tally, NULL, &files, why);
     if (r == 0) {
         static off_t whole; /* the first run is an undisturbed one */
         struct stat status;
@@ -522,6 +524,7 @@ static int use_evaluation(struct why *why)
 
 TEST(results_survive_refused_memory)
 {
+    test_write_file("labels", "a\nb\n", 4);
     struct why why;
     CHECK_INT(labels_open(NULL, &labels, &why), 0);
     torture_sqlite();

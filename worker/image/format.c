@@ -102,7 +102,7 @@ int format_find(const uint8_t *file, size_t size, const struct decoder **ret, st
 
 int frame_check_time(struct frame *frame, struct why *why)
 {
-    if (!frame->cpu_end_ns || frame->asked++ % 8 || clock_thread_cpu_ns() < frame->cpu_end_ns)
+    if (!frame->cpu_limit_ns || frame->asked++ % 8 || clock_thread_cpu_ns() < frame->cpu_end_ns)
         return 0;
     return because(why, -ETIMEDOUT, "decoding took more processor time than --image-cpu-limit allows");
 }

@@ -40,8 +40,9 @@ struct frame {
     /* (right - left, 3) R G B of row `y`, u8, its first pixel being column `left`. */
     void (*row)(struct frame *frame, int y, const uint8_t *pixels);
     bool wants_orientation;
-    uint64_t cpu_end_ns; /* of clock_thread_cpu_ns(), when the decoder must give up; 0: never */
-    unsigned asked;      /* how often the time was */
+    uint64_t cpu_limit_ns; /* processor time that the decoder may take; 0: any */
+    uint64_t cpu_end_ns;   /* of clock_thread_cpu_ns(), when it must give up */
+    unsigned asked;        /* how often the time was */
 };
 
 /* Decoders ask for every row or piece: -ETIMEDOUT once the image had its time. Cheap: looks at the clock every eighth time. */

@@ -235,7 +235,8 @@ int preprocess_decode(struct preprocess *p, const void *file, size_t size, struc
         return r;
     p->turn = (struct orientation){ 0 };
     p->frame.asked = 0;
-    p->frame.cpu_end_ns = p->spec.cpu_limit_ns ? clock_thread_cpu_ns() + p->spec.cpu_limit_ns : 0;
+    p->frame.cpu_limit_ns = p->spec.cpu_limit_ns;
+    p->frame.cpu_end_ns = clock_thread_cpu_ns() + p->spec.cpu_limit_ns;
     r = decoder->decode(file, size, &p->frame, why);
     if (r == 0 && p->turn.swap)
         resize_turned(p);

@@ -1,5 +1,6 @@
 /* webp.c: the container is read by libwebpdemux, the first frame in it by libwebp's incremental decoder, a piece of the file at a
- * time, so that its processor time can be watched.
+ * time, so that its processor time can be watched. A piece may be a whole picture: pixels can cost no bits at all. So a picture that could
+ * take too long is not begun.
  *
  * Kept equal to Pillow 9.4, by experiment (tests/unit/test_webp.c): the container must be whole, sound and begin with one of
  * three chunks; every frame in it must have a sane header, and the first one must decode. */
@@ -7,6 +8,7 @@
 
 #include "common/cleanup.h"
 #include "worker/image/exif.h"
+#include "worker/image/webp_memory.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -15,7 +17,16 @@
 #include <webp/decode.h>
 #include <webp/demux.h>
 
-#define PIECE 16384 /* bytes decoded between two looks at the clock */
+#define PIECE    16384  /* bytes decoded between two looks at the clock */
+#define PIXEL_NS 32     /* that a pixel may take; measured at worst: 18 (one-pixel copies under three transforms), 3 in photos */
+
+/* Bytes that libwebp takes for itself. Tables for prefix codes took up to 3 MB with files that libwebp wrote, but a file decides on their number:
+ * so they are held to what its size makes likely. */
+#define CONTAINER   (1u << 20) /* and as many as the file has */
+#define COLUMN      128        /* rows on their way */
+#define TABLES      (2u << 20) /* and TABLES_BYTE for each byte of data, TABLES_MOST at most */
+#define TABLES_BYTE 4
+#define TABLES_MOST (64u << 20)
 
 struct job {
     struct frame *frame;
@@ -53,6 +64,7 @@ static int feed(struct job *job, WebPIDecoder *decoder)
 {
     const WebPData *data = &job->first.fragment;
     for (size_t fed = 0;;) {
+        job->frame->asked = 0; /* a piece is much */
         int r = frame_check_time(job->frame, job->why);
         if (r < 0)
             return r;
@@ -113,12 +125,16 @@ static int deliver(const struct job *job)
 
 /* ---- the container --------------------------------------------------------------------------------------------------- */
 
-/* Beyond tables and a few rows libwebp takes, lossless, 4 bytes a pixel for itself; lossy, up to 5 for an alpha channel, which is a
- * lossless picture of its own; and the pixels it hands out. */
+/* What libwebp will take: for a lossless picture 4 bytes a pixel, and less than one for its transforms; for a lossy one only rows, but its
+ * alpha channel is a lossless picture of its own. */
 static uint64_t memory_of(const struct job *job, bool lossless)
 {
-    uint64_t pixels = (uint64_t)job->first.width * (uint64_t)job->first.height;
-    return pixels * (lossless ? 4 + 3 : job->first.has_alpha ? 5 + 3 : 3);
+    const WebPIterator *first = &job->first;
+    uint64_t pixels = (uint64_t)first->width * (uint64_t)first->height, columns = COLUMN * (uint64_t)first->width;
+    uint64_t tables = TABLES + TABLES_BYTE * (uint64_t)first->fragment.size;
+    if (!lossless && !first->has_alpha)
+        return columns;
+    return columns + pixels * (lossless ? 5 : 6) + (tables < TABLES_MOST ? tables : TABLES_MOST);
 }
 
 static int find_orientation(const struct job *job)
@@ -140,11 +156,16 @@ static int read_frame(struct job *job)
     if (features.width != job->first.width || features.height != job->first.height)
         return because(job->why, -EBADMSG, "WebP is damaged: its frame says %d x %d pixels and its container %d x %d", features.width,
                        features.height, job->first.width, job->first.height);
-    struct picture picture = { job->width, job->height, memory_of(job, features.format == 2),
-                               job->frame->wants_orientation ? find_orientation(job) : 0 };
+    uint64_t pixels = (uint64_t)features.width * (uint64_t)features.height, memory = memory_of(job, features.format == 2);
+    struct picture picture = { job->width, job->height, memory + 3 * pixels, job->frame->wants_orientation ? find_orientation(job) : 0 };
     int r = job->frame->begin(job->frame, &picture, &job->window, job->why);
-    if (r == 0)
-        r = decode_first(job);
+    if (r == 0 && job->frame->cpu_limit_ns && pixels * PIXEL_NS > job->frame->cpu_limit_ns)
+        r = because(job->why, -ETIMEDOUT, "WebP of %d x %d pixels, which may take longer to decode than --image-cpu-limit allows",
+                    features.width, features.height);
+    if (r < 0)
+        return r;
+    webp_memory_allow_more(memory);
+    r = decode_first(job);
     return r < 0 ? r : deliver(job);
 }
 
@@ -153,24 +174,33 @@ static bool begins_as_pillow_wants(const uint8_t *file, size_t size)
     return size >= 16 && (!memcmp(file + 12, "VP8 ", 4) || !memcmp(file + 12, "VP8X", 4) || !memcmp(file + 12, "VP8L", 4));
 }
 
-static int webp_decode(const uint8_t *file, size_t size, struct frame *frame, struct why *why)
+static int read_container(struct job *job, const uint8_t *file, size_t size)
 {
-    struct job job = { .frame = frame, .why = why };
     WebPDemuxState state;
-    if (!begins_as_pillow_wants(file, size))
-        return because(why, -EBADMSG, "WebP is damaged: it does not begin with VP8, VP8L or VP8X");
     WebPDemuxer *demux = WebPDemuxPartial(&(WebPData){ file, size }, &state);
     if (!demux || state != WEBP_DEMUX_DONE) {
         WebPDemuxDelete(demux);
-        return because(why, -EBADMSG, state == WEBP_DEMUX_PARSE_ERROR ? "WebP is damaged" : "WebP data ends too early");
+        return because(job->why, -EBADMSG, state == WEBP_DEMUX_PARSE_ERROR ? "WebP is damaged" : "WebP data ends too early");
     }
-    job.demux = demux;
-    job.width = (int)WebPDemuxGetI(demux, WEBP_FF_CANVAS_WIDTH);
-    job.height = (int)WebPDemuxGetI(demux, WEBP_FF_CANVAS_HEIGHT);
-    int r = WebPDemuxGetFrame(demux, 1, &job.first) ? read_frame(&job) : because(why, -EBADMSG, "WebP without a frame");
-    WebPDemuxReleaseIterator(&job.first);
+    job->demux = demux;
+    job->width = (int)WebPDemuxGetI(demux, WEBP_FF_CANVAS_WIDTH);
+    job->height = (int)WebPDemuxGetI(demux, WEBP_FF_CANVAS_HEIGHT);
+    int r = WebPDemuxGetFrame(demux, 1, &job->first) ? read_frame(job) : because(job->why, -EBADMSG, "WebP without a frame");
+    WebPDemuxReleaseIterator(&job->first);
     WebPDemuxDelete(demux);
-    free(job.pixels);
+    free(job->pixels);
+    return r;
+}
+
+static int webp_decode(const uint8_t *file, size_t size, struct frame *frame, struct why *why)
+{
+    struct job job = { .frame = frame, .why = why };
+    if (!begins_as_pillow_wants(file, size))
+        return because(why, -EBADMSG, "WebP is damaged: it does not begin with VP8, VP8L or VP8X");
+    webp_memory_allow(CONTAINER + size);
+    int r = read_container(&job, file, size);
+    if (webp_memory_end() && r < 0)
+        return because(why, -E2BIG, "WebP that asks for more memory than such a picture needs");
     return r;
 }
 

@@ -1,7 +1,7 @@
 /* webp.h: WebP rows through libwebp, with the pixels that Pillow's Image.open(f).convert("RGB") has.
  *
  * Lossy, lossless, with or without alpha (which is ignored); of an animation the first frame, black around it.
- * libwebp decodes whole pictures, so one is held: 3 to 12 bytes a pixel.
+ * libwebp decodes whole pictures, so one is held: 3 to 9 bytes a pixel, and tables.
  *
  * Threads:   any number at once.
  * Ownership: keeps nothing.

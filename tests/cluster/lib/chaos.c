@@ -55,6 +55,16 @@ static int some_pause(struct dice *dice, enum chaos_fault fault)
     return 20 + dice_below(dice, longest);
 }
 
+static struct step some_step(const struct chaos_plan *plan, struct dice *dice, enum chaos_fault fault)
+{
+    struct step step = { .fault = fault, .worker = dice_below(dice, plan->workers) };
+    step.at = dice_below(dice, 21) * plan->images / 20; /* from nothing to everything */
+    step.after_ms = dice_below(dice, 60);
+    step.for_ms = some_pause(dice, fault);
+    return step;
+}
+
+/* The first coordinator is killed while it makes and lists the job or greets the workers, another one while it writes the tables. */
 static void make_list(struct chaos *chaos)
 {
     const struct chaos_plan *plan = chaos->plan;
@@ -63,10 +73,11 @@ static void make_list(struct chaos *chaos)
         for (int i = 0; i < plan->faults[fault]; i++) {
             struct step *step = &chaos->list[chaos->steps++];
             CHECK(chaos->steps <= LIST_MAX);
-            *step = (struct step){ .fault = (enum chaos_fault)fault, .worker = dice_below(&dice, plan->workers) };
-            step->at = dice_below(&dice, 21) * plan->images / 20; /* from nothing to everything */
-            step->after_ms = dice_below(&dice, 60);
-            step->for_ms = some_pause(&dice, step->fault);
+            *step = some_step(plan, &dice, (enum chaos_fault)fault);
+            if (fault == CHAOS_KILL_COORDINATOR && i < 2) {
+                step->at = i * plan->images;
+                step->after_ms = step->after_ms * (i ? 10 : 60) / 60;
+            }
         }
     qsort(chaos->list, (size_t)chaos->steps, sizeof(chaos->list[0]), compare_steps);
 }
@@ -227,13 +238,14 @@ static void watch_leaving(struct actor *actor)
     actor->undo_ns = in_ms(actor->down_ms);
 }
 
+/* The end of a coordinator is the end of the run. */
 static void watch(struct chaos *chaos, struct actor *actor)
 {
     if (actor->condition == LEAVING) {
         watch_leaving(actor);
         return;
     }
-    if (actor->condition == UP && !process_running(&actor->daemon.process))
+    if (actor->condition == UP && actor != &chaos->coordinator && !process_running(&actor->daemon.process))
         test_fail(__FILE__, __LINE__, "%s ended by itself, with %d", actor->daemon.process.name, process_end(&actor->daemon.process));
     if (actor->condition == UP || clock_now_ns() < actor->undo_ns)
         return;

@@ -35,8 +35,7 @@ int coordinator_run(const char *name, const char *const *arguments)
     return process_end(&process);
 }
 
-/* What workers that are killed leave behind stays in the test's folder. */
-static void choose_runtime_folder(void)
+void choose_runtime_folder(void)
 {
     char here[PATH_MAX];
     CHECK(getcwd(here, sizeof(here)));

@@ -25,6 +25,8 @@ int coordinator_run(const char *name, const char *const *arguments);
 /* Listens on a free port of 127.0.0.1, or on the `port` it had before when that is not 0. */
 void daemon_start(struct daemon *daemon, const char *name, int port, const char *const *arguments);
 #define WORKER(daemon, name, ...)  daemon_start(daemon, name, 0, ARGV(__VA_ARGS__))
+/* What workers that are killed leave behind stays in the test's folder. daemon_start() does it. */
+void choose_runtime_folder(void);
 /* SIGTERM, and it ends with status 0. */
 void daemon_stop(struct daemon *daemon);
 

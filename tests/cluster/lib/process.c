@@ -29,27 +29,29 @@ void rest(double until, const char *file, int line, const char *condition)
     nanosleep(&nap, NULL);
 }
 
-static void redirect(const char *name, const char *ending, int to)
+static int open_output(const char *name, const char *ending)
 {
     char path[128];
     snprintf(path, sizeof(path), "%s.%s", name, ending);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
-    if (fd < 0 || dup2(fd, to) < 0)
-        _exit(126);
-    close(fd);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+    CHECK(fd >= 0);
+    return fd;
 }
 
 void process_start(struct process *process, const char *name, const char *const *argv)
 {
     *process = (struct process){ 0 };
     snprintf(process->name, sizeof(process->name), "%s", name);
+    /* Here and not there: it may be killed before it has done anything. */
+    CLEANUP(closep) int out = open_output(name, "out");
+    CLEANUP(closep) int err = open_output(name, "err");
     fflush(NULL);
     process->pid = fork();
     CHECK(process->pid >= 0);
     if (process->pid)
         return;
-    redirect(name, "out", STDOUT_FILENO);
-    redirect(name, "err", STDERR_FILENO);
+    if (dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0)
+        _exit(126);
     execv(argv[0], (char *const *)argv);
     dprintf(STDERR_FILENO, "%s: %s\n", argv[0], strerror(errno));
     _exit(127);
@@ -132,10 +134,6 @@ char *process_err(const struct process *process)
 
 bool process_said(const struct process *process, const char *text)
 {
-    char path[128];
-    snprintf(path, sizeof(path), "%s.err", process->name);
-    if (access(path, R_OK) < 0)
-        return false; /* between fork and open */
     CLEANUP(freep) char *err = process_err(process);
     return strstr(err, text);
 }

@@ -1,0 +1,290 @@
+/* client.c: one exchange, tried again as the session says, and the calls that are one exchange each. upload.c has those that are several. */
+#include "common/s3/exchange.h"
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#define CONNECT_MS  10000
+#define STALL_S     60
+#define NAP_NS      (50 * NS_PER_MS) /* between two looks at `stopped` */
+
+struct s3_client {
+    struct s3_session *session;
+    CURL *curl;
+    struct sigv4_key key;
+    bool (*stopped)(void *arg);
+    void *arg;
+    long connect_ms, stall_s;
+    char detail[CURL_ERROR_SIZE];
+};
+
+/* One attempt. */
+struct attempt {
+    struct s3_client *client;
+    struct exchange *exchange;
+    struct bytes refusal;   /* the body that came with a status that is no success */
+    int sink_error;
+};
+
+/* ---- life ------------------------------------------------------------------------------------------------------------------- */
+
+int s3_client_open(struct s3_session *session, bool (*stopped)(void *arg), void *arg, struct s3_client **ret, struct why *why)
+{
+    struct s3_client *client = calloc(1, sizeof(*client));
+    CURL *curl = client ? curl_easy_init() : NULL;
+    if (!curl) {
+        free(client);
+        return because(why, -ENOMEM, "out of memory");
+    }
+    client->session = session;
+    client->curl = curl;
+    client->stopped = stopped;
+    client->arg = arg;
+    client->connect_ms = CONNECT_MS;
+    client->stall_s = STALL_S;
+    *ret = client;
+    return 0;
+}
+
+void s3_client_close(struct s3_client *client)
+{
+    if (!client)
+        return;
+    curl_easy_cleanup(client->curl);
+    explicit_bzero(&client->key, sizeof(client->key));
+    free(client);
+}
+
+void s3_client_patience(struct s3_client *client, long connect_ms, long stall_s)
+{
+    client->connect_ms = connect_ms;
+    client->stall_s = stall_s;
+}
+
+static bool is_stopped(const struct attempt *attempt)
+{
+    const struct s3_client *client = attempt->client;
+    return client->stopped && !attempt->exchange->last_wish && client->stopped(client->arg);
+}
+
+/* ---- one attempt ---------------------------------------------------------------------------------------------------------------- */
+
+static size_t on_data(char *data, size_t one, size_t size, void *arg)
+{
+    struct attempt *attempt = arg;
+    long status = 0;
+    (void)one;
+    curl_easy_getinfo(attempt->client->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status < 200 || status >= 300) {
+        size_t room = S3_ERROR_BODY_MAX - attempt->refusal.size;
+        bytes_append(&attempt->refusal, data, size < room ? size : room);
+        return size;
+    }
+    struct exchange *exchange = attempt->exchange;
+    attempt->sink_error = exchange->receive ? exchange->receive(exchange->arg, data, size) : 0;
+    return attempt->sink_error < 0 ? 0 : size;
+}
+
+static int on_progress(void *arg, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up_now)
+{
+    (void)total, (void)now, (void)up_total, (void)up_now;
+    return is_stopped(arg);
+}
+
+static CURLcode perform(struct attempt *attempt, const struct s3_request *request, bool fresh)
+{
+    struct s3_client *client = attempt->client;
+    CURL *curl = client->curl;
+    curl_easy_reset(curl);
+    s3_request_apply(request, curl);
+    *client->detail = '\0';
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->detail);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, client->connect_ms);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, client->stall_s);
+    curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, (long)fresh);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, attempt);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, attempt);
+    return curl_easy_perform(curl);
+}
+
+static int begin(struct exchange *exchange, struct why *why)
+{
+    int r = exchange->begin ? exchange->begin(exchange->arg) : 0;
+    return r < 0 ? because(why, r, "out of memory") : 0;
+}
+
+/* ---- again, until the session says no ------------------------------------------------------------------------------------------- */
+
+static void pause_for(struct attempt *attempt, uint64_t delay_ns)
+{
+    for (uint64_t end_ns = clock_now_ns() + delay_ns, now_ns; (now_ns = clock_now_ns()) < end_ns && !is_stopped(attempt);) {
+        uint64_t nap_ns = end_ns - now_ns < NAP_NS ? end_ns - now_ns : NAP_NS;
+        nanosleep(&(struct timespec){ 0, (long)nap_ns }, NULL);
+    }
+}
+
+/* Returns 1 to be tried again. */
+static int judge(struct attempt *attempt, const struct s3_request *request, CURLcode code, struct s3_try *try_, struct why *why)
+{
+    struct s3_client *client = attempt->client;
+    struct s3_error *error = &attempt->exchange->error;
+    char object[512];
+    uint64_t delay_ns;
+    s3_call_name(request->call, object, sizeof(object));
+    if (attempt->sink_error == -EMSGSIZE)
+        return because(why, -EFBIG, "%s: larger than what is taken", object);
+    if (attempt->sink_error < 0)
+        return because(why, attempt->sink_error, "%s: what %s answers is not what was asked for; is it an S3 store?", object, request->host);
+    s3_error_read(error, client->curl, code, client->detail, attempt->refusal.data, attempt->refusal.size);
+    if (error->fault == S3_OK && attempt->exchange->check)
+        attempt->exchange->check(attempt->exchange->arg, error);
+    if (error->fault == S3_OK) {
+        s3_session_succeeded(client->session, try_);
+        return 0;
+    }
+    if (is_stopped(attempt) || !s3_session_again(client->session, try_, request, error, &delay_ns))
+        return s3_session_because(client->session, request, error, why);
+    pause_for(attempt, delay_ns);
+    return is_stopped(attempt) ? because(why, -ECANCELED, "%s: stopped", object) : 1;
+}
+
+static int attempt_once(struct s3_client *client, struct exchange *exchange, struct s3_try *try_, struct why *why)
+{
+    struct attempt attempt = { .client = client, .exchange = exchange };
+    struct s3_request request;
+    int r = begin(exchange, why);
+    if (r == 0)
+        r = s3_request_build(&request, client->session, &client->key, &exchange->call, why);
+    if (r < 0)
+        return r;
+    bytes_init(&attempt.refusal, S3_ERROR_BODY_MAX);
+    CURLcode code = perform(&attempt, &request, exchange->attempts++ > 0);
+    r = judge(&attempt, &request, code, try_, why);
+    bytes_done(&attempt.refusal);
+    curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, NULL);
+    s3_request_done(&request);
+    return r;
+}
+
+int s3_client_exchange(struct s3_client *client, struct exchange *exchange, struct why *why)
+{
+    struct s3_try try_ = { .moved = false };
+    int r;
+    do
+        r = attempt_once(client, exchange, &try_, why);
+    while (r > 0);
+    return r;
+}
+
+CURL *s3_client_curl(struct s3_client *client)
+{
+    return client->curl;
+}
+
+/* ---- a page of a listing ---------------------------------------------------------------------------------------------------------- */
+
+static int begin_list(void *arg)
+{
+    struct s3_list **list = arg;
+    s3_list_close(*list);
+    *list = NULL;
+    return s3_list_open(list);
+}
+
+static int take_list(void *arg, const char *data, size_t size)
+{
+    return s3_list_feed(*(struct s3_list **)arg, data, size);
+}
+
+int s3_client_list(struct s3_client *client, struct s3_page_call *page, s3_on_item *on_item, void *arg, char token[S3_TOKEN_MAX], struct why *why)
+{
+    struct s3_list *list = NULL;
+    struct exchange exchange = { .begin = begin_list, .receive = take_list, .arg = &list };
+    s3_call_list(&exchange.call, page);
+    int r = s3_client_exchange(client, &exchange, why);
+    if (r == 0) {
+        r = s3_list_end(list, on_item, arg, token);
+        if (r == -EBADMSG)
+            because(why, r, "s3://%s: what the store answers is no listing, or not a whole one; is it an S3 store?", page->bucket);
+        else if (r < 0)
+            because(why, r, "s3://%s: %s", page->bucket, strerror(-r));
+    }
+    s3_list_close(list);
+    return r;
+}
+
+/* ---- objects ------------------------------------------------------------------------------------------------------------------------ */
+
+static struct s3_call call_for(const char *method, const struct s3_uri *uri)
+{
+    return (struct s3_call){ .method = method, .bucket = uri->bucket, .key = uri->key, .key_size = uri->key_size };
+}
+
+int s3_client_head(struct s3_client *client, const struct s3_uri *uri, struct s3_head *ret, struct why *why)
+{
+    struct exchange exchange = { .call = call_for("HEAD", uri) };
+    struct curl_header *etag;
+    curl_off_t size = 0;
+    int r = s3_client_exchange(client, &exchange, why);
+    if (r < 0)
+        return r;
+    curl_easy_getinfo(client->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size);
+    *ret = (struct s3_head){ .size = size > 0 ? (uint64_t)size : 0 };
+    if (curl_easy_header(client->curl, "etag", 0, CURLH_HEADER, -1, &etag) == CURLHE_OK)
+        s3_etag_read(ret->etag, etag->value, strlen(etag->value));
+    return 0;
+}
+
+/* What comes goes behind what was there; an attempt that fails is forgotten. */
+struct getting {
+    struct bytes *out;
+    size_t start;
+};
+
+static int begin_get(void *arg)
+{
+    struct getting *getting = arg;
+    if (getting->out->size > getting->start) {
+        getting->out->size = getting->start;
+        getting->out->data[getting->start] = '\0';
+    }
+    return bytes_error(getting->out);
+}
+
+static int take_get(void *arg, const char *data, size_t size)
+{
+    return bytes_append(((struct getting *)arg)->out, data, size);
+}
+
+int s3_client_get(struct s3_client *client, const struct s3_uri *uri, struct bytes *out, struct why *why)
+{
+    struct getting getting = { out, out->size };
+    struct exchange exchange = { .call = call_for("GET", uri), .begin = begin_get, .receive = take_get, .arg = &getting };
+    return s3_client_exchange(client, &exchange, why);
+}
+
+int s3_client_get_range(struct s3_client *client, const struct s3_uri *uri, uint64_t first, uint64_t size, const char *etag, struct bytes *out,
+                        struct why *why)
+{
+    struct getting getting = { out, out->size };
+    struct exchange exchange = { .call = call_for("GET", uri), .begin = begin_get, .receive = take_get, .arg = &getting };
+    exchange.call.ranged = true;
+    exchange.call.first = first;
+    exchange.call.last = first + size - 1;
+    exchange.call.if_match = etag;
+    return s3_client_exchange(client, &exchange, why);
+}
+
+int s3_client_delete(struct s3_client *client, const struct s3_uri *uri, struct why *why)
+{
+    struct exchange exchange = { .call = call_for("DELETE", uri) };
+    return s3_client_exchange(client, &exchange, why);
+}

@@ -1,0 +1,213 @@
+/* dispatch.c: the way of a batch from the queue to a node. First the suspects, whose guard then gets nothing else; then what is
+ * queued; and when that is empty, copies of what slow nodes have. */
+#include "common/clock.h"
+#include "common/log.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/quarantine.h"
+#include "coordinator/sched.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define QUEUE_LOW    128 /* batches in memory below which more are loaded */
+#define LOAD_AT_ONCE 256
+#define FAIR_NS      (3 * NS_PER_S) /* how long ready nodes leave the share of loading ones alone */
+
+/* ---- sending ---- */
+
+static int send_items(struct coordinator *c, struct node *node, struct batch *batch)
+{
+    struct message message = { .kind = MESSAGE_batch, .batch = { .epoch = c->plan->epoch, .batch = batch->id, .attempt = batch->attempt,
+                                                                 .alone = batch_is_alone(batch), .call = node->call,
+                                                                 .number = node->sent_batches } };
+    struct arena arena;
+    arena_init(&arena, SIZE_MAX / 2);
+    int r = items_decode(batch->stored->items, batch->stored->size, &arena, &message.batch.items, &message.batch.items_count);
+    if (r == 0)
+        r = coordinator_send(c, node, &message);
+    arena_done(&arena);
+    return r;
+}
+
+/* The batch is not queued, and has a free hold. */
+static void send_batch(struct coordinator *c, struct node *node, struct batch *batch)
+{
+    uint64_t now = clock_now_ns();
+    batch->attempt++;
+    if (!c->first_dispatch_ns)
+        c->first_dispatch_ns = now;
+    node->sent += batch->count;
+    node->sent_batches++;
+    node_hold(node, batch, now);
+    int r = send_items(c, node, batch);
+    if (r == -EBADMSG || r == -ENOMEM)
+        coordinator_fail(c, r, "batch %" PRIu64 " cannot be read back from job.db: %s", batch->id, strerror(-r));
+    else if (r < 0)
+        node_lost(node, "it takes no messages");
+}
+
+/* ---- who gets it ---- */
+
+/* All nodes, as numbers. */
+static int describe_nodes(const struct coordinator *c, struct node **nodes, struct sched_node *choice)
+{
+    bool early = clock_now_ns() - c->started_ns < FAIR_NS;
+    int count = 0;
+    for (struct node *node = c->nodes; node; node = node->next) {
+        nodes[count] = node;
+        choice[count++] = (struct sched_node){ .ready = node->state == NODE_READY && node != c->guard,
+                                               .loading = early && node->state == NODE_LOADING,
+                                               .credit = node_credit(node), .held = node->held };
+    }
+    return count;
+}
+
+static struct node *pick_node(struct coordinator *c, uint32_t images)
+{
+    struct sched_node choice[c->node_count];
+    struct node *nodes[c->node_count];
+    int count = describe_nodes(c, nodes, choice);
+    bool all_loaded = c->listed && c->load_next >= c->counts.batches;
+    int picked = sched_pick(choice, count, images, all_loaded ? c->batches.queue.count : 0);
+    return picked < 0 ? NULL : nodes[picked];
+}
+
+/* Not the one that it was blamed for: should that worker be at fault, another one will show it. */
+static struct node *pick_guard(struct coordinator *c, const struct batch *piece)
+{
+    struct sched_node choice[c->node_count];
+    struct node *nodes[c->node_count];
+    c->guard = NULL;
+    int count = describe_nodes(c, nodes, choice);
+    for (int i = 0; i < count; i++)
+        choice[i].avoid = nodes[i] == piece->piece->killed;
+    int picked = sched_pick_alone(choice, count);
+    return picked < 0 ? NULL : nodes[picked];
+}
+
+/* ---- suspects ---- */
+
+static struct batch *next_suspect(const struct coordinator *c)
+{
+    uint64_t now = clock_now_ns();
+    struct batch *piece = c->batches.alone.first;
+    while (piece && piece->piece->not_before_ns > now)
+        piece = piece->next;
+    return piece;
+}
+
+static void dispatch_suspect(struct coordinator *c)
+{
+    if (c->guard && node_has_alone(c->guard))
+        return;
+    struct batch *piece = next_suspect(c);
+    c->guard = piece ? pick_guard(c, piece) : NULL;
+    if (!c->guard || c->guard->holds || c->guard->storing || node_credit(c->guard) < 1)
+        return;
+    if (quarantine_is_hopeless(piece)) {
+        coordinator_convict(c, c->guard, piece);
+        return;
+    }
+    batches_unqueue(&c->batches, piece);
+    c->guard->alone = piece->id;
+    send_batch(c, c->guard, piece);
+}
+
+static void isolate(struct coordinator *c, struct batch *batch)
+{
+    uint64_t id = batch->piece ? batch->piece->whole->id : batch->id, before = c->batches.alone.count;
+    int r = quarantine_split(&c->batches, batch);
+    if (r < 0)
+        coordinator_fail(c, r, "batch %" PRIu64 " cannot be split: %s", id, strerror(-r));
+    else
+        log_info("batch %" PRIu64 ": workers died that had it, %" PRIu64 " of its images are looked at one by one", id,
+                 c->batches.alone.count - before);
+}
+
+/* ---- copies ---- */
+
+static uint64_t images_ahead(const struct batch_hold *hold)
+{
+    uint64_t images = 0;
+    for (; hold; hold = hold->next)
+        images += hold->batch->count; /* the newest come first */
+    return images;
+}
+
+static bool may_be_copied(const struct batch *batch)
+{
+    return !batch->piece && !batch->deaths && !batch->suspects && batch_holders(batch) == 1;
+}
+
+static bool copy_helps(const struct batch_hold *hold, const struct node *idle, uint64_t now)
+{
+    struct sched_copy copy = { .waited_ns = node_waited_ns(hold->node, now), .ahead = images_ahead(hold),
+                               .holder_ns_image = node_ns_image(hold->node), .own_ns_image = node_ns_image(idle), .images = hold->batch->count };
+    return node_credit(idle) >= hold->batch->count && sched_copy_helps(&copy);
+}
+
+/* The oldest batch that is worth a copy on this node. */
+static struct batch *find_copy(const struct coordinator *c, const struct node *idle, uint64_t now)
+{
+    const struct batch_hold *oldest = NULL;
+    for (const struct node *node = c->nodes; node; node = node->next)
+        for (const struct batch_hold *hold = node->holds; hold && node != idle; hold = hold->next)
+            if ((!oldest || hold->sent_ns < oldest->sent_ns) && may_be_copied(hold->batch) && copy_helps(hold, idle, now))
+                oldest = hold;
+    return oldest ? oldest->batch : NULL;
+}
+
+void coordinator_copy(struct coordinator *c)
+{
+    bool all_loaded = c->listed && c->load_next >= c->counts.batches;
+    if (!c->started || !all_loaded || c->batches.queue.count || c->batches.alone.count)
+        return;
+    uint64_t now = clock_now_ns();
+    for (struct node *node = c->nodes; node && !c->stopping; node = node->next) {
+        if (node->state != NODE_READY || node->holds)
+            continue;
+        struct batch *batch = find_copy(c, node, now);
+        if (!batch)
+            continue;
+        log_debug("batch %" PRIu64 ": a copy runs on %s", batch->id, node->name);
+        send_batch(c, node, batch);
+    }
+}
+
+/* ---- all of it ---- */
+
+static void load_more(struct coordinator *c)
+{
+    if (c->load_asked || c->batches.queue.count >= QUEUE_LOW || c->load_next >= c->counts.batches)
+        return;
+    struct store_request *request = store_request_new(STORE_LOAD, 0);
+    if (!request)
+        return; /* asked again at the next tick */
+    request->id = c->load_next;
+    request->limit = LOAD_AT_ONCE;
+    request->first = c->counts.batches;
+    c->load_asked = true;
+    store_post(c->store, request);
+}
+
+void coordinator_dispatch(struct coordinator *c)
+{
+    if (c->started && !c->stopping)
+        dispatch_suspect(c);
+    while (c->started && !c->stopping && c->batches.queue.first) {
+        struct batch *batch = c->batches.queue.first;
+        if (quarantine_wants(batch)) {
+            batches_unqueue(&c->batches, batch);
+            isolate(c, batch);
+            dispatch_suspect(c);
+            continue;
+        }
+        struct node *node = pick_node(c, batch->count);
+        if (!node)
+            break;
+        batches_unqueue(&c->batches, batch);
+        send_batch(c, node, batch);
+    }
+    load_more(c);
+}

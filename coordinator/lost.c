@@ -1,0 +1,149 @@
+/* lost.c: a node is lost: what it had goes to others, and its next welcome tells what had become of it.
+ *
+ * When it is lost nobody knows whether its process died or could only not be heard, so its batches count a death, and are remembered. The next
+ * welcome of that node says. The same process: no death after all. Another one that names suspects: the death is
+ * explained, and only the suspects have to do with it. Another one that names none: the death stays with each of the batches. */
+#include "common/clock.h"
+#include "common/log.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/local.h"
+#include "coordinator/quarantine.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* How long a suspect that was alone with a lost node waits for word of it, at most. */
+#define VERDICT_EXPIRIES 3
+
+#define MOST_DEATHS_ALONE 20 /* of a node's processes in a row: then it is not the images */
+
+uint64_t node_give_back(struct node *node)
+{
+    struct batches *batches = &node->coordinator->batches;
+    uint64_t count = 0;
+    for (; node->holds; count++) {
+        struct batch *batch = node->holds->batch;
+        node_unhold(node, batch);
+        if (!batch_holders(batch))
+            batches_requeue(batches, batch);
+    }
+    node->granted = node->sent = 0;
+    return count;
+}
+
+/* ---- losing ---- */
+
+static void remember(struct node *node)
+{
+    struct coordinator *c = node->coordinator;
+    uint32_t count = 0;
+    if (!node->holds)
+        return; /* an earlier loss may still wait for its verdict */
+    for (const struct batch_hold *hold = node->holds; hold; hold = hold->next)
+        count++;
+    free(node->lost);
+    node->lost = calloc(count, sizeof(*node->lost)); /* without: the deaths stay */
+    node->lost_count = 0;
+    for (const struct batch_hold *hold = node->holds; hold; hold = hold->next) {
+        hold->batch->deaths++;
+        if (hold->batch->piece)
+            hold->batch->piece->not_before_ns = clock_now_ns() + VERDICT_EXPIRIES * (uint64_t)c->plan->expiry_s * NS_PER_S;
+        if (node->lost)
+            node->lost[node->lost_count++] = hold->batch->id;
+    }
+}
+
+static void lose(struct node *node, const char *reason)
+{
+    struct coordinator *c = node->coordinator;
+    struct why why;
+    enum node_state state = node->state;
+    uint64_t count = node_give_back(node);
+    if (c->stopping)
+        return;
+    if (state != NODE_CALLING && (count || !node->leaving))
+        log_warning("%s: %s; %" PRIu64 " batches go to others", node->name, reason, count);
+    snprintf(node->why_not, sizeof(node->why_not), "%s", reason);
+    if (node->removed)
+        node_gone(node);
+    else if (node_connect(node, &why) < 0)
+        log_error("%s", why.text);
+}
+
+void node_lost(struct node *node, const char *reason)
+{
+    remember(node);
+    lose(node, reason);
+}
+
+/* The stages say where it stands still, better than any successor could. */
+static const char *stage_at_work(const struct node *node)
+{
+    for (uint32_t i = node->stage_count; i-- > 0;)
+        if (node->stages[i].active)
+            return node->stages[i].name;
+    return "?";
+}
+
+void node_hung(struct node *node)
+{
+    struct coordinator *c = node->coordinator;
+    char text[160];
+    struct batch *piece = node_has_alone(node) ? node->holds->batch : NULL;
+    snprintf(text, sizeof(text), "says it is alive, but stage \"%s\" has finished nothing for %" PRId64 " s", stage_at_work(node), c->plan->stall_s);
+    for (const struct batch_hold *hold = node->holds; hold; hold = hold->next)
+        hold->batch->deaths += !piece;
+    bool convicted = piece && quarantine_blame(piece, stage_at_work(node), node);
+    node->alone = 0;
+    lose(node, text);
+    node->call_from_ns = clock_now_ns() + (uint64_t)c->plan->stall_s * NS_PER_S;
+    if (convicted)
+        coordinator_convict(c, node, piece);
+    local_kill(node);
+}
+
+/* ---- judging ---- */
+
+/* What it had may be sent again; if it did not die of that, the death does not count. */
+static void settle(struct node *node, bool explained)
+{
+    for (uint32_t i = 0; i < node->lost_count; i++) {
+        struct batch *batch = batches_find(&node->coordinator->batches, node->lost[i]);
+        if (batch && explained && batch->deaths)
+            batch->deaths--;
+        if (batch && batch->piece)
+            batch->piece->not_before_ns = 0;
+    }
+    free(node->lost);
+    node->lost = NULL;
+    node->lost_count = 0;
+}
+
+static void take_suspects(struct node *node, const struct msg_welcome *welcome)
+{
+    struct coordinator *c = node->coordinator;
+    for (uint32_t i = 0; i < welcome->suspects_count && !c->stopping; i++) {
+        const struct rec_suspect *suspect = &welcome->suspects[i];
+        bool alone = node->alone && node->alone == suspect->batch;
+        struct batch *guilty = quarantine_suspect(&c->batches, suspect->batch, suspect->item, suspect->stage, node, alone);
+        if (alone)
+            node->alone = 0; /* it may be named twice, for two stages: one death all the same */
+        if (guilty)
+            coordinator_convict(c, node, guilty);
+    }
+}
+
+void node_judge(struct node *node, const struct message *message)
+{
+    const struct msg_welcome *welcome = &message->welcome;
+    bool same = message->from == node->served;
+    if (node->lost)
+        settle(node, same || welcome->suspects_count);
+    if (same)
+        return;
+    node->deaths_alone += node->alone != 0;
+    take_suspects(node, welcome);
+    node->alone = 0;
+    if (node->deaths_alone >= MOST_DEATHS_ALONE)
+        node_refused(node, "its processes die one after the other, each with another image; something is wrong there");
+}

@@ -1,0 +1,143 @@
+/* resume.c: the command `resume`: goes on with a job that was interrupted, or writes the tables of a complete one that are missing. */
+#include "coordinator/commands.h"
+
+#include "common/cache.h"
+#include "common/log.h"
+#include "common/sha256.h"
+#include "coordinator/objectstore.h"
+#include "coordinator/session.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- is it still the job that was begun? ---- */
+
+static int check_version(const struct spec *spec, struct why *why)
+{
+    if (!strcmp(spec->version, SLEDDOG_VERSION))
+        return 0;
+    return because(why, -EBADMSG, "this job was begun by version %s, this is %s; finish it with that one or begin a new job", spec->version, SLEDDOG_VERSION);
+}
+
+/* Rows of two models, or names of two lists, must not stand in one table. */
+static int check_file(const char *path, const char *sha256, struct why *why)
+{
+    char hex[SHA256_HEX];
+    if (!*sha256 || cache_is_url(path))
+        return 0; /* or the workers look */
+    int r = sha256_file(path, hex, why);
+    if (r == 0 && strcmp(hex, sha256))
+        r = because(why, -EBADMSG, "%s: is another file than when the job was begun (sha256 %.12s..., was %.12s...); put the old one back, or begin a new "
+                    "job", path, hex, sha256);
+    return r;
+}
+
+int session_reopen(struct session *session, const char *path, struct why *why)
+{
+    int r = jobdir_open(path, &session->dir, &session->db, &session->spec, why);
+    if (r == 0)
+        r = check_version(session->spec, why);
+    if (r == 0)
+        r = check_file(session->spec->labels, session->spec->labels_sha256, why);
+    if (r == 0)
+        r = session_open_labels(session, why);
+    if (r == 0)
+        r = objectstore_open(session->spec, &session->options.tuning.s3, &session->s3, why);
+    return r;
+}
+
+/* ---- what is there to do? ---- */
+
+/* `paths`: one a line. */
+static bool all_exist(char *paths)
+{
+    bool any = false;
+    for (char *path = strtok(paths, "\n"); path; path = strtok(NULL, "\n")) {
+        any = true;
+        if (access(path, F_OK) < 0)
+            return false;
+    }
+    return any;
+}
+
+int session_look(struct session *session, struct session_state *ret, struct why *why)
+{
+    CLEANUP(freep) char *listed = NULL, *exported = NULL;
+    struct db_counts list = { 0 }, again = { 0 };
+    int r = db_count(session->db, &list, why);
+    if (r == 0)
+        r = db_count_retries(session->db, &again, why);
+    if (r < 0)
+        return r;
+    ret->all_rows = db_get(session->db, "listed", &listed, NULL) == 0 && list.done_images == list.images;
+    ret->complete = ret->all_rows && again.done_images == again.images;
+    ret->exported = ret->complete && db_get(session->db, "exported", &exported, NULL) == 0 && all_exist(exported);
+    return 0;
+}
+
+/* ---- going on ---- */
+
+/* Workers take a job over from whoever had it by its epoch. */
+static int raise_epoch(struct session *session, struct why *why)
+{
+    CLEANUP(freep) char *text = NULL;
+    char raised[24];
+    int r = db_get(session->db, "epoch", &text, why);
+    if (r < 0)
+        return r;
+    session->epoch = strtoull(text, NULL, 10) + 1;
+    snprintf(raised, sizeof(raised), "%" PRIu64, session->epoch);
+    return db_set(session->db, "epoch", raised, why);
+}
+
+int session_prepare_work(struct session *session, struct why *why)
+{
+    session->spec->mixed |= session->options.mixed;
+    int r = check_file(session->spec->weights, session->spec->weights_sha256, why);
+    if (r == 0)
+        r = session_read_nodes(session, why);
+    if (r == 0 && chdir(session->spec->folder) < 0)
+        r = because(why, -errno, "%s: the folder that the job was begun in: %s", session->spec->folder, strerror(errno));
+    return r < 0 ? r : raise_epoch(session, why);
+}
+
+static int resume(struct session *session, const char *path, struct why *why)
+{
+    struct session_state state = { 0 };
+    int r = session_reopen(session, path, why);
+    if (r == 0)
+        r = session_look(session, &state, why);
+    if (r == 0 && !state.complete)
+        r = session_prepare_work(session, why);
+    if (r < 0)
+        return session_failure(why, r);
+    if (state.exported) {
+        log_info("%s: this job is complete and its tables are written: nothing to do; see sleddog-coordinator report %s", path, path);
+        return 0;
+    }
+    if (state.complete)
+        log_info("%s: every image has a row; writing the tables", path);
+    return session_run(session);
+}
+
+int command_resume(int argc, char **argv)
+{
+    struct session session = SESSION_EMPTY;
+    struct why why;
+    int first;
+    if (options_parse(resume_rows(), &session.options, argc, argv, &first, &why) < 0)
+        return session_usage_error(&why);
+    if (session.options.help) {
+        puts("sleddog-coordinator resume [OPTIONS] JOBDIR: goes on with an interrupted job\n");
+        options_print(resume_rows(), stdout);
+        return 0;
+    }
+    if (first + 1 != argc) {
+        because(&why, 0, "resume: takes one job directory");
+        return session_usage_error(&why);
+    }
+    int status = resume(&session, argv[first], &why);
+    session_done(&session);
+    return status;
+}

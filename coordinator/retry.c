@@ -1,0 +1,54 @@
+/* retry.c: the command `retry`: runs those images of a complete job again whose failure may pass. */
+#include "coordinator/commands.h"
+
+#include "common/log.h"
+#include "coordinator/retries.h"
+#include "coordinator/session.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+static int retry(struct session *session, const char *path, struct why *why)
+{
+    struct session_state state = { 0 };
+    uint64_t images = 0;
+    int r = session_reopen(session, path, why);
+    if (r == 0)
+        r = session_look(session, &state, why);
+    if (r == 0 && !state.all_rows)
+        r = because(why, -EBUSY, "%s: this job is not complete; go on with it first: sleddog-coordinator resume %s", path, path);
+    if (r == 0)
+        r = session_prepare_work(session, why);
+    if (r == 0)
+        r = retries_plan(session->db, (uint32_t)session->spec->batch, &images, why);
+    if (r < 0)
+        return session_failure(why, r);
+    if (!images) {
+        log_info("%s: nothing to retry: no image of this job failed in a way that may pass", path);
+        return 0;
+    }
+    log_info("%" PRIu64 " image%s failed in a way that may pass %s again; the other rows stay", images, images == 1 ? " that" : "s that",
+             images == 1 ? "runs" : "run");
+    return session_run(session);
+}
+
+int command_retry(int argc, char **argv)
+{
+    struct session session = SESSION_EMPTY;
+    struct why why;
+    int first;
+    if (options_parse(resume_rows(), &session.options, argc, argv, &first, &why) < 0)
+        return session_usage_error(&why);
+    if (session.options.help) {
+        puts("sleddog-coordinator retry [OPTIONS] JOBDIR: runs those images of a complete job again whose failure may pass\n");
+        options_print(resume_rows(), stdout);
+        return 0;
+    }
+    if (first + 1 != argc) {
+        because(&why, 0, "retry: takes one job directory");
+        return session_usage_error(&why);
+    }
+    int status = retry(&session, argv[first], &why);
+    session_done(&session);
+    return status;
+}

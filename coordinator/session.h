@@ -1,0 +1,50 @@
+/* session.h: what the commands `run`, `resume` and `retry` share: a job that this process has to itself, and the options of this run of it.
+ *
+ * Threads:   the main thread's. Ownership: session_done() frees and closes. Errors: negative errno with a sentence; or an exit status, said so. */
+#pragma once
+
+#include "common/labels.h"
+#include "coordinator/jobdir.h"
+#include "coordinator/nodelist.h"
+#include "coordinator/run_options.h"
+
+struct session {
+    struct run_options options;
+    struct jobdir dir;
+    struct db *db;
+    struct spec *spec;
+    struct labels *labels;
+    struct s3_session *s3; /* of sources and output; NULL: not needed */
+    struct nodelist nodes;
+    char *node_list; /* its file, absolute; NULL: none */
+    int local;
+    uint64_t epoch;
+};
+
+#define SESSION_EMPTY { .options = RUN_DEFAULTS, .dir.fd = -1 }
+
+void session_done(struct session *session);
+
+int session_open_labels(struct session *session, struct why *why);
+int session_read_nodes(struct session *session, struct why *why);
+
+/* Runs the job to its end and writes its tables. Exit status. */
+int session_run(struct session *session);
+
+/* resume.c: opens a job that was begun earlier, if it is still what it was: version, labels. */
+int session_reopen(struct session *session, const char *path, struct why *why);
+
+/* Makes it ready to send out work: weights still what they were, nodes, a higher epoch. */
+int session_prepare_work(struct session *session, struct why *why);
+
+/* What job.db says of it. */
+struct session_state {
+    bool all_rows; /* every image has a row */
+    bool complete; /* and none of them runs again */
+    bool exported; /* and all tables that were written since are still there */
+};
+int session_look(struct session *session, struct session_state *ret, struct why *why);
+
+/* Exit status for an error before the job ran, which is logged. */
+int session_failure(const struct why *why, int r);
+int session_usage_error(const struct why *why);

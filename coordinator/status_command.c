@@ -1,0 +1,226 @@
+/* status_command.c: the command `status`: what job.db has, and what the process that runs the job wrote last. It only looks: it takes no lock, and can
+ * neither disturb that process nor one that is about to begin. */
+#include "coordinator/commands.h"
+
+#include "common/log.h"
+#include "common/options.h"
+#include "coordinator/jobdir.h"
+#include "coordinator/tally.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <limits.h>
+#include <string.h>
+
+struct status {
+    const char *folder;
+    struct spec *spec;
+    bool running, listed, complete;
+    char who[400];   /* runs it */
+    char *hint;      /* how to go on; NULL: not known */
+    struct db_counts list, again;
+    uint64_t failed[ROW_ERRORS];
+    json_t *now;     /* status.json, NULL: not running */
+};
+
+static void status_done(struct status *status)
+{
+    spec_free(status->spec);
+    free(status->hint);
+    json_decref(status->now);
+}
+
+/* ---- looking ---- */
+
+static int count_kinds(void *arg, const struct db_batch *batch, struct why *why)
+{
+    uint64_t *failed = arg;
+    struct arena arena;
+    struct rec_row *rows;
+    uint32_t count = 0;
+    arena_init(&arena, SIZE_MAX / 2);
+    int r = rows_decode(batch->rows, batch->rows_size, &arena, &rows, &count);
+    for (uint32_t i = 0; r == 0 && i < count; i++)
+        if (rows[i].error && rows[i].error < ROW_ERRORS)
+            failed[rows[i].error]++;
+    arena_done(&arena);
+    return r < 0 ? because(why, r, "job.db: the rows of batch %" PRIu64 " cannot be read: %s", batch->id, strerror(-r)) : 0;
+}
+
+static int look(const char *folder, struct status *ret, struct why *why)
+{
+    CLEANUP(db_closep) struct db *db = NULL;
+    CLEANUP(freep) char *listed = NULL;
+    char path[PATH_MAX];
+    ret->folder = folder;
+    ret->running = jobdir_is_running(folder, ret->who, sizeof(ret->who));
+    int r = jobdir_read(folder, &db, &ret->spec, why);
+    if (r == 0)
+        r = db_count(db, &ret->list, why);
+    if (r == 0)
+        r = db_count_retries(db, &ret->again, why);
+    if (r == 0)
+        r = db_walk_failed(db, count_kinds, ret->failed, why);
+    if (r < 0)
+        return r;
+    ret->listed = db_get(db, "listed", &listed, NULL) == 0;
+    ret->complete = ret->listed && ret->list.done_images == ret->list.images && ret->again.done_images == ret->again.images;
+    db_get(db, "hint", &ret->hint, NULL);
+    snprintf(path, sizeof(path), "%s/status.json", folder);
+    ret->now = ret->running ? json_load_file(path, 0, NULL) : NULL;
+    return 0;
+}
+
+static uint64_t all_failed(const struct status *status)
+{
+    uint64_t all = 0;
+    for (int kind = 0; kind < ROW_ERRORS; kind++)
+        all += status->failed[kind];
+    return all;
+}
+
+/* ---- for people ---- */
+
+static void print_state(const struct status *status)
+{
+    if (status->running)
+        printf("state     running, by %s\n", status->who);
+    else if (status->complete)
+        puts("state     complete");
+    else
+        printf("state     stopped; go on with: %s%s\n", status->hint ? status->hint : "sleddog-coordinator resume ",
+               status->hint ? "" : status->folder);
+}
+
+static void print_counts(const struct status *status)
+{
+    const struct db_counts *list = &status->list, *again = &status->again;
+    printf("listed    %" PRIu64 " images in %" PRIu64 " batches%s\n", list->images, list->batches, status->listed ? "" : ", listing is not finished");
+    printf("done      %" PRIu64 " images in %" PRIu64 " batches\n", list->done_images, list->done_batches);
+    if (list->images > list->done_images)
+        printf("to do     %" PRIu64 " images in %" PRIu64 " batches\n", list->images - list->done_images, list->batches - list->done_batches);
+    if (again->images)
+        printf("retry     %" PRIu64 " images that had failed run again, %" PRIu64 " of them are done\n", again->images, again->done_images);
+    printf("failed    %" PRIu64 " of those\n", all_failed(status));
+    for (int kind = ROW_OK + 1; kind < ROW_ERRORS; kind++)
+        if (status->failed[kind])
+            printf("            %-12s %" PRIu64 "%s\n", row_error_name((enum row_error)kind), status->failed[kind],
+                   failure_retryable((enum row_error)kind) ? ", may be retried" : "");
+}
+
+static const char *text_at(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+static long long number_at(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+static void print_nodes(const json_t *now)
+{
+    size_t i, j;
+    json_t *node, *batch;
+    printf("now       %.1f images/s, running for %.0f s\n", json_number_value(json_object_get(now, "images_per_second")),
+           json_number_value(json_object_get(now, "seconds")));
+    json_array_foreach(json_object_get(now, "nodes"), i, node) {
+        printf("node      %s, %s: %lld images done, %lld held  %s\n", text_at(node, "name"), text_at(node, "state"), number_at(node, "images_done"),
+               number_at(node, "images_held"), text_at(node, "why_not"));
+        json_array_foreach(json_object_get(node, "outstanding"), j, batch)
+            printf("            batch %lld, %lld images, attempt %lld, for %.1f s\n", number_at(batch, "batch"), number_at(batch, "images"),
+                   number_at(batch, "attempt"), json_number_value(json_object_get(batch, "seconds")));
+    }
+}
+
+static void print_for_people(const struct status *status)
+{
+    printf("job       %s, of %s\n", status->spec->job, status->folder);
+    print_state(status);
+    print_counts(status);
+    if (status->now)
+        print_nodes(status->now);
+}
+
+/* ---- for programs ---- */
+
+static json_t *counts_to_json(const struct db_counts *counts)
+{
+    return json_pack("{sI sI sI sI}", "images", (json_int_t)counts->images, "batches", (json_int_t)counts->batches, "done_images",
+                     (json_int_t)counts->done_images, "done_batches", (json_int_t)counts->done_batches);
+}
+
+static json_t *kinds_to_json(const struct status *status)
+{
+    json_t *kinds = json_object();
+    for (int kind = ROW_OK + 1; kind < ROW_ERRORS; kind++)
+        if (status->failed[kind])
+            json_object_set_new(kinds, row_error_name((enum row_error)kind), json_integer((json_int_t)status->failed[kind]));
+    return kinds;
+}
+
+static int print_json(const struct status *status, struct why *why)
+{
+    json_t *all = json_pack("{ss ss sb so so sI so}", "job", status->spec->job, "state",
+                            status->running ? "running" : status->complete ? "complete" : "stopped", "listed", (int)status->listed, "list",
+                            counts_to_json(&status->list), "retry", counts_to_json(&status->again), "failed", (json_int_t)all_failed(status),
+                            "failed_by_kind", kinds_to_json(status));
+    if (status->now)
+        json_object_set(all, "now", status->now);
+    if (status->running)
+        json_object_set_new(all, "process", json_string(status->who));
+    char *text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
+    json_decref(all);
+    if (!text)
+        return because(why, -ENOMEM, "the status: out of memory");
+    puts(text);
+    free(text);
+    return 0;
+}
+
+/* ---- the command ---- */
+
+struct status_options {
+    bool json, help;
+};
+
+static const struct option_row rows[] = {
+    { 0, "json", OPTION_FLAG, offsetof(struct status_options, json), NULL, "the same as JSON, for programs", 0, 0, NULL },
+    { 'h', "help", OPTION_FLAG, offsetof(struct status_options, help), NULL, "print this help", 0, 0, NULL },
+    { 0 },
+};
+
+static int print_status(const char *folder, bool json, struct why *why)
+{
+    CLEANUP(status_done) struct status status = { 0 };
+    int r = look(folder, &status, why);
+    if (r == 0 && json)
+        r = print_json(&status, why);
+    else if (r == 0)
+        print_for_people(&status);
+    return r;
+}
+
+int command_status(int argc, char **argv)
+{
+    struct status_options options = { 0 };
+    struct why why = { "" };
+    int first, r = options_parse(rows, &options, argc, argv, &first, &why);
+    if (r == 0 && options.help) {
+        puts("sleddog-coordinator status JOBDIR: what is done, outstanding (who, since when), failed\n");
+        options_print(rows, stdout);
+        return 0;
+    }
+    if (r == 0 && first + 1 != argc)
+        r = because(&why, -EINVAL, "status takes one job directory");
+    if (r < 0) {
+        log_error("%s; see sleddog-coordinator --help", why.text);
+        return 2;
+    }
+    r = print_status(argv[first], options.json, &why);
+    if (r < 0)
+        log_error("%s", why.text);
+    return r < 0;
+}

@@ -1,0 +1,140 @@
+/* A coordinator is killed, or its disk fails, in the place of any of its changes to files: making the job, listing, storing, writing tables. What
+ * follows is always the same: `resume` (or `run`, if there was no job yet), and the files of an undisturbed run.
+ *
+ * The changes are counted and hit by tests/preload/fault.c, so a moment is a number, not a time. SLEDDOG_MOMENTS=N tries N of them instead of a few;
+ * SLEDDOG_SEED chooses others. */
+#include "tests/cluster/lib/cluster.h"
+
+#include "common/cleanup.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RUN ARGV("run", "--engine", "sim", "--batch", "4", "--per-image", "--format", "jsonl,csv", "--output", "out", "--job", "job", "sim:30")
+#define RESUME ARGV("resume", "--engine", "sim", "job")
+
+static unsigned long long state;
+
+/* xorshift64* (Vigna 2016) */
+static long below(long bound)
+{
+    state ^= state >> 12;
+    state ^= state << 25;
+    state ^= state >> 27;
+    return (long)((state * 2685821657736338717ull) >> 33) % bound;
+}
+
+static long moments(long usual)
+{
+    const char *seed = getenv("SLEDDOG_SEED"), *count = getenv("SLEDDOG_MOMENTS");
+    state = 88172645463325252ull + (seed ? strtoull(seed, NULL, 10) : 0);
+    return count ? atol(count) : usual;
+}
+
+/* Runs the coordinator with a fault; "" for none. */
+static int run_with(const char *fault, const char *const *arguments)
+{
+    char library[4096], order[4200];
+    snprintf(library, sizeof(library), "%s/tests/preload/fault.so", test_build());
+    snprintf(order, sizeof(order), "sleddog-coordinator %s", fault);
+    if (*fault) {
+        setenv("LD_PRELOAD", library, 1);
+        setenv("SLEDDOG_FAULT", order, 1);
+    }
+    int status = coordinator_run("run", arguments);
+    unsetenv("LD_PRELOAD");
+    unsetenv("SLEDDOG_FAULT");
+    return status;
+}
+
+/* The files of an undisturbed run in "expected", and how many changes it took. */
+static long make_expected(void)
+{
+    if (is_sanitized())
+        test_skip("a sanitizer wants to be the first library");
+    CHECK_INT(test_shell(NULL, "mkdir faults && cd faults && true"), 0);
+    CHECK_INT(run_with("count faults/count", RUN), 0);
+    CLEANUP(freep) char *count = read_text("faults/count");
+    CHECK_INT(test_shell(NULL, "mv out expected && rm -r job"), 0);
+    long changes = atol(count);
+    CHECK(changes > 150);
+    return changes;
+}
+
+static void expect_same_files(const char *moment)
+{
+    CLEANUP(freep) char *difference = NULL;
+    if (test_shell(&difference, "diff -r expected out && test -s job/summary.json"))
+        test_fail(__FILE__, __LINE__, "%s: %s", moment, difference);
+    CHECK_INT(COORDINATE("status", "status", "job"), 0);
+    check_contains("status.out", "state     complete\n");
+    CHECK_INT(test_shell(NULL, "rm -r out job"), 0);
+}
+
+static void go_on(const char *moment, const char *fault)
+{
+    bool begun = access("job/job.db", F_OK) == 0;
+    int status = run_with(fault, begun ? RESUME : RUN);
+    if (status != 0 && !(*fault && status == 128 + 9))
+        test_fail(__FILE__, __LINE__, "%s: %s ended with %d", moment, begun ? "resume" : "run", status);
+}
+
+TEST_WITHIN(600, a_coordinator_may_be_killed_at_any_change_of_a_file)
+{
+    long changes = make_expected(), killed = 0, count = moments(24);
+    for (long i = 0; i < count; i++) {
+        char moment[64], again[64];
+        /* Spread over the run, the first and the last too. */
+        long at = count > 1 ? 1 + i * (changes - 1) / (count - 1) : 1;
+        if (i && i < count - 1)
+            at += below(changes / count + 1);
+        snprintf(moment, sizeof(moment), "kill %ld", at);
+        snprintf(again, sizeof(again), "kill %ld", 1 + below(changes));
+        killed += run_with(moment, RUN) == 128 + 9;
+        go_on(again, again);
+        go_on(moment, "");
+        expect_same_files(moment);
+    }
+    fprintf(stderr, "%ld of %ld runs killed at one of %ld changes, each resumed to the same files\n", killed, count, changes);
+    CHECK(killed * 10 >= count * 9); /* the number of changes differs a little from run to run */
+}
+
+/* From a moment on the disk takes nothing; then there is room again. */
+static void fill_disk_at(long at, int error, const char *said)
+{
+    char fault[64];
+    snprintf(fault, sizeof(fault), "%d %ld", error, at);
+    int status = run_with(fault, RUN);
+    if (status == 1) {
+        CLEANUP(freep) char *err = read_text("run.err");
+        CHECK_CONTAINS(err, said);
+        CHECK(strstr(err, "job") || strstr(err, "out/"));
+    } else
+        CHECK_INT(status, 0); /* only something was hit that is not worth a job */
+    go_on(fault, "");
+    expect_same_files(fault);
+}
+
+TEST_WITHIN(600, a_disk_may_be_full_from_any_change_on)
+{
+    long changes = make_expected(), count = moments(16);
+    for (long i = 0; i < count; i++)
+        fill_disk_at(1 + i * changes / count + below(changes / count + 1), ENOSPC, ": ");
+}
+
+TEST_WITHIN(600, every_error_of_a_disk_is_one_sentence_that_names_the_file)
+{
+    static const struct {
+        int error;
+        const char *said;
+    } errors[] = {
+        { ENOSPC, "No space left on device" }, { EDQUOT, "Disk quota exceeded" }, { EFBIG, "File too large" }, { EROFS, "Read-only file system" },
+        { EIO, "" },
+    };
+    long changes = make_expected();
+    moments(0);
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+        fill_disk_at(changes / 4 + below(20), errors[i].error, errors[i].said);
+        fill_disk_at(changes - 40 + below(20), errors[i].error, errors[i].said);
+    }
+}

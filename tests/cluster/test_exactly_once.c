@@ -1,0 +1,171 @@
+/* Whatever comes twice, late, out of order or from a process that is gone: one row an image. Workers made by hand say it. */
+#include "tests/cluster/lib/cluster.h"
+#include "tests/cluster/lib/puppet.h"
+
+#include "common/cleanup.h"
+
+#include <unistd.h>
+
+static struct puppet one, two;
+
+static void begin(struct process *run, struct puppet *const *puppets, int count, const char *images)
+{
+    char least[8];
+    for (int i = 0; i < count; i++)
+        puppet_start(puppets[i], 0);
+    puppets_list("nodes", puppets, count);
+    snprintf(least, sizeof(least), "%d", count);
+    BEGIN(run, "run", "run", "--nodes", "nodes", "--min-nodes", least, "--expiry", "1", "--batch", "10", "--job", "job", images);
+}
+
+/* Answers what is there and what comes, until the run ends. */
+static void finish(struct process *run, struct puppet *const *puppets, int count)
+{
+    for (double until = now_s() + patience(40); process_running(run); rest(until, __FILE__, __LINE__, "the end of the run")) {
+        puppets_step();
+        for (int p = 0; p < count; p++)
+            while (puppets[p]->taken < puppets[p]->arrived)
+                puppet_answer(puppets[p], &puppets[p]->batches[puppets[p]->taken++]);
+    }
+    CHECK_INT(process_end(run), 0);
+}
+
+/* Image i says i. */
+static void check_table(long images)
+{
+    CLEANUP(freep) char *table = read_text("job/predictions.jsonl");
+    const char *at = table;
+    for (long i = 0; i < images; i++, at = strchr(at, '\n') + 1) {
+        char begin[128];
+        snprintf(begin, sizeof(begin), "{\"uri\":\"sim:%ld\",\"name\":\"sim:%ld\",\"truth\":null,\"predictions\":[{\"index\":%ld,", i, i, i % 1000);
+        if (strncmp(at, begin, strlen(begin)))
+            test_fail(__FILE__, __LINE__, "line %ld is not %s but %.200s", i + 1, begin, at);
+    }
+    CHECK(!*at);
+    CHECK_INT(images_done_by_nodes("job"), images);
+}
+
+/* A well-formed result of this batch in which every image shows class 999. */
+static void lie(struct puppet *puppet, const struct message *batch, uint64_t from, uint64_t to, uint64_t epoch)
+{
+    struct rec_prediction prediction = { 999, 0.9f };
+    struct rec_row rows[10];
+    struct message message = { .kind = MESSAGE_result, .from = from, .to = to,
+                               .result = { .epoch = epoch, .batch = batch->batch.batch, .attempt = 1, .rows = rows,
+                                           .rows_count = batch->batch.items_count, .stages = puppet->stages, .stages_count = 3 } };
+    for (int i = 0; i < 10; i++)
+        rows[i] = (struct rec_row){ .predictions = &prediction, .predictions_count = 1 };
+    puppet_send(puppet, &message);
+}
+
+TEST(results_of_other_processes_and_epochs_change_nothing)
+{
+    struct process run;
+    begin(&run, (struct puppet *const[]){ &one }, 1, "sim:30");
+    const struct message *batch = puppet_batch(&one);
+    lie(&one, batch, one.incarnation + 1, 0, one.epoch);     /* of a process that is gone */
+    lie(&one, batch, 0, one.coordinator + 1, one.epoch);     /* for a coordinator that is gone */
+    lie(&one, batch, 0, 0, one.epoch + 1);
+    lie(&one, batch, 0, 0, one.epoch - 1);
+    int pings = one.pings;
+    PUPPETS(one.pings > pings + 1); /* it has read them all */
+    CHECK_INT(one.commits, 0);
+    one.taken = 0;
+    finish(&run, (struct puppet *const[]){ &one }, 1);
+    check_table(30);
+}
+
+TEST(the_first_result_wins_and_what_comes_later_is_only_confirmed)
+{
+    struct process run;
+    begin(&run, (struct puppet *const[]){ &one }, 1, "sim:30");
+    const struct message *batch = puppet_batch(&one);
+    puppet_answer(&one, batch);
+    PUPPETS(one.commits == 1);
+    for (int i = 0; i < 5; i++)
+        lie(&one, batch, 0, 0, one.epoch);
+    PUPPETS(one.commits == 6 && one.committed == batch->batch.batch);
+    finish(&run, (struct puppet *const[]){ &one }, 1);
+    check_table(30);
+}
+
+TEST(results_may_come_in_any_order_and_twice_at_once)
+{
+    struct process run;
+    begin(&run, (struct puppet *const[]){ &one }, 1, "sim:100");
+    PUPPETS(one.arrived == 10);
+    for (int i = 10; i-- > 0;)
+        for (int twice = 0; twice < 2; twice++)
+            puppet_answer(&one, &one.batches[i]);
+    CHECK_INT(process_end(&run), 0);
+    check_table(100);
+}
+
+TEST_WITHIN(90, a_result_of_a_worker_that_was_given_up_for_lost_counts_when_it_is_back)
+{
+    struct process run;
+    begin(&run, (struct puppet *const[]){ &one, &two }, 2, "sim:20");
+    const struct message *mine = puppet_batch(&one), *other = puppet_batch(&two);
+    one.silent = true;
+    const struct message *again = puppet_batch(&two);
+    CHECK_INT(again->batch.batch, mine->batch.batch);
+    CHECK_INT(again->batch.attempt, 2);
+    one.silent = false;
+    one.coordinator = 0; /* the next hello is not taken for a repetition */
+    int welcomes = one.welcomes;
+    PUPPETS(one.welcomes > welcomes);
+    puppet_answer(&one, mine);
+    PUPPETS(one.committed == mine->batch.batch && one.commits == 1);
+    PUPPETS(two.cancels == 1 && two.cancelled == mine->batch.batch);
+    lie(&two, again, 0, 0, two.epoch);
+    PUPPETS(two.commits == 1);
+    puppet_answer(&two, other);
+    CHECK_INT(process_end(&run), 0);
+    check_table(20);
+}
+
+static void expect_refusal(struct message *nonsense)
+{
+    struct process run;
+    begin(&run, (struct puppet *const[]){ &one, &two }, 2, "sim:20");
+    const struct message *batch = puppet_batch(&one);
+    if (!nonsense->result.batch)
+        nonsense->result.batch = batch->batch.batch;
+    nonsense->kind = MESSAGE_result;
+    nonsense->result.epoch = one.epoch;
+    puppet_send(&one, nonsense);
+    PUPPETS(one.byes == 1);
+    PUPPETS(two.arrived == 2); /* gets it instead */
+    finish(&run, (struct puppet *const[]){ &two }, 1);
+    check_contains("run.err", "it sent a result that does not fit its batch");
+    check_table(20);
+}
+
+TEST(a_result_with_a_row_too_few_is_refused_with_its_worker)
+{
+    struct rec_prediction prediction = { 1, 0.5f };
+    struct rec_row rows[9];
+    for (int i = 0; i < 9; i++)
+        rows[i] = (struct rec_row){ .predictions = &prediction, .predictions_count = 1 };
+    expect_refusal(&(struct message){ .result = { .rows = rows, .rows_count = 9 } });
+}
+
+TEST(a_result_for_a_batch_that_was_never_there_is_refused_with_its_worker)
+{
+    expect_refusal(&(struct message){ .result = { .batch = 77777 } });
+}
+
+TEST(a_result_for_a_piece_that_was_never_there_is_refused_with_its_worker)
+{
+    expect_refusal(&(struct message){ .result = { .batch = 1ull << 63 } });
+}
+
+TEST(a_job_database_with_a_row_too_few_is_not_exported)
+{
+    CHECK_INT(COORDINATE("run", "run", "--local", "1", "--engine", "sim", "--batch", "10", "--job", "job", "sim:30"), 0);
+    CHECK_INT(test_shell(NULL, "rm job/predictions.jsonl && /usr/bin/python3 -c \"import sqlite3; db = sqlite3.connect('job/job.db');"
+                               "db.execute('UPDATE batch SET count = 9 WHERE id = 1'); db.commit()\""), 0);
+    CHECK(COORDINATE("again", "resume", "--local", "1", "--engine", "sim", "job") != 0);
+    check_contains("again.err", "job/job.db");
+    CHECK(access("job/predictions.jsonl", F_OK) < 0);
+}

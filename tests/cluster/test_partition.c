@@ -1,0 +1,154 @@
+/* Machines that are cut off and come back, in network namespaces: nobody hears that a connection ended, there is just silence. Needs root. */
+#include "tests/cluster/lib/cluster.h"
+#include "tests/cluster/lib/network.h"
+#include "tests/cluster/lib/photos.h"
+
+#include "common/cleanup.h"
+#include "coordinator/db.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#define WORKER_OPTIONS ARGV("--engine", "sim", "--engine-threads", "1", "--engine-batch", "4", "--sim-cost-us", "20000", "--threads", "2")
+
+struct count {
+    const char *node;
+    long images;
+};
+
+static int add_images(void *arg, const char *node, uint64_t images, uint64_t batches, struct why *why)
+{
+    struct count *count = arg;
+    (void)batches;
+    (void)why;
+    if (!strcmp(node, count->node))
+        count->images = (long)images;
+    return 0;
+}
+
+/* Images of this job that are safe and came from there. */
+static long done_by(const struct machine *machine)
+{
+    CLEANUP(db_closep) struct db *db = NULL;
+    struct count count = { machine->address, 0 };
+    if (access("job/job.db", R_OK) == 0 && db_open("job/job.db", true, &db, NULL) == 0)
+        db_nodes(db, add_images, &count, NULL);
+    return count.images;
+}
+
+static bool said_of(const struct process *run, const struct machine *machine, const char *what)
+{
+    char text[128];
+    snprintf(text, sizeof(text), "%s: %s", machine->address, what);
+    return process_said(run, text);
+}
+
+static void begin(struct process *run, struct machine *machines, int count)
+{
+    network_open(machines, count);
+    network_write_nodes("nodes", machines, count);
+    for (int i = 0; i < count; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "worker-%d", i + 1);
+        machine_worker(&machines[i], name, WORKER_OPTIONS);
+    }
+    CHECK_INT(COORDINATE("expected", "run", "--local", "1", "--engine", "sim", "--job", "expected", "sim:1000"), 0);
+    BEGIN(run, "run", "run", "--nodes", "nodes", "--expiry", "2", "--batch", "5", "--job", "job", "sim:1000");
+}
+
+static void wait_until_used(const struct machine *machine)
+{
+    long before = done_by(machine);
+    WAIT_FOR(done_by(machine) > before + 20);
+}
+
+static void finish(struct process *run, struct machine *machines, int count)
+{
+    CHECK_INT(process_end(run), 0);
+    check_same_file("expected/predictions.jsonl", "job/predictions.jsonl");
+    for (int i = 0; i < count; i++) {
+        process_signal(&machines[i].worker, SIGTERM);
+        CHECK_INT(process_end(&machines[i].worker), 0);
+    }
+}
+
+TEST_WITHIN(90, machines_cut_off_for_longer_and_shorter_than_the_expiry_lose_nothing_and_are_used_again)
+{
+    struct machine machines[3];
+    struct process run;
+    begin(&run, machines, 3);
+    for (int i = 0; i < 3; i++)
+        wait_until_used(&machines[i]);
+    double start = now_s();
+    machine_link(&machines[0], false);
+    machine_link(&machines[1], false);
+    while (now_s() < start + 0.4)
+        rest(start + 1, __FILE__, __LINE__, "a short cut");
+    machine_link(&machines[1], true);
+    WAIT_FOR(said_of(&run, &machines[0], "silent for too long"));
+    CHECK(now_s() - start > 1.9 && now_s() - start < patience(4));
+    machine_link(&machines[0], true);
+    for (int i = 0; i < 3; i++)
+        wait_until_used(&machines[i]);
+    finish(&run, machines, 3);
+    CHECK(is_sanitized() || !said_of(&run, &machines[1], "silent for too long"));
+    CHECK(!said_of(&run, &machines[2], "silent for too long"));
+}
+
+TEST_WITHIN(90, machines_that_lose_power_come_back_empty_and_are_used_again)
+{
+    struct machine machines[3];
+    struct process run;
+    begin(&run, machines, 3);
+    for (int i = 0; i < 3; i++)
+        wait_until_used(&machines[i]);
+    for (int i = 0; i < 2; i++) {
+        machine_link(&machines[i], false);
+        process_signal(&machines[i].worker, SIGKILL);
+        process_end(&machines[i].worker);
+        machine_worker(&machines[i], i ? "worker-2-again" : "worker-1-again", WORKER_OPTIONS);
+    }
+    /* One is back before anybody missed it, one after. */
+    machine_link(&machines[1], true);
+    wait_until_used(&machines[1]);
+    WAIT_FOR(said_of(&run, &machines[0], "silent for too long"));
+    machine_link(&machines[0], true);
+    wait_until_used(&machines[0]);
+    finish(&run, machines, 3);
+}
+
+/* The plug is pulled while the model is being loaded: what the worker has to say about it goes nowhere. */
+static void cut_off_while_it_loads(const struct machine *machine)
+{
+    WAIT_FOR(process_said(&machine->worker, "sleddog-worker: job "));
+    kill(machine->worker.pid, SIGSTOP);
+    machine_link(machine, false);
+    kill(machine->worker.pid, SIGCONT);
+    WAIT_FOR(process_said(&machine->worker, "ready: "));
+}
+
+TEST_WITHIN(120, machines_cut_off_before_and_during_their_introduction_are_introduced_later)
+{
+    struct machine machines[3];
+    struct process run;
+    network_open(machines, 3);
+    network_write_nodes("nodes", machines, 3);
+    model_write("model.safetensors", 1000);
+    photos_draw("photos", 40);
+    CHECK_INT(COORDINATE("expected", "run", "--local", "1", "--engine-threads", "1", "--weights", "model.safetensors", "--job", "expected", "photos"), 0);
+    for (int i = 0; i < 3; i++)
+        machine_worker(&machines[i], i == 0 ? "worker-1" : i == 1 ? "worker-2" : "worker-3", ARGV("--engine-threads", "1", "--threads", "2"));
+    machine_link(&machines[0], false);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--min-nodes", "3", "--expiry", "2", "--batch", "4", "--weights", "model.safetensors", "--job", "job",
+          "photos");
+    cut_off_while_it_loads(&machines[1]);
+    machine_link(&machines[1], true);
+    cut_off_while_it_loads(&machines[2]);
+    WAIT_FOR(said_of(&run, &machines[2], "silent for too long"));
+    machine_link(&machines[2], true);
+    CHECK_INT(job_done("job"), 0);
+    machine_link(&machines[0], true);
+    finish(&run, machines, 3);
+    for (int i = 0; i < 3; i++)
+        CHECK(done_by(&machines[i]) > 0);
+}

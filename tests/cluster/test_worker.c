@@ -1,0 +1,306 @@
+/* test_worker.c: the worker's side of the protocol, asked by a coordinator made by hand: what it names after a crash, what it gives back,
+ * what it offers again, and how it ends. */
+#include "tests/cluster/lib/caller.h"
+#include "tests/cluster/lib/cluster.h"
+
+#include <signal.h>
+
+/* Slots of 4 images, 50 ms an image: a batch of 4 is in the engine for 200 ms, one of 20 is mostly not there yet. */
+static void start_worker(struct daemon *daemon, const char *name, int port)
+{
+    daemon_start(daemon, name, port, ARGV("--engine", "sim", "--engine-threads", "1", "--engine-batch", "4", "--sim-cost-us", "50000",
+                                          "--drain-timeout", "20"));
+}
+
+static void begin(struct daemon *daemon, struct caller *caller, const char *job, uint64_t epoch)
+{
+    struct message welcome;
+    start_worker(daemon, "worker", 0);
+    caller_open(caller, daemon->port);
+    caller_hello(caller, job, epoch);
+    caller_expect_welcome(caller, &welcome);
+    CHECK_INT(welcome.welcome.suspects_count, 0);
+    message_free(&welcome);
+}
+
+static void say_bye(struct caller *caller)
+{
+    caller_send(caller, &(struct message){ .kind = MESSAGE_bye, .bye = { caller->epoch } });
+}
+
+/* The job is over, so nothing that was kept needs to be confirmed. */
+static void end(struct daemon *daemon, struct caller *caller)
+{
+    say_bye(caller);
+    daemon_stop(daemon);
+    caller_close(caller);
+}
+
+static void kill_and_start_again(struct daemon *daemon)
+{
+    process_signal(&daemon->process, SIGKILL);
+    CHECK_INT(process_end(&daemon->process), 128 + SIGKILL);
+    start_worker(daemon, "again", daemon->port);
+}
+
+/* Images that the engine has in hand, by the next heartbeat. */
+static uint32_t images_in_engine(struct caller *caller)
+{
+    struct message beat;
+    caller_send(caller, &(struct message){ .kind = MESSAGE_ping, .ping = { caller->epoch, 0 } });
+    caller_expect(caller, MESSAGE_heartbeat, &beat);
+    CHECK_INT(beat.heartbeat.stages_count, 3);
+    uint32_t active = beat.heartbeat.stages[2].active;
+    message_free(&beat);
+    return active;
+}
+
+static uint32_t suspects_of_welcome(struct caller *caller, const char *job, uint64_t epoch, uint64_t batch)
+{
+    struct message welcome;
+    caller_hello(caller, job, epoch);
+    caller_expect_welcome(caller, &welcome);
+    uint32_t count = welcome.welcome.suspects_count;
+    for (uint32_t i = 0; i < count; i++) {
+        CHECK_INT(welcome.welcome.suspects[i].batch, batch);
+        CHECK_INT(welcome.welcome.suspects[i].item, i);
+        CHECK_STR(welcome.welcome.suspects[i].stage, "engine");
+    }
+    message_free(&welcome);
+    return count;
+}
+
+/* ---- after a crash ---- */
+
+TEST(a_restarted_worker_names_what_its_predecessor_died_with_until_a_batch_shows_that_it_was_heard)
+{
+    struct daemon daemon;
+    struct caller caller;
+    begin(&daemon, &caller, "job", 3);
+    caller_send_batch(&caller, 77, 4, false);
+    WAIT_FOR(images_in_engine(&caller) == 4);
+    kill_and_start_again(&daemon);
+    CHECK(process_said(&daemon.process, "died with 4 images in its hands, the first is item 0 of batch 77 (engine)"));
+    caller_reconnect(&caller, daemon.port);
+    CHECK_INT(suspects_of_welcome(&caller, "job", 3, 77), 4);
+    caller_reconnect(&caller, daemon.port);
+    CHECK_INT(suspects_of_welcome(&caller, "job", 3, 77), 4);
+    caller_send_batch(&caller, 78, 1, false);
+    caller_expect_result(&caller, 78);
+    caller_reconnect(&caller, daemon.port);
+    CHECK_INT(suspects_of_welcome(&caller, "job", 3, 0), 0);
+    end(&daemon, &caller);
+}
+
+TEST(suspects_are_named_to_the_coordinator_of_their_job_and_epoch_only)
+{
+    struct daemon daemon;
+    struct caller caller, other;
+    begin(&daemon, &caller, "job", 3);
+    caller_send_batch(&caller, 77, 4, false);
+    WAIT_FOR(images_in_engine(&caller) == 4);
+    kill_and_start_again(&daemon);
+    caller_open(&other, daemon.port);
+    CHECK_INT(suspects_of_welcome(&other, "other", 3, 0), 0);
+    say_bye(&other);
+    caller_close(&other);
+    WAIT_FOR(process_said(&daemon.process, "job other: complete"));
+    caller_reconnect(&caller, daemon.port);
+    CHECK_INT(suspects_of_welcome(&caller, "job", 3, 77), 4);
+    caller_close(&caller);
+    caller_open(&other, daemon.port);
+    CHECK_INT(suspects_of_welcome(&other, "job", 4, 0), 0);
+    end(&daemon, &other);
+}
+
+TEST(an_idle_worker_that_is_killed_accuses_nobody)
+{
+    struct daemon daemon;
+    struct caller caller;
+    begin(&daemon, &caller, "job", 3);
+    caller_send_batch(&caller, 77, 4, false);
+    caller_expect_result(&caller, 77);
+    kill_and_start_again(&daemon);
+    caller_reconnect(&caller, daemon.port);
+    CHECK_INT(suspects_of_welcome(&caller, "job", 3, 0), 0);
+    end(&daemon, &caller);
+}
+
+/* ---- alone ---- */
+
+TEST(a_batch_that_must_be_alone_is_done_alone_or_given_back)
+{
+    struct daemon daemon;
+    struct caller caller;
+    begin(&daemon, &caller, "job", 1);
+    caller_send_batch(&caller, 1, 4, false);
+    caller_send_batch(&caller, 2, 1, true);
+    caller_expect_returned(&caller, 2);
+    caller_expect_result(&caller, 1);
+    /* What is done and not yet confirmed is in nobody's way. */
+    caller_send_batch(&caller, 3, 1, true);
+    caller_send_batch(&caller, 4, 1, false);
+    caller_send_batch(&caller, 5, 1, true);
+    caller_expect_returned(&caller, 4);
+    caller_expect_returned(&caller, 5);
+    caller_expect_result(&caller, 3);
+    end(&daemon, &caller);
+}
+
+TEST(a_batch_that_must_be_alone_waits_for_what_a_former_job_left_in_the_pipeline)
+{
+    struct daemon daemon;
+    struct caller caller, next;
+    struct message message;
+    begin(&daemon, &caller, "job", 1);
+    caller_send_batch(&caller, 1, 20, false);
+    WAIT_FOR(images_in_engine(&caller) > 0);
+    caller_open(&next, daemon.port);
+    caller_hello(&next, "job", 2);
+    caller_expect_welcome(&next, &message);
+    message_free(&message);
+    uint32_t before = images_in_engine(&next);
+    caller_send_batch(&next, 1, 1, true);
+    caller_expect_result(&next, 1);
+    CHECK(before > 0); /* else there was nothing to wait for */
+    CHECK_INT(images_in_engine(&next), 0);
+    caller_close(&caller);
+    end(&daemon, &next);
+}
+
+/* ---- results ---- */
+
+TEST(a_result_is_offered_until_it_is_confirmed_and_after_each_new_connection)
+{
+    struct daemon daemon;
+    struct caller caller;
+    struct message message;
+    begin(&daemon, &caller, "job", 1);
+    caller_send_batch(&caller, 1, 2, false);
+    for (int i = 0; i < 2; i++)
+        caller_expect_result(&caller, 1);
+    caller_reconnect(&caller, daemon.port);
+    caller_hello(&caller, "job", 1);
+    caller_expect_welcome(&caller, &message);
+    message_free(&message);
+    caller_expect_result(&caller, 1);
+    caller_commit(&caller, 1);
+    caller_send_batch(&caller, 2, 1, false);
+    caller_expect_result(&caller, 2);
+    caller_commit(&caller, 2);
+    end(&daemon, &caller);
+}
+
+TEST(late_results_of_a_fenced_epoch_are_dropped)
+{
+    struct daemon daemon;
+    struct caller caller, next;
+    struct message message;
+    begin(&daemon, &caller, "job", 1);
+    caller_send_batch(&caller, 1, 1, false);
+    caller_expect_result(&caller, 1);          /* kept */
+    caller_send_batch(&caller, 2, 4, false);   /* in work */
+    caller_open(&next, daemon.port);
+    caller_hello(&next, "job", 2);
+    caller_expect_welcome(&next, &message);
+    message_free(&message);
+    caller_send_batch(&next, 3, 1, false);
+    caller_expect_result(&next, 3);            /* the first that comes */
+    caller_hello(&caller, "job", 1);
+    caller_expect(&caller, MESSAGE_refuse, &message);
+    CHECK_INT(message.refuse.reason, REFUSE_FENCED);
+    message_free(&message);
+    caller_close(&caller);
+    end(&daemon, &next);
+}
+
+/* ---- leaving ---- */
+
+static void expect_leaving(struct caller *caller)
+{
+    struct message message;
+    caller_expect(caller, MESSAGE_leaving, &message);
+    CHECK_STR(message.leaving.detail, "was asked to stop");
+    message_free(&message);
+}
+
+TEST(a_worker_that_is_asked_to_stop_finishes_what_is_decoded_and_returns_the_rest_at_once)
+{
+    struct daemon daemon;
+    struct caller caller;
+    struct message message;
+    begin(&daemon, &caller, "job", 1);
+    caller_send_batch(&caller, 1, 4, false);
+    WAIT_FOR(images_in_engine(&caller) == 4);
+    caller_send_batch(&caller, 2, 20, false);
+    WAIT_FOR(images_in_engine(&caller) > 4);
+    process_signal(&daemon.process, SIGTERM);
+    caller_expect_returned(&caller, 2);
+    expect_leaving(&caller);
+    caller_send_batch(&caller, 3, 1, false);
+    caller_expect_returned(&caller, 3);
+    caller_expect_result(&caller, 1);
+    caller_expect_result(&caller, 1); /* again: not confirmed */
+    caller_commit(&caller, 1);
+    expect_leaving(&caller);
+    caller_hello(&caller, "job", 1);
+    caller_expect(&caller, MESSAGE_refuse, &message);
+    CHECK_INT(message.refuse.reason, REFUSE_BUSY);
+    CHECK_STR(message.refuse.detail, "is leaving");
+    message_free(&message);
+    say_bye(&caller);
+    CHECK_INT(process_end(&daemon.process), 0);
+    caller_close(&caller);
+}
+
+TEST(a_worker_whose_coordinator_says_bye_while_it_leaves_does_not_wait)
+{
+    struct daemon daemon;
+    struct caller caller;
+    begin(&daemon, &caller, "job", 1);
+    caller_send_batch(&caller, 1, 1, false);
+    caller_expect_result(&caller, 1);
+    double start = now_s();
+    process_signal(&daemon.process, SIGTERM);
+    expect_leaving(&caller);
+    say_bye(&caller);
+    CHECK_INT(process_end(&daemon.process), 0);
+    CHECK(now_s() - start < patience(10));
+    check_lacks("worker.err", "not everything could be handed over");
+    caller_close(&caller);
+}
+
+TEST(a_worker_whose_coordinator_is_gone_leaves_in_time_with_status_0)
+{
+    struct daemon daemon;
+    struct caller caller;
+    struct message message;
+    WORKER(&daemon, "worker", "--engine", "sim", "--drain-timeout", "1");
+    caller_open(&caller, daemon.port);
+    caller_hello(&caller, "job", 1);
+    caller_expect_welcome(&caller, &message);
+    message_free(&message);
+    caller_send_batch(&caller, 1, 1, false);
+    caller_expect_result(&caller, 1);
+    caller_close(&caller);
+    daemon_stop(&daemon);
+    check_contains("worker.err", "not everything could be handed over within 1 s");
+    CHECK_INT(test_shell(NULL, "! ls sleddog/*.crumbs 2>/dev/null"), 0);
+}
+
+TEST(a_second_signal_ends_a_worker_at_once)
+{
+    struct daemon daemon;
+    struct caller caller;
+    begin(&daemon, &caller, "job", 1);
+    caller_send_batch(&caller, 1, 1, false);
+    caller_expect_result(&caller, 1);
+    process_signal(&daemon.process, SIGTERM);
+    expect_leaving(&caller);
+    CHECK(process_running(&daemon.process));
+    process_signal(&daemon.process, SIGINT);
+    CHECK_INT(process_end(&daemon.process), 0);
+    check_contains("worker.err", "SIGINT: leaving at once");
+    check_lacks("worker.err", "not everything could be handed over");
+    caller_close(&caller);
+}
