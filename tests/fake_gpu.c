@@ -84,7 +84,7 @@ struct allocation {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct fake_settings settings;
+static struct fake_settings settings = { .devices = 1, .major = 9 };
 static int calls, left, searches, launches[FAKE_DEVICES];
 static size_t used[FAKE_DEVICES];
 static const char *failed_call = "";
