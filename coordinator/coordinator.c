@@ -178,7 +178,8 @@ static void on_tick(void *arg)
     nodes_tick(c);
     if (!c->stopping) {
         coordinator_dispatch(c);
-        coordinator_copy(c);
+        for (struct node *node = c->nodes; node; node = node->next)
+            coordinator_copy(c, node);
     }
     progress_update(c->progress, c);
     uint64_t now = clock_now_ns();

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/redact.h"
 #include "coordinator/evaluation_json.h"
 #include "coordinator/export/export.h"
 #include "coordinator/export/success.h"
@@ -25,6 +26,23 @@ struct walk {
     void *arg;
 };
 
+/* An address as it may be shown: whatever looks at a finished row sees this one. */
+static int show_uri(struct rec_item *item, struct arena *arena)
+{
+    struct bytes shown;
+    bytes_init(&shown, 2 * LIMIT_URI);
+    int r = uri_redact(&shown, item->uri.data, item->uri.size);
+    if (r == 0 && shown.size != item->uri.size) {
+        const char *copy = arena_text(arena, shown.data), *slash = copy ? strrchr(copy, '/') : NULL;
+        if (!copy)
+            r = -ENOMEM;
+        item->uri = (struct span){ copy, (uint32_t)shown.size };
+        item->base = slash ? (uint32_t)(slash + 1 - copy) : 0;
+    }
+    bytes_done(&shown);
+    return r;
+}
+
 static int walk_rows(struct walk *walk, const struct db_batch *batch, struct why *why)
 {
     struct rec_item *items;
@@ -39,6 +57,8 @@ static int walk_rows(struct walk *walk, const struct db_batch *batch, struct why
         return because(why, -EBADMSG, "job.db: the rows of batch %" PRIu64 " are damaged; put a copy of the whole job folder back, or begin a new job",
                        batch->id);
     for (uint32_t i = 0; i < item_count && r >= 0; i++) {
+        if (show_uri(&items[i], &walk->arena) < 0)
+            return because(why, -ENOMEM, "job.db: batch %" PRIu64 ": out of memory", batch->id);
         struct export_row row = { .item = &items[i], .row = &rows[i], .truth = truth_of(walk->truth, items[i].uri) };
         row.match = truth_match(row.truth, &rows[i], walk->labels);
         r = walk->each(walk->arg, &row, why);

@@ -1,5 +1,6 @@
 #include "coordinator/lister.h"
 
+#include "common/redact.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/thread.h"
@@ -82,14 +83,24 @@ int lister_open_sources(const struct spec *spec, struct s3_session *s3, struct s
 
 /* ---- going on with a list ---- */
 
+static const char *show(const char *uri, size_t size, char text[256])
+{
+    struct bytes shown;
+    bytes_init(&shown, 4 * LIMIT_URI);
+    snprintf(text, 256, "%s", uri_redact(&shown, uri, size) == 0 && shown.size ? shown.data : "");
+    bytes_done(&shown);
+    return text;
+}
+
 static int has_changed(struct lister *lister, const struct rec_item *now)
 {
     const struct lister_place *from = &lister->from;
     const char *source = from->source < (uint32_t)lister->spec->source_count ? lister->spec->sources[from->source] : "?";
     bool standard_input = !strcmp(source, "@-");
-    int size = now && now->uri.size < 200 ? (int)now->uri.size : 200;
-    return because(&lister->why, -ESTALE, "%.200s: has changed since this job began to list it: entry %" PRIu64 " was %.200s, now it is %.*s; %s, or begin a "
-                   "new job", source, from->at, from->uri, size, now ? now->uri.data : "not there",
+    char texts[3][256];
+    return because(&lister->why, -ESTALE, "%.200s: has changed since this job began to list it: entry %" PRIu64 " was %.200s, now it is %.200s; %s, or begin a "
+                   "new job", show(source, strlen(source), texts[0]), from->at, show(from->uri, strlen(from->uri), texts[1]),
+                   now ? show(now->uri.data, now->uri.size, texts[2]) : "not there",
                    standard_input ? "give resume the same list on its standard input" : "put the old one back");
 }
 

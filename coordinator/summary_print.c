@@ -4,6 +4,7 @@
 
 #include "common/utf8.h"
 #include "coordinator/export/row_json.h"
+#include "coordinator/summary_preset.h"
 #include "coordinator/value.h"
 
 #include <inttypes.h>
@@ -263,6 +264,13 @@ static void print_slowest(struct bytes *out, const json_t *summary)
                  100 * real_at(slowest, "value"));
 }
 
+static void print_repeats(struct bytes *out, const json_t *stage)
+{
+    uint64_t retries = count_at(stage, "retries"), copies = count_at(stage, "copies");
+    if (retries || copies)
+        bytes_printf(out, "    %" PRIu64 " failed requests repeated, %" PRIu64 " slow ones sent twice\n", retries, copies);
+}
+
 static void print_stages(struct bytes *out, const json_t *summary)
 {
     size_t i;
@@ -278,6 +286,7 @@ static void print_stages(struct bytes *out, const json_t *summary)
         bytes_printf(out, "%8" PRIu64 " %12" PRIu64 " %10" PRIu64 " %14.3f %8.1f %%\n", count_at(stage, "threads"),
                      count_at(stage, "items"), count_at(stage, "errors"), real_at(stage, "cpu_ms_per_item"),
                      100 * real_at(stage, "cpu_share"));
+        print_repeats(out, stage);
     }
 }
 
@@ -307,60 +316,13 @@ static void print_nodes(struct bytes *out, const json_t *summary)
     }
 }
 
-static void show_triple(struct bytes *out, const json_t *values)
-{
-    for (size_t i = 0; i < 3; i++)
-        bytes_printf(out, "%s%g", i ? "," : "", json_number_value(json_array_get(values, i)));
-}
-
-/* As summary.json has them, rounded to what a person types. */
-static bool is_triple(const json_t *values, const float *wanted)
-{
-    for (size_t i = 0; i < 3; i++)
-        if (fabs(json_number_value(json_array_get(values, i)) - (double)wanted[i]) > 1e-6 * (1 + fabs((double)wanted[i])))
-            return false;
-    return true;
-}
-
-/* What options changed in the preset of that name. */
-static void print_changes(struct bytes *out, const json_t *preset, const struct preset *named)
-{
-    const char *comma = " but ";
-    static const char *const sides[] = { "resize", "crop" };
-    const uint64_t usual[] = { (uint64_t)named->resize, (uint64_t)named->crop };
-    for (int i = 0; i < 2; i++)
-        if (count_at(preset, sides[i]) != usual[i]) {
-            bytes_printf(out, "%s%s %" PRIu64, comma, sides[i], count_at(preset, sides[i]));
-            comma = ", ";
-        }
-    static const char *const triples[] = { "mean", "std" };
-    const float *const numbers[] = { named->mean, named->std };
-    for (int i = 0; i < 2; i++)
-        if (!is_triple(json_object_get(preset, triples[i]), numbers[i])) {
-            bytes_printf(out, "%s%s ", comma, triples[i]);
-            show_triple(out, json_object_get(preset, triples[i]));
-            comma = ", ";
-        }
-    if (strcmp(text_at(preset, "interpolation"), interpolation_name(named->interpolation))) {
-        bytes_printf(out, "%s%s", comma, text_at(preset, "interpolation"));
-        comma = ", ";
-    }
-    if (json_is_true(json_object_get(preset, "exif_orient")))
-        bytes_printf(out, "%sturned as EXIF says", comma);
-}
-
 static void print_preset(struct bytes *out, const json_t *preset)
 {
-    const struct preset *named = preset_find(text_at(preset, "name"));
-    size_t before;
+    CLEANUP(bytes_done) struct bytes text;
+    bytes_init(&text, 1 << 16);
+    summary_preset(&text, preset);
     subject(out, "preset");
-    show(out, text_at(preset, "name"));
-    bytes_append_char(out, ',');
-    before = out->size;
-    if (named && json_object_get(preset, "interpolation"))
-        print_changes(out, preset, named);
-    if (out->size == before)
-        bytes_printf(out, " resize %" PRIu64 ", crop %" PRIu64, count_at(preset, "resize"), count_at(preset, "crop"));
+    show(out, text.data ? text.data : "?");
     bytes_append_char(out, '\n');
 }
 

@@ -140,8 +140,9 @@ static int write_file(int folder, const char *name, const char *data, size_t siz
 
 static struct span key_of(const struct rec_item *item)
 {
-    uint32_t base = item->base < item->uri.size ? item->base : 0;
-    return (struct span){ item->uri.data + base, item->uri.size - base };
+    struct span uri = row_without_query(item->uri);
+    uint32_t base = item->base < uri.size ? item->base : 0;
+    return (struct span){ uri.data + base, uri.size - base };
 }
 
 static int put_row(void *state, const struct export_row *row, struct why *why)

@@ -1,6 +1,7 @@
 /* facts.c: failures, classes, and where the numbers come from. */
 #include "coordinator/html/markup.h"
 #include "coordinator/html/parts.h"
+#include "coordinator/summary_preset.h"
 #include "coordinator/value.h"
 
 #include <inttypes.h>
@@ -126,6 +127,19 @@ static void fact(struct bytes *out, const char *name, const json_t *object, cons
     bytes_append_text(out, "</dd>");
 }
 
+static void put_preset(struct bytes *out, const json_t *preset)
+{
+    fact(out, "preset", preset, "name");
+    bytes_printf(out, "<dt>resize, crop</dt><dd>%" PRIu64 ", %" PRIu64 "</dd><dt>mean; std</dt><dd>", count_at(preset, "resize"),
+                 count_at(preset, "crop"));
+    summary_triple(out, json_object_get(preset, "mean"));
+    bytes_append_text(out, "; ");
+    summary_triple(out, json_object_get(preset, "std"));
+    bytes_append_text(out, "</dd>");
+    fact(out, "interpolation", preset, "interpolation");
+    bytes_printf(out, "<dt>turned by EXIF</dt><dd>%s</dd>", json_is_true(json_object_get(preset, "exif_orient")) ? "yes" : "no");
+}
+
 static void put_facts(struct bytes *out, const json_t *all)
 {
     const json_t *model = json_object_get(all, "model"), *preset = json_object_get(all, "preset"), *options = json_object_get(all, "options");
@@ -142,8 +156,7 @@ static void put_facts(struct bytes *out, const json_t *all)
     fact(out, "weights", model, "weights");
     fact(out, "sha256", model, "sha256");
     fact(out, "labels", model, "labels");
-    fact(out, "preset", preset, "name");
-    bytes_printf(out, "<dt>resize, crop</dt><dd>%" PRIu64 ", %" PRIu64 "</dd>", count_at(preset, "resize"), count_at(preset, "crop"));
+    put_preset(out, preset);
     fact(out, "begun", json_object_get(all, "time"), "started");
     fact(out, "finished", json_object_get(all, "time"), "finished");
     fact(out, "job directory", all, "directory");

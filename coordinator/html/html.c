@@ -1,8 +1,10 @@
 /* html.c: the page and its headline; the sections are in parts.h. */
 #include "coordinator/html/html.h"
 
+#include "common/cleanup.h"
 #include "coordinator/html/markup.h"
 #include "coordinator/html/parts.h"
+#include "coordinator/summary_preset.h"
 #include "coordinator/value.h"
 
 #include <inttypes.h>
@@ -72,6 +74,14 @@ void part_accuracy(struct bytes *out, const struct json_t *all)
 
 /* ---- the page ---- */
 
+static void put_preset(struct bytes *out, const json_t *preset)
+{
+    CLEANUP(bytes_done) struct bytes text;
+    bytes_init(&text, 1 << 16);
+    summary_preset(&text, preset);
+    markup_foreign(out, text.data ? text.data : "?", 160);
+}
+
 static void put_head(struct bytes *out, const json_t *all)
 {
     const json_t *model = json_object_get(all, "model");
@@ -90,7 +100,7 @@ static void put_head(struct bytes *out, const json_t *all)
         markup_foreign(out, text_at(model, "network"), 40);
     }
     bytes_append_text(out, ", preset ");
-    markup_foreign(out, text_at(json_object_get(all, "preset"), "name"), 40);
+    put_preset(out, json_object_get(all, "preset"));
     bytes_append_text(out, ", ");
     markup_foreign(out, text_at(json_object_get(all, "time"), "finished"), 40);
     bytes_append_text(out, "</p></header>\n");

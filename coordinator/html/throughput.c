@@ -14,7 +14,8 @@
 #define STRIP   84
 #define PLOT_H  62
 #define TOP     8
-#define WINDOW  3.0 /* seconds at least: heartbeats come every second */
+#define BEAT    1.1 /* seconds: counters come with results, and with heartbeats, every second */
+#define WINDOW  3.0 /* seconds at least */
 #define WINDOWS 40  /* in the whole run at most */
 
 struct series {
@@ -29,6 +30,19 @@ static double number_at(const json_t *array, size_t i)
     return isfinite(value) && value > 0 ? value : 0;
 }
 
+/* A counter that stood still for less than a heartbeat before it rose has risen evenly meanwhile. */
+static void fill_in(struct series *s)
+{
+    for (size_t from = 0, to = 1; to < s->count; to++) {
+        if (s->items[to] <= s->items[from])
+            continue;
+        double start = fmax(s->time[from], s->time[to] - BEAT), slope = (s->items[to] - s->items[from]) / fmax(s->time[to] - start, 1e-9);
+        for (size_t i = from + 1; i < to; i++)
+            s->items[i] += slope * fmax(s->time[i] - start, 0);
+        from = to;
+    }
+}
+
 static void find_rates(struct series *s)
 {
     double span = s->count ? s->time[s->count - 1] - s->time[0] : 0, window = span / WINDOWS > WINDOW ? span / WINDOWS : WINDOW;
@@ -37,10 +51,10 @@ static void find_rates(struct series *s)
             from++;
         size_t begin = from == i && i ? i - 1 : from;
         double seconds = s->time[i] - s->time[begin];
-        s->rate[i] = seconds > 0.05 && s->items[i] > s->items[begin] ? (s->items[i] - s->items[begin]) / seconds : 0;
+        s->rate[i] = seconds > 0 && s->items[i] > s->items[begin] ? (s->items[i] - s->items[begin]) / seconds : 0;
     }
-    if (s->count > 1 && s->time[s->count - 1] - s->time[s->count - 2] < 0.05)
-        s->rate[s->count - 1] = s->rate[s->count - 2];
+    if (s->count > 1)
+        s->rate[0] = s->rate[1];
 }
 
 static void read_series(struct series *s, const char *name, const json_t *time, const json_t *items)
@@ -51,6 +65,7 @@ static void read_series(struct series *s, const char *name, const json_t *time, 
         s->time[i] = number_at(time, i);
         s->items[i] = number_at(items, i);
     }
+    fill_in(s);
     find_rates(s);
 }
 
@@ -88,7 +103,7 @@ static void put_strip(struct bytes *out, const struct series *s, size_t row, dou
     put_points(out, s, y0, seconds, top);
     bytes_printf(out, "L%d %.1fL%d %.1fZ\"/><path class=\"la\" d=\"M", RIGHT, y0, LEFT, y0);
     put_points(out, s, y0, seconds, top);
-    bytes_printf(out, "\"/><text class=\"ink\" x=\"%d\" y=\"%.1f\">&#216; %.*f/s</text>",
+    bytes_printf(out, "\"/><text class=\"ink\" x=\"%d\" y=\"%.1f\">%.*f/s</text>",
                  RIGHT + 10, y0 - PLOT_H / 2.0 + 4, mean < 100 ? 1 : 0, mean);
 }
 
@@ -137,7 +152,7 @@ void part_throughput(struct bytes *out, const struct json_t *all)
         bytes_append_text(out, "<p>The run was too short to draw.</p>");
     else {
         bytes_append_text(out, "<p>Images a second, all workers together, since the beginning of the run; "
-                               "each strip has its own scale. &#216; is the mean.</p>");
+                               "each strip has its own scale. At the right, the mean.</p>");
         put_chart(out, series, count);
     }
     bytes_append_text(out, "</section>");

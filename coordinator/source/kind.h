@@ -27,12 +27,13 @@ struct source_kind {
     bool in_order; /* rising bytewise by URI, each once: a list that was broken off goes on behind its last URI, whatever came or went since */
 };
 
-extern const struct source_kind source_s3, source_sim, source_list, source_folder, source_file, source_glob;
+extern const struct source_kind source_s3, source_sim, source_list, source_folder, source_file, source_glob, source_url;
 
 void source_skip(struct source_context *context, const char *path);
 
-/* -ENOTSUP and a sentence for addresses that nobody here can read, else 0. */
-int source_refuse_remote(const char *text, struct why *why);
+/* 1 and an item for the address of an image (http://, https://, s3://), which must live as long; 0 for what has no scheme; negative errno for an
+ * address that cannot be used. The sentence shows no query string. */
+int source_remote(const char *text, struct rec_item *ret, struct why *why);
 
 /* An item for a local path; `path` must live as long as the item. */
 struct rec_item source_item(const char *path, size_t size, size_t base);

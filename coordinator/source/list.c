@@ -1,4 +1,4 @@
-/* list.c: @FILE, @- and @s3://BUCKET/KEY, one path an entry. A pipe may be silent for hours, so reading can be interrupted. */
+/* list.c: @FILE, @- and @s3://BUCKET/KEY, one path or address an entry. A pipe may be silent for hours, so reading can be interrupted. */
 #include "common/cleanup.h"
 #include "common/s3/client.h"
 #include "coordinator/source/kind.h"
@@ -200,13 +200,14 @@ static int read_entry(struct list *list, struct why *why)
     return c != END || list->size;
 }
 
-static int refuse(const struct list *list, struct why *why)
+/* 1 and an item for an address; 0 for a path. */
+static int take_address(const struct list *list, struct rec_item *ret, struct why *why)
 {
+    struct why reason;
     if (!strncmp(list->entry, "sim:", 4))
         return complain(list, -EINVAL, why, "begins with sim:, which a list cannot hold; a file of that name is ./sim:...");
-    struct why reason;
-    int r = source_refuse_remote(list->entry, &reason);
-    return r < 0 ? complain(list, r, why, reason.text) : 0;
+    int r = source_remote(list->entry, ret, &reason);
+    return r < 0 ? complain(list, r, why, reason.text) : r;
 }
 
 static int next(void *state, struct rec_item *ret, struct why *why)
@@ -218,13 +219,9 @@ static int next(void *state, struct rec_item *ret, struct why *why)
         if (r <= 0)
             return r;
     } while (!list->size);
-    r = refuse(list, why);
-    if (r < 0)
+    r = take_address(list, ret, why);
+    if (r != 0)
         return r;
-    if (s3_uri_is(list->entry, list->size)) {
-        *ret = source_item(list->entry, list->size, path_name(list->entry, list->size));
-        return 1;
-    }
     struct why reason;
     int size = path_absolute(list->context->cwd, list->entry, list->path, &reason);
     if (size < 0)

@@ -11,7 +11,7 @@
 
 /* In the order in which they are asked: a real file's name wins over reading it as a pattern. */
 static const struct source_kind *const kinds[] = {
-    &source_s3, &source_sim, &source_list, &source_folder, &source_file, &source_glob,
+    &source_s3, &source_sim, &source_list, &source_url, &source_folder, &source_file, &source_glob,
 };
 
 struct part {
@@ -46,13 +46,11 @@ void source_close(struct source *source)
     free(source);
 }
 
-int source_refuse_remote(const char *text, struct why *why)
+/* Other schemes are nobody's. */
+static int refuse_scheme(const char *arg, struct why *why)
 {
-    size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
-    if (!scheme || strncmp(text + scheme, "://", 3) || s3_uri_is(text, strlen(text)))
-        return 0;
-    return because(why, -ENOTSUP, "%.500s: this build does not read %.*s:// yet; mount it or copy the images, and give "
-                   "the folder", text, (int)scheme, text);
+    struct rec_item item;
+    return s3_uri_is(arg, strlen(arg)) ? 0 : source_remote(arg, &item, why);
 }
 
 static const struct source_kind *kind_of(const char *arg)
@@ -65,13 +63,13 @@ static const struct source_kind *kind_of(const char *arg)
 
 static int open_part(struct source *source, const char *arg, struct part *part, struct why *why)
 {
-    int r = source_refuse_remote(arg, why);
+    int r = refuse_scheme(arg, why);
     if (r < 0)
         return r;
     errno = 0;
     part->kind = kind_of(arg);
     if (!part->kind)
-        return because(why, errno ? -errno : -ENOENT, "%.500s: %s; give a folder, a file, a pattern, s3://BUCKET/..., @LIST or sim:N", arg,
+        return because(why, errno ? -errno : -ENOENT, "%.500s: %s; give a folder, a file, a pattern, s3://BUCKET/..., a URL, @LIST or sim:N", arg,
                        *arg ? strerror(errno ? errno : ENOENT) : "an empty SOURCE");
     r = part->kind->open(arg, &source->context, &part->state, why);
     return r == -ENOMEM ? because(why, r, "%.500s: out of memory", arg) : r;

@@ -4,14 +4,15 @@
  *   pattern        * ? [...] within one path component, ** for any depth; the same order. A leading dot needs a dot. A file
  *                  or folder that really has the name is taken as that
  *   file           itself
- *   @list, @-      one path a line; CRLF and a byte order mark are tolerated, empty lines are not entries
+ *   http(s)://...  itself
+ *   @list, @-      one path or address (http://, https://, s3://) a line; CRLF and a byte order mark are tolerated, empty lines are not entries
  *   sim:N          N made-up images, sim:0 to sim:N-1
  *   s3://b/key     the object, or all below the folder key/; s3://b/folder/ with a slash is never taken for an object. Patterns as above,
  *                  in bytewise order of the keys; a folder's empty marker object is no entry
  *
  * Local paths become absolute by their letters alone: "." and doubled slashes go, ".." stays (a link may stand before it).
  * `base` of an item says where the part of its URI begins that is relative to its source: below the directory, below the
- * part of a pattern before its first wildcard; the file name for files and lists; the number for sim.
+ * part of a pattern before its first wildcard; the file name for files, addresses and lists; the number for sim.
  *
  * Threads:   one at a time.
  * Ownership: an item lives until the next call; source_close() frees everything.

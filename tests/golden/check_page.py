@@ -101,6 +101,10 @@ failed = [t for t, a, inside in seen.elements if "failures" in inside and a.get(
 assert len(failed) == len(said["failures"]) > 0
 for failure in said["failures"]:
     assert failure["kind"] in text["failures"] and failure["advice"] in text["failures"]
+preset = said["preset"]
+triple = lambda values: ",".join("%g" % value for value in values)
+assert f"{preset['resize']}, {preset['crop']}" in text["facts"] and f"{triple(preset['mean'])}; {triple(preset['std'])}" in text["facts"]
+assert preset["interpolation"] in text["facts"] and "turned by EXIF" + ("yes" if preset["exif_orient"] else "no") in text["facts"]
 pictures = [a["src"] for t, a, inside in seen.elements if t == "img" and "mistakes" in inside]
 assert len(pictures) + dom.count('class="missing"') == len(evaluation["mistakes"]) and dom.count('class="missing"') == 1
 assert len([1 for t, a, inside in seen.elements if t == "path" and "strips" in inside]) % 2 == 0
