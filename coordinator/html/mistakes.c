@@ -19,7 +19,7 @@ static void put_picture(struct bytes *out, const char *uri)
         text_base64(out, jpeg.data, jpeg.size);
         bytes_append_text(out, "\">");
     } else
-        bytes_append_text(out, uri && *uri == '/' ? "<div class=\"missing\">not shown: gone, or no JPEG of reasonable size</div>" :
+        bytes_append_text(out, uri && *uri == '/' ? "<div class=\"missing\">not shown: gone, or no photo of reasonable size</div>" :
                                "<div class=\"missing\">not a local file</div>");
     bytes_done(&jpeg);
 }
