@@ -57,3 +57,12 @@ void *arena_take(struct arena *arena, size_t size)
     arena->used += rounded;
     return memset(memory, 0, size);
 }
+
+const char *arena_text(struct arena *arena, const char *text)
+{
+    if (!text || !*text)
+        return "";
+    size_t size = strlen(text) + 1;
+    char *copy = arena_take(arena, size);
+    return copy ? memcpy(copy, text, size) : NULL;
+}

@@ -17,3 +17,4 @@ struct arena {
 void arena_init(struct arena *arena, size_t cap);
 void arena_done(struct arena *arena);
 void *arena_take(struct arena *arena, size_t size); /* zeroed, aligned for any type */
+const char *arena_text(struct arena *arena, const char *text); /* a copy; NULL counts as "" */

@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define MAX_OPTIONS 64
+#define MAX_OPTIONS 128
 
 static int parse_number(const char *text, bool size, int64_t *ret)
 {
@@ -65,6 +65,14 @@ static int set_flag(const struct option_row *row, bool *at, const char *value, s
     return 0;
 }
 
+static int add_text(const struct option_row *row, struct texts *at, const char *value, struct why *why)
+{
+    if (at->count == TEXTS_MAX)
+        return because(why, -EINVAL, "--%s: given more than %d times", row->name, TEXTS_MAX);
+    at->text[at->count++] = value;
+    return 0;
+}
+
 static int set_row(const struct option_row *row, void *target, const char *value, struct why *why)
 {
     void *at = (char *)target + row->offset;
@@ -78,6 +86,8 @@ static int set_row(const struct option_row *row, void *target, const char *value
         if (!is_choice(row->choices, value))
             return because(why, -EINVAL, "--%s: \"%s\" is not one of %s", row->name, value, row->choices);
         break;
+    case OPTION_TEXTS:
+        return add_text(row, at, value, why);
     case OPTION_TEXT:
         break;
     }

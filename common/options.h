@@ -1,7 +1,7 @@
 /* options.h: a program's options as one table: read from the command line, from a configuration file, and printed by --help.
  *
  * Each row says where in the caller's struct the value goes: FLAG a bool, INT and SIZE an int64_t, TEXT and CHOICE a
- * const char *. Fields that no option sets keep what the caller put there: its defaults. In a configuration file a line is "name = value",
+ * const char *, TEXTS a struct texts. Fields that no option sets keep what the caller put there: its defaults. In a configuration file a line is "name = value",
  * name as on the command line without the dashes; flags take yes or no; '#' begins a comment line.
  *
  * Threads:   any, on separate targets.
@@ -22,6 +22,14 @@ enum option_type {
     OPTION_SIZE,   /* bytes, with an optional K, M, G or T (powers of 1024); min..max */
     OPTION_TEXT,
     OPTION_CHOICE, /* one of the words in `choices`, separated by '|' */
+    OPTION_TEXTS,  /* may be given several times */
+};
+
+/* Where an OPTION_TEXTS goes. */
+#define TEXTS_MAX 64
+struct texts {
+    const char *text[TEXTS_MAX];
+    int count;
 };
 
 struct option_row {

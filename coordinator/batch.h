@@ -51,6 +51,7 @@ struct batch {
     uint32_t attempt;   /* raised by every send */
     uint32_t deaths;    /* of workers that had it, not explained by others' suspects */
     bool *suspects;     /* (count) items that were being worked on when a worker died; NULL: none */
+    bool refused;       /* its result was held back: see refusals.h */
     struct batch_hold holds[BATCH_HOLDS];
     struct store_batch *stored; /* its items, encoded */
     struct piece *piece;        /* NULL: a batch of job.db */

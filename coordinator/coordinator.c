@@ -178,7 +178,8 @@ static void on_tick(void *arg)
     nodes_tick(c);
     if (!c->stopping) {
         coordinator_dispatch(c);
-        coordinator_copy(c);
+        for (struct node *node = c->nodes; node; node = node->next)
+            coordinator_copy(c, node);
     }
     progress_update(c->progress, c);
     uint64_t now = clock_now_ns();
@@ -234,7 +235,7 @@ static int start(struct coordinator *c, struct db *db, struct why *why)
     read_facts(c, db);
     r = store_start(db, &c->box, &c->store, why);
     if (r == 0 && !c->listed)
-        r = lister_start(c->spec, c->store, &c->box, &place, &c->lister, why);
+        r = lister_start(c->spec, c->plan->s3, c->store, &c->box, &place, &c->lister, why);
     if (r == 0 && !is_complete(c))
         r = nodes_open(c, why);
     if (r == 0)

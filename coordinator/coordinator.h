@@ -18,10 +18,13 @@
 
 struct local;
 
+struct s3_session;
+
 /* What a run was asked for besides the job itself. */
 struct run_plan {
     const struct spec *spec;
     const struct labels *labels;
+    struct s3_session *s3;  /* NULL: no source is in an object store */
     const char *job_dir;
     uint64_t epoch;
     char **nodes;           /* endpoints' names, host[:port] */
@@ -59,6 +62,8 @@ struct coordinator {
     uint64_t load_next; /* the store has no pending batch below that is not in memory or done */
     bool load_asked;
     struct db_counts counts;
+    bool trusted;       /* some result was no refusal: see refusals.h */
+    uint64_t refused_images;
     bool listed;
     uint64_t skipped;   /* neither file nor folder */
 
@@ -97,7 +102,7 @@ uint64_t coordinator_elapsed_ms(const struct coordinator *c, uint64_t now_ns); /
 
 /* dispatch.c */
 void coordinator_dispatch(struct coordinator *c);
-void coordinator_copy(struct coordinator *c); /* towards the end: second nodes for what slow ones have */
+void coordinator_copy(struct coordinator *c, struct node *node); /* towards the end: it may run what a slow one has, too */
 
 /* results.c */
 void coordinator_commit(struct coordinator *c, struct node *node, uint64_t batch);

@@ -158,21 +158,16 @@ static struct batch *find_copy(const struct coordinator *c, const struct node *i
     return oldest ? oldest->batch : NULL;
 }
 
-void coordinator_copy(struct coordinator *c)
+void coordinator_copy(struct coordinator *c, struct node *node)
 {
     bool all_loaded = c->listed && c->load_next >= c->counts.batches;
-    if (!c->started || !all_loaded || c->batches.queue.count || c->batches.alone.count)
+    if (!c->started || c->stopping || !all_loaded || c->batches.queue.count || node->state != NODE_READY || node->holds || node == c->guard)
         return;
-    uint64_t now = clock_now_ns();
-    for (struct node *node = c->nodes; node && !c->stopping; node = node->next) {
-        if (node->state != NODE_READY || node->holds)
-            continue;
-        struct batch *batch = find_copy(c, node, now);
-        if (!batch)
-            continue;
-        log_debug("batch %" PRIu64 ": a copy runs on %s", batch->id, node->name);
-        send_batch(c, node, batch);
-    }
+    struct batch *batch = find_copy(c, node, clock_now_ns());
+    if (!batch)
+        return;
+    log_debug("batch %" PRIu64 ": a copy runs on %s", batch->id, node->name);
+    send_batch(c, node, batch);
 }
 
 /* ---- all of it ---- */

@@ -2,8 +2,10 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/redact.h"
 #include "coordinator/evaluation_json.h"
 #include "coordinator/export/export.h"
+#include "coordinator/export/success.h"
 #include "coordinator/facts.h"
 #include "coordinator/summary.h"
 
@@ -24,6 +26,23 @@ struct walk {
     void *arg;
 };
 
+/* An address as it may be shown: whatever looks at a finished row sees this one. */
+static int show_uri(struct rec_item *item, struct arena *arena)
+{
+    struct bytes shown;
+    bytes_init(&shown, 2 * LIMIT_URI);
+    int r = uri_redact(&shown, item->uri.data, item->uri.size);
+    if (r == 0 && shown.size != item->uri.size) {
+        const char *copy = arena_text(arena, shown.data), *slash = copy ? strrchr(copy, '/') : NULL;
+        if (!copy)
+            r = -ENOMEM;
+        item->uri = (struct span){ copy, (uint32_t)shown.size };
+        item->base = slash ? (uint32_t)(slash + 1 - copy) : 0;
+    }
+    bytes_done(&shown);
+    return r;
+}
+
 static int walk_rows(struct walk *walk, const struct db_batch *batch, struct why *why)
 {
     struct rec_item *items;
@@ -38,6 +57,8 @@ static int walk_rows(struct walk *walk, const struct db_batch *batch, struct why
         return because(why, -EBADMSG, "job.db: the rows of batch %" PRIu64 " are damaged; put a copy of the whole job folder back, or begin a new job",
                        batch->id);
     for (uint32_t i = 0; i < item_count && r >= 0; i++) {
+        if (show_uri(&items[i], &walk->arena) < 0)
+            return because(why, -ENOMEM, "job.db: batch %" PRIu64 ": out of memory", batch->id);
         struct export_row row = { .item = &items[i], .row = &rows[i], .truth = truth_of(walk->truth, items[i].uri) };
         row.match = truth_match(row.truth, &rows[i], walk->labels);
         r = walk->each(walk->arg, &row, why);
@@ -114,11 +135,11 @@ static int list_files(const struct exporters *exporters, struct bytes *ret, stru
     return bytes_error(ret) ? because(why, bytes_error(ret), "the list of files written: %s", strerror(-bytes_error(ret))) : 0;
 }
 
-int finish_export(struct db *db, const struct spec *spec, const struct labels *labels, unsigned formats, const char *output,
+int finish_export(struct db *db, const struct spec *spec, const struct labels *labels, const struct finish_output *output,
                   struct tally *tally, struct evaluation *evaluation, struct bytes *ret_files, struct why *why)
 {
     struct export_walk walk = { .tally = tally, .evaluation = evaluation, .labels = labels };
-    struct export_options options = { .directory = output, .formats = formats, .emit = spec->emit, .labels = labels };
+    struct export_options options = { .directory = output->directory, .s3 = output->s3, .formats = output->formats, .emit = spec->emit, .labels = labels };
     struct db_counts counts = { 0 };
     int r = db_count(db, &counts, why);
     if (r == 0)
@@ -233,8 +254,8 @@ static struct finished count_failures(const struct tally *tally)
     return finished;
 }
 
-int finish_job(const char *job_dir, const struct spec *spec, const struct labels *labels, const struct coordinator *c, struct finished *ret,
-               struct why *why)
+int finish_job(const char *job_dir, const struct spec *spec, const struct labels *labels, struct s3_session *s3, const struct coordinator *c,
+               struct finished *ret, struct why *why)
 {
     CLEANUP(db_closep) struct db *db = NULL;
     CLEANUP(freep) struct tally *tally = calloc(1, sizeof(*tally));
@@ -254,12 +275,14 @@ int finish_job(const char *job_dir, const struct spec *spec, const struct labels
     if (r == 0)
         r = db_verify(db, why);
     if (r == 0)
-        r = db_verify(db, why);
+        r = success_forget(s3, spec->output, why);
     if (r == 0)
-        r = finish_export(db, spec, labels, formats | (spec->per_image ? EXPORT_PER_IMAGE : 0), spec->output, tally, evaluation, &files,
-                          why);
+        r = finish_export(db, spec, labels, &(struct finish_output){ formats | (spec->per_image ? EXPORT_PER_IMAGE : 0), spec->output, s3 }, tally,
+                          evaluation, &files, why);
     if (r == 0)
         r = write_and_print(db, job_dir, spec, c, tally, evaluation, &files, why);
+    if (r == 0)
+        r = success_write(s3, spec->output, job_dir, why);
     if (r == 0)
         r = mark_exported(db, &files, why);
     *ret = count_failures(tally);

@@ -15,10 +15,11 @@ struct finished {
     uint64_t failed, retryable;
 };
 
-/* Sees that rows = entries, writes what the spec asks for, prints the summary on stdout. `c` says who did the work. job.db keeps that, and where, it
+/* Sees that rows = entries, writes what the spec asks for, prints the summary on stdout. `c` says who did the work, `s3` is the store if the
+ * output is in one: what says there that all is written, and holds the summary, is the object _SUCCESS. job.db keeps that, and where, it
  * was written. */
-int finish_job(const char *job_dir, const struct spec *spec, const struct labels *labels, const struct coordinator *c, struct finished *ret,
-               struct why *why);
+int finish_job(const char *job_dir, const struct spec *spec, const struct labels *labels, struct s3_session *s3, const struct coordinator *c,
+               struct finished *ret, struct why *why);
 
 /* Calls `each` for every row in list order, with its truth and match. -EBUSY for a job that is not complete. */
 typedef int finish_each(void *arg, const struct export_row *row, struct why *why);
@@ -27,7 +28,14 @@ int finish_walk(struct db *db, const struct spec *spec, const struct labels *lab
 /* How good a complete job's answers are. */
 int finish_evaluate(struct db *db, const struct spec *spec, const struct labels *labels, struct evaluation **ret, struct why *why);
 
-/* Tables of a complete job into a folder. `tally` and `evaluation` count along, and may be NULL. The paths are added to `ret_files` as a
+/* Which tables, and where to: a folder, or s3://bucket/prefix/ with the session for it. */
+struct finish_output {
+    unsigned formats; /* of enum export_format */
+    const char *directory;
+    struct s3_session *s3;
+};
+
+/* Tables of a complete job. `tally` and `evaluation` count along, and may be NULL. The paths are added to `ret_files` as a
  * NUL-separated list. */
-int finish_export(struct db *db, const struct spec *spec, const struct labels *labels, unsigned formats, const char *output,
+int finish_export(struct db *db, const struct spec *spec, const struct labels *labels, const struct finish_output *output,
                   struct tally *tally, struct evaluation *evaluation, struct bytes *ret_files, struct why *why);

@@ -140,6 +140,7 @@ void coordinator_on_credit(struct coordinator *c, struct node *node, const struc
     if (message->credit.images > node->granted)
         node->granted = message->credit.images;
     coordinator_dispatch(c);
+    coordinator_copy(c, node);
 }
 
 void coordinator_on_returned(struct coordinator *c, struct node *node, const struct message *message)
@@ -169,7 +170,10 @@ void coordinator_on_heartbeat(struct coordinator *c, struct node *node, const st
         node_lost(node, "its welcome was lost on the way"); /* it is ready and waits: introduce ourselves again */
     if (!node_serves(node) || message->from != node->incarnation)
         return;
+    bool waited = node_waits_for_store(node);
     node_keep_stages(node, beat->stages, beat->stages_count, clock_now_ns());
+    if (node_waits_for_store(node) != waited)
+        log_warning(waited ? "%s: the store answers again" : "%s: a store does not answer there; it is waited for, as long as --store-timeout says", node->name);
     if (node_misses_batches(node, beat)) {
         node_lost(node, "batches were lost on the way");
         return;

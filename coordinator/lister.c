@@ -1,5 +1,6 @@
 #include "coordinator/lister.h"
 
+#include "common/redact.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/thread.h"
@@ -37,12 +38,14 @@ static int keep_item(struct gathering *batch, const struct rec_item *item, const
 {
     struct rec_item *copy = &batch->items[batch->count];
     *copy = *item;
-    char *uri = arena_take(&batch->arena, (size_t)item->uri.size + 1);
-    if (!uri)
+    size_t etag_size = strlen(item->etag) + 1;
+    char *text = arena_take(&batch->arena, item->uri.size + etag_size);
+    if (!text)
         return -ENOMEM;
-    memcpy(uri, item->uri.data, item->uri.size);
-    copy->uri.data = uri;
-    copy->etag = "";
+    memcpy(text, item->uri.data, item->uri.size);
+    memcpy(text + item->uri.size, item->etag, etag_size);
+    copy->uri.data = text;
+    copy->etag = text + item->uri.size;
     batch->source = source_part(source);
     batch->at = source_part_items(source);
     batch->count++;
@@ -71,16 +74,33 @@ static int post_batch(struct lister *lister, struct gathering *batch)
     return 0;
 }
 
+int lister_open_sources(const struct spec *spec, struct s3_session *s3, struct source **ret, struct why *why)
+{
+    struct source_options options = { .null_separated = spec->null_separated, .s3 = s3,
+                                      .filter = { spec->include, spec->exclude, spec->include_count, spec->exclude_count } };
+    return source_open(spec->sources, spec->source_count, &options, ret, why);
+}
+
 /* ---- going on with a list ---- */
+
+static const char *show(const char *uri, size_t size, char text[256])
+{
+    struct bytes shown;
+    bytes_init(&shown, 4 * LIMIT_URI);
+    snprintf(text, 256, "%s", uri_redact(&shown, uri, size) == 0 && shown.size ? shown.data : "");
+    bytes_done(&shown);
+    return text;
+}
 
 static int has_changed(struct lister *lister, const struct rec_item *now)
 {
     const struct lister_place *from = &lister->from;
     const char *source = from->source < (uint32_t)lister->spec->source_count ? lister->spec->sources[from->source] : "?";
     bool standard_input = !strcmp(source, "@-");
-    int size = now && now->uri.size < 200 ? (int)now->uri.size : 200;
-    return because(&lister->why, -ESTALE, "%.200s: has changed since this job began to list it: entry %" PRIu64 " was %.200s, now it is %.*s; %s, or begin a "
-                   "new job", source, from->at, from->uri, size, now ? now->uri.data : "not there",
+    char texts[3][256];
+    return because(&lister->why, -ESTALE, "%.200s: has changed since this job began to list it: entry %" PRIu64 " was %.200s, now it is %.200s; %s, or begin a "
+                   "new job", show(source, strlen(source), texts[0]), from->at, show(from->uri, strlen(from->uri), texts[1]),
+                   now ? show(now->uri.data, now->uri.size, texts[2]) : "not there",
                    standard_input ? "give resume the same list on its standard input" : "put the old one back");
 }
 
@@ -106,9 +126,11 @@ static int skip_listed(struct lister *lister, struct rec_item *ret)
     if (!from->uri)
         return source_next(lister->source, ret, &lister->why);
     source_begin_with(lister->source, from->source);
+    int r = source_go_on(lister->source, from->uri, from->at, &lister->why);
+    if (r)
+        return r < 0 ? r : source_next(lister->source, ret, &lister->why);
     bool in_order = source_part_in_order(lister->source);
     uint64_t found = 0; /* up to the place */
-    int r;
     while ((r = source_next(lister->source, ret, &lister->why)) > 0 && source_part(lister->source) == from->source) {
         if (atomic_load_explicit(&lister->stopping, memory_order_relaxed))
             return -ECANCELED;
@@ -198,8 +220,8 @@ void lister_place_done(struct lister_place *place)
     freep(&place->uri);
 }
 
-int lister_start(const struct spec *spec, struct store *store, struct mailbox *box, struct lister_place *from, struct lister **ret,
-                 struct why *why)
+int lister_start(const struct spec *spec, struct s3_session *s3, struct store *store, struct mailbox *box, struct lister_place *from,
+                 struct lister **ret, struct why *why)
 {
     struct lister *lister = calloc(1, sizeof(*lister));
     if (!lister) {
@@ -214,7 +236,7 @@ int lister_start(const struct spec *spec, struct store *store, struct mailbox *b
     lister->mail.kind = MAIL_LISTER;
     lister->next_image = from->images;
     lister->next_batch = from->batches;
-    int r = source_open(spec->sources, spec->source_count, spec->null_separated, &lister->source, why);
+    int r = lister_open_sources(spec, s3, &lister->source, why);
     if (r == 0) {
         r = thread_start(&lister->thread, "list", run, lister);
         if (r < 0)

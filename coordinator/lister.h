@@ -1,7 +1,7 @@
 /* lister.h: the thread that turns sources into batches in the store.
  *
  * Threads:   lister_start() and lister_stop() by the loop's thread.
- * Ownership: borrows spec and store, which must outlive lister_stop().
+ * Ownership: borrows spec, s3 and store, which must outlive lister_stop().
  * Errors:    lister_result(). */
 #pragma once
 
@@ -9,6 +9,11 @@
 #include "coordinator/store.h"
 
 struct lister;
+struct source;
+struct s3_session;
+
+/* The sources as the description has them. `s3` may be NULL when none of them is in an object store. */
+int lister_open_sources(const struct spec *spec, struct s3_session *s3, struct source **ret, struct why *why);
 
 /* How far an earlier run came: so many images in so many batches are in the store already, and the last of them was number `at` (from 1) of source
  * number `source`. A list goes on behind that one:
@@ -25,8 +30,8 @@ int lister_place_read(struct db *db, struct lister_place *ret, struct why *why);
 void lister_place_done(struct lister_place *place);
 
 /* Takes over what `from` owns, also when it fails. */
-int lister_start(const struct spec *spec, struct store *store, struct mailbox *box, struct lister_place *from, struct lister **ret,
-                 struct why *why);
+int lister_start(const struct spec *spec, struct s3_session *s3, struct store *store, struct mailbox *box, struct lister_place *from,
+                 struct lister **ret, struct why *why);
 
 /* Ends its thread, early if need be. Its mail may still be in the mailbox. Accepts NULL. */
 void lister_stop(struct lister *lister);

@@ -95,6 +95,7 @@ void node_hung(struct node *node)
         hold->batch->deaths += !piece;
     bool convicted = piece && quarantine_blame(piece, stage_at_work(node), node);
     node->alone = 0;
+    node->starts -= piece != NULL;
     lose(node, text);
     node->call_from_ns = clock_now_ns() + (uint64_t)c->plan->stall_s * NS_PER_S;
     if (convicted)

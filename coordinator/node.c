@@ -106,6 +106,14 @@ uint64_t node_stalled_ns(const struct node *node, uint64_t now_ns)
     return node_serves(node) && node->holds && now_ns > node->moved_ns ? now_ns - node->moved_ns : 0;
 }
 
+bool node_waits_for_store(const struct node *node)
+{
+    uint32_t down = 0;
+    for (uint32_t i = 0; i < node->stage_count; i++)
+        down += node->stages[i].down;
+    return down != 0;
+}
+
 void node_keep_stages(struct node *node, const struct rec_stage *stages, uint32_t count, uint64_t now_ns)
 {
     watch_progress(node, stages, count, now_ns);
@@ -119,6 +127,8 @@ void node_keep_stages(struct node *node, const struct rec_stage *stages, uint32_
         stage->bytes += before->bytes;
         stage->busy_ns += before->busy_ns;
         stage->wait_ns += before->wait_ns;
+        stage->retries += before->retries;
+        stage->copies += before->copies;
         snprintf(node->stage_names[i], sizeof(node->stage_names[i]), "%s", stages[i].name);
         stage->name = node->stage_names[i];
     }

@@ -105,3 +105,6 @@ void node_restarted(struct node *node);
 
 /* Keeps the newest counters. */
 void node_keep_stages(struct node *node, const struct rec_stage *stages, uint32_t count, uint64_t now_ns);
+
+/* It says that it waits for a store that does not answer. */
+bool node_waits_for_store(const struct node *node);

@@ -95,7 +95,8 @@ static void call_node(struct coordinator *c, struct node *node)
                    .mean_g = spec->mean[1], .mean_b = spec->mean[2], .std_r = spec->std[0], .std_g = spec->std[1], .std_b = spec->std[2],
                    .emit = spec->emit, .top = (uint32_t)spec->top, .batch = (uint32_t)spec->batch,
                    .expiry_ms = (uint32_t)(c->plan->expiry_s * 1000), .call = node->call, .interpolation = spec->interpolation,
-                   .exif_orient = spec->exif_orient },
+                   .exif_orient = spec->exif_orient, .endpoint_url = spec->endpoint_url, .region = spec->region,
+                   .addressing_style = spec->addressing_style, .no_sign_request = spec->no_sign_request },
     };
     /* Nobody there yet: try again at the next tick. */
     node->called_ns = coordinator_send(c, node, &message) < 0 ? 0 : clock_now_ns();

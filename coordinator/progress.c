@@ -150,7 +150,9 @@ static void put_node(struct bytes *out, const struct node *node)
 {
     bytes_printf(out, "  %-24s %-8s %8" PRIu64 " done %6" PRIu64 " held", node->name, node_state_name(node->state), node->images_done,
                  node->held);
-    if (node->state == NODE_READY)
+    if (node_waits_for_store(node))
+        bytes_append_text(out, "  waits for a store that does not answer");
+    else if (node->state == NODE_READY)
         bytes_printf(out, "  %s", node->device);
     else if (*node->why_not)
         bytes_printf(out, "  %s", node->why_not);

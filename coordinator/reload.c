@@ -28,6 +28,7 @@ void node_gone(struct node *node)
     node_disconnect(node);
     node->state = NODE_GONE;
     node->incarnation = 0;
+    node->leaving = node->removed = false;
     log_info("%s: has left this job", node->name);
 }
 

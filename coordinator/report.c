@@ -5,6 +5,8 @@
 #include "coordinator/evaluation_json.h"
 #include "coordinator/export/outfile.h"
 #include "coordinator/finish.h"
+#include "common/s3/uri.h"
+#include "coordinator/objectstore.h"
 #include "coordinator/html/html.h"
 #include "coordinator/jobdir.h"
 #include "coordinator/summary.h"
@@ -144,7 +146,7 @@ static int write_page(const char *path, const struct json_t *all, const struct e
         return because(why, -EINVAL, "--html %s: name a file", path);
     if (slash)
         slash[slash == folder] = '\0';
-    int r = outfile_open(slash ? folder : ".", name, &file, why);
+    int r = outfile_open(NULL, slash ? folder : ".", name, &file, why);
     if (r == 0)
         r = html_report(all, evaluation, outfile_buffer(file));
     if (r == 0)
@@ -204,6 +206,7 @@ int command_report(int argc, char **argv)
 
 struct export_command {
     const char *format, *output;
+    struct s3_options s3;
     bool per_image, help;
 };
 
@@ -211,7 +214,8 @@ static const struct option_row export_rows[] = {
     { 0, "format", OPTION_TEXT, offsetof(struct export_command, format), "LIST", "tables to write, of jsonl,csv; the job's own by default", 0, 0,
       NULL },
     { 0, "per-image", OPTION_FLAG, offsetof(struct export_command, per_image), NULL, "also write one JSON file an image", 0, 0, NULL },
-    { 'o', "output", OPTION_TEXT, offsetof(struct export_command, output), "DIR", "where to; the job's own output by default", 0, 0, NULL },
+    { 'o', "output", OPTION_TEXT, offsetof(struct export_command, output), "DIR|URI", "where to, a folder or s3://BUCKET/PREFIX/; the job's own output by default", 0, 0, NULL },
+    S3_ROWS(struct export_command, s3),
     { 'h', "help", OPTION_FLAG, offsetof(struct export_command, help), NULL, "print this help", 0, 0, NULL },
     { 0 },
 };
@@ -224,15 +228,17 @@ static int export_job(const char *job_dir, const struct export_command *options,
     struct bytes files;
     unsigned formats = 0;
     int r = open_job(job_dir, &db, &spec, &labels, why);
-    if (r == 0 && options->output && strstr(options->output, "://"))
-        r = because(why, -EINVAL, "--output %s: this build writes to folders only", options->output);
     if (r == 0)
         r = export_formats(options->format ? options->format : spec->formats, &formats, why);
     if (r < 0)
         return r;
     bytes_init(&files, 1 << 20);
-    r = finish_export(db, spec, labels, formats | (options->per_image ? EXPORT_PER_IMAGE : 0), options->output ? options->output : spec->output,
-                      NULL, NULL, &files, why);
+    struct finish_output output = { formats | (options->per_image ? EXPORT_PER_IMAGE : 0), options->output ? options->output : spec->output, NULL };
+    if (s3_uri_is(output.directory, strlen(output.directory)))
+        r = objectstore_session(spec, &options->s3, &output.s3, why);
+    if (r == 0)
+        r = finish_export(db, spec, labels, &output, NULL, NULL, &files, why);
+    s3_session_close(output.s3);
     for (const char *at = files.data; r == 0 && at < files.data + files.size; at += strlen(at) + 1)
         puts(at);
     bytes_done(&files);

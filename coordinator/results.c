@@ -5,6 +5,7 @@
 #include "common/redact.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/quarantine.h"
+#include "coordinator/refusals.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -177,6 +178,8 @@ void coordinator_on_result(struct coordinator *c, struct node *node, const struc
         node_refused(node, "it sent a result that does not fit its batch; is it of the same release?");
         return;
     }
+    if (refusals_hold(c, batch, result))
+        return;
     if (batch_hold_of(batch, node))
         node_finished(node, batch->count, now);
     if (!batch->piece) {

@@ -4,6 +4,7 @@
 #include "common/cache.h"
 #include "common/log.h"
 #include "common/sha256.h"
+#include "coordinator/objectstore.h"
 #include "coordinator/session.h"
 
 #include <errno.h>
@@ -41,6 +42,8 @@ int session_reopen(struct session *session, const char *path, struct why *why)
         r = check_file(session->spec->labels, session->spec->labels_sha256, why);
     if (r == 0)
         r = session_open_labels(session, why);
+    if (r == 0)
+        r = objectstore_open(session->spec, &session->options.tuning.s3, &session->s3, why);
     return r;
 }
 

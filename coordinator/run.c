@@ -4,9 +4,12 @@
 #include "common/log.h"
 #include "common/signals.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/export/success.h"
 #include "coordinator/finish.h"
 #include "coordinator/hint.h"
 #include "coordinator/limits.h"
+#include "coordinator/lister.h"
+#include "coordinator/objectstore.h"
 #include "coordinator/session.h"
 #include "coordinator/source/source.h"
 #include "coordinator/truth.h"
@@ -25,6 +28,7 @@ void session_done(struct session *session)
     labels_close(session->labels);
     nodelist_free(&session->nodes);
     free(session->node_list);
+    s3_session_close(session->s3);
     jobdir_close(&session->dir);
 }
 
@@ -41,13 +45,14 @@ static int check_truth(const struct spec *spec, struct why *why)
     return r;
 }
 
-static int check_sources(const struct spec *spec, struct why *why)
+static int check_sources(const struct session *session, struct why *why)
 {
+    const struct spec *spec = session->spec;
     struct source *source;
     for (int i = 0; i < spec->source_count; i++)
         if (!strcmp(spec->sources[i], "@-"))
             return 0; /* can be read only once */
-    int r = source_open(spec->sources, spec->source_count, spec->null_separated, &source, why);
+    int r = lister_open_sources(spec, session->s3, &source, why);
     if (r == 0)
         source_close(source);
     return r;
@@ -147,6 +152,7 @@ int session_run(struct session *session)
     struct run_plan plan = {
         .spec = session->spec,
         .labels = session->labels,
+        .s3 = session->s3,
         .job_dir = session->dir.path,
         .epoch = session->epoch,
         .nodes = session->nodes.nodes,
@@ -167,7 +173,7 @@ int session_run(struct session *session)
     if (status)
         return status;
     struct finished finished;
-    r = finish_job(session->dir.path, session->spec, session->labels, c, &finished, &why);
+    r = finish_job(session->dir.path, session->spec, session->labels, session->s3, c, &finished, &why);
     if (r < 0)
         return print_end(session, c, r, &why);
     print_retry(session, &finished);
@@ -194,8 +200,8 @@ void run_help(void)
 {
     puts("sleddog-coordinator run [OPTIONS] SOURCE...: classifies everything under SOURCE\n"
          "\n"
-         "SOURCE is a directory (everything below it), a pattern ('dogs/*/*.jpg', quoted), a file, @LIST (a file with one path a\n"
-         "line; @- is standard input), or sim:N (N made-up images, to test a cluster).\n");
+         "SOURCE is a directory (everything below it), a pattern ('dogs/*/*.jpg', quoted), a file, a URL, @LIST (a file with one\n"
+         "path or URL a line; @- is standard input), or sim:N (N made-up images, to test a cluster).\n");
     options_print(run_rows(), stdout);
 }
 
@@ -222,7 +228,11 @@ static int prepare_run(struct session *session, char **sources, int count, struc
     if (r == 0)
         r = session_read_nodes(session, why);
     if (r == 0)
-        r = check_sources(session->spec, why);
+        r = objectstore_open(session->spec, &session->options.tuning.s3, &session->s3, why);
+    if (r == 0)
+        r = success_look(session->s3, session->spec->output, why);
+    if (r == 0)
+        r = check_sources(session, why);
     if (r == 0)
         r = jobdir_create(job_dir, session->spec, &session->dir, &session->db, why);
     session->epoch = 1;

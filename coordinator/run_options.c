@@ -3,8 +3,10 @@
 #include "common/cache.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/s3/uri.h"
 #include "common/sha256.h"
 #include "coordinator/export/export.h"
+#include "coordinator/objectstore.h"
 #include "proto/link.h"
 #include "proto/preset.h"
 
@@ -28,7 +30,7 @@ static const struct option_row rows[] = {
     NODE_ROWS,
     { 'b', "batch", OPTION_INT, OPTION(batch), "N", "images a batch, the unit of dispatch, 60 by default", 1, LIMIT_BATCH, NULL },
     { 0, "job", OPTION_TEXT, OPTION(job), "DIR", "job directory, sleddog-job-TIME by default", 0, 0, NULL },
-    { 'o', "output", OPTION_TEXT, OPTION(output), "DIR", "where exports go, the job directory by default", 0, 0, NULL },
+    { 'o', "output", OPTION_TEXT, OPTION(output), "DIR|URI", "where exports go: a folder or s3://BUCKET/PREFIX/; the job directory by default", 0, 0, NULL },
     { 0, "format", OPTION_TEXT, OPTION(format), "LIST", "tables to write, of jsonl,csv; jsonl by default", 0, 0, NULL },
     { 0, "per-image", OPTION_FLAG, OPTION(per_image), NULL, "also write one JSON file an image", 0, 0, NULL },
     { 0, "top", OPTION_INT, OPTION(top), "K", "classes a result carries, 5 by default", 1, LIMIT_CLASSES, NULL },
@@ -37,6 +39,8 @@ static const struct option_row rows[] = {
     { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE|URL", "the model: .pth or .safetensors; the workers' own by default", 0, 0, NULL },
     { 0, "labels", OPTION_TEXT, OPTION(labels), "FILE", "class names, one a line; ImageNet's by default", 0, 0, NULL },
     { 0, "truth", OPTION_TEXT, OPTION(truth), "REGEX", "POSIX extended; its first group in the URI is the truth: a name, a WordNet id or an index", 0, 0, NULL },
+    { 0, "include", OPTION_TEXTS, OPTION(include), "PATTERN", "take only what matches, below its source; may be given again", 0, 0, NULL },
+    { 0, "exclude", OPTION_TEXTS, OPTION(exclude), "PATTERN", "leave out what matches, below its source; may be given again", 0, 0, NULL },
     { 0, "null", OPTION_FLAG, OPTION(null_separated), NULL, "entries of @lists end with NUL, not with a line", 0, 0, NULL },
     { 0, "mixed", OPTION_FLAG, OPTION(mixed), NULL, "allow workers whose numbers may differ in the last digits", 0, 0, NULL },
     { 0, "strict", OPTION_FLAG, OPTION(strict), NULL, "exit with 3 if any image failed", 0, 0, NULL },
@@ -81,17 +85,27 @@ static enum row_emit emit_of(const char *name)
     return !strcmp(name, "features") ? ROW_FEATURES : !strcmp(name, "logits") ? ROW_LOGITS : ROW_TOPK;
 }
 
-static int copy_sources(struct spec *spec, char **sources, int count, struct why *why)
+static int copy_list(const char *const *texts, int count, char ***ret, int *ret_count, struct why *why)
 {
-    spec->sources = calloc((size_t)count + 1, sizeof(char *));
-    if (!spec->sources)
+    *ret = calloc((size_t)count + 1, sizeof(char *));
+    if (!*ret)
         return because(why, -ENOMEM, "out of memory");
-    for (; spec->source_count < count; spec->source_count++) {
-        spec->sources[spec->source_count] = strdup(sources[spec->source_count]);
-        if (!spec->sources[spec->source_count])
+    for (; *ret_count < count; (*ret_count)++) {
+        (*ret)[*ret_count] = strdup(texts[*ret_count]);
+        if (!(*ret)[*ret_count])
             return because(why, -ENOMEM, "out of memory");
     }
     return 0;
+}
+
+static int copy_lists(struct spec *spec, const struct run_options *options, char **sources, int count, struct why *why)
+{
+    int r = copy_list((const char *const *)sources, count, &spec->sources, &spec->source_count, why);
+    if (r == 0)
+        r = copy_list(options->include.text, options->include.count, &spec->include, &spec->include_count, why);
+    if (r == 0)
+        r = copy_list(options->exclude.text, options->exclude.count, &spec->exclude, &spec->exclude_count, why);
+    return r;
 }
 
 static void tell_download(const char *url)
@@ -144,12 +158,25 @@ static int set_labels(struct spec *spec, const struct run_options *options, stru
     return spec->labels_sha256 ? 0 : because(why, -ENOMEM, "out of memory");
 }
 
+/* An object's prefix ends with a slash, as a folder does. */
+static int locate_output(const char *given, char **ret, struct why *why)
+{
+    struct s3_uri uri;
+    size_t size = strlen(given);
+    if (!s3_uri_is(given, size))
+        return absolute(given, ret, why);
+    int r = s3_uri_parse(given, size, &uri, why);
+    if (r == 0 && asprintf(ret, "%s%s", given, given[size - 1] == '/' ? "" : "/") < 0)
+        r = because(why, -ENOMEM, "out of memory");
+    return r;
+}
+
 static int set_texts(struct spec *spec, const struct run_options *options, const char *job_dir, struct why *why)
 {
     int r = set_labels(spec, options, why);
     spec->output_inside = !options->output;
     if (r == 0)
-        r = absolute(options->output ? options->output : job_dir, &spec->output, why);
+        r = locate_output(options->output ? options->output : job_dir, &spec->output, why);
     if (r == 0)
         r = absolute(".", &spec->folder, why);
     if (r < 0)
@@ -197,16 +224,18 @@ int spec_from_options(const struct run_options *options, char **sources, int sou
     if (!spec)
         return because(why, -ENOMEM, "out of memory");
     int r = export_formats(options->format, &formats, why);
-    if (r == 0 && options->output && strstr(options->output, "://"))
-        r = because(why, -EINVAL, "--output %s: this build writes to folders only", options->output);
+    if (r == 0 && options->output && strstr(options->output, "://") && !s3_uri_is(options->output, strlen(options->output)))
+        r = because(why, -EINVAL, "--output %s: neither a folder nor s3://BUCKET/PREFIX/", options->output);
     if (r == 0)
         r = set_preset(spec, options, why);
     if (r == 0)
-        r = copy_sources(spec, sources, source_count, why);
+        r = copy_lists(spec, options, sources, source_count, why);
     if (r == 0)
         r = set_texts(spec, options, job_dir, why);
     if (r == 0)
         r = set_weights(spec, options, why);
+    if (r == 0)
+        r = objectstore_describe(&options->tuning.s3, spec, why);
     if (r < 0)
         return r;
     set_numbers(spec, options);

@@ -14,6 +14,7 @@ struct session {
     struct db *db;
     struct spec *spec;
     struct labels *labels;
+    struct s3_session *s3; /* of sources and output; NULL: not needed */
     struct nodelist nodes;
     char *node_list; /* its file, absolute; NULL: none */
     int local;

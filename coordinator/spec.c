@@ -10,9 +10,18 @@
 
 /* The plain members, said once for both directions. */
 #define TEXTS(X) \
-    X(job) X(version) X(folder) X(weights) X(weights_sha256) X(labels) X(labels_sha256) X(truth) X(preset) X(output) X(formats)
+    X(job) X(version) X(folder) X(weights) X(weights_sha256) X(labels) X(labels_sha256) X(truth) X(preset) X(output) X(formats) \
+    X(endpoint_url) X(region) X(addressing_style) X(profile) X(ca_bundle)
 #define NUMBERS(X) X(resize) X(crop) X(emit) X(top) X(batch)
-#define FLAGS(X)   X(null_separated) X(per_image) X(mixed) X(exif_orient) X(output_inside)
+#define LISTS(X)   X(sources, source_count) X(include, include_count) X(exclude, exclude_count)
+#define FLAGS(X)   X(null_separated) X(per_image) X(mixed) X(exif_orient) X(output_inside) X(no_sign_request)
+
+static void free_list(char **texts, int count)
+{
+    for (int i = 0; texts && i < count; i++)
+        free(texts[i]);
+    free(texts);
+}
 
 void spec_free(struct spec *spec)
 {
@@ -20,9 +29,8 @@ void spec_free(struct spec *spec)
         return;
 #define FREE(member) free(spec->member);
     TEXTS(FREE)
-    for (int i = 0; spec->sources && i < spec->source_count; i++)
-        free(spec->sources[i]);
-    free(spec->sources);
+#define FREE_LIST(member, count) free_list(spec->member, spec->count);
+    LISTS(FREE_LIST)
     free(spec);
 }
 
@@ -77,6 +85,14 @@ static int text_from_json(const json_t *json, char **ret)
     return *ret ? 0 : -ENOMEM;
 }
 
+static json_t *list_to_json(char *const *texts, int count)
+{
+    json_t *json = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(json, text_to_json(texts[i]));
+    return json;
+}
+
 static json_t *floats_to_json(const float *values)
 {
     return json_pack("[fff]", (double)values[0], (double)values[1], (double)values[2]);
@@ -85,16 +101,15 @@ static json_t *floats_to_json(const float *values)
 int spec_to_json(const struct spec *spec, char **ret, struct why *why)
 {
     json_watch();
-    json_t *json = json_object(), *sources = json_array();
+    json_t *json = json_object();
 #define PUT_TEXT(member)   json_object_set_new(json, #member, text_to_json(spec->member));
 #define PUT_NUMBER(member) json_object_set_new(json, #member, json_integer((json_int_t)spec->member));
 #define PUT_FLAG(member)   json_object_set_new(json, #member, json_boolean(spec->member));
     TEXTS(PUT_TEXT)
     NUMBERS(PUT_NUMBER)
     FLAGS(PUT_FLAG)
-    for (int i = 0; i < spec->source_count; i++)
-        json_array_append_new(sources, text_to_json(spec->sources[i]));
-    json_object_set_new(json, "sources", sources);
+#define PUT_LIST(member, count) json_object_set_new(json, #member, list_to_json(spec->member, spec->count));
+    LISTS(PUT_LIST)
     json_object_set_new(json, "mean", floats_to_json(spec->mean));
     json_object_set_new(json, "std", floats_to_json(spec->std));
     json_object_set_new(json, "interpolation", json_integer(spec->interpolation));
@@ -117,19 +132,19 @@ static int read_floats(const json_t *json, float *values)
     return 0;
 }
 
-static int read_sources(const json_t *json, struct spec *spec)
+static int read_list(const json_t *json, char ***ret, int *ret_count)
 {
     if (!json_is_array(json))
         return -EBADMSG;
     size_t count = json_array_size(json);
-    spec->sources = calloc(count + 1, sizeof(char *));
-    if (!spec->sources)
+    *ret = calloc(count + 1, sizeof(char *));
+    if (!*ret)
         return -ENOMEM;
     for (size_t i = 0; i < count; i++) {
-        int r = text_from_json(json_array_get(json, i), &spec->sources[i]);
+        int r = text_from_json(json_array_get(json, i), &(*ret)[i]);
         if (r < 0)
             return r;
-        spec->source_count = (int)i + 1;
+        *ret_count = (int)i + 1;
     }
     return 0;
 }
@@ -164,7 +179,11 @@ static int read_members(const json_t *json, struct spec *spec)
         r = read_floats(json_object_get(json, "mean"), spec->mean);
     if (r == 0)
         r = read_floats(json_object_get(json, "std"), spec->std);
-    return r < 0 ? r : read_sources(json_object_get(json, "sources"), spec);
+#define GET_LIST(member, count)                                                               \
+    if (r == 0)                                                                               \
+        r = read_list(json_object_get(json, #member), &spec->member, &spec->count);
+    LISTS(GET_LIST)
+    return r;
 }
 
 int spec_from_json(const char *text, struct spec **ret, struct why *why)

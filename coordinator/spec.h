@@ -18,6 +18,8 @@ struct spec {
     char *version;         /* that made it */
     char **sources;        /* as given */
     int source_count;
+    char **include, **exclude; /* patterns: filter.h */
+    int include_count, exclude_count;
     char *folder;          /* where relative sources were meant */
     bool null_separated;
     char *weights;         /* absolute path or https:// address, or "" for the workers' own */
@@ -32,11 +34,14 @@ struct spec {
     float mean[3], std[3];
     enum row_emit emit;
     int top, batch;
-    char *output;          /* folder */
+    char *output;          /* folder, or s3://bucket/prefix/ */
     bool output_inside;    /* which is the job directory, wherever that is moved to */
     char *formats;         /* "jsonl,csv" */
     bool per_image, mixed;
     double created;        /* seconds since 1970 */
+    /* the S3 store, as options or environment said when the job was made; "" where they did not. No secrets. */
+    char *endpoint_url, *region, *addressing_style, *profile, *ca_bundle;
+    bool no_sign_request;
 };
 
 void spec_free(struct spec *spec);

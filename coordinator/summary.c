@@ -110,8 +110,9 @@ static json_t *times(const struct job_facts *facts, const struct tally *tally)
 
 static json_t *stage(const struct rec_stage *stage)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", value_text(stage->name), "threads", value_count(stage->threads),
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", value_text(stage->name), "threads", value_count(stage->threads),
                      "items", value_count(stage->items), "errors", value_count(stage->errors), "bytes", value_count(stage->bytes),
+                     "retries", value_count(stage->retries), "copies", value_count(stage->copies),
                      "busy_s", value_real((double)stage->busy_ns / 1e9), "wait_s", value_real((double)stage->wait_ns / 1e9));
 }
 
@@ -164,6 +165,8 @@ static void add_stage(struct totals *totals, const struct rec_stage *stage)
     total->bytes += stage->bytes;
     total->busy_ns += stage->busy_ns;
     total->wait_ns += stage->wait_ns;
+    total->retries += stage->retries;
+    total->copies += stage->copies;
     totals->busy_ns += stage->busy_ns;
 }
 
@@ -274,7 +277,7 @@ int summary_dump(const struct json_t *summary, struct bytes *out)
 int summary_write(const struct json_t *summary, const char *directory, struct why *why)
 {
     CLEANUP(outfile_closep) struct outfile *file = NULL;
-    int r = outfile_open(directory, FILE_NAME, &file, why);
+    int r = outfile_open(NULL, directory, FILE_NAME, &file, why);
     if (r == 0)
         r = summary_dump(summary, outfile_buffer(file)) < 0 ? outfile_because(why, -ENOMEM, FILE_NAME) : 0;
     if (r == 0)

@@ -264,6 +264,13 @@ static void print_slowest(struct bytes *out, const json_t *summary)
                  100 * real_at(slowest, "value"));
 }
 
+static void print_repeats(struct bytes *out, const json_t *stage)
+{
+    uint64_t retries = count_at(stage, "retries"), copies = count_at(stage, "copies");
+    if (retries || copies)
+        bytes_printf(out, "    %" PRIu64 " failed requests repeated, %" PRIu64 " slow ones sent twice\n", retries, copies);
+}
+
 static void print_stages(struct bytes *out, const json_t *summary)
 {
     size_t i;
@@ -279,6 +286,7 @@ static void print_stages(struct bytes *out, const json_t *summary)
         bytes_printf(out, "%8" PRIu64 " %12" PRIu64 " %10" PRIu64 " %14.3f %8.1f %%\n", count_at(stage, "threads"),
                      count_at(stage, "items"), count_at(stage, "errors"), real_at(stage, "cpu_ms_per_item"),
                      100 * real_at(stage, "cpu_share"));
+        print_repeats(out, stage);
     }
 }
 

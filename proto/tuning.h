@@ -17,7 +17,12 @@ struct tuning {
     const char *tune;       /* on, off */
     int64_t threads;        /* that decode */
     int64_t fetch_threads;
+    int64_t fetch_loops;    /* event loops for what comes over the network */
+    int64_t fetch_concurrency; /* GETs under way in all of them */
+    int64_t fetch_timeout;  /* seconds without progress after which a GET is begun again */
+    int64_t store_timeout;  /* seconds that a store may be down */
     int64_t fetch_memory;   /* bytes */
+    const char *decode;     /* exact, none */
     int64_t memory_limit;   /* bytes of the process; 0: most of the machine */
     int64_t image_cpu_limit; /* seconds */
     int64_t sim_cost_us;
@@ -28,7 +33,8 @@ struct tuning {
 #define TUNING_DEFAULTS                                                                              \
     {                                                                                                \
         .engine = "auto", .precision = "auto", .tune = "on", .threads = 32, .fetch_threads = 8, .fetch_memory = 256 << 20, \
-        .image_cpu_limit = 20                                                                        \
+        .image_cpu_limit = 20, .fetch_loops = 1, .fetch_concurrency = 128, .fetch_timeout = 30,      \
+        .store_timeout = 300, .decode = "exact"                                                      \
     }
 
 /* Rows for a struct option_row table whose target has a member `member` of type struct tuning. */
@@ -48,12 +54,22 @@ struct tuning {
     { 0, "threads", OPTION_INT, offsetof(type, member.threads), "N", "threads that decode, 32 by default", 1, 1024, NULL }, \
     { 0, "fetch-threads", OPTION_INT, offsetof(type, member.fetch_threads), "N",                                           \
       "threads that read files, 8 by default", 1, 1024, NULL },                                                             \
+    { 0, "fetch-loops", OPTION_INT, offsetof(type, member.fetch_loops), "N",                                               \
+      "event loops that fetch s3:// and http(s)://, 1 by default", 1, 64, NULL },                                          \
+    { 0, "fetch-concurrency", OPTION_INT, offsetof(type, member.fetch_concurrency), "N",                                   \
+      "objects fetched at once by all of them, 128 by default", 1, 4096, NULL },                                           \
+    { 0, "fetch-timeout", OPTION_INT, offsetof(type, member.fetch_timeout), "S",                                           \
+      "seconds without progress after which an object is asked for again, 30 by default", 1, 86400, NULL },                \
+    { 0, "store-timeout", OPTION_INT, offsetof(type, member.store_timeout), "S",                                           \
+      "seconds that a store which does not answer is waited for, 300 by default", 0, 864000, NULL },                       \
     { 0, "fetch-memory", OPTION_SIZE, offsetof(type, member.fetch_memory), "SIZE",                                         \
       "how much may be fetched and not yet decoded, 256M by default", 1 << 20, INT64_MAX, NULL },                           \
     { 0, "memory-limit", OPTION_SIZE, offsetof(type, member.memory_limit), "SIZE",                                         \
       "memory that a worker may hold; 0: most of the machine", 0, INT64_MAX, NULL },                                        \
     { 0, "image-cpu-limit", OPTION_INT, offsetof(type, member.image_cpu_limit), "S",                                       \
       "seconds of processor time that decoding an image may take, 20 by default", 1, 86400, NULL },                         \
+    { 0, "decode", OPTION_CHOICE, offsetof(type, member.decode), "HOW",                                                    \
+      "none: images are fetched and not looked at, to measure fetching with --engine sim", 0, 0, "exact|none" },           \
     { 0, "sim-cost-us", OPTION_INT, offsetof(type, member.sim_cost_us), "N",                                               \
       "engine sim: microseconds an image takes", 0, 60000000, NULL },                                                       \
     { 0, "cache", OPTION_TEXT, offsetof(type, member.cache), "DIR",                                                        \

@@ -5,6 +5,7 @@
 #include "worker/crash.h"
 
 #include <errno.h>
+#include <string.h>
 
 static enum row_error decode_error(int r)
 {
@@ -84,8 +85,21 @@ static void release_picture(struct decoder_thread *thread)
     thread->admitted = 0;
 }
 
+/* --decode none: the engine gets a number made of the file's first bytes. */
+static int pass_undecoded(struct decoder_thread *thread, struct task *task)
+{
+    struct pipeline *pipeline = thread->pipeline;
+    uint64_t number = 0;
+    memcpy(&number, task->data, task->size < sizeof(number) ? task->size : sizeof(number));
+    pipeline_free_data(pipeline, task);
+    simulator_place(pipeline, task, number);
+    return 0;
+}
+
 static int decode_task(struct decoder_thread *thread, struct task *task)
 {
+    if (thread->pipeline->spec.decode_none)
+        return pass_undecoded(thread, task);
     struct pipeline *pipeline = thread->pipeline;
     struct why why = { "" };
     bool abandoned = atomic_load(&task->work->abandoned);

@@ -1,4 +1,4 @@
-/* fetcher.c: a thread that reads files: fetch queue -> decode queue, within the budget for fetched bytes. */
+/* fetcher.c: a thread that reads files: fetch queue -> decode queue, within the budget for fetched bytes; and where event loops bring theirs. */
 #include "worker/pipeline_parts.h"
 
 #include "common/clock.h"
@@ -23,6 +23,15 @@ static int reserve_fetched(void *arg, size_t size)
     return r;
 }
 
+/* Never waits: the queue has room for all that may be inside. */
+static void pass_on(struct pipeline *pipeline, struct task *task)
+{
+    if (queue_push(pipeline->decode_queue, task) < 0) {
+        pipeline_free_data(pipeline, task);
+        pipeline_spoil(pipeline, task, "the worker is stopping");
+    }
+}
+
 /* Returns how many bytes it read. The task is somebody else's afterwards. */
 static uint64_t fetch_task(struct pipeline *pipeline, struct task *task, enum row_error *ret_error)
 {
@@ -38,11 +47,20 @@ static uint64_t fetch_task(struct pipeline *pipeline, struct task *task, enum ro
     if (*ret_error) {
         budget_give(&pipeline->fetched, reservation.size);
         pipeline_fail(pipeline, task, *ret_error, why.text);
-    } else if (queue_push(pipeline->decode_queue, task) < 0) {
-        pipeline_free_data(pipeline, task);
-        pipeline_spoil(pipeline, task, "the worker is stopping");
-    }
+    } else
+        pass_on(pipeline, task);
     return size;
+}
+
+void fetcher_done(void *arg, struct task *task, enum row_error error, const char *detail)
+{
+    struct pipeline *pipeline = arg;
+    if (error == ROW_ERRORS)
+        pipeline_spoil(pipeline, task, "the worker is stopping");
+    else if (error)
+        pipeline_fail(pipeline, task, error, detail);
+    else
+        pass_on(pipeline, task);
 }
 
 void fetcher_run(void *arg)

@@ -116,7 +116,13 @@ static int accept_batch(struct worker *worker, struct job *job, const struct msg
     work->alone = batch->alone;
     work->next = job->held;
     job->held = work;
+    bool widen = !job->remote && pipeline_is_remote(work);
     worker_submit(worker, work);
+    if (widen) {
+        job->remote = true;
+        job->images += worker->runtime->remote_window;
+        worker_grant(worker);
+    }
     return 0;
 }
 
@@ -172,7 +178,10 @@ static void forget(struct worker *worker, struct job *job, uint64_t batch)
     struct work *work = job ? job_find(job, batch) : NULL;
     if (!work)
         return;
+    bool inside = !work->done;
     job_drop(job, work);
+    if (inside)
+        pipeline_abandoned(worker->runtime->pipeline);
     worker_grant(worker);
 }
 

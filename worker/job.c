@@ -130,6 +130,8 @@ void job_stages(const struct job *job, const struct pipeline *pipeline, struct r
         ret[i].bytes -= job->base[i].bytes;
         ret[i].busy_ns -= job->base[i].busy_ns;
         ret[i].wait_ns -= job->base[i].wait_ns;
+        ret[i].retries -= job->base[i].retries;
+        ret[i].copies -= job->base[i].copies;
     }
 }
 

@@ -28,6 +28,7 @@ struct job {
     uint64_t heard_ns;    /* last sign of life of the coordinator */
     uint64_t expiry_ns;
     struct runtime_spec spec;
+    bool remote;          /* some of its items come over the network: more may be inside */
     uint64_t images;      /* granted since the welcome */
     uint64_t received;    /* batches since the welcome, each once and in order */
     uint64_t received_images;

@@ -1,5 +1,6 @@
 #include "worker/pipeline_parts.h"
 
+#include "worker/fetch.h"
 #include "worker/sim.h"
 
 #include <errno.h>
@@ -92,7 +93,7 @@ static int start(struct pipeline *pipeline)
     if (r == 0)
         r = queue_new(2 * spec->window, &pipeline->sim_queue);
     if (r == 0)
-        r = queue_new((size_t)spec->decode_threads * 2, &pipeline->decode_queue);
+        r = queue_new(2 * spec->window, &pipeline->decode_queue); /* an event loop must not wait there; bytes are bounded by the budget */
     if (r == 0)
         r = batcher_new(pipeline->ops, pipeline->engine, spec->crumbs, &pipeline->batcher);
     if (r == 0)
@@ -104,6 +105,24 @@ static int start(struct pipeline *pipeline)
     if (r == 0)
         r = thread_start(&pipeline->collector, "engine", collector_run, pipeline);
     return r;
+}
+
+static int start_loops(struct pipeline *pipeline, struct why *why)
+{
+    const struct pipeline_spec *spec = &pipeline->spec;
+    struct loops_spec loops = {
+        .threads = spec->fetch_loops,
+        .concurrency = spec->fetch_concurrency,
+        .file_bytes = spec->file_bytes && spec->file_bytes < FETCH_MAX_FILE ? spec->file_bytes : FETCH_MAX_FILE,
+        .stall_ns = spec->fetch_stall_ns,
+        .store_timeout_ns = spec->store_timeout_ns,
+        .s3 = spec->s3,
+        .budget = &pipeline->fetched,
+        .stage = &pipeline->stages[STAGE_FETCH],
+        .done = fetcher_done,
+        .arg = pipeline,
+    };
+    return spec->fetch_loops ? loops_new(&loops, &pipeline->loops, why) : 0;
 }
 
 DEFINE_FREEP(pipeline_free, struct pipeline)
@@ -126,12 +145,15 @@ int pipeline_new(const struct pipeline_spec *spec, const struct engine_ops *ops,
     pthread_mutex_init(&pipeline->break_lock, NULL);
     budget_init(&pipeline->fetched, spec->fetch_bytes);
     budget_init(&pipeline->decoded, spec->decode_bytes ? spec->decode_bytes : SIZE_MAX);
-    stage_init(&pipeline->stages[STAGE_FETCH], "fetch", spec->fetch_threads);
+    stage_init(&pipeline->stages[STAGE_FETCH], "fetch", spec->fetch_threads + spec->fetch_loops);
     stage_init(&pipeline->stages[STAGE_DECODE], "decode", spec->decode_threads);
     stage_init(&pipeline->stages[STAGE_ENGINE], "engine", ops->info(engine)->threads);
     int r = pipeline->notice ? start(pipeline) : -ENOMEM;
     if (r < 0)
         return because(why, r, "pipeline: cannot start %d + %d threads: %s", spec->fetch_threads, spec->decode_threads, strerror(-r));
+    r = start_loops(pipeline, why);
+    if (r < 0)
+        return r;
     *ret = take(pipeline);
     return 0;
 }
@@ -161,6 +183,7 @@ void pipeline_free(struct pipeline *pipeline)
     if (!pipeline)
         return;
     join_all(pipeline->fetch_queue, pipeline->fetchers, pipeline->fetcher_count);
+    loops_free(pipeline->loops);
     join_all(pipeline->sim_queue, &pipeline->simulator, 1);
     join_all(pipeline->decode_queue, pipeline->decoders, pipeline->decoder_count);
     pipeline->ops->interrupt(pipeline->engine);
@@ -189,12 +212,30 @@ void pipeline_submit(struct pipeline *pipeline, struct work *work)
     atomic_fetch_add(&pipeline->upstream, work->count);
     /* Two more hands on the work: this one, and the simulator's, which walks it to its end. */
     atomic_fetch_add(&work->unfinished, sims ? 2 : 1);
-    for (uint32_t i = 0; i < work->count; i++)
-        if (!sim_is(&work->tasks[i].item->uri))
-            queue_push(pipeline->fetch_queue, &work->tasks[i]);
+    for (uint32_t i = 0; i < work->count; i++) {
+        struct task *task = &work->tasks[i];
+        if (pipeline->loops && loops_takes(&task->item->uri))
+            loops_submit(pipeline->loops, task);
+        else if (!sim_is(&task->item->uri))
+            queue_push(pipeline->fetch_queue, task);
+    }
     if (sims)
         queue_push(pipeline->sim_queue, work);
     pipeline_unhold(pipeline, work);
+}
+
+void pipeline_abandoned(struct pipeline *pipeline)
+{
+    if (pipeline->loops)
+        loops_poke(pipeline->loops);
+}
+
+bool pipeline_is_remote(const struct work *work)
+{
+    for (uint32_t i = 0; i < work->count; i++)
+        if (loops_takes(&work->tasks[i].item->uri))
+            return true;
+    return false;
 }
 
 const struct engine_info *pipeline_engine(const struct pipeline *pipeline)

@@ -1,7 +1,8 @@
 /* pipeline.h: fetch -> decode -> engine, as threads between bounded queues.
  *
  *     pipeline_submit --> fetch queue --> fetch threads --> decode queue --> decode threads --> engine slots
- *                                                                                                   |
+ *                  |                                          ^                                     |
+ *                  +--> event loops (network addresses) ------+                                     |
  *     mailbox <-- work with all its rows <-- engine thread <----------------------------------------+
  *
  * Made-up images (`sim:N`) skip fetch and decode: one thread puts them straight into engine slots. Fetched bytes that are not
@@ -33,10 +34,14 @@ enum pipeline_stage { STAGE_FETCH, STAGE_DECODE, STAGE_ENGINE, STAGE_COUNT };
 
 struct pipeline_spec {
     int fetch_threads, decode_threads;
+    int fetch_loops, fetch_concurrency; /* event loops, and GETs under way in all of them; 0: nothing comes over the network */
+    uint64_t fetch_stall_ns, store_timeout_ns;
+    const struct s3_options *s3; /* while pipeline_new() runs */
     size_t fetch_bytes;   /* budget for fetched, undecoded files */
     size_t file_bytes;    /* of one file; 0: any */
     size_t decode_bytes;  /* budget for what decoders hold, and most that one picture may need; 0: any */
     size_t window;        /* images that may be inside at once; pipeline_submit() never waits for less */
+    bool decode_none;     /* for measuring: what was fetched is not looked at */
     struct crumbs *crumbs; /* what is being worked on is noted here; NULL: nowhere */
     struct preprocess_spec preprocess; /* crop is the engine's height and width */
 };
@@ -50,6 +55,12 @@ void pipeline_free(struct pipeline *pipeline);
 
 /* The work's top and values must be those of pipeline_engine(). */
 void pipeline_submit(struct pipeline *pipeline, struct work *work);
+
+/* Some of the work inside was abandoned: what it waits for on the network is let go at once. Any thread. */
+void pipeline_abandoned(struct pipeline *pipeline);
+
+/* Whether some of the work comes over the network. */
+bool pipeline_is_remote(const struct work *work);
 
 const struct engine_info *pipeline_engine(const struct pipeline *pipeline);
 

@@ -10,6 +10,7 @@
 #include "common/thread.h"
 #include "worker/batcher.h"
 #include "worker/budget.h"
+#include "worker/fetch/loops.h"
 #include "worker/pipeline.h"
 
 #include <time.h>
@@ -31,6 +32,7 @@ struct pipeline {
     struct queue *fetch_queue, *decode_queue, *sim_queue;
     struct budget fetched, decoded;
     struct stage stages[STAGE_COUNT];
+    struct loops *loops;              /* what comes over the network; NULL: nothing does */
     struct thread *fetchers, *decoders, simulator, collector;
     int fetcher_count, decoder_count; /* started */
     atomic_uint decoders_numbered;    /* each decode thread takes the next number */
@@ -63,6 +65,8 @@ void pipeline_spoil(struct pipeline *pipeline, struct task *task, const char *de
 void pipeline_free_data(struct pipeline *pipeline, struct task *task);
 
 void fetcher_run(void *pipeline);
+void fetcher_done(void *pipeline, struct task *task, enum row_error error, const char *detail); /* as loops.h calls it */
+void simulator_place(struct pipeline *pipeline, struct task *task, uint64_t number); /* into a slot, as the made-up image of that number */
 void decoder_run(void *pipeline);
 void simulator_run(void *pipeline);
 void collector_run(void *pipeline);

@@ -149,15 +149,26 @@ static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, c
     /* Two batches, so that one is on its way while another is worked on, and what the engine holds. */
     runtime->window = 2 * (size_t)runtime->spec.batch + (size_t)info->slots * (size_t)info->batch;
     char decoders[128];
-    preprocess_fingerprint(decoders, sizeof(decoders));
+    runtime->remote_window = (size_t)tuning->fetch_concurrency;
+    bool none = !strcmp(tuning->decode, "none");
+    if (none)
+        snprintf(decoders, sizeof(decoders), "no decoder");
+    else
+        preprocess_fingerprint(decoders, sizeof(decoders));
     snprintf(runtime->fingerprint, sizeof(runtime->fingerprint), "%s %s", info->fingerprint, decoders);
     struct pipeline_spec pipeline = {
         .fetch_threads = (int)tuning->fetch_threads,
         .decode_threads = (int)tuning->threads,
+        .fetch_loops = (int)tuning->fetch_loops,
+        .fetch_concurrency = (int)tuning->fetch_concurrency,
+        .fetch_stall_ns = (uint64_t)tuning->fetch_timeout * NS_PER_S,
+        .store_timeout_ns = (uint64_t)tuning->store_timeout * NS_PER_S,
+        .s3 = &tuning->s3,
+        .decode_none = none,
         .fetch_bytes = memory.fetched,
         .file_bytes = memory.file,
         .decode_bytes = memory.decoded,
-        .window = runtime->window,
+        .window = runtime->window + runtime->remote_window,
         .crumbs = crumbs,
         .preprocess = {
             .resize = runtime->spec.preset.resize,
@@ -178,6 +189,8 @@ int runtime_open(const struct tuning *tuning, const struct runtime_spec *spec, s
         return because(why, -ENOMEM, "out of memory");
     runtime->spec = *spec;
     struct engines_opened opened;
+    if (!strcmp(tuning->decode, "none") && strcmp(tuning->engine, "sim"))
+        return because(why, -EINVAL, "--decode none: gives no answers worth having; it is for measuring, with --engine sim");
     int r = open_engine(runtime, tuning, &opened, why);
     if (r == 0)
         r = open_pipeline(runtime, tuning, &opened, box, crumbs, why);

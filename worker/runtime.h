@@ -33,6 +33,7 @@ struct runtime {
     char fingerprint[512]; /* engine's, and decoder's */
     int classes;
     size_t window;         /* images that may be inside at once */
+    size_t remote_window;  /* so many more if they come over the network: those under way there */
     char file[PATH_MAX];   /* that the weights came from; "": none */
     struct stat state;     /* of the file then */
 };

@@ -16,10 +16,20 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-void sim_pixels(const struct span *uri, uint8_t *pixels, size_t size)
+uint64_t sim_number(const struct span *uri)
 {
-    uint64_t number = mix(strtoull(uri->data + 4, NULL, 10) + 1);
+    return strtoull(uri->data + 4, NULL, 10);
+}
+
+void sim_fill(uint64_t number, uint8_t *pixels, size_t size)
+{
+    uint64_t mixed = mix(number + 1);
     memset(pixels, 0, size);
     for (size_t i = 0; i < 8 && i < size; i++)
-        pixels[i] = (uint8_t)(number >> (8 * i));
+        pixels[i] = (uint8_t)(mixed >> (8 * i));
+}
+
+void sim_pixels(const struct span *uri, uint8_t *pixels, size_t size)
+{
+    sim_fill(sim_number(uri), pixels, size);
 }

@@ -9,6 +9,11 @@
 
 bool sim_is(const struct span *uri);
 
-/* The image's number in its first 8 bytes (little-endian), mixed so that equal top bits do not mean equal answers, then zeros,
+uint64_t sim_number(const struct span *uri);
+
+/* The number in the first 8 bytes (little-endian), mixed so that equal top bits do not mean equal answers, then zeros,
  * `size` bytes in all: what the engine looks at. */
+void sim_fill(uint64_t number, uint8_t *pixels, size_t size);
+
+/* The same for `sim:NUMBER`. */
 void sim_pixels(const struct span *uri, uint8_t *pixels, size_t size);

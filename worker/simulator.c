@@ -3,7 +3,7 @@
 
 #include "worker/sim.h"
 
-static void place_sim(struct pipeline *pipeline, struct task *task)
+void simulator_place(struct pipeline *pipeline, struct task *task, uint64_t number)
 {
     struct place place;
     struct why why = { "the engine stopped" };
@@ -14,7 +14,7 @@ static void place_sim(struct pipeline *pipeline, struct task *task)
         return;
     }
     const struct engine_info *info = pipeline_engine(pipeline);
-    sim_pixels(&task->item->uri, place.pixels, info->image_read);
+    sim_fill(number, place.pixels, info->image_read);
     pipeline_placed(task->work);
     r = batcher_fill(pipeline->batcher, &place, &why);
     if (r < 0)
@@ -35,7 +35,7 @@ void simulator_run(void *arg)
             if (atomic_load(&work->abandoned))
                 pipeline_fail(pipeline, task, ROW_FETCH, "abandoned");
             else
-                place_sim(pipeline, task);
+                simulator_place(pipeline, task, sim_number(&task->item->uri));
         }
         pipeline_unhold(pipeline, work);
     }

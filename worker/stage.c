@@ -20,11 +20,37 @@ static uint64_t get(const atomic_uint_fast64_t *counter)
 
 void stage_count(struct stage *stage, uint64_t cpu_ns, uint64_t waited_ns, uint64_t bytes, int error)
 {
+    stage_count_item(stage, bytes, error);
+    stage_count_time(stage, clock_thread_cpu_ns() - cpu_ns, waited_ns);
+}
+
+void stage_count_item(struct stage *stage, uint64_t bytes, int error)
+{
     add(&stage->items, 1);
     add(&stage->errors, error != 0);
     add(&stage->bytes, bytes);
-    add(&stage->busy_ns, clock_thread_cpu_ns() - cpu_ns);
-    add(&stage->wait_ns, waited_ns);
+}
+
+void stage_count_time(struct stage *stage, uint64_t busy_ns, uint64_t wait_ns)
+{
+    add(&stage->busy_ns, busy_ns);
+    add(&stage->wait_ns, wait_ns);
+}
+
+void stage_count_retry(struct stage *stage)
+{
+    add(&stage->retries, 1);
+}
+
+void stage_count_copy(struct stage *stage)
+{
+    add(&stage->copies, 1);
+}
+
+void stage_count_down(struct stage *stage, int more)
+{
+    if (more)
+        atomic_fetch_add_explicit(&stage->down, more, memory_order_relaxed);
 }
 
 void stage_enter(struct stage *stage)
@@ -47,6 +73,9 @@ struct rec_stage stage_record(const struct stage *stage)
         .bytes = get(&stage->bytes),
         .busy_ns = get(&stage->busy_ns),
         .wait_ns = get(&stage->wait_ns),
+        .retries = get(&stage->retries),
+        .copies = get(&stage->copies),
+        .down = (uint32_t)atomic_load_explicit(&stage->down, memory_order_relaxed),
         .active = (uint32_t)atomic_load_explicit(&stage->active, memory_order_relaxed),
     };
 }

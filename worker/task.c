@@ -21,8 +21,8 @@ static int copy_items(struct work *work, const struct rec_item *items)
     for (uint32_t i = 0; i < work->count; i++) {
         own[i] = items[i];
         own[i].uri = copy_span(&work->arena, items[i].uri);
-        own[i].etag = "";
-        if (!own[i].uri.data)
+        own[i].etag = arena_text(&work->arena, items[i].etag);
+        if (!own[i].uri.data || !own[i].etag)
             return -ENOMEM;
         work->tasks[i] = (struct task){ .work = work, .item = &own[i], .row = &work->rows[i] };
     }

@@ -13,6 +13,7 @@
 #include "common/cleanup.h"
 #include "common/mailbox.h"
 #include "proto/messages.h"
+#include "worker/fetch/get.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -28,6 +29,7 @@ struct task {
     struct rec_row *row; /* this task's answer */
     char *data;          /* the file, from fetch to decode */
     size_t size;         /* bytes of it */
+    struct get get;      /* on its way through the network */
 };
 
 /* A batch on its way. */

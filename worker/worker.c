@@ -87,7 +87,7 @@ void worker_welcome(struct worker *worker)
         pipeline_stages(runtime->pipeline, job->base);
     /* The same introduction again: the coordinator may have sent batches on the strength of the first welcome. */
     if (job->state != JOB_READY || job->greeted != job->call)
-        job_restart_credit(job, runtime->window);
+        job_restart_credit(job, runtime->window + (job->remote ? runtime->remote_window : 0));
     job->state = JOB_READY;
     job->greeted = job->call;
     worker_send(worker, &job->peer, &message);
@@ -126,6 +126,8 @@ void worker_end_job(struct worker *worker, const char *reason)
     log_info("job %s: %s", worker->job->id, reason);
     job_free(worker->job);
     worker->job = NULL;
+    if (worker->runtime)
+        pipeline_abandoned(worker->runtime->pipeline);
 }
 
 static void run_loader(void *arg)

@@ -271,6 +271,18 @@ int s3_client_get(struct s3_client *client, const struct s3_uri *uri, struct byt
     return s3_client_exchange(client, &exchange, why);
 }
 
+int s3_client_get_range(struct s3_client *client, const struct s3_uri *uri, uint64_t first, uint64_t size, const char *etag, struct bytes *out,
+                        struct why *why)
+{
+    struct getting getting = { out, out->size };
+    struct exchange exchange = { .call = call_for("GET", uri), .begin = begin_get, .receive = take_get, .arg = &getting };
+    exchange.call.ranged = true;
+    exchange.call.first = first;
+    exchange.call.last = first + size - 1;
+    exchange.call.if_match = etag;
+    return s3_client_exchange(client, &exchange, why);
+}
+
 int s3_client_delete(struct s3_client *client, const struct s3_uri *uri, struct why *why)
 {
     struct exchange exchange = { .call = call_for("DELETE", uri) };

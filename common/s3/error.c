@@ -18,6 +18,7 @@ static const struct {
 } codes[] = {
     { "NoSuchKey", S3_NOT_FOUND },
     { "NoSuchVersion", S3_NOT_FOUND },
+    { "NoSuchUpload", S3_OTHER },
     { "NoSuchBucket", S3_NO_BUCKET },
     { "AccessDenied", S3_DENIED },
     { "AllAccessDisabled", S3_DENIED },

@@ -58,8 +58,8 @@ int s3_error_because(const struct s3_error *error, const struct s3_subject *on, 
     case S3_BAD_ID:
         return because(why, r, "%s: %s does not know the access key (or token) of %s; is it for this store, and still active?", on->object, on->host, who);
     case S3_BAD_SECRET:
-        return because(why, r, "%s: %s computes another signature: the secret key of %s is not the one that belongs to its access key", on->object,
-                       on->host, who);
+        return because(why, r, "%s: %s computes another signature: the secret key of %s does not belong to its access key, or the store does not "
+                       "know that one", on->object, on->host, who);
     case S3_SKEW:
         return because(why, r, "%s: the clocks here and at %s differ by more than signatures allow; set this machine's clock (timedatectl set-ntp true)",
                        on->object, on->host);

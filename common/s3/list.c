@@ -4,6 +4,7 @@
 
 #include "common/bytes.h"
 #include "common/cleanup.h"
+#include "common/s3/sigv4.h"
 #include "common/s3/xml.h"
 
 #include <ctype.h>
@@ -18,6 +19,8 @@ struct s3_list {
     struct bytes held;     /* struct s3_item without its key pointer, then the key as it came; again and again */
     size_t size;
     bool encoded, truncated, complete;
+    char last[S3_KEY_MAX + 8]; /* the greatest key, or the end of the greatest prefix */
+    size_t last_size;
     char token[S3_TOKEN_MAX];
     /* the item that is being read */
     struct s3_item item;
@@ -104,6 +107,22 @@ static int hold(struct s3_list *list, bool is_prefix)
     return r == -EMSGSIZE ? -EBADMSG : r;
 }
 
+/* A prefix stands for all keys that begin with it: up to the last letter of Unicode. */
+static void note_last(struct s3_list *list, const struct s3_item *item)
+{
+    static const char end[] = "\xf4\x8f\xbf\xbf";
+    size_t common = item->key_size < list->last_size ? item->key_size : list->last_size;
+    int order = memcmp(item->key, list->last, common);
+    if (order < 0 || (order == 0 && item->key_size < list->last_size))
+        return;
+    memcpy(list->last, item->key, item->key_size);
+    list->last_size = item->key_size;
+    if (item->is_prefix) {
+        memcpy(list->last + list->last_size, end, 4);
+        list->last_size += 4;
+    }
+}
+
 static int hand_over(struct s3_list *list, s3_on_item *on_item, void *arg)
 {
     int r = 0;
@@ -116,6 +135,7 @@ static int hand_over(struct s3_list *list, s3_on_item *on_item, void *arg)
         if (r < 0 || item.key_size > S3_KEY_MAX)
             return -EBADMSG;
         item.key = key;
+        note_last(list, &item);
         r = on_item(arg, &item);
     }
     return r;
@@ -201,13 +221,49 @@ int s3_list_feed(struct s3_list *list, const char *data, size_t size)
     return xml_feed(list->xml, data, size);
 }
 
+/* ---- tokens -------------------------------------------------------------------------------------------------------------------- */
+
+#define OURS '\1' /* a store's own token has none: it would have been read as U+FFFD */
+
+static bool is_readable(const char *token)
+{
+    return *token && !strstr(token, "\xef\xbf\xbd");
+}
+
+/* Our own: the last key, %XX where needed. */
+static int make_token(const struct s3_list *list, char token[S3_TOKEN_MAX])
+{
+    CLEANUP(bytes_done) struct bytes text;
+    bytes_init(&text, S3_TOKEN_MAX - 1);
+    bytes_append_char(&text, OURS);
+    int r = sigv4_encode(&text, list->last, list->last_size);
+    if (r == 0)
+        memcpy(token, text.data, text.size + 1);
+    return r;
+}
+
+bool s3_list_token(const char *token, char key[S3_KEY_MAX + 8], size_t *ret_size)
+{
+    char text[S3_TOKEN_MAX];
+    if (*token != OURS || strlen(token) >= sizeof(text))
+        return false;
+    strcpy(text, token + 1);
+    *ret_size = strlen(text);
+    if (decode(text, ret_size) < 0 || *ret_size > S3_KEY_MAX + 4)
+        return false;
+    memcpy(key, text, *ret_size);
+    return true;
+}
+
 int s3_list_end(struct s3_list *list, s3_on_item *on_item, void *arg, char token[S3_TOKEN_MAX])
 {
     int r = xml_end(list->xml);
-    if (r == 0 && (!list->complete || (list->truncated && !*list->token)))
+    if (r == 0 && (!list->complete || (list->truncated && !list->held.size)))
         r = -EBADMSG;
     if (r == 0)
         r = hand_over(list, on_item, arg);
+    if (r == 0 && list->truncated && !is_readable(list->token))
+        return make_token(list, token);
     if (r == 0)
         strcpy(token, list->truncated ? list->token : "");
     return r;

@@ -35,5 +35,9 @@ int s3_list_open(struct s3_list **ret);
 void s3_list_close(struct s3_list *list); /* accepts NULL */
 int s3_list_feed(struct s3_list *list, const char *data, size_t size);
 
-/* At the page's end: hands over its items in its order. `token`: where the next page begins; "" when this was the last. */
+/* At the page's end: hands over its items in its order. `token`: where the next page begins; "" when this was the last. Where the store's own
+ * token cannot be read (Ceph's is a raw key, which XML may not be able to say) it is one of ours: after the last key of this page. */
 int s3_list_end(struct s3_list *list, s3_on_item *on_item, void *arg, char token[S3_TOKEN_MAX]);
+
+/* Whether the token is one of ours, and after which key the page begins then. */
+bool s3_list_token(const char *token, char key[S3_KEY_MAX + 8], size_t *ret_size);

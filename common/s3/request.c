@@ -242,7 +242,10 @@ void s3_call_list(struct s3_call *ret, struct s3_page_call *page)
     add_parameter(ret, "prefix", page->prefix_size ? page->prefix : "", page->prefix_size);
     if (page->delimiter)
         add_parameter(ret, "delimiter", page->delimiter, strlen(page->delimiter));
-    if (page->token && *page->token)
+    size_t after_size;
+    if (page->token && s3_list_token(page->token, page->after_text, &after_size))
+        add_parameter(ret, "start-after", page->after_text, after_size);
+    else if (page->token && *page->token)
         add_parameter(ret, "continuation-token", page->token, strlen(page->token));
     else if (page->start_after_size)
         add_parameter(ret, "start-after", page->start_after, page->start_after_size);

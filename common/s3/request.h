@@ -16,6 +16,7 @@
  * Errors:    -EINVAL for an impossible bucket or key, -ENOMEM. */
 #pragma once
 
+#include "common/s3/list.h"
 #include "common/s3/session.h"
 #include "common/s3/sigv4.h"
 #include "common/s3/uri.h"
@@ -70,7 +71,7 @@ struct s3_page_call {
     const char *start_after;
     size_t start_after_size;
     int limit;
-    char limit_text[12]; /* scratch */
+    char limit_text[12], after_text[S3_KEY_MAX + 8]; /* scratch */
 };
 
 void s3_call_list(struct s3_call *ret, struct s3_page_call *page);

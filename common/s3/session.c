@@ -89,6 +89,11 @@ time_t s3_session_offset(const struct s3_session *session)
     return (time_t)atomic_load(&session->offset_s);
 }
 
+void s3_session_set_offset(struct s3_session *session, time_t offset_s)
+{
+    atomic_store(&session->offset_s, offset_s);
+}
+
 static struct region *find_region(struct s3_session *session, const char *bucket)
 {
     for (int i = 0; i < session->region_count; i++)

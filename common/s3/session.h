@@ -27,6 +27,7 @@ struct credentials *s3_session_credentials(struct s3_session *session);
 
 /* What the store's clock shows less what ours does, in seconds, as far as it has told. */
 time_t s3_session_offset(const struct s3_session *session);
+void s3_session_set_offset(struct s3_session *session, time_t offset_s); /* for tests */
 
 /* Where the bucket is, as far as is known. */
 void s3_session_region(struct s3_session *session, const char *bucket, char region[S3_REGION_MAX]);

@@ -146,12 +146,17 @@ static int write_parts(const struct s3_upload *upload, struct bytes *out)
     return bytes_append_text(out, "</CompleteMultipartUpload>");
 }
 
-/* An answer that was lost may have been a success: then the upload is gone, and the object is there. */
+/* An answer that was lost (libcurl sends again by itself when a connection that it kept turns out to be dead) may have been a success: then the
+ * upload is gone, and the object is there, with the ETag of one that was made of so many parts. */
 static bool was_completed(struct s3_upload *upload, const struct exchange *exchange)
 {
     struct s3_head head;
-    return exchange->attempts > 1 && !strcmp(exchange->error.code, "NoSuchUpload") && s3_client_head(upload->client, &upload->uri, &head, NULL) == 0 &&
-           head.size == upload->size;
+    char suffix[16];
+    snprintf(suffix, sizeof(suffix), "-%d", upload->parts);
+    if (strcmp(exchange->error.code, "NoSuchUpload") || s3_client_head(upload->client, &upload->uri, &head, NULL) < 0)
+        return false;
+    const char *dash = strrchr(head.etag, '-');
+    return head.size == upload->size && dash && !strcmp(dash, suffix);
 }
 
 static int complete(struct s3_upload *upload, struct why *why)

@@ -3,15 +3,17 @@
 #include "common/bytes.h"
 #include "common/cleanup.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <expat.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 
 #define DEPTH_MAX 16
 #define NAME_MAX_ 128
 #define TEXT_MAX_ 16384
+#define REFERENCE_MAX 12 /* "&#x0000001F;" */
+#define REPLACEMENT   "\xef\xbf\xbd"
 
 struct xml {
     XML_Parser parser;
@@ -23,6 +25,10 @@ struct xml {
     char path[DEPTH_MAX * (NAME_MAX_ + 1)];
     size_t path_size;
     struct bytes text;        /* of the innermost element, since its last child */
+    char reference[REFERENCE_MAX + 1]; /* "&#..." whose end is not there yet */
+    size_t reference_size;
+    char clean[4096];         /* what expat gets to see */
+    size_t clean_size;
 };
 
 static void fail(struct xml *xml, int r)
@@ -117,16 +123,95 @@ static int parse(struct xml *xml, const char *data, size_t size, bool last)
     return xml->error;
 }
 
+/* ---- control characters ------------------------------------------------------------------------------------------------------ */
+
+static bool is_forbidden(unsigned long c)
+{
+    return c < ' ' && c != '\t' && c != '\n' && c != '\r';
+}
+
+static void flush(struct xml *xml)
+{
+    parse(xml, xml->clean, xml->clean_size, false);
+    xml->clean_size = 0;
+}
+
+static void put(struct xml *xml, const char *data, size_t size)
+{
+    while (size) {
+        size_t room = sizeof(xml->clean) - xml->clean_size, n = size < room ? size : room;
+        memcpy(xml->clean + xml->clean_size, data, n);
+        xml->clean_size += n;
+        data += n;
+        size -= n;
+        if (xml->clean_size == sizeof(xml->clean))
+            flush(xml);
+    }
+}
+
+/* "&#...;" is complete, or is none after all. */
+static void put_reference(struct xml *xml)
+{
+    const char *text = xml->reference;
+    size_t size = xml->reference_size;
+    xml->reference[size] = '\0';
+    bool is_reference = size > 3 && text[1] == '#' && text[size - 1] == ';', hex = is_reference && text[2] == 'x';
+    char *end = xml->reference;
+    unsigned long c = is_reference ? strtoul(text + (hex ? 3 : 2), &end, hex ? 16 : 10) : ' ';
+    bool bad = is_reference && *end == ';' && is_forbidden(c);
+    put(xml, bad ? REPLACEMENT : text, bad ? strlen(REPLACEMENT) : size);
+    xml->reference_size = 0;
+}
+
+/* Whether the byte may go on with what begins with '&'. */
+static bool continues(const struct xml *xml, char c)
+{
+    if (xml->reference_size == 1)
+        return c == '#';
+    return xml->reference_size < REFERENCE_MAX && (isxdigit((unsigned char)c) || c == 'x' || c == ';');
+}
+
+static void put_special(struct xml *xml, char c)
+{
+    if (xml->reference_size && !continues(xml, c))
+        put_reference(xml);
+    if (c == '&' || xml->reference_size) {
+        xml->reference[xml->reference_size++] = c;
+        if (c == ';')
+            put_reference(xml);
+    } else if (is_forbidden((unsigned char)c)) {
+        put(xml, REPLACEMENT, strlen(REPLACEMENT));
+    } else {
+        put(xml, &c, 1);
+    }
+}
+
+static size_t plain_run(const char *data, size_t size)
+{
+    size_t n = 0;
+    while (n < size && data[n] != '&' && !is_forbidden((unsigned char)data[n]))
+        n++;
+    return n;
+}
+
 int xml_feed(struct xml *xml, const char *data, size_t size)
 {
-    for (; size > INT_MAX && !xml->error; data += INT_MAX, size -= INT_MAX)
-        parse(xml, data, INT_MAX, false);
-    return parse(xml, data, size, false);
+    for (size_t at = 0; at < size && !xml->error;) {
+        size_t run = xml->reference_size ? 0 : plain_run(data + at, size - at);
+        put(xml, data + at, run);
+        at += run;
+        if (at < size)
+            put_special(xml, data[at++]);
+    }
+    flush(xml);
+    return xml->error;
 }
 
 int xml_end(struct xml *xml)
 {
-    return parse(xml, "", 0, true);
+    if (xml->reference_size)
+        put_reference(xml);
+    return parse(xml, xml->clean, xml->clean_size, true);
 }
 
 int xml_read(const char *data, size_t size, xml_on_end *on_end, void *arg)

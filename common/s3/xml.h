@@ -3,6 +3,8 @@
  * Nothing that a server sends can make it take much memory: elements are at most 16 deep, one element's text and the path have caps, and
  * document type declarations (with their entities) are refused.
  *
+ * Control characters, raw or as "&#x1;", are no XML 1.0, and yet some stores write them where a key has one: each is read as U+FFFD.
+ *
  * Threads:   a parser belongs to one thread at a time.
  * Ownership: xml_new() to xml_free(); path and text are valid during the call only.
  * Errors:    -EBADMSG for what is not well-formed or too large, -ENOMEM; what on_end() returns if it is negative. After an error every call returns it

@@ -37,7 +37,7 @@ static int open_csv(const struct export_options *options, void **ret, struct why
     if (!csv)
         return -ENOMEM;
     csv->labels = options->labels;
-    int r = outfile_open(options->directory, "predictions.csv", &csv->file, why);
+    int r = outfile_open(options->s3, options->directory, "predictions.csv", &csv->file, why);
     if (r == 0)
         r = outfile_write(csv->file, header, sizeof(header) - 1, why);
     if (r < 0)

@@ -1,6 +1,7 @@
 #include "coordinator/export/export.h"
 
 #include "common/cleanup.h"
+#include "common/s3/uri.h"
 #include "coordinator/export/kind.h"
 #include "coordinator/export/outfile.h"
 
@@ -9,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const struct export_kind *const kinds[] = { &export_jsonl, &export_csv, &export_npy, &export_per_image };
+static const struct export_kind *const kinds[] = { &export_jsonl, &export_csv, &export_npy, &export_per_image, &export_per_object };
 
 static const struct {
     const char *name;
@@ -61,7 +62,8 @@ static int make_directory(const char *path, struct why *why)
 
 int exporters_open(const struct export_options *options, struct exporters **ret, struct why *why)
 {
-    int r = make_directory(options->directory, why);
+    bool local = !s3_uri_is(options->directory, strlen(options->directory));
+    int r = local ? make_directory(options->directory, why) : 0;
     if (r < 0)
         return r;
     CLEANUP(exporters_abortp) struct exporters *exporters = calloc(1, sizeof(*exporters));

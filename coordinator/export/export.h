@@ -30,8 +30,11 @@ enum export_format {
     EXPORT_PER_IMAGE = 4,
 };
 
+struct s3_session;
+
 struct export_options {
-    const char *directory; /* made if missing */
+    const char *directory; /* made if missing; or s3://bucket/prefix/ ... */
+    struct s3_session *s3; /* ... and the session for it */
     unsigned formats;      /* of enum export_format, or-ed */
     enum row_emit emit;
     const struct labels *labels;

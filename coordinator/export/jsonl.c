@@ -35,7 +35,7 @@ static int open_jsonl(const struct export_options *options, void **ret, struct w
         return -ENOMEM;
     int r = row_json_open(options->labels, &jsonl->json);
     if (r == 0)
-        r = outfile_open(options->directory, "predictions.jsonl", &jsonl->file, why);
+        r = outfile_open(options->s3, options->directory, "predictions.jsonl", &jsonl->file, why);
     if (r < 0)
         return r;
     *ret = take(jsonl);

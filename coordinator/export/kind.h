@@ -17,4 +17,4 @@ struct export_kind {
     void (*close)(void *state);
 };
 
-extern const struct export_kind export_jsonl, export_csv, export_npy, export_per_image;
+extern const struct export_kind export_jsonl, export_csv, export_npy, export_per_image, export_per_object;

@@ -64,7 +64,7 @@ static int open_npy(const struct export_options *options, void **ret, struct why
     npy->row_size = 4 * (size_t)options->values;
     int r = fill_missing(npy);
     if (r == 0)
-        r = outfile_open(options->directory, options->emit == ROW_FEATURES ? "features.npy" : "logits.npy", &npy->file, why);
+        r = outfile_open(options->s3, options->directory, options->emit == ROW_FEATURES ? "features.npy" : "logits.npy", &npy->file, why);
     if (r == 0)
         r = put_header(npy, options, why);
     if (r < 0)

@@ -1,7 +1,8 @@
 /* outfile.h: a file that appears whole or not at all.
  *
- * It is written through a large buffer to ".NAME.part" beside its place, synced, and renamed. A part that a dead process left
- * is used again; one that a living process writes is refused.
+ * It is written through a large buffer. In a folder it goes to ".NAME.part" beside its place, is synced, and renamed; a part that a dead process
+ * left is used again, one that a living process writes is refused. In an object store its parts are uploaded as they fill, and become an object
+ * at the commit; what a dead process uploaded is the business of the bucket's rule for incomplete uploads.
  *
  * Threads:   one at a time.
  * Ownership: outfile_close() frees, and removes what was not committed.
@@ -15,8 +16,10 @@
 #include <stddef.h>
 
 struct outfile;
+struct s3_session;
 
-int outfile_open(const char *directory, const char *name, struct outfile **ret, struct why *why);
+/* `directory`: a folder, or s3://bucket/prefix/ with the session for it. */
+int outfile_open(struct s3_session *s3, const char *directory, const char *name, struct outfile **ret, struct why *why);
 
 /* Bytes are appended to this buffer; outfile_flow() after every row passes them on when it is full enough. */
 struct bytes *outfile_buffer(struct outfile *file);

@@ -9,6 +9,7 @@
 #include "coordinator/export/row_json.h"
 
 #include "common/cleanup.h"
+#include "common/s3/uri.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +33,7 @@ struct per_image {
 
 static bool wanted(const struct export_options *options)
 {
-    return options->formats & EXPORT_PER_IMAGE;
+    return options->formats & EXPORT_PER_IMAGE && !s3_uri_is(options->directory, strlen(options->directory));
 }
 
 static void close_per_image(void *state)
@@ -139,8 +140,9 @@ static int write_file(int folder, const char *name, const char *data, size_t siz
 
 static struct span key_of(const struct rec_item *item)
 {
-    uint32_t base = item->base < item->uri.size ? item->base : 0;
-    return (struct span){ item->uri.data + base, item->uri.size - base };
+    struct span uri = row_without_query(item->uri);
+    uint32_t base = item->base < uri.size ? item->base : 0;
+    return (struct span){ uri.data + base, uri.size - base };
 }
 
 static int put_row(void *state, const struct export_row *row, struct why *why)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define TEXT(out, literal) bytes_append(out, literal, sizeof(literal) - 1)
 
@@ -63,8 +64,15 @@ int row_json_open(const struct labels *labels, struct row_json **ret)
     return 0;
 }
 
+struct span row_without_query(struct span uri)
+{
+    bool has_one = uri.size > 4 && !strncasecmp(uri.data, "http", 4) && !memcmp(uri.data + uri.size - 4, "?...", 4);
+    return (struct span){ uri.data, has_one ? uri.size - 4 : uri.size };
+}
+
 struct span row_name(struct span uri)
 {
+    uri = row_without_query(uri);
     const char *slash = memrchr(uri.data, '/', uri.size);
     const char *begin = slash ? slash + 1 : uri.data, *end = uri.data + uri.size;
     const char *dot = memrchr(begin, '.', (size_t)(end - begin));

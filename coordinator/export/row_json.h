@@ -17,3 +17,6 @@ void row_json_append(const struct row_json *json, const struct export_row *row, 
 
 /* The file name in a URI without its extension, a part of it. */
 struct span row_name(struct span uri);
+
+/* A shown web address without the mark of its query (redact.h). */
+struct span row_without_query(struct span uri);

@@ -49,4 +49,4 @@ static int next(void *state, struct rec_item *ret, struct why *why)
     return 1;
 }
 
-const struct source_kind source_file = { takes, open_file, next, free, false };
+const struct source_kind source_file = { takes, open_file, next, free, NULL, false };

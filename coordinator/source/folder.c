@@ -40,4 +40,4 @@ static void close_folder(void *state)
     walk_close(state);
 }
 
-const struct source_kind source_folder = { takes, open_folder, next, close_folder, true };
+const struct source_kind source_folder = { takes, open_folder, next, close_folder, NULL, true };

@@ -81,4 +81,4 @@ static int next(void *state, struct rec_item *ret, struct why *why)
                    skipped ? "; folders do, and to have all that is in them, end it with /**" : "; look at its spelling");
 }
 
-const struct source_kind source_glob = { takes, open_glob, next, close_glob, true };
+const struct source_kind source_glob = { takes, open_glob, next, close_glob, NULL, true };

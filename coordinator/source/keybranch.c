@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Greater than whatever follows a folder's name in a key, and valid UTF-8, as some stores ask of start-after. */
-#define BEYOND "\xf4\x8f\xbf\xbf\xf4\x8f\xbf\xbf"
+/* Greater than whatever follows a folder's name in a key. The store is not told: some give nothing behind a start-after that is inside a folder which
+ * they fold. They may list that folder again, which is left out here. */
+#define BEYOND "\xff\xff"
 
 static char *copy(const char *text, size_t size)
 {
@@ -88,6 +89,7 @@ static int set_floor(struct keybranch *branch, const char *key, size_t size, con
     memcpy(branch->floor, key, size);
     strcpy(branch->floor + size, more);
     branch->floor_size = size + strlen(more);
+    branch->start_size = size;
     return 0;
 }
 
@@ -168,7 +170,7 @@ int keybranch_list(struct keybranch *branch, const struct keytree_options *optio
     struct keytree_page asked = { .prefix = branch->prefix, .prefix_size = branch->prefix_size, .delimiter = !branch->flat, .token = branch->token };
     if (!branch->token && branch->floor) {
         asked.start_after = branch->floor;
-        asked.start_after_size = branch->floor_size;
+        asked.start_after_size = branch->start_size;
     }
     struct listing listing = { branch, page, why };
     char token[S3_TOKEN_MAX] = "";

@@ -18,7 +18,7 @@ struct keybranch {
     const struct pattern *pattern;   /* NULL: all is wanted */
     bool flat;                       /* list without a delimiter */
     char *floor;                     /* keys and prefixes up to here are left out; NULL: none */
-    size_t floor_size;
+    size_t floor_size, start_size;   /* start_size: how much of the floor the store is told */
     char *token;                     /* of the next page; NULL: the first */
     char *last_key, *last_prefix;    /* that were listed; NULL: none yet */
     size_t last_key_size, last_prefix_size;

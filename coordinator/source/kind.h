@@ -11,6 +11,7 @@
 struct source_context {
     char cwd[PATH_SIZE]; /* empty: there is none any more */
     bool null_separated;
+    struct s3_session *s3; /* NULL: none */
     bool stdin_taken; /* by an earlier "@-" */
     int interrupt_fd; /* readable once source_interrupt() was called */
     uint64_t skipped;
@@ -22,15 +23,17 @@ struct source_kind {
     int (*open)(const char *arg, struct source_context *context, void **ret, struct why *why);
     int (*next)(void *state, struct rec_item *ret, struct why *why); /* 1, 0 at the end, negative errno */
     void (*close)(void *state);
+    int (*go_on)(void *state, const char *uri, struct why *why); /* before the first next(): begin behind this item. 1; NULL: it cannot */
     bool in_order; /* rising bytewise by URI, each once: a list that was broken off goes on behind its last URI, whatever came or went since */
 };
 
-extern const struct source_kind source_sim, source_list, source_folder, source_file, source_glob;
+extern const struct source_kind source_s3, source_sim, source_list, source_folder, source_file, source_glob, source_url;
 
 void source_skip(struct source_context *context, const char *path);
 
-/* -ENOTSUP and a sentence for "s3://..." and other addresses, else 0. */
-int source_refuse_remote(const char *text, struct why *why);
+/* 1 and an item for the address of an image (http://, https://, s3://), which must live as long; 0 for what has no scheme; negative errno for an
+ * address that cannot be used. The sentence shows no query string. */
+int source_remote(const char *text, struct rec_item *ret, struct why *why);
 
 /* An item for a local path; `path` must live as long as the item. */
 struct rec_item source_item(const char *path, size_t size, size_t base);

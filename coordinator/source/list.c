@@ -1,5 +1,6 @@
-/* list.c: @FILE and @-, one path an entry. A pipe may be silent for hours, so reading can be interrupted. */
+/* list.c: @FILE, @- and @s3://BUCKET/KEY, one path or address an entry. A pipe may be silent for hours, so reading can be interrupted. */
 #include "common/cleanup.h"
+#include "common/s3/client.h"
 #include "coordinator/source/kind.h"
 
 #include <errno.h>
@@ -11,12 +12,26 @@
 #define CHUNK 65536
 #define END   (-1) /* of the file: no byte */
 
+/* A list that is an object is read piece by piece. */
+#define PIECE (1u << 20)
+
+struct object {
+    struct s3_client *client;
+    struct s3_uri uri; /* points into the list's name */
+    struct s3_head head;
+    uint64_t at;
+    struct bytes piece;
+};
+
 struct list {
     int fd;
+    struct object *object; /* NULL: a file */
+    struct why why;        /* of reading an object */
     struct source_context *context;
     int error; /* of reading, negative errno */
     size_t chunk_at, chunk_size;
-    unsigned char chunk[CHUNK];
+    const unsigned char *chunk; /* `buffer`, or an object's piece */
+    unsigned char buffer[CHUNK];
     uint64_t number; /* of the entry read last, from 1 */
     size_t size;
     char entry[LIMIT_URI + 2]; /* a full one, CR, NUL */
@@ -24,11 +39,21 @@ struct list {
     char name[]; /* of the list */
 };
 
+static void close_object(struct object *object)
+{
+    if (!object)
+        return;
+    s3_client_close(object->client);
+    bytes_done(&object->piece);
+    free(object);
+}
+
 static void close_list(void *state)
 {
     struct list *list = state;
     if (list->fd > STDIN_FILENO)
         close(list->fd);
+    close_object(list->object);
     free(list);
 }
 
@@ -60,6 +85,27 @@ static int open_file(struct list *list, struct why *why)
     return 0;
 }
 
+static bool is_interrupted(void *arg)
+{
+    const struct list *list = arg;
+    struct pollfd wait = { .fd = list->context->interrupt_fd, .events = POLLIN };
+    return poll(&wait, 1, 0) > 0;
+}
+
+static int open_object(struct list *list, struct why *why)
+{
+    if (!list->context->s3)
+        return because(why, -ENOTSUP, "@%.500s: no object store is set up here", list->name);
+    struct object *object = list->object = calloc(1, sizeof(*object));
+    if (!object)
+        return -ENOMEM;
+    bytes_init(&object->piece, PIECE);
+    int r = s3_uri_parse(list->name, strlen(list->name), &object->uri, why);
+    if (r == 0)
+        r = s3_client_open(list->context->s3, is_interrupted, list, &object->client, why);
+    return r < 0 ? r : s3_client_head(object->client, &object->uri, &object->head, why);
+}
+
 static int open_list(const char *arg, struct source_context *context, void **ret, struct why *why)
 {
     CLEANUP(close_listp) struct list *list = calloc(1, sizeof(*list) + strlen(arg));
@@ -68,7 +114,8 @@ static int open_list(const char *arg, struct source_context *context, void **ret
     list->fd = -1;
     strcpy(list->name, arg + 1);
     list->context = context;
-    int r = strcmp(list->name, "-") ? open_file(list, why) : open_stdin(list, why);
+    list->chunk = list->buffer;
+    int r = s3_uri_is(list->name, strlen(list->name)) ? open_object(list, why) : strcmp(list->name, "-") ? open_file(list, why) : open_stdin(list, why);
     if (r < 0)
         return r;
     *ret = take(list);
@@ -90,14 +137,31 @@ static void trim(struct list *list)
         memmove(list->entry, list->entry + 3, (list->size -= 3) + 1);
 }
 
+static bool fill_from_object(struct list *list)
+{
+    struct object *object = list->object;
+    uint64_t left = object->head.size - object->at, size = left < PIECE ? left : PIECE;
+    bytes_clear(&object->piece);
+    int r = size ? s3_client_get_range(object->client, &object->uri, object->at, size, *object->head.etag ? object->head.etag : NULL, &object->piece, &list->why) : 0;
+    if (r < 0)
+        list->error = r;
+    object->at += size;
+    list->chunk = (const unsigned char *)object->piece.data;
+    list->chunk_at = 0;
+    list->chunk_size = r < 0 ? 0 : object->piece.size;
+    return list->chunk_size > 0;
+}
+
 /* The next chunk; false at the end, and on an error. */
 static bool fill(struct list *list)
 {
+    if (list->object)
+        return fill_from_object(list);
     struct pollfd wait[] = { { .fd = list->fd, .events = POLLIN }, { .fd = list->context->interrupt_fd, .events = POLLIN } };
     ssize_t n;
     do {
         poll(wait, 2, -1);
-        n = wait[1].revents ? -1 : read(list->fd, list->chunk, CHUNK);
+        n = wait[1].revents ? -1 : read(list->fd, list->buffer, CHUNK);
     } while (n < 0 && !wait[1].revents && (errno == EINTR || errno == EAGAIN));
     if (n < 0)
         list->error = wait[1].revents ? -ECANCELED : -errno;
@@ -127,6 +191,8 @@ static int read_entry(struct list *list, struct why *why)
         list->entry[list->size++] = (char)c;
     }
     list->entry[list->size] = '\0';
+    if (list->error && list->object)
+        return because(why, list->error, "@%.600s", list->why.text);
     if (list->error)
         return because(why, list->error, "@%.500s: the list cannot be read: %s", list->name, strerror(-list->error));
     if (!list->context->null_separated)
@@ -134,13 +200,14 @@ static int read_entry(struct list *list, struct why *why)
     return c != END || list->size;
 }
 
-static int refuse(const struct list *list, struct why *why)
+/* 1 and an item for an address; 0 for a path. */
+static int take_address(const struct list *list, struct rec_item *ret, struct why *why)
 {
+    struct why reason;
     if (!strncmp(list->entry, "sim:", 4))
         return complain(list, -EINVAL, why, "begins with sim:, which a list cannot hold; a file of that name is ./sim:...");
-    struct why reason;
-    int r = source_refuse_remote(list->entry, &reason);
-    return r < 0 ? complain(list, r, why, reason.text) : 0;
+    int r = source_remote(list->entry, ret, &reason);
+    return r < 0 ? complain(list, r, why, reason.text) : r;
 }
 
 static int next(void *state, struct rec_item *ret, struct why *why)
@@ -152,8 +219,8 @@ static int next(void *state, struct rec_item *ret, struct why *why)
         if (r <= 0)
             return r;
     } while (!list->size);
-    r = refuse(list, why);
-    if (r < 0)
+    r = take_address(list, ret, why);
+    if (r != 0)
         return r;
     struct why reason;
     int size = path_absolute(list->context->cwd, list->entry, list->path, &reason);
@@ -163,4 +230,4 @@ static int next(void *state, struct rec_item *ret, struct why *why)
     return 1;
 }
 
-const struct source_kind source_list = { takes, open_list, next, close_list, false };
+const struct source_kind source_list = { takes, open_list, next, close_list, NULL, false };

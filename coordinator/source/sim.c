@@ -46,4 +46,4 @@ static int next(void *state, struct rec_item *ret, struct why *why)
     return 1;
 }
 
-const struct source_kind source_sim = { takes, open_sim, next, free, false };
+const struct source_kind source_sim = { takes, open_sim, next, free, NULL, false };

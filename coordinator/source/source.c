@@ -1,6 +1,7 @@
 #include "coordinator/source/source.h"
 
 #include "common/cleanup.h"
+#include "common/s3/uri.h"
 #include "coordinator/source/kind.h"
 
 #include <errno.h>
@@ -10,7 +11,7 @@
 
 /* In the order in which they are asked: a real file's name wins over reading it as a pattern. */
 static const struct source_kind *const kinds[] = {
-    &source_sim, &source_list, &source_folder, &source_file, &source_glob,
+    &source_s3, &source_sim, &source_list, &source_url, &source_folder, &source_file, &source_glob,
 };
 
 struct part {
@@ -21,6 +22,7 @@ struct part {
 
 struct source {
     struct source_context context;
+    struct filter filter;
     int count, at;
     struct part part[];
 };
@@ -44,13 +46,11 @@ void source_close(struct source *source)
     free(source);
 }
 
-int source_refuse_remote(const char *text, struct why *why)
+/* Other schemes are nobody's. */
+static int refuse_scheme(const char *arg, struct why *why)
 {
-    size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
-    if (!scheme || strncmp(text + scheme, "://", 3))
-        return 0;
-    return because(why, -ENOTSUP, "%.500s: this build does not read %.*s:// yet; mount it or copy the images, and give "
-                   "the folder", text, (int)scheme, text);
+    struct rec_item item;
+    return s3_uri_is(arg, strlen(arg)) ? 0 : source_remote(arg, &item, why);
 }
 
 static const struct source_kind *kind_of(const char *arg)
@@ -63,29 +63,31 @@ static const struct source_kind *kind_of(const char *arg)
 
 static int open_part(struct source *source, const char *arg, struct part *part, struct why *why)
 {
-    int r = source_refuse_remote(arg, why);
+    int r = refuse_scheme(arg, why);
     if (r < 0)
         return r;
     errno = 0;
     part->kind = kind_of(arg);
     if (!part->kind)
-        return because(why, errno ? -errno : -ENOENT, "%.500s: %s; give a folder, a file, a pattern, @LIST or sim:N", arg,
+        return because(why, errno ? -errno : -ENOENT, "%.500s: %s; give a folder, a file, a pattern, s3://BUCKET/..., a URL, @LIST or sim:N", arg,
                        *arg ? strerror(errno ? errno : ENOENT) : "an empty SOURCE");
     r = part->kind->open(arg, &source->context, &part->state, why);
     return r == -ENOMEM ? because(why, r, "%.500s: out of memory", arg) : r;
 }
 
-int source_open(char *const *args, int count, bool null_separated, struct source **ret, struct why *why)
+int source_open(char *const *args, int count, const struct source_options *options, struct source **ret, struct why *why)
 {
     if (count < 1)
-        return because(why, -EINVAL, "no SOURCE; give a folder, a file, a pattern, @LIST or sim:N");
+        return because(why, -EINVAL, "no SOURCE; give a folder, a file, a pattern, s3://BUCKET/..., @LIST or sim:N");
     CLEANUP(source_closep) struct source *source = calloc(1, sizeof(*source) + (size_t)count * sizeof(struct part));
     if (!source)
         return because(why, -ENOMEM, "%.500s: out of memory", args[0]);
     source->context.interrupt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (source->context.interrupt_fd < 0)
         return because(why, -errno, "reading sources: %s", strerror(errno));
-    source->context.null_separated = null_separated;
+    source->context.null_separated = options->null_separated;
+    source->context.s3 = options->s3;
+    source->filter = options->filter;
     if (!getcwd(source->context.cwd, sizeof(source->context.cwd)))
         source->context.cwd[0] = '\0';
     source->count = count;
@@ -98,15 +100,24 @@ int source_open(char *const *args, int count, bool null_separated, struct source
     return 0;
 }
 
+static bool is_wanted(const struct source *source, const struct rec_item *item)
+{
+    return filter_wants(&source->filter, item->uri.data + item->base, item->uri.size - item->base);
+}
+
 int source_next(struct source *source, struct rec_item *ret, struct why *why)
 {
-    for (; source->at < source->count; source->at++) {
+    while (source->at < source->count) {
         struct part *part = &source->part[source->at];
         int r = part->kind->next(part->state, ret, why);
-        part->items += r > 0;
-        if (r != 0)
+        bool wanted = r > 0 && is_wanted(source, ret);
+        part->items += wanted;
+        if (r < 0 || wanted)
             return r;
+        if (r > 0)
+            continue;
         close_part(part);
+        source->at++;
     }
     return 0;
 }
@@ -130,6 +141,17 @@ void source_begin_with(struct source *source, uint32_t part)
 {
     for (; source->at < source->count && (uint32_t)source->at < part; source->at++)
         close_part(&source->part[source->at]);
+}
+
+int source_go_on(struct source *source, const char *uri, uint64_t items, struct why *why)
+{
+    struct part *part = source->at < source->count ? &source->part[source->at] : NULL;
+    if (!part || !part->kind->go_on)
+        return 0;
+    int r = part->kind->go_on(part->state, uri, why);
+    if (r > 0)
+        part->items = items;
+    return r;
 }
 
 void source_interrupt(struct source *source)

@@ -1,4 +1,4 @@
-/* Lists of paths from any bytes, both separators: every entry is an absolute path within the limit, or a sentence follows. */
+/* Lists of paths from any bytes, both separators: every entry is an absolute path or an address within the limit, or a sentence follows. */
 #include "coordinator/source/source.h"
 
 #include <assert.h>
@@ -16,11 +16,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     snprintf(name, sizeof(name), "@/proc/self/fd/%d", fd);
     struct source *source;
     struct why why = { "" };
-    assert(source_open(args, 1, size % 2, &source, &why) == 0);
+    assert(source_open(args, 1, &(struct source_options){ .null_separated = size % 2 }, &source, &why) == 0);
     struct rec_item item;
     int r;
     while ((r = source_next(source, &item, &why)) > 0)
-        assert(item.uri.data[0] == '/' && item.uri.size < LIMIT_URI && strlen(item.uri.data) == item.uri.size &&
+        assert((item.uri.data[0] == '/' || strstr(item.uri.data, "://")) && item.uri.size < LIMIT_URI && strlen(item.uri.data) == item.uri.size &&
                item.base <= item.uri.size);
     assert(r == 0 || why.text[0]);
     source_close(source);

@@ -50,3 +50,24 @@ TEST(every_link_between_documents_leads_somewhere_and_no_gap_was_left)
     CHECK_STR(found, "");
     free(found);
 }
+
+TEST(every_test_that_a_document_names_exists)
+{
+    char *found;
+    test_shell(&found,
+               "cd %s && grep -ohE '`test_[a-z0-9_]+/[A-Za-z0-9_]+`' README.md docs/*.md | tr -d '`' | sort -u | while IFS=/ read -r program name; do "
+               "grep -qE \"^TEST(_WITHIN)?\\((.*, )?$name\\)\" tests/*/$program.c || echo \"$program/$name\"; done; true", test_source());
+    CHECK_STR(found, "");
+    free(found);
+}
+
+TEST(everything_that_can_fail_has_a_test)
+{
+    char *rows;
+    CHECK_INT(test_shell(&rows, "awk '/^## /{ on = /What can fail/ } on && /^\\|/ && !/^\\| (what|\\*\\*)|^\\|--/' %s/docs/operating.md", test_source()), 0);
+    int count = 0;
+    for (char *row = strtok(rows, "\n"); row; row = strtok(NULL, "\n"), count++)
+        CHECK_CONTAINS(row, "| `test_");
+    CHECK(count > 20);
+    free(rows);
+}

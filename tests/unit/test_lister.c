@@ -31,7 +31,7 @@ static void open_store(struct setting *setting, const char *source, int batch)
 static void start_behind(struct setting *setting, uint64_t images, uint64_t batches, const char *uri)
 {
     struct lister_place from = { .images = images, .batches = batches, .at = images, .uri = uri ? strdup(uri) : NULL };
-    CHECK_INT(lister_start(&setting->spec, setting->store, &setting->box, &from, &setting->lister, &why), 0);
+    CHECK_INT(lister_start(&setting->spec, NULL, setting->store, &setting->box, &from, &setting->lister, &why), 0);
 }
 
 static void start(struct setting *setting)
@@ -255,7 +255,7 @@ static void go_on(struct setting *setting, char **sources, int count)
     CHECK_INT(db_open("job.db", false, &db, &why), 0);
     CHECK_INT(lister_place_read(db, &place, &why), 0);
     CHECK_INT(store_start(db, &setting->box, &setting->store, &why), 0);
-    CHECK_INT(lister_start(&setting->spec, setting->store, &setting->box, &place, &setting->lister, &why), 0);
+    CHECK_INT(lister_start(&setting->spec, NULL, setting->store, &setting->box, &place, &setting->lister, &why), 0);
     CHECK(!place.uri);
 }
 
@@ -358,7 +358,7 @@ TEST(a_lister_that_waits_for_a_silent_pipe_may_be_stopped)
 TEST(a_bad_entry_is_told_and_the_list_is_not_complete)
 {
     struct setting setting;
-    test_write_file("list", "a\ns3://b/c\n", 11);
+    test_write_file("list", "a\ngs://b/c\n", 11);
     open_store(&setting, "@list", 60);
     start(&setting);
     CHECK(wait_for_lister(&setting) < 0);
@@ -372,7 +372,7 @@ TEST(a_source_that_cannot_be_opened_is_told_at_once)
     struct setting setting;
     open_store(&setting, "/nowhere/at/all", 60);
     struct lister_place from = { 0 };
-    CHECK(lister_start(&setting.spec, setting.store, &setting.box, &from, &setting.lister, &why) < 0);
+    CHECK(lister_start(&setting.spec, NULL, setting.store, &setting.box, &from, &setting.lister, &why) < 0);
     CHECK_CONTAINS(why.text, "/nowhere/at/all");
     setting.lister = NULL;
     stop(&setting);

@@ -65,6 +65,28 @@ TEST(common_prefixes_are_told_from_keys)
     CHECK_STR(seen.data, "K x/1 12 [9f]\nP x/a/\nP x/b/\n");
 }
 
+static void check_token(const char *page, const char *after)
+{
+    char key[S3_KEY_MAX + 8];
+    size_t size;
+    CHECK_INT(read_page(page, 100), 0);
+    CHECK(s3_list_token(token, key, &size));
+    CHECK_INT(size, strlen(after));
+    CHECK(!memcmp(key, after, size));
+}
+
+TEST(a_token_that_xml_cannot_say_is_replaced_by_the_last_key)
+{
+    char key[S3_KEY_MAX + 8];
+    size_t size;
+    check_token(PAGE("<EncodingType>url</EncodingType>" ITEM("a+%01") "<IsTruncated>true</IsTruncated><NextContinuationToken>a &#x1;</NextContinuationToken>"), "a \x01");
+    check_token(PAGE("<IsTruncated>true</IsTruncated>" ITEM("b")), "b");
+    check_token(PAGE("<IsTruncated>true</IsTruncated>" ITEM("b") ITEM("bc") "<CommonPrefixes><Prefix>a/</Prefix></CommonPrefixes>"), "bc");
+    check_token(PAGE("<IsTruncated>true</IsTruncated>" ITEM("b") "<CommonPrefixes><Prefix>c/</Prefix></CommonPrefixes>"), "c/\xf4\x8f\xbf\xbf");
+    CHECK(!s3_list_token("", key, &size));
+    CHECK(!s3_list_token("token", key, &size));
+}
+
 TEST(an_empty_bucket_is_an_empty_page)
 {
     CHECK_INT(read_page(PAGE("<IsTruncated>false</IsTruncated>"), 10), 0);

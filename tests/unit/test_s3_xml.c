@@ -27,7 +27,7 @@ TEST(elements_come_with_their_paths_and_unescaped_texts)
 
 TEST(a_document_may_come_in_pieces_of_one_byte)
 {
-    static const char text[] = "<a><b>caf\xc3\xa9</b></a>";
+    static const char text[] = "<a><b>caf\xc3\xa9&#1;&lt;</b></a>";
     struct xml *xml;
     bytes_init(&seen, 1000);
     CHECK_INT(xml_new(note, NULL, &xml), 0);
@@ -35,15 +35,21 @@ TEST(a_document_may_come_in_pieces_of_one_byte)
         CHECK_INT(xml_feed(xml, text + i, 1), 0);
     CHECK_INT(xml_end(xml), 0);
     xml_free(xml);
-    CHECK_STR(seen.data, "a/b=caf\xc3\xa9\na=\n");
+    CHECK_STR(seen.data, "a/b=caf\xc3\xa9\xef\xbf\xbd<\na=\n");
 }
 
 TEST(what_is_not_well_formed_is_refused)
 {
-    static const char *const bad[] = { "", "x", "<a>", "<a></b>", "<a>&none;</a>", "<a>\x01</a>", "<a>\xff</a>", "{\"json\": 1}",
-                                       "<html><br></html>", "<a>&#1;</a>" };
+    static const char *const bad[] = { "", "x", "<a>", "<a></b>", "<a>&none;</a>", "<a>\xff</a>", "{\"json\": 1}",
+                                       "<html><br></html>", "<a>&#x110000;</a>", "<a>&#;</a>", "<a>&#1</a>", "<a>&", "<a>&#0000000000000001;</a>" };
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         CHECK_INT(read_text(bad[i]), -EBADMSG);
+}
+
+TEST(control_characters_are_read_as_replacements)
+{
+    CHECK_INT(read_text("<a><b>1\x01\x1f</b><c>&#x1;&#31;&#x0;&#x00001F;</c><d>&#x0d;\t&#10;&#65;&amp;&#x41;</d></a>"), 0);
+    CHECK_STR(seen.data, "a/b=1\xef\xbf\xbd\xef\xbf\xbd\na/c=\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\na/d=\r\t\nA&A\na=\n");
 }
 
 TEST(entities_cannot_blow_up)

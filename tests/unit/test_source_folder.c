@@ -24,7 +24,7 @@ static struct source *opened(char *arg)
     struct source *source = NULL;
     struct why why = { "" };
     char *args[] = { arg };
-    if (source_open(args, 1, false, &source, &why) < 0)
+    if (source_open(args, 1, &(struct source_options){ .null_separated = false }, &source, &why) < 0)
         test_fail(__FILE__, __LINE__, "%s", why.text);
     return source;
 }
@@ -151,7 +151,7 @@ TEST(a_folder_that_cannot_be_read_is_named)
     char *args[] = { "d/secret" };
     struct source *source;
     struct why why;
-    CHECK_INT(source_open(args, 1, false, &source, &why), -EACCES);
+    CHECK_INT(source_open(args, 1, &(struct source_options){ .null_separated = false }, &source, &why), -EACCES);
     CHECK_CONTAINS(why.text, "d/secret");
     CHECK(seteuid(getuid()) == 0);
 }

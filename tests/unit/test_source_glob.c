@@ -18,7 +18,7 @@ static struct why why;
 static int open_one(char *arg, struct source **ret)
 {
     char *args[] = { arg };
-    return source_open(args, 1, false, ret, &why);
+    return source_open(args, 1, &(struct source_options){ .null_separated = false }, ret, &why);
 }
 
 /* Keys below the base, each with a '|'; or the sentence. */

@@ -12,7 +12,7 @@ static struct why why;
 static int open_args(char **args, int count, bool null_separated, struct source **ret)
 {
     why.text[0] = '\0';
-    return source_open(args, count, null_separated, ret, &why);
+    return source_open(args, count, &(struct source_options){ .null_separated = null_separated }, ret, &why);
 }
 
 static const char *refused(char *arg)
@@ -72,7 +72,12 @@ TEST(a_list_may_be_separated_by_nul)
 TEST(a_bad_line_is_named_by_its_number)
 {
     CHECK_CONTAINS(LINES("a\nsim:5\n"), "@list: line 2 begins with sim:");
-    CHECK_CONTAINS(LINES("a\n\ns3://b/k\n"), "@list: line 3 s3://b/k: this build does not read s3:// yet");
+    CHECK_CONTAINS(LINES("a\n\nftp://h/k\n"), "@list: line 3 ftp://h/k: ftp:// is not read");
+    CHECK_CONTAINS(LINES("s3://bucket/\n"), "line 1 s3://bucket/: a whole bucket, not one image");
+    CHECK_CONTAINS(LINES("http:///k\n"), "line 1 an address without a host");
+    CHECK_CONTAINS(LINES("http://h/a b\n"), "write it as %20");
+    CHECK_CONTAINS(LINES("https://h/a?X-Amz-Signature=hush\n"), "line 1 an address with a password or a signature in it");
+    CHECK(!strstr(LINES("https://me:hush@h/a?b\n"), "hush"));
     CHECK_CONTAINS(LINES("a\0b"), "line 1 holds a NUL byte");
     char longest[LIMIT_URI + 10];
     memset(longest, 'x', sizeof(longest));
@@ -81,6 +86,11 @@ TEST(a_bad_line_is_named_by_its_number)
     CHECK_CONTAINS(list(longest, LIMIT_URI, false), "line 1 xxx");
     CHECK_CONTAINS(entries("@nowhere", false), "@nowhere: the list cannot be read: No such file");
     CHECK_CONTAINS(entries("@.", false), "a folder, not a list");
+}
+
+TEST(a_list_may_hold_addresses_as_they_are)
+{
+    CHECK_STR(LINES("http://h:80/a/../b.jpg?v=1#f\nS\ns3://b/k//?#%41/x\nHTTPS://h\n"), "http://h:80/a/../b.jpg?v=1#f|S|s3://b/k//?#%41/x|HTTPS://h|");
 }
 
 TEST(a_list_may_come_from_standard_input)
@@ -119,8 +129,9 @@ TEST(what_cannot_be_a_source_is_refused_with_what_to_do)
 {
     CHECK_CONTAINS(refused("nowhere"), "nowhere: No such file or directory; give a folder");
     CHECK_CONTAINS(refused(""), "an empty SOURCE");
-    CHECK_CONTAINS(refused("s3://bucket/dogs/"), "s3://bucket/dogs/: this build does not read s3:// yet");
-    CHECK_CONTAINS(refused("https://host/x.jpg"), "does not read https://");
+    CHECK_CONTAINS(refused("s3://bucket/dogs/"), "s3://bucket/dogs/: this build does not list buckets yet");
+    CHECK_CONTAINS(refused("ftp://host/x.jpg"), "ftp:// is not read");
+    CHECK_CONTAINS(refused("https://host/x.jpg?token=hush"), "a password or a signature");
     CHECK_CONTAINS(refused("sim:0"), "sim:0: not a number of made-up images");
     CHECK_CONTAINS(refused("sim:-1"), "sim:1 to sim:1000000000");
     CHECK_CONTAINS(refused("sim:1000000001"), "not a number");

@@ -5,11 +5,14 @@
 
 #include <math.h>
 
+#define STAGE(name_, threads_, items_, errors_, bytes_, busy_, wait_)                                                                      \
+    { .name = name_, .threads = threads_, .items = items_, .errors = errors_, .bytes = bytes_, .busy_ns = busy_, .wait_ns = wait_ }
+
 static const struct rec_stage stages[2][3] = {
-    { { "fetch", 8, 600, 2, 60000000, 300000000, 79000000000, 0 }, { "decode", 32, 598, 1, 0, 4000000000, 310000000000, 0 },
-      { "engine", 1, 597, 0, 0, 9500000000, 200000000, 0 } },
-    { { "fetch", 8, 400, 0, 40000000, 200000000, 79000000000, 0 }, { "decode", 32, 400, 0, 0, 3000000000, 310000000000, 0 },
-      { "engine", 1, 400, 0, 0, 9300000000, 300000000, 0 } },
+    { STAGE("fetch", 8, 600, 2, 60000000, 300000000, 79000000000), STAGE("decode", 32, 598, 1, 0, 4000000000, 310000000000),
+      STAGE("engine", 1, 597, 0, 0, 9500000000, 200000000) },
+    { STAGE("fetch", 8, 400, 0, 40000000, 200000000, 79000000000), STAGE("decode", 32, 400, 0, 0, 3000000000, 310000000000),
+      STAGE("engine", 1, 400, 0, 0, 9300000000, 300000000) },
 };
 static const struct node_facts nodes[2] = {
     { "node-a:5571", "0.1.0", "onednn", "2 cores", "onednn f32 b16", 32, 16, 600, 10, stages[0], 3 },

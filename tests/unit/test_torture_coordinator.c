@@ -153,7 +153,7 @@ static int use_source(struct why *why)
     CLEANUP(source_closep) struct source *opened = NULL;
     char *args[] = { (char *)source };
     struct rec_item item;
-    int entries = 0, r = source_open(args, 1, false, &opened, why);
+    int entries = 0, r = source_open(args, 1, &(struct source_options){ .null_separated = false }, &opened, why);
     if (r < 0)
         return r;
     while ((r = source_next(opened, &item, why)) > 0)
@@ -333,7 +333,7 @@ static int list_into(struct store *store, struct mailbox *box, struct why *why)
     struct lister *lister;
     char *sources[] = { (char *)"sim:25" };
     struct spec spec = { .sources = sources, .source_count = 1, .batch = 10 };
-    int r = lister_start(&spec, store, box, &(struct lister_place){ 0 }, &lister, why);
+    int r = lister_start(&spec, NULL, store, box, &(struct lister_place){ 0 }, &lister, why);
     if (r < 0)
         return r;
     r = answers(box, store, lister, why);
@@ -418,9 +418,12 @@ static int use_export(struct why *why)
     return r;
 }
 
+#define STAGE(name_, threads_, items_, errors_, bytes_, busy_, wait_)                                                                      \
+    { .name = name_, .threads = threads_, .items = items_, .errors = errors_, .bytes = bytes_, .busy_ns = busy_, .wait_ns = wait_ }
+
 static int use_summary(struct why *why)
 {
-    static const struct rec_stage stages[] = { { "fetch", 8, 600, 2, 60000000, 300000000, 79000000000, 0 } };
+    static const struct rec_stage stages[] = { STAGE("fetch", 8, 600, 2, 60000000, 300000000, 79000000000) };
     static const struct node_facts node = { "node-a:5571", "0.1.0", "onednn", "2 cores", "onednn f32", 32, 16, 600, 10, stages, 1 };
     static const char *const texts[] = { "/photos", "/caf\xe9/*" };
     const struct job_facts facts = { .version = "0.1.0", .job = "j", .directory = "/job", .sources = texts, .sources_count = 2,
@@ -489,7 +492,7 @@ static int use_finish(struct why *why)
     tally = (struct tally){ 0 };
     int r = db_open("job.db", true, &db, why);
     if (r == 0)
-        r = finish_export(db, finished, labels, EXPORT_JSONL, "out", &tally, NULL, &files, why);
+        r = finish_export(db, finished, labels, &(struct finish_output){ EXPORT_JSONL, "out", NULL }, &tally, NULL, &files, why);
     if (r == 0) {
         static off_t whole; /* the first run is an undisturbed one */
         struct stat status;

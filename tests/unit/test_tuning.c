@@ -28,7 +28,9 @@ TEST(tuning_survives_being_made_into_arguments)
 {
     struct tuning tuning = { .engine = "sim", .precision = "bf16", .engine_batch = 4096, .engine_threads = 1024, .threads = 1,
                              .fetch_threads = 2, .fetch_memory = 3ll << 40, .memory_limit = 5ll << 30, .image_cpu_limit = 7,
-                             .sim_cost_us = 60000000, .cache = "/a cache", .devices = "0,1", .tune = "off" };
+                             .sim_cost_us = 60000000, .cache = "/a cache", .devices = "0,1", .tune = "off", .fetch_loops = 3,
+                             .fetch_concurrency = 4096, .fetch_timeout = 9, .store_timeout = 0, .decode = "none",
+                             .s3 = { .endpoint_url = "http://s3", .no_sign_request = true } };
     struct target got = { .tuning = TUNING_DEFAULTS };
     struct bytes arguments;
     bytes_init(&arguments, 4096);
@@ -39,9 +41,12 @@ TEST(tuning_survives_being_made_into_arguments)
     CHECK_STR(got.tuning.cache, "/a cache");
     CHECK_STR(got.tuning.devices, "0,1");
     CHECK_STR(got.tuning.tune, "off");
+    CHECK_STR(got.tuning.decode, "none");
+    CHECK_STR(got.tuning.s3.endpoint_url, "http://s3");
     CHECK(got.tuning.engine_batch == 4096 && got.tuning.engine_threads == 1024 && got.tuning.threads == 1 &&
           got.tuning.fetch_threads == 2 && got.tuning.fetch_memory == 3ll << 40 && got.tuning.sim_cost_us == 60000000 &&
-          got.tuning.memory_limit == 5ll << 30 && got.tuning.image_cpu_limit == 7);
+          got.tuning.fetch_loops == 3 && got.tuning.fetch_concurrency == 4096 && got.tuning.fetch_timeout == 9 && got.tuning.store_timeout == 0 &&
+          got.tuning.s3.no_sign_request && got.tuning.memory_limit == 5ll << 30 && got.tuning.image_cpu_limit == 7);
     bytes_done(&arguments);
 }
 

@@ -1,0 +1,18 @@
+/* filter.h: --include and --exclude, as the AWS CLI's users know them, but independent of their order.
+ *
+ * A pattern is held against the part of an address that is relative to its source; * and ? match any byte, the slash too, so that *.jpg wants
+ * what ends so at any depth. An entry is wanted if one --include wants it, or there is none, and no --exclude does.
+ *
+ * Threads: no state. Ownership: borrows. Errors: none. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct filter {
+    char *const *include, *const *exclude;
+    int include_count, exclude_count;
+};
+
+/* `name` needs no NUL behind it. */
+bool filter_wants(const struct filter *filter, const char *name, size_t size);

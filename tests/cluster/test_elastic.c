@@ -1,0 +1,219 @@
+/* Nodes come and go in the middle of a job, and the coordinator is asked to stop. */
+#include "tests/cluster/lib/cluster.h"
+#include "tests/cluster/lib/puppet.h"
+
+#include "common/cleanup.h"
+
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct puppet one, two;
+
+static void start_worker(struct daemon *daemon, const char *name)
+{
+    WORKER(daemon, name, "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "2000");
+}
+
+static void make_expected(const char *images)
+{
+    CHECK_INT(COORDINATE("quick", "run", "--local", "1", "--engine", "sim", "--job", "expected", images), 0);
+}
+
+/* ---- the node list ---- */
+
+TEST_WITHIN(90, a_node_that_is_added_to_the_list_joins_and_one_that_is_removed_leaves)
+{
+    struct daemon first, second;
+    struct process run;
+    make_expected("sim:4000");
+    start_worker(&first, "first");
+    start_worker(&second, "second");
+    write_nodes("nodes", (const struct daemon *[]){ &first }, 1);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--batch", "20", "--job", "job", "sim:4000");
+    WAIT_FOR(job_done("job") > 100);
+    write_nodes("nodes", (const struct daemon *[]){ &first, &second }, 2);
+    process_signal(&run, SIGHUP);
+    WAIT_FOR(process_said(&second.process, "epoch 1"));
+    write_nodes("nodes", (const struct daemon *[]){ &second }, 1);
+    process_signal(&run, SIGHUP);
+    WAIT_FOR(process_said(&first.process, ": complete"));
+    CHECK(process_running(&run));
+    CHECK_INT(process_end(&run), 0);
+    check_contains("run.err", "is off the node list, finishes what it has");
+    check_contains("run.err", "has left this job");
+    check_lacks("run.err", "go to others"); /* it finished what it had */
+    check_same_file("job/predictions.jsonl", "expected/predictions.jsonl");
+    CHECK_INT(images_done_by_nodes("job"), 4000);
+    daemon_stop(&first);
+    daemon_stop(&second);
+}
+
+TEST(a_bad_list_is_told_with_its_line_and_changes_nothing)
+{
+    struct process run;
+    char text[64];
+    puppet_start(&one, 0);
+    puppets_list("nodes", (struct puppet *const[]){ &one }, 1);
+    snprintf(text, sizeof(text), "127.0.0.1:%d\nnot a node\n", one.port);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--batch", "10", "--job", "job", "sim:20");
+    PUPPETS(one.arrived == 2);
+    write_text("nodes", text);
+    process_signal(&run, SIGHUP);
+    PUPPETS(process_said(&run, "line 2: \"not a node\""));
+    check_contains("run.err", "the nodes stay as they were");
+    CHECK_INT(unlink("nodes"), 0);
+    process_signal(&run, SIGHUP);
+    PUPPETS(process_said(&run, "No such file"));
+    puppet_answer(&one, puppet_batch(&one));
+    puppet_answer(&one, puppet_batch(&one));
+    CHECK_INT(process_end(&run), 0);
+    CHECK_INT(one.byes, 0); /* not before the end */
+    CHECK_INT(one.welcomes, 1);
+}
+
+TEST(a_removed_node_gets_no_new_batch_finishes_what_it_has_and_may_come_back)
+{
+    struct process run;
+    puppet_start(&one, 0);
+    puppet_start(&two, 0);
+    puppets_list("nodes", (struct puppet *const[]){ &one, &two }, 2);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--min-nodes", "2", "--batch", "10", "--job", "job", "sim:900");
+    PUPPETS(one.arrived == 20 && two.arrived == 20);
+    puppets_list("nodes", (struct puppet *const[]){ &two }, 1);
+    process_signal(&run, SIGHUP);
+    PUPPETS(process_said(&run, "is off the node list"));
+    for (int i = 0; i < 19; i++)
+        puppet_answer(&one, puppet_batch(&one));
+    PUPPETS(one.commits == 19);
+    puppets_play(0.5);
+    CHECK(one.arrived == 20 && one.byes == 0);
+    puppet_answer(&one, puppet_batch(&one));
+    PUPPETS(one.byes == 1);
+    CHECK_INT(one.commits, 20); /* confirmed before it is dismissed */
+    puppets_list("nodes", (struct puppet *const[]){ &one, &two }, 2);
+    process_signal(&run, SIGHUP);
+    PUPPETS(one.welcomes == 2 && one.arrived > 20);
+    process_signal(&run, SIGINT);
+    CHECK_INT(process_end(&run), 130);
+}
+
+TEST_WITHIN(90, a_removed_node_that_does_not_finish_is_not_waited_for)
+{
+    struct process run;
+    puppet_start(&one, 0);
+    puppet_start(&two, 0);
+    puppets_list("nodes", (struct puppet *const[]){ &one, &two }, 2);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--min-nodes", "2", "--expiry", "1", "--batch", "10", "--job", "job", "sim:20");
+    PUPPETS(one.arrived == 1 && two.arrived == 1);
+    two.closed_purse = true;
+    puppets_list("nodes", (struct puppet *const[]){ &two }, 1);
+    process_signal(&run, SIGHUP);
+    PUPPETS(process_said(&run, "takes too long with what it has"));
+    PUPPETS(one.byes == 1 && two.arrived == 2);
+    puppet_answer(&two, puppet_batch(&two));
+    puppet_answer(&two, puppet_batch(&two));
+    CHECK_INT(process_end(&run), 0);
+}
+
+TEST(without_a_node_list_a_hangup_is_the_end_of_the_terminal)
+{
+    struct process run;
+    BEGIN(&run, "run", "run", "--local", "1", "--engine", "sim", "--sim-cost-us", "2000", "--job", "job", "sim:3000");
+    WAIT_FOR(job_done("job") > 0);
+    process_signal(&run, SIGHUP);
+    CHECK_INT(process_end(&run), 130);
+    check_contains("run.err", "go on with: sleddog-coordinator resume --local 1");
+}
+
+/* ---- leaving ---- */
+
+TEST(a_worker_that_leaves_is_let_finish_what_it_has_and_its_successor_is_welcome)
+{
+    struct process run;
+    struct message leaving = { .kind = MESSAGE_leaving, .leaving = { "was asked to stop" } };
+    puppet_start(&one, 0);
+    puppets_list("nodes", (struct puppet *const[]){ &one }, 1);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--batch", "10", "--job", "job", "sim:300");
+    PUPPETS(one.arrived == 20);
+    for (int i = 0; i < 18; i++)
+        puppet_return(&one, puppet_batch(&one));
+    puppet_send(&one, &leaving);
+    const struct message *first = puppet_batch(&one), *second = puppet_batch(&one);
+    puppet_answer(&one, first);
+    PUPPETS(one.commits == 1);
+    puppets_play(0.3);
+    CHECK_INT(one.byes, 0);
+    /* Those that came because they had just been returned go back as well. */
+    while (one.taken < one.arrived)
+        puppet_return(&one, puppet_batch(&one));
+    puppet_answer(&one, second);
+    PUPPETS(one.byes == 1);
+    CHECK_INT(one.commits, 2);
+    check_contains("run.err", "it left: was asked to stop");
+    check_lacks("run.err", "go to others");
+    puppet_die(&one);
+    PUPPETS(one.welcomes == 1 && one.taken < one.arrived);
+    process_signal(&run, SIGINT);
+    CHECK_INT(process_end(&run), 130);
+}
+
+/* ---- stopping ---- */
+
+TEST(one_signal_stops_cleanly_what_had_come_is_safe_and_workers_are_told)
+{
+    struct process run;
+    puppet_start(&one, 0);
+    puppets_list("nodes", (struct puppet *const[]){ &one }, 1);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--batch", "10", "--job", "job", "sim:20");
+    PUPPETS(one.arrived == 2);
+    puppet_answer(&one, puppet_batch(&one));
+    PUPPETS(one.commits == 1);
+    process_signal(&run, SIGTERM);
+    CHECK_INT(process_end(&run), 130);
+    PUPPETS(one.byes == 1);
+    CHECK_INT(job_done("job"), 10);
+    check_contains("run.err", "10 images are done and safe");
+    check_contains("run.err", "go on with: sleddog-coordinator resume --nodes nodes");
+}
+
+/* A worker that is stopped keeps the coordinator from ending at once. */
+TEST(a_second_signal_ends_it_at_once_and_says_how_to_go_on_as_well)
+{
+    struct process run;
+    BEGIN(&run, "run", "run", "--local", "1", "--engine", "sim", "--sim-cost-us", "60000000", "--engine-batch", "1", "--job", "job", "sim:5");
+    pid_t worker;
+    WAIT_FOR(workers_of(&run, &worker, 1) == 1 && test_shell(NULL, "grep -q 'epoch 1' job/worker-1.log") == 0);
+    CHECK_INT(kill(worker, SIGSTOP), 0); /* it is waited for */
+    process_signal(&run, SIGINT);
+    WAIT_FOR(process_said(&run, "once more stops at once"));
+    process_signal(&run, SIGINT);
+    CHECK_INT(process_end(&run), 130);
+    check_contains("run.err", "ended at once; what was committed is safe\ngo on with: sleddog-coordinator resume --local 1");
+    WAIT_FOR(is_gone(worker));
+}
+
+/* ---- sockets ---- */
+
+TEST_WITHIN(90, the_sockets_of_a_killed_coordinator_are_cleaned_when_its_job_is_resumed)
+{
+    char deep[160];
+    struct process run;
+    memset(deep, 'd', sizeof(deep));
+    deep[120] = '\0'; /* longer than a socket's address may be */
+    const char *const jobs[] = { "job", deep };
+    for (int i = 0; i < 2; i++) {
+        char sockets[256], target[64] = "";
+        struct stat status;
+        snprintf(sockets, sizeof(sockets), "%s/sockets", jobs[i]);
+        BEGIN(&run, "run", "run", "--local", "2", "--engine", "sim", "--sim-cost-us", "5000", "--batch", "20", "--job", jobs[i], "sim:2000");
+        WAIT_FOR(job_done(jobs[i]) > 0);
+        process_signal(&run, SIGKILL);
+        process_end(&run);
+        CHECK_INT(lstat(sockets, &status), 0);
+        CHECK(i ? S_ISLNK(status.st_mode) : S_ISDIR(status.st_mode) && (status.st_mode & 0777) == 0700);
+        CHECK(!i || readlink(sockets, target, sizeof(target) - 1) > 0);
+        CHECK_INT(COORDINATE("resume", "resume", "--local", "2", "--engine", "sim", jobs[i]), 0);
+        CHECK(lstat(sockets, &status) < 0 && (!i || lstat(target, &status) < 0));
+    }
+}

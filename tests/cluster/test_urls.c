@@ -1,0 +1,151 @@
+/* Images by their web address: whole programs against a server in this process. */
+#include "common/cleanup.h"
+#include "tests/cluster/lib/cluster.h"
+#include "tests/cluster/lib/photos.h"
+#include "tests/cluster/lib/table.h"
+#include "tests/cluster/lib/web.h"
+
+#include <unistd.h>
+
+#define PHOTOS 40
+
+/* The drawn photos at /a/000.jpg, /b/001.jpg, ..., and a list of their addresses. */
+static struct web *serve_photos(const struct web_spec *spec, const char *query)
+{
+    struct web *web = web_start(spec);
+    char path[64], address[32];
+    photos_draw("photos", PHOTOS);
+    FILE *list = fopen("list", "w");
+    CHECK(list);
+    for (int i = 0; i < PHOTOS; i++) {
+        size_t size;
+        snprintf(address, sizeof(address), "/%c/%03d.jpg", 'a' + i % 2, i);
+        snprintf(path, sizeof(path), "photos%s", address);
+        CLEANUP(freep) char *data = test_read_file(path, &size);
+        web_put(web, address, data, size);
+        fprintf(list, "%s%s\n", web_url(web, address), query);
+    }
+    fclose(list);
+    return web;
+}
+
+static void check_same_rows(const char *job, const char *other)
+{
+    CHECK_INT(test_shell(NULL, "for f in %s %s; do sed 's/{\"uri\":\"[^\"]*\\/\\([^\"\\/]*\\)\"/\\1/' $f/predictions.jsonl | sort >$f.rows; done; cmp %s.rows %s.rows",
+                         job, other, job, other), 0);
+}
+
+/* One answer in five is bad; the rows are those of the files. */
+TEST_WITHIN(120, a_list_of_addresses_gives_the_rows_of_the_files_although_the_server_is_bad)
+{
+    struct web *web = serve_photos(&(struct web_spec){ .delay_ms = 5, .bad = 0.2, .kinds = "reset,truncate,503,500,429", .seed = 3 }, "");
+    model_write("model.safetensors", 1000);
+    CHECK_INT(COORDINATE("files", "run", "--weights", "model.safetensors", "--job", "files", "photos"), 0);
+    CHECK_INT(COORDINATE("web", "run", "--local", "2", "--batch", "7", "--weights", "model.safetensors", "--job", "web", "--strict", "@list"), 0);
+    check_same_rows("files", "web");
+    CHECK(web_counts(web).bad > 0);
+    check_contains("web.out", "failed requests repeated");
+    web_stop(web);
+}
+
+TEST(an_address_may_be_the_source_itself)
+{
+    struct web *web = serve_photos(&(struct web_spec){ 0 }, "");
+    struct table table;
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--job", "job", web_url(web, "/a/000.jpg"), web_url(web, "/b/missing.jpg"), "photos/a/002.jpg"), 0);
+    table_read(&table, "job/predictions.jsonl");
+    CHECK_INT(table.count, 3);
+    CHECK_STR(row_error_kind(table_find(&table, "/b/missing.jpg")), "not_found");
+    CHECK_INT(table_count(&table, ""), 2);
+    table_done(&table);
+    web_stop(web);
+}
+
+TEST(queries_are_not_shown_anywhere)
+{
+    struct web *web = serve_photos(&(struct web_spec){ 0 }, "?session=hushhush");
+    web_put(web, "/gone", "", 0);
+    CHECK_INT(test_shell(NULL, "echo '%s' >>list", web_url(web, "/gone?session=hushhush&status=404")), 0);
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--job", "job", "--per-image", "--format", "jsonl,csv", "@list"), 0);
+    CHECK_INT(COORDINATE("report", "report", "job", "--html", "page.html"), 0);
+    CHECK_INT(COORDINATE("one", "report", "job", "--image", "gone?..."), 0);
+    check_contains("one.out", "not_found");
+    check_contains("job/predictions.jsonl", "/a/000.jpg?...\",\"name\":\"000\"");
+    CHECK(access("job/000.jpg.json", F_OK) == 0);
+    CHECK_INT(test_shell(NULL, "grep -r hushhush --include='*.jsonl' --include='*.csv' --include='*.json' --include='*.out' --include='*.err' "
+                               "--include='*.html' --include='*.log' ."), 1);
+    web_stop(web);
+}
+
+/* Nothing is looked at: even what is no picture passes. */
+TEST(fetching_can_be_measured_alone)
+{
+    struct web *web = serve_photos(&(struct web_spec){ .delay_ms = 10 }, "");
+    web_put(web, "/text", "no picture", 10);
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--decode", "none", "--fetch-loops", "2", "--fetch-concurrency", "16", "--job", "job", "--strict",
+                         "@list", web_url(web, "/text")), 0);
+    CHECK(web_counts(web).most_waiting <= 16);
+    model_write("model.safetensors", 1000);
+    CHECK_INT(COORDINATE("other", "run", "--decode", "none", "--weights", "model.safetensors", "--job", "other", "@list"), 1);
+    check_contains("other.err", "--decode none");
+    web_stop(web);
+}
+
+TEST(a_server_that_is_down_for_a_while_costs_nothing_but_time)
+{
+    struct web *web = serve_photos(&(struct web_spec){ .delay_ms = 20 }, "");
+    struct process run;
+    web_down(web);
+    BEGIN(&run, "run", "run", "--engine", "sim", "--job", "job", "--strict", "--expiry", "2", "@list");
+    WAIT_FOR(process_said(&run, "does not answer"));
+    web_up(web);
+    CHECK_INT(process_end(&run), 0);
+    web_stop(web);
+}
+
+/* The worker and the coordinator end although the server never answers. */
+TEST(a_run_that_waits_for_a_server_can_be_interrupted)
+{
+    struct web *web = serve_photos(&(struct web_spec){ 0 }, "?silent");
+    struct process run;
+    pid_t workers[4];
+    BEGIN(&run, "run", "run", "--engine", "sim", "--job", "job", "@list");
+    WAIT_FOR(web_counts(web).requests == PHOTOS);
+    int count = workers_of(&run, workers, 4);
+    CHECK_INT(count, 1);
+    process_signal(&run, 2);
+    CHECK_INT(process_end(&run), 130);
+    WAIT_FOR(is_gone(workers[0]));
+    WAIT_FOR(web_counts(web).open == 0);
+    web_stop(web);
+}
+
+TEST(a_server_that_refuses_everything_stops_the_job_before_anything_is_kept)
+{
+    struct web *web = serve_photos(&(struct web_spec){ .bad = 1, .kinds = "403" }, "");
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--batch", "5", "--job", "job", "@list"), 1);
+    check_contains("run.err", "denied");
+    check_contains("run.err", "status 403");
+    check_contains("run.err", "go on with:");
+    CHECK_INT(job_done("job"), 0);
+    web_misbehave(web, 0, NULL);
+    CHECK_INT(COORDINATE("resume", "resume", "--engine", "sim", "job"), 0);
+    CHECK_INT(job_done("job"), PHOTOS);
+    web_stop(web);
+}
+
+/* Some are refused: rows like others. */
+TEST(one_refused_image_among_many_is_a_row)
+{
+    struct web *web = serve_photos(&(struct web_spec){ 0 }, "");
+    char list[512];
+    struct table table;
+    snprintf(list, sizeof(list), "%s\n%s\n", web_url(web, "/a/000.jpg?status=403"), web_url(web, "/a/002.jpg?status=403"));
+    write_text("refused", list);
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--batch", "1", "--job", "job", "@refused", "@list"), 0);
+    table_read(&table, "job/predictions.jsonl");
+    CHECK_INT(table_count(&table, "denied"), 2);
+    CHECK_INT(table_count(&table, ""), PHOTOS);
+    table_done(&table);
+    web_stop(web);
+}

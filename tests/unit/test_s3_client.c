@@ -1,0 +1,505 @@
+/* The client against a store that answers as each test wants it. */
+#include "common/s3/client.h"
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "tests/origin.h"
+#include "tests/test.h"
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <time.h>
+
+static struct origin *store;
+static struct s3_session *session;
+static struct s3_client *client;
+static struct s3_uri object = { .bucket = "bucket", .key = "a key", .key_size = 5 };
+static atomic_bool stop;
+
+static bool is_stopped(void *arg)
+{
+    (void)arg;
+    return atomic_load(&stop);
+}
+
+static void set_environment(const char *endpoint)
+{
+    static const char *const others[] = { "AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE", "AWS_MAX_ATTEMPTS", "AWS_SESSION_TOKEN",
+                                          "http_proxy", "all_proxy" };
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        unsetenv(others[i]);
+    setenv("AWS_ACCESS_KEY_ID", "AKID", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "hush", 1);
+    setenv("AWS_REGION", "us-east-1", 1);
+    setenv("AWS_ENDPOINT_URL", endpoint, 1);
+    setenv("AWS_CONFIG_FILE", "/dev/null", 1);
+    setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null", 1);
+}
+
+static void begin_with(origin_handler *handler, void *arg, const struct s3_options *options)
+{
+    struct why why = { "" };
+    store = origin_start(handler, arg);
+    set_environment(origin_url(store));
+    if (s3_session_open(options, &session, &why) < 0 || s3_client_open(session, is_stopped, NULL, &client, &why) < 0)
+        test_fail(__FILE__, __LINE__, "%s", why.text);
+    s3_client_patience(client, 2000, 1);
+}
+
+static void begin(origin_handler *handler, void *arg)
+{
+    begin_with(handler, arg, &(struct s3_options){ 0 });
+}
+
+static void end(void)
+{
+    s3_client_close(client);
+    s3_session_close(session);
+    origin_stop(store);
+}
+
+#define MUST(call)                                                         \
+    do {                                                                   \
+        struct why why_ = { "" }, *const why = &why_;                      \
+        int r_ = (call);                                                   \
+        if (r_ < 0)                                                        \
+            test_fail(__FILE__, __LINE__, "%s: %d: %s", #call, r_, why_.text); \
+    } while (0)
+
+#define REFUSED(call, code, part)                     \
+    do {                                              \
+        struct why why_ = { "" }, *const why = &why_; \
+        CHECK_INT((call), (code));                    \
+        CHECK_CONTAINS(why_.text, (part));            \
+        CHECK(!strstr(why_.text, "hush"));            \
+    } while (0)
+
+static int get(const char *expected, struct why *why)
+{
+    struct bytes out;
+    bytes_init(&out, 1000);
+    bytes_append_text(&out, "before:");
+    int r = s3_client_get(client, &object, &out, why);
+    if (r == 0 && strcmp(out.data + 7, expected))
+        test_fail(__FILE__, __LINE__, "got %s", out.data);
+    bytes_done(&out);
+    return r;
+}
+
+/* ---- what is sent -------------------------------------------------------------------------------------------------------------- */
+
+static void check_request(void *arg, int fd, const struct origin_request *request)
+{
+    char text[512];
+    (void)arg;
+    CHECK_STR(request->method, "GET");
+    CHECK_STR(request->target, "/bucket/a%20key");
+    CHECK(origin_header(request, "Authorization", text, sizeof(text)));
+    CHECK_CONTAINS(text, "AWS4-HMAC-SHA256 Credential=AKID/");
+    CHECK_CONTAINS(text, "/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token, ");
+    CHECK(origin_header(request, "x-amz-security-token", text, sizeof(text)));
+    CHECK_STR(text, "token");
+    CHECK(origin_header(request, "Host", text, sizeof(text)));
+    CHECK_CONTAINS(origin_url(store), text);
+    CHECK(!origin_header(request, "Expect", text, sizeof(text)) && !origin_header(request, "Content-Type", text, sizeof(text)));
+    origin_answer(fd, 200, "", "content", 7);
+}
+
+TEST(a_request_is_signed_with_its_token)
+{
+    setenv("AWS_SESSION_TOKEN", "token", 1);
+    store = origin_start(check_request, NULL);
+    set_environment(origin_url(store));
+    setenv("AWS_SESSION_TOKEN", "token", 1);
+    MUST(s3_session_open(&(struct s3_options){ 0 }, &session, why));
+    MUST(s3_client_open(session, NULL, NULL, &client, why));
+    MUST(get("content", why));
+    end();
+}
+
+static void check_unsigned(void *arg, int fd, const struct origin_request *request)
+{
+    char text[512];
+    (void)arg;
+    CHECK(!origin_header(request, "Authorization", text, sizeof(text)) && !origin_header(request, "x-amz-date", text, sizeof(text)));
+    origin_answer(fd, request->number ? 403 : 200, "", "content", 7);
+}
+
+TEST(nothing_is_signed_when_nobody_wants_it)
+{
+    begin_with(check_unsigned, NULL, &(struct s3_options){ .no_sign_request = true });
+    MUST(get("content", why));
+    REFUSED(get("", why), -EACCES, "s3://bucket/a key: the store refuses whoever does not sign");
+    end();
+}
+
+/* ---- again ------------------------------------------------------------------------------------------------------------------------- */
+
+struct trouble {
+    int status;
+    const char *headers, *body;
+    int times;
+};
+
+/* Trouble first, then the content. */
+static void answer_with_trouble(void *arg, int fd, const struct origin_request *request)
+{
+    const struct trouble *trouble = arg;
+    if (request->number < trouble->times)
+        origin_answer(fd, trouble->status, trouble->headers, trouble->body, strlen(trouble->body));
+    else
+        origin_answer(fd, 200, "", "content", 7);
+}
+
+TEST(trouble_of_the_store_is_tried_again_three_times_in_all)
+{
+    struct trouble twice = { 503, "", "<Error><Code>SlowDown</Code></Error>", 2 }, ever = { 500, "", "", 1000 };
+    begin(answer_with_trouble, &twice);
+    MUST(get("content", why));
+    CHECK_INT(origin_count(store), 3);
+    CHECK_INT(atomic_load(&s3_session_budget(session)->retries), 2);
+    end();
+    begin(answer_with_trouble, &ever);
+    REFUSED(get("", why), -EIO, "has trouble (status 500), after all retries");
+    CHECK_INT(origin_count(store), 3);
+    end();
+}
+
+TEST(what_will_not_change_is_not_tried_again)
+{
+    struct trouble denied = { 403, "", "<Error><Code>AccessDenied</Code></Error>", 1000 };
+    begin(answer_with_trouble, &denied);
+    REFUSED(get("", why), -EACCES, "access denied (AccessDenied) with the credentials of the environment");
+    CHECK_INT(origin_count(store), 1);
+    end();
+}
+
+static void redirect(void *arg, int fd, const struct origin_request *request)
+{
+    char text[512];
+    const char *body = "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-9</Region></Error>";
+    (void)arg;
+    CHECK(origin_header(request, "Authorization", text, sizeof(text)));
+    if (strstr(text, "/eu-west-9/s3/"))
+        origin_answer(fd, 200, "", "content", 7);
+    else if (request->number % 2)
+        origin_answer(fd, 400, "", body, strlen(body));
+    else
+        origin_answer(fd, 301, "x-amz-bucket-region: eu-west-9\r\n", "", 0);
+}
+
+TEST(a_region_that_the_store_names_is_used_from_then_on)
+{
+    begin(redirect, NULL);
+    MUST(get("content", why));
+    CHECK_INT(origin_count(store), 2);
+    MUST(get("content", why));
+    CHECK_INT(origin_count(store), 3);
+    end();
+    struct trouble circle = { 301, "x-amz-bucket-region: us-east-1\r\n", "", 1000 };
+    begin(answer_with_trouble, &circle);
+    REFUSED(get("", why), -EREMOTE, "is the endpoint right?");
+    CHECK_INT(origin_count(store), 1);
+    end();
+}
+
+/* A store whose clock is two hours ahead. */
+static void be_ahead(void *arg, int fd, const struct origin_request *request)
+{
+    char date[64], ours[SIGV4_TIME], header[128];
+    time_t now = time(NULL) + 7200;
+    struct tm tm;
+    const char *body = "<Error><Code>RequestTimeTooSkewed</Code></Error>";
+    CHECK(origin_header(request, "x-amz-date", date, sizeof(date)));
+    sigv4_time(now, ours);
+    if (!strncmp(date, ours, 11)) {
+        origin_answer(fd, 200, "", "content", 7);
+        return;
+    }
+    strftime(header, sizeof(header), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", gmtime_r(&now, &tm));
+    origin_answer(fd, 403, arg ? "" : header, body, strlen(body));
+}
+
+TEST(a_clock_that_is_wrong_is_corrected_once)
+{
+    begin(be_ahead, NULL);
+    MUST(get("content", why));
+    CHECK_INT(origin_count(store), 2);
+    MUST(get("content", why));
+    CHECK_INT(origin_count(store), 3);
+    end();
+    begin(be_ahead, "without a date");
+    REFUSED(get("", why), -EACCES, "set this machine's clock");
+    CHECK_INT(origin_count(store), 1);
+    end();
+}
+
+TEST(an_expired_token_of_the_environment_is_told)
+{
+    struct trouble expired = { 400, "", "<Error><Code>ExpiredToken</Code></Error>", 1000 };
+    begin(answer_with_trouble, &expired);
+    REFUSED(get("", why), -EKEYEXPIRED, "the session token of the environment has expired");
+    CHECK_INT(origin_count(store), 1);
+    end();
+}
+
+/* ---- bad connections ------------------------------------------------------------------------------------------------------------------ */
+
+static void cut(void *arg, int fd, const struct origin_request *request)
+{
+    static const char half[] = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\ncon";
+    if (request->number < *(int *)arg) {
+        origin_send(fd, half, strlen(half));
+        shutdown(fd, SHUT_RDWR);
+    } else {
+        origin_answer(fd, 200, "", "content", 7);
+    }
+}
+
+static void reset_connection(void *arg, int fd, const struct origin_request *request)
+{
+    if (request->number < *(int *)arg) {
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 }, sizeof(struct linger));
+        shutdown(fd, SHUT_RDWR);
+    } else {
+        origin_answer(fd, 200, "", "content", 7);
+    }
+}
+
+static void stall(void *arg, int fd, const struct origin_request *request)
+{
+    if (request->number >= *(int *)arg)
+        origin_answer(fd, 200, "", "content", 7);
+}
+
+TEST(a_broken_connection_is_tried_again_and_leaves_nothing_behind)
+{
+    int twice = 2, ever = 1000;
+    begin(cut, &twice);
+    MUST(get("content", why));
+    end();
+    begin(reset_connection, &twice);
+    MUST(get("content", why));
+    end();
+    begin(cut, &ever);
+    REFUSED(get("", why), -EIO, "or it broke off");
+    CHECK_INT(origin_count(store), 3);
+    end();
+}
+
+TEST(a_transfer_that_stands_still_is_given_up_and_tried_again)
+{
+    int once = 1;
+    begin(stall, &once);
+    MUST(get("content", why));
+    CHECK_INT(origin_count(store), 2);
+    CHECK_INT(atomic_load(&s3_session_budget(session)->tokens), RETRY_BUDGET);
+    end();
+}
+
+TEST(a_store_that_is_not_there_is_told)
+{
+    begin(stall, NULL);
+    origin_stop(store);
+    REFUSED(get("", why), -EIO, "s3://bucket/a key: no connection to 127.0.0.1:");
+    s3_client_close(client);
+    s3_session_close(session);
+}
+
+static void *stop_soon(void *arg)
+{
+    (void)arg;
+    nanosleep(&(struct timespec){ 0, 300 * NS_PER_MS }, NULL);
+    atomic_store(&stop, true);
+    return NULL;
+}
+
+TEST(a_call_ends_soon_when_it_is_told_to)
+{
+    int ever = 1000;
+    pthread_t thread;
+    begin(stall, &ever);
+    s3_client_patience(client, 2000, 60);
+    CHECK_INT(pthread_create(&thread, NULL, stop_soon, NULL), 0);
+    REFUSED(get("", why), -ECANCELED, "s3://bucket/a key: stopped");
+    CHECK_INT(origin_count(store), 1);
+    pthread_join(thread, NULL);
+    end();
+}
+
+/* ---- hostile answers ---------------------------------------------------------------------------------------------------------------------- */
+
+static int count_item(void *arg, const struct s3_item *item)
+{
+    (void)item;
+    ++*(int *)arg;
+    return 0;
+}
+
+static int list(struct why *why)
+{
+    char token[S3_TOKEN_MAX];
+    int items = 0;
+    struct s3_page_call page = { .bucket = "bucket", .prefix = "p/", .prefix_size = 2, .delimiter = "/" };
+    int r = s3_client_list(client, &page, count_item, &items, token, why);
+    CHECK(r == 0 || items == 0);
+    return r == 0 ? items : r;
+}
+
+static void answer_page(void *arg, int fd, const struct origin_request *request)
+{
+    const char *page = arg;
+    CHECK_STR(request->target, "/bucket?delimiter=%2F&encoding-type=url&list-type=2&prefix=p%2F");
+    origin_answer(fd, 200, "", page, strlen(page));
+}
+
+TEST(a_page_that_is_no_page_is_told)
+{
+    char good[] = "<ListBucketResult><Contents><Key>k</Key><Size>1</Size></Contents></ListBucketResult>";
+    char half[] = "<ListBucketResult><Contents><Key>k</Key><Size>1</Size></Contents>", web[] = "<html><br></html>";
+    begin(answer_page, good);
+    CHECK_INT(list(NULL), 1);
+    end();
+    begin(answer_page, half);
+    REFUSED(list(why), -EBADMSG, "s3://bucket: what the store answers is no listing, or not a whole one");
+    end();
+    begin(answer_page, web);
+    REFUSED(list(why), -EBADMSG, "is it an S3 store?");
+    end();
+}
+
+static void flood(void *arg, int fd, const struct origin_request *request)
+{
+    static char chunk[65536];
+    const char *head = request->number % 2 ? "HTTP/1.1 200 OK\r\n\r\n<ListBucketResult>" : "HTTP/1.1 400 No\r\n\r\n<Error><Code>Odd</Code>";
+    memset(chunk, ' ', sizeof(chunk));
+    origin_send(fd, head, strlen(head));
+    for (int i = 0; i < 1000; i++)
+        origin_send(fd, chunk, sizeof(chunk));
+    shutdown(fd, SHUT_RDWR);
+    (void)arg;
+}
+
+TEST(answers_without_end_take_no_memory)
+{
+    begin(flood, NULL);
+    REFUSED(list(why), -EIO, "status 400, Odd");
+    REFUSED(list(why), -EBADMSG, "not what was asked for");
+    REFUSED(get("", why), -EIO, "status 400, Odd");
+    REFUSED(get("", why), -EFBIG, "larger than what is taken");
+    end();
+}
+
+/* ---- objects in parts -------------------------------------------------------------------------------------------------------------------------- */
+
+#define PART (8u << 20)
+
+/* What a store keeps of an upload. */
+struct upload_store {
+    int parts, completed, aborted;
+    size_t size;
+    int fail_part;      /* its number, from 1 */
+    bool fail_complete; /* in the body of a 200 */
+    int lose_answer;    /* how many answers to "complete" never arrive */
+    int puts;
+};
+
+static void take_parts(void *arg, int fd, const struct origin_request *request)
+{
+    struct upload_store *upload = arg;
+    static const char id[] = "<InitiateMultipartUploadResult><UploadId>i+d/&amp;=</UploadId></InitiateMultipartUploadResult>";
+    static const char failure[] = "<Error><Code>InternalError</Code></Error>", gone[] = "<Error><Code>NoSuchUpload</Code></Error>";
+    char text[128];
+    if (!strcmp(request->method, "POST") && strstr(request->target, "?uploads=")) {
+        origin_answer(fd, 200, "", id, strlen(id));
+    } else if (!strcmp(request->method, "PUT") && strstr(request->target, "partNumber=")) {
+        CHECK_CONTAINS(request->target, "uploadId=i%2Bd%2F%26%3D");
+        int number = atoi(strstr(request->target, "partNumber=") + 11);
+        if (number == upload->fail_part) {
+            origin_answer(fd, 403, "", "", 0);
+            return;
+        }
+        CHECK_INT(number, ++upload->parts);
+        upload->size += request->body_size;
+        snprintf(text, sizeof(text), "ETag: \"e%d\"\r\n", number);
+        origin_answer(fd, 200, text, "", 0);
+    } else if (!strcmp(request->method, "POST")) {
+        CHECK_CONTAINS(request->body, "<Part><PartNumber>1</PartNumber><ETag>&quot;e1&quot;</ETag></Part><Part><PartNumber>2</PartNumber>");
+        if (upload->completed++)
+            origin_answer(fd, 404, "", gone, strlen(gone));
+        else if (upload->lose_answer)
+            shutdown(fd, SHUT_RDWR);
+        else
+            origin_answer(fd, 200, "", upload->fail_complete ? failure : "", upload->fail_complete ? strlen(failure) : 0);
+    } else if (!strcmp(request->method, "HEAD")) {
+        snprintf(text, sizeof(text), "HTTP/1.1 %d Text\r\nETag: \"e-%d\"\r\nContent-Length: %zu\r\n\r\n", upload->fail_complete ? 404 : 200,
+                 upload->parts, upload->size);
+        origin_send(fd, text, strlen(text));
+    } else if (!strcmp(request->method, "DELETE")) {
+        upload->aborted++;
+        origin_answer(fd, 204, "", "", 0);
+    } else {
+        upload->puts++;
+        upload->size = request->body_size;
+        origin_answer(fd, 200, "", "", 0);
+    }
+}
+
+static int upload_all(size_t size, size_t piece, struct why *why)
+{
+    struct s3_upload *upload;
+    char *data = calloc(1, piece);
+    MUST(s3_upload_open(client, &object, "text/plain", &upload, why));
+    int r = 0;
+    for (size_t done = 0; done < size && r == 0; done += piece)
+        r = s3_upload_write(upload, data, size - done < piece ? size - done : piece, why);
+    free(data);
+    return s3_upload_finish(upload, why);
+}
+
+TEST(a_small_object_is_one_request_and_a_large_one_comes_in_parts)
+{
+    struct upload_store upload = { 0 };
+    begin(take_parts, &upload);
+    MUST(upload_all(0, 10, why));
+    CHECK(upload.puts == 1 && upload.size == 0);
+    MUST(upload_all(PART, 1000000, why));
+    CHECK(upload.puts == 2 && upload.size == PART && upload.parts == 0);
+    upload.size = 0;
+    MUST(upload_all(2 * PART + 1, 3000000, why));
+    CHECK(upload.puts == 2 && upload.size == 2 * PART + 1 && upload.parts == 3 && upload.completed == 1 && upload.aborted == 0);
+    end();
+}
+
+TEST(an_upload_that_fails_is_given_up_whole)
+{
+    struct upload_store part = { .fail_part = 2 }, complete = { .fail_complete = true }, dropped = { 0 };
+    begin(take_parts, &part);
+    REFUSED(upload_all(3 * PART, PART, why), -EACCES, "s3://bucket/a key: access denied");
+    CHECK(part.aborted == 1 && part.completed == 0 && part.parts == 1);
+    end();
+    begin(take_parts, &complete);
+    REFUSED(upload_all(2 * PART, PART, why), -EIO, "status 404, NoSuchUpload");
+    CHECK(complete.aborted == 1);
+    end();
+    begin(take_parts, &dropped);
+    struct s3_upload *upload;
+    char *data = calloc(1, 2 * PART);
+    MUST(s3_upload_open(client, &object, NULL, &upload, why));
+    MUST(s3_upload_write(upload, data, 2 * PART, why));
+    atomic_store(&stop, true); /* giving up must work nevertheless */
+    s3_upload_abort(upload);
+    CHECK(dropped.aborted == 1 && dropped.parts == 1);
+    free(data);
+    end();
+}
+
+TEST(an_upload_whose_last_answer_was_lost_is_looked_for)
+{
+    struct upload_store upload = { .lose_answer = 1 };
+    begin(take_parts, &upload);
+    MUST(upload_all(2 * PART, PART, why));
+    CHECK(upload.completed == 2 && upload.aborted == 0);
+    end();
+}

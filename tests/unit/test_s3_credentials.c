@@ -1,0 +1,518 @@
+/* Where credentials come from, against services of this test's own that follow the public interfaces. */
+#include "common/s3/credentials.h"
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/s3/provider.h"
+#include "tests/origin.h"
+#include "tests/test.h"
+
+#include <time.h>
+
+
+/* An environment with nothing in it, and no services that could be found by chance. */
+static void clear(void)
+{
+    static const char *const names[] = { "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION",
+                                         "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_STS", "AWS_CA_BUNDLE", "AWS_ROLE_ARN",
+                                         "AWS_ROLE_SESSION_NAME", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+                                         "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+                                         "AWS_EC2_METADATA_SERVICE_ENDPOINT", "http_proxy", "all_proxy" };
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        unsetenv(names[i]);
+    setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
+    setenv("AWS_SHARED_CREDENTIALS_FILE", "credentials", 1);
+    setenv("AWS_CONFIG_FILE", "config", 1);
+}
+
+static void write_text(const char *path, const char *text)
+{
+    test_write_file(path, text, strlen(text));
+}
+
+struct opened {
+    struct s3_config *config;
+    struct credentials_store *store;
+    struct credentials *now;
+    struct why why;
+    int r;
+};
+
+static void closep_(struct opened *opened)
+{
+    credentials_release(opened->now);
+    credentials_close(opened->store);
+    s3_config_close(opened->config);
+}
+
+static struct opened open_as(const char *profile)
+{
+    struct opened opened = { .config = NULL };
+    opened.r = s3_config_open(&(struct s3_options){ .profile = profile }, &opened.config, &opened.why);
+    if (opened.r == 0)
+        opened.r = credentials_open(opened.config, &opened.store, &opened.why);
+    if (opened.r == 0)
+        opened.now = credentials_get(opened.store);
+    return opened;
+}
+
+static void check_found(const char *profile, const char *id, const char *token, const char *source)
+{
+    CLEANUP(closep_) struct opened opened = open_as(profile);
+    if (opened.r < 0)
+        test_fail(__FILE__, __LINE__, "%s", opened.why.text);
+    CHECK_STR(opened.now->id, id);
+    CHECK_STR(opened.now->secret, "hush");
+    CHECK((token == NULL) == (opened.now->token == NULL));
+    if (token)
+        CHECK_STR(opened.now->token, token);
+    CHECK_STR(opened.now->source, source);
+}
+
+static void check_failed(const char *profile, int code, const char *part)
+{
+    CLEANUP(closep_) struct opened opened = open_as(profile);
+    CHECK_INT(opened.r, code);
+    CHECK_CONTAINS(opened.why.text, part);
+    CHECK(!strstr(opened.why.text, "hush"));
+}
+
+/* ---- without a service ------------------------------------------------------------------------------------------------------------- */
+
+TEST(the_environment_goes_before_profiles_unless_one_is_named)
+{
+    clear();
+    write_text("credentials", "[default]\naws_access_key_id=FILE\naws_secret_access_key=hush\n[other]\naws_access_key_id=OTHER\naws_secret_access_key=hush\n"
+                              "aws_session_token=file-token\n");
+    write_text("config", "[default]\naws_access_key_id=CONFIG\naws_secret_access_key=hush\n[profile third]\naws_access_key_id=THIRD\naws_secret_access_key=hush\n");
+    check_found(NULL, "FILE", NULL, "profile default of the credentials file");
+    setenv("AWS_PROFILE", "other", 1);
+    check_found(NULL, "OTHER", "file-token", "profile other of the credentials file");
+    setenv("AWS_ACCESS_KEY_ID", "ENV", 1);
+    check_failed(NULL, -ENOKEY, "AWS_SECRET_ACCESS_KEY is not");
+    setenv("AWS_SECRET_ACCESS_KEY", "hush", 1);
+    check_found(NULL, "ENV", NULL, "the environment");
+    setenv("AWS_SESSION_TOKEN", "env-token", 1);
+    check_found(NULL, "ENV", "env-token", "the environment");
+    check_found("third", "THIRD", NULL, "profile third of the config file");
+    check_found("other", "OTHER", "file-token", "profile other of the credentials file");
+}
+
+TEST(who_has_none_hears_what_was_tried)
+{
+    clear();
+    check_failed(NULL, -ENOKEY, "no S3 credentials were found: AWS_ACCESS_KEY_ID is not set, no role_arn, AWS_WEB_IDENTITY_TOKEN_FILE is not set, profile default has "
+                                "no key in the credentials file, no credential_process, profile default has no key in the config file, no container role "
+                                "(AWS_CONTAINER_CREDENTIALS_FULL_URI is not set), AWS_EC2_METADATA_DISABLED is set; name a profile with --profile, or give "
+                                "--no-sign-request for a public bucket");
+}
+
+TEST(half_a_key_and_a_broken_one_are_told)
+{
+    clear();
+    write_text("credentials", "[default]\naws_access_key_id=FILE\n[blank]\naws_access_key_id=A B\naws_secret_access_key=hush\n");
+    check_failed(NULL, -ENOKEY, "has an aws_access_key_id and no aws_secret_access_key");
+    check_failed("blank", -EINVAL, "profile blank of the credentials file: a key with a blank");
+}
+
+TEST(whoever_signs_in_with_sso_hears_the_way)
+{
+    clear();
+    write_text("config", "[profile work]\nsso_session = corp\nsso_account_id = 1\n[sso-session corp]\nsso_start_url = https://example.org\n");
+    check_failed("work", -ENOKEY, "profile work signs in with SSO, which is not built in; add a profile with credential_process = aws configure export-credentials "
+                                  "--profile work --format process");
+}
+
+/* ---- processes ------------------------------------------------------------------------------------------------------------------------ */
+
+TEST(a_process_may_hand_them_over)
+{
+    clear();
+    write_text("config", "[default]\ncredential_process = echo '{\"Version\":1,\"AccessKeyId\":\"PROC\",\"SecretAccessKey\":\"hush\",\"SessionToken\":\"t\","
+                         "\"Expiration\":\"2100-01-01T00:00:00Z\"}'\n");
+    check_found(NULL, "PROC", "t", "credential_process of profile default");
+    CLEANUP(closep_) struct opened opened = open_as(NULL);
+    CHECK(opened.now->expires_s == 4102444800.0);
+}
+
+TEST(a_process_that_fails_is_told_with_its_first_words)
+{
+    clear();
+    write_text("config", "[profile fails]\ncredential_process = echo 'sign in first' >&2; echo more >&2; exit 3\n"
+                         "[profile empty]\ncredential_process = true\n[profile odd]\ncredential_process = echo '[1]'\n"
+                         "[profile half]\ncredential_process = echo '{\"AccessKeyId\":\"A\"}'\n"
+                         "[profile time]\ncredential_process = echo '{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"hush\",\"Expiration\":\"soon\"}'\n"
+                         "[profile killed]\ncredential_process = kill -9 $$\n[profile flood]\ncredential_process = yes\n");
+    check_failed("fails", -EACCES, "credential_process of profile fails: the command ended with status 3: sign in first; run it by hand");
+    check_failed("empty", -EBADMSG, "the answer is no JSON object");
+    check_failed("odd", -EBADMSG, "the answer is no JSON object");
+    check_failed("half", -EBADMSG, "no AccessKeyId and SecretAccessKey");
+    check_failed("time", -EBADMSG, "the Expiration in the answer is no time");
+    check_failed("killed", -EACCES, "status 137");
+    check_failed("flood", -EFBIG, "writes far more than credentials");
+}
+
+TEST(times_are_read_as_the_services_write_them)
+{
+    double s;
+    CHECK(credentials_time("2015-08-30T12:36:00Z", &s) == 0 && s == 1440938160.0);
+    CHECK(credentials_time("2015-08-30T12:36:00.123Z", &s) == 0 && s == 1440938160.0);
+    CHECK(credentials_time("2015-08-30T12:36:00", &s) == 0 && s == 1440938160.0);
+    CHECK(credentials_time("2015-08-30T14:36:00+02:00", &s) == 0 && s == 1440938160.0);
+    CHECK(credentials_time("2015-08-30T12:06:00-00:30", &s) == 0 && s == 1440938160.0);
+    CHECK_INT(credentials_time("", &s), -EINVAL);
+    CHECK_INT(credentials_time("2015-08-30", &s), -EINVAL);
+    CHECK_INT(credentials_time("2015-08-30T12:36:00x", &s), -EINVAL);
+    CHECK_INT(credentials_time("2015-08-30T12:36:00+x", &s), -EINVAL);
+}
+
+/* ---- the machine's role ---------------------------------------------------------------------------------------------------------------- */
+
+#define JSON(id) "{\"Code\":\"Success\",\"AccessKeyId\":\"" id "\",\"SecretAccessKey\":\"hush\",\"Token\":\"tok/en==\",\"Expiration\":\"2100-01-01T00:00:00Z\"}"
+
+/* IMDSv2, as "Use the Instance Metadata Service" describes it. `arg`: what goes wrong. */
+static void be_imds(void *arg, int fd, const struct origin_request *request)
+{
+    const char *wrong = arg;
+    char text[64];
+    static const char roles[] = "/latest/meta-data/iam/security-credentials/";
+    if (!strcmp(request->target, "/latest/api/token")) {
+        CHECK_STR(request->method, "PUT");
+        CHECK(origin_header(request, "X-aws-ec2-metadata-token-ttl-seconds", text, sizeof(text)) && atoi(text) == 21600);
+        origin_answer(fd, !strcmp(wrong, "no token") ? 403 : 200, "", "session==", 9);
+        return;
+    }
+    CHECK_STR(request->method, "GET");
+    CHECK(origin_header(request, "X-aws-ec2-metadata-token", text, sizeof(text)));
+    CHECK_STR(text, "session==");
+    if (!strcmp(wrong, "no role"))
+        origin_answer(fd, 404, "", "", 0);
+    else if (!strcmp(wrong, "hiccup") && request->number % 2)
+        origin_answer(fd, 500, "", "", 0);
+    else if (!strcmp(wrong, "broken"))
+        origin_answer(fd, 500, "", "", 0);
+    else if (!strcmp(request->target, roles))
+        origin_answer(fd, 200, "", !strcmp(wrong, "odd role") ? "../x" : "my-role", !strcmp(wrong, "odd role") ? 4 : 7);
+    else if (!strcmp(wrong, "failed"))
+        origin_answer(fd, 200, "", "{\"Code\":\"Failed\"}", 17);
+    else {
+        CHECK_STR(request->target, "/latest/meta-data/iam/security-credentials/my-role");
+        origin_answer(fd, 200, "", JSON("IMDS"), strlen(JSON("IMDS")));
+    }
+}
+
+static struct origin *start_imds(const char *wrong)
+{
+    struct origin *origin = origin_start(be_imds, (void *)wrong);
+    clear();
+    setenv("AWS_EC2_METADATA_DISABLED", "false", 1);
+    setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", origin_url(origin), 1);
+    return origin;
+}
+
+TEST(a_machine_of_ec2_asks_its_metadata_service)
+{
+    struct origin *origin = start_imds("nothing");
+    check_found(NULL, "IMDS", "tok/en==", "the machine's role (EC2 instance metadata)");
+    CHECK_INT(origin_count(origin), 3);
+    setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
+    check_failed(NULL, -ENOKEY, "AWS_EC2_METADATA_DISABLED is set");
+    CHECK_INT(origin_count(origin), 3);
+    origin_stop(origin);
+    origin = start_imds("hiccup");
+    check_found(NULL, "IMDS", "tok/en==", "the machine's role (EC2 instance metadata)");
+    origin_stop(origin);
+}
+
+TEST(a_metadata_service_that_does_not_help_is_told)
+{
+    static const struct {
+        const char *wrong;
+        int code;
+        const char *part;
+    } cases[] = { { "no token", -ENOKEY, "gives no session token (status 403)" }, { "no role", -ENOKEY, "this machine has no role" },
+                  { "broken", -EACCES, "the service answered with status 500" }, { "odd role", -EBADMSG, "no name of a role" },
+                  { "failed", -EACCES, "the machine's role (EC2 instance metadata): Failed" } };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct origin *origin = start_imds(cases[i].wrong);
+        check_failed(NULL, cases[i].code, cases[i].part);
+        origin_stop(origin);
+    }
+}
+
+TEST(where_nobody_answers_the_search_is_soon_over)
+{
+    clear();
+    setenv("AWS_EC2_METADATA_DISABLED", "false", 1);
+    setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1/", 1);
+    check_failed(NULL, -ENOKEY, "no metadata service answers at http://127.0.0.1:1; name a profile");
+    setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://192.0.2.1", 1); /* TEST-NET-1: packets get lost */
+    uint64_t start_ns = clock_now_ns();
+    check_failed(NULL, -ENOKEY, "no metadata service answers");
+    CHECK(clock_now_ns() - start_ns < 20 * NS_PER_S);
+}
+
+/* ---- the container's role ------------------------------------------------------------------------------------------------------------------ */
+
+static void be_container(void *arg, int fd, const struct origin_request *request)
+{
+    char text[64] = "";
+    (void)arg;
+    CHECK_STR(request->method, "GET");
+    if (strcmp(request->target, "/v2/creds?id=1")) {
+        origin_answer(fd, 404, "", "", 0);
+        return;
+    }
+    CHECK(origin_header(request, "Authorization", text, sizeof(text)));
+    CHECK_STR(text, "Bearer abc");
+    origin_answer(fd, 200, "", JSON("TASK"), strlen(JSON("TASK")));
+}
+
+TEST(a_container_asks_its_service)
+{
+    struct origin *origin = origin_start(be_container, NULL);
+    char url[128];
+    clear();
+    snprintf(url, sizeof(url), "%s/v2/creds?id=1", origin_url(origin));
+    setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url, 1);
+    setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Bearer abc", 1);
+    check_found(NULL, "TASK", "tok/en==", "the container's role");
+    setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "wrong", 1);
+    write_text("token", "Bearer abc\n");
+    setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "token", 1);
+    check_found(NULL, "TASK", "tok/en==", "the container's role");
+    write_text("token", "Bearer\r\nabc\n");
+    check_failed(NULL, -EINVAL, "more than one line");
+    setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "missing", 1);
+    check_failed(NULL, -ENOENT, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: missing: No such file");
+    unsetenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+    setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", origin_url(origin), 1);
+    check_failed(NULL, -EACCES, "the container's role: the service answered with status 404");
+    origin_stop(origin);
+    check_failed(NULL, -EIO, "the container's role: http://127.0.0.1:");
+}
+
+TEST(a_token_is_sent_in_clear_to_this_machine_only)
+{
+    static const char *const refused[] = { "http://example.org/x", "http://127.0.0.1.example.org/", "http://localhost.example.org/", "http://me@127.0.0.1/",
+                                           "http://169.254.170.24/", "ftp://127.0.0.1/", "http://[::2]/", "http://example.org:127.0.0.1/" };
+    clear();
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+        setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", refused[i], 1);
+        check_failed(NULL, -EINVAL, "only https://, or http:// on this machine");
+    }
+    static const char *const taken[] = { "http://localhost:1/x", "http://127.1.2.3:1", "http://[::1]:1/", "https://127.0.0.1:1/" };
+    for (size_t i = 0; i < ARRAY_SIZE(taken); i++) {
+        setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", taken[i], 1);
+        check_failed(NULL, -EIO, "the container's role: http");
+    }
+}
+
+/* ---- roles ------------------------------------------------------------------------------------------------------------------------------------ */
+
+#define STS(action, id) "<" action "Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><" action "Result><Credentials><AccessKeyId>" id \
+                        "</AccessKeyId><SecretAccessKey>hush</SecretAccessKey><SessionToken>sts&amp;token</SessionToken><Expiration>2100-01-01T00:00:00Z" \
+                        "</Expiration></Credentials></" action "Result></" action "Response>"
+
+/* STS, as its API reference describes it. */
+static void be_sts(void *arg, int fd, const struct origin_request *request)
+{
+    char text[512] = "";
+    static const char web[] = STS("AssumeRoleWithWebIdentity", "WEB"), role[] = STS("AssumeRole", "ROLE"), chained[] = STS("AssumeRole", "CHAINED");
+    static const char refusal[] = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not you</Message></Error></ErrorResponse>";
+    CHECK_STR(request->method, "POST");
+    CHECK_STR(request->target, "/");
+    CHECK(origin_header(request, "Content-Type", text, sizeof(text)));
+    CHECK_STR(text, "application/x-www-form-urlencoded");
+    CHECK_CONTAINS(request->body, "&Version=2011-06-15&");
+    bool is_signed = origin_header(request, "Authorization", text, sizeof(text));
+    if (arg) {
+        origin_answer(fd, 200, "", arg, strlen(arg));
+    } else if (strstr(request->body, "refused")) {
+        origin_answer(fd, 403, "", refusal, strlen(refusal));
+    } else if (strstr(request->body, "Action=AssumeRoleWithWebIdentity&")) {
+        CHECK(!is_signed);
+        CHECK_CONTAINS(request->body, "&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fw&RoleSessionName=");
+        CHECK_CONTAINS(request->body, "&WebIdentityToken=ey.J%2Bx");
+        origin_answer(fd, 200, "", web, strlen(web));
+    } else if (strstr(text, "Credential=ROLE/")) {
+        CHECK_CONTAINS(text, "SignedHeaders=content-type;host;x-amz-date;x-amz-security-token");
+        origin_answer(fd, 200, "", chained, strlen(chained));
+    } else {
+        CHECK_CONTAINS(text, "Credential=BASE/");
+        CHECK_CONTAINS(text, "/eu-north-1/sts/aws4_request, SignedHeaders=content-type;host;x-amz-date, ");
+        CHECK_CONTAINS(request->body, "Action=AssumeRole&");
+        CHECK_CONTAINS(request->body, "&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fr&RoleSessionName=me&ExternalId=x%2Fy&DurationSeconds=900");
+        origin_answer(fd, 200, "", role, strlen(role));
+    }
+}
+
+static struct origin *start_sts(const char *answer)
+{
+    struct origin *origin = origin_start(be_sts, (void *)answer);
+    clear();
+    setenv("AWS_ENDPOINT_URL_STS", origin_url(origin), 1);
+    setenv("AWS_REGION", "eu-north-1", 1);
+    write_text("credentials", "[base]\naws_access_key_id=BASE\naws_secret_access_key=hush\n");
+    return origin;
+}
+
+#define ROLE_R "role_arn = arn:aws:iam::1:role/r\nrole_session_name = me\nexternal_id = x/y\nduration_seconds = 900\n"
+
+TEST(a_role_is_assumed_with_the_profile_that_it_names)
+{
+    struct origin *origin = start_sts(NULL);
+    write_text("config", "[profile r]\n" ROLE_R "source_profile = base\n[profile chain]\nrole_arn = arn:c\nsource_profile = r\n"
+                         "[profile env]\n" ROLE_R "credential_source = Environment\n"
+                         "[profile self]\n" ROLE_R "source_profile = self\naws_access_key_id = BASE\naws_secret_access_key = hush\n");
+    check_found("r", "ROLE", "sts&token", "the role of profile r");
+    check_found("chain", "CHAINED", "sts&token", "the role of profile chain");
+    check_found("self", "ROLE", "sts&token", "the role of profile self");
+    check_failed("env", -ENOKEY, "credential_source = Environment of profile env: AWS_ACCESS_KEY_ID is not set");
+    setenv("AWS_ACCESS_KEY_ID", "BASE", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "hush", 1);
+    check_found("env", "ROLE", "sts&token", "the role of profile env");
+    origin_stop(origin);
+}
+
+TEST(a_role_that_cannot_be_assumed_is_told)
+{
+    struct origin *origin = start_sts(NULL);
+    write_text("config", "[profile refused]\nrole_arn = arn:refused\nsource_profile = base\n[profile none]\nrole_arn = arn\n[profile gone]\nrole_arn = arn\nsource_profile = x\n"
+                         "[profile a]\nrole_arn = arn\nsource_profile = b\n[profile b]\nrole_arn = arn\nsource_profile = a\n"
+                         "[profile odd]\nrole_arn = arn\ncredential_source = Elsewhere\n[profile mfa]\nrole_arn = arn\nmfa_serial = 1\nsource_profile = base\n"
+                         "[profile empty]\n[profile e]\nrole_arn = arn\nsource_profile = empty\n");
+    check_failed("refused", -EACCES, "the role of profile refused: STS refuses arn:refused (status 403, AccessDenied: not you)");
+    check_failed("none", -EINVAL, "profile none has a role_arn, and neither source_profile nor credential_source");
+    check_failed("gone", -ENOKEY, "there is no profile \"x\"");
+    check_failed("a", -ELOOP, "do they form a circle?");
+    check_failed("odd", -EINVAL, "\"Elsewhere\" is none of");
+    check_failed("mfa", -EOPNOTSUPP, "profile mfa wants an MFA code");
+    check_failed("e", -ENOKEY, "profile empty has no credentials");
+    origin_stop(origin);
+    check_failed("refused", -EIO, "the role of profile refused: http://127.0.0.1:");
+}
+
+TEST(a_web_identity_is_exchanged_for_a_role)
+{
+    struct origin *origin = start_sts(NULL);
+    write_text("token", "ey.J+x\n");
+    write_text("config", "[profile web]\nrole_arn = arn:aws:iam::1:role/w\nweb_identity_token_file = token\n");
+    check_found("web", "WEB", "sts&token", "the web identity of profile web");
+    setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "token", 1);
+    check_failed(NULL, -ENOKEY, "AWS_ROLE_ARN is not");
+    setenv("AWS_ROLE_ARN", "arn:aws:iam::1:role/w", 1);
+    check_found(NULL, "WEB", "sts&token", "AWS_WEB_IDENTITY_TOKEN_FILE");
+    write_text("token", "\n");
+    check_failed(NULL, -EINVAL, "token: the token's file is empty");
+    unlink("token");
+    check_failed(NULL, -ENOENT, "AWS_WEB_IDENTITY_TOKEN_FILE: token: No such file");
+    origin_stop(origin);
+}
+
+TEST(an_answer_of_sts_that_is_none_is_told)
+{
+    static const char *const answers[] = { "", "<html><br></html>", "{}", "<AssumeRoleResponse></AssumeRoleResponse>",
+                                           "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>hush</SecretAccessKey>"
+                                           "<SessionToken>t</SessionToken><Expiration>soon</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>" };
+    for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+        struct origin *origin = start_sts(answers[i]);
+        write_text("config", "[profile r]\n" ROLE_R "source_profile = base\n");
+        check_failed("r", -EBADMSG, "the answer of STS has no credentials in it");
+        origin_stop(origin);
+    }
+}
+
+/* ---- renewal ---------------------------------------------------------------------------------------------------------------------------------- */
+
+/* A process that hands over what the file `now` says, and counts its calls in `calls`. */
+static void use_process(void)
+{
+    clear();
+    write_text("config", "[default]\ncredential_process = echo >> calls; cat now\n");
+}
+
+static void hand_out(const char *id, double life_s)
+{
+    char text[512], date[64];
+    time_t end = (time_t)(clock_wall_s() + life_s);
+    struct tm tm;
+    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&end, &tm));
+    snprintf(text, sizeof(text), "{\"AccessKeyId\":\"%s\",\"SecretAccessKey\":\"hush\",\"SessionToken\":\"t\",\"Expiration\":\"%s\"}", id, date);
+    write_text("next", text);
+    CHECK_INT(rename("next", "now"), 0);
+}
+
+/* Waits until the store has `id`. */
+static void wait_for(struct credentials_store *store, const char *id)
+{
+    for (;;) {
+        struct credentials *now = credentials_get(store);
+        bool there = !strcmp(now->id, id);
+        credentials_release(now);
+        if (there)
+            return;
+        nanosleep(&(struct timespec){ 0, 20 * NS_PER_MS }, NULL);
+    }
+}
+
+TEST(what_ends_is_renewed_before_and_snapshots_stay)
+{
+    use_process();
+    hand_out("FIRST", 8);
+    CLEANUP(closep_) struct opened opened = open_as(NULL);
+    CHECK_INT(opened.r, 0);
+    hand_out("SECOND", 3600);
+    wait_for(opened.store, "SECOND");
+    CHECK(clock_wall_s() < opened.now->expires_s);
+    CHECK_STR(opened.now->id, "FIRST");
+}
+
+TEST(a_renewal_that_fails_is_told_and_tried_again)
+{
+    use_process();
+    hand_out("FIRST", 4);
+    CLEANUP(closep_) struct opened opened = open_as(NULL);
+    struct why why = { "" };
+    CHECK_INT(opened.r, 0);
+    unlink("now");
+    while (!*why.text) {
+        credentials_trouble(opened.store, &why);
+        nanosleep(&(struct timespec){ 0, 20 * NS_PER_MS }, NULL);
+    }
+    CHECK_CONTAINS(why.text, "credential_process of profile default: the command ended with status 1");
+    struct credentials *now = credentials_get(opened.store);
+    CHECK_STR(now->id, "FIRST");
+    credentials_release(now);
+    hand_out("SECOND", 3600);
+    wait_for(opened.store, "SECOND");
+    credentials_trouble(opened.store, &why);
+    CHECK_STR(why.text, "");
+}
+
+TEST(what_the_store_refuses_is_renewed_at_once)
+{
+    clear();
+    write_text("credentials", "[default]\naws_access_key_id=FIRST\naws_secret_access_key=hush\n");
+    CLEANUP(closep_) struct opened opened = open_as(NULL);
+    CHECK_INT(opened.r, 0);
+    write_text("credentials", "[default]\naws_access_key_id=SECOND\naws_secret_access_key=hush\n");
+    CHECK(credentials_renew(opened.store, opened.now));
+    wait_for(opened.store, "SECOND");
+    CHECK(credentials_renew(opened.store, opened.now));
+    struct credentials *second = credentials_get(opened.store);
+    CHECK(credentials_renew(opened.store, second));
+    while (credentials_renew(opened.store, second)) /* until it is known that the file says the same */
+        nanosleep(&(struct timespec){ 0, 20 * NS_PER_MS }, NULL);
+    credentials_release(second);
+}
+
+TEST(the_environment_cannot_be_renewed)
+{
+    clear();
+    setenv("AWS_ACCESS_KEY_ID", "ENV", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "hush", 1);
+    CLEANUP(closep_) struct opened opened = open_as(NULL);
+    CHECK_INT(opened.r, 0);
+    CHECK(!credentials_renew(opened.store, opened.now));
+}

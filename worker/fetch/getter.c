@@ -1,0 +1,430 @@
+#include "worker/fetch/getter.h"
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#define TICK_NS        (20 * NS_PER_MS)
+#define MOVED_BYTES    ((size_t)4096) /* fewer within the stall time are none */
+#define ATTEMPT_STALLS 10             /* an attempt may take so many stall times in all */
+
+/* ---- ends ---- */
+
+void getter_finish(struct getter *getter, struct get *get, enum row_error error, const char *detail)
+{
+    struct task *task = get->task;
+    origins_leave(get);
+    if (error != ROW_ERRORS)
+        stage_count_item(getter->spec.stage, error ? 0 : task->size, error != ROW_OK);
+    getter->spec.done(getter->spec.arg, task, error, detail);
+}
+
+void getter_again(struct getter *getter, struct get *get, uint64_t delay_ns)
+{
+    if (get->origin->probe == get)
+        get->origin->probe = NULL;
+    get->due_ns = clock_now_ns() + delay_ns;
+    get->next = getter->later;
+    getter->later = get;
+}
+
+/* ---- transfers ---- */
+
+static struct transfer *spare_transfer(struct getter *getter)
+{
+    struct transfer *transfer = getter->spare;
+    if (transfer)
+        getter->spare = transfer->next;
+    else if (transfer_new(&getter->limits, getter->spec.budget, &transfer) < 0)
+        return NULL;
+    return transfer;
+}
+
+static void put_back(struct getter *getter, struct transfer *transfer)
+{
+    transfer_clear(transfer);
+    transfer->next = getter->spare;
+    getter->spare = transfer;
+}
+
+static void link_running(struct getter *getter, struct transfer *transfer)
+{
+    transfer->next = getter->running;
+    transfer->at = &getter->running;
+    if (transfer->next)
+        transfer->next->at = &transfer->next;
+    getter->running = transfer;
+    getter->running_count++;
+    transfer->get->running[transfer->place] = transfer;
+}
+
+/* Ends it on the wire; its bytes are still there. */
+static void unlink_running(struct getter *getter, struct transfer *transfer)
+{
+    wire_remove(&getter->wire, transfer->curl);
+    *transfer->at = transfer->next;
+    if (transfer->next)
+        transfer->next->at = transfer->at;
+    getter->running_count--;
+    transfer->get->running[transfer->place] = NULL;
+}
+
+static void drop(struct getter *getter, struct transfer *transfer)
+{
+    unlink_running(getter, transfer);
+    put_back(getter, transfer);
+}
+
+static void conclude(struct getter *getter, struct transfer *transfer, enum transfer_end end, const struct s3_error *error)
+{
+    unlink_running(getter, transfer);
+    struct transfer *other = transfer->get->running[!transfer->place];
+    bool settled = end == TRANSFER_WHOLE || end == TRANSFER_TOO_LARGE || end == TRANSFER_CHANGED ||
+                   (end == TRANSFER_REFUSED && s3_error_retry(error) == RETRY_NEVER);
+    if (other && settled)
+        drop(getter, other);
+    if (!other || settled)
+        verdict_of_end(getter, transfer, end, error);
+    put_back(getter, transfer);
+}
+
+/* Takes over `room` bytes of the budget. */
+static bool start(struct getter *getter, struct get *get, int place, size_t room)
+{
+    struct transfer *transfer = spare_transfer(getter);
+    struct why why = { "the worker is out of memory" };
+    bool fresh = place || get->rounds || get->attempt.retry.attempts;
+    if (!transfer) {
+        budget_give(getter->spec.budget, room);
+        if (!place)
+            verdict_fail(getter, get, ROW_FETCH, "%s", why.text);
+        return false;
+    }
+    transfer->place = place;
+    int r = transfer_prepare(transfer, get, room, fresh, shared_session_get(getter->shared), &getter->key, &why);
+    if (r == 0)
+        r = wire_begin(&getter->wire, transfer->curl);
+    if (r < 0) {
+        put_back(getter, transfer);
+        if (!place)
+            verdict_fail(getter, get, r == -EINVAL ? ROW_UNSUPPORTED : verdict_error(r), "%s", why.text);
+        return false;
+    }
+    transfer->start_ns = transfer->looked_ns = clock_now_ns();
+    link_running(getter, transfer);
+    return true;
+}
+
+/* ---- whose turn it is ---- */
+
+/* An S3 item before there are credentials: waits for them, or fails with their sentence. */
+static bool has_session(struct getter *getter, struct get *get)
+{
+    struct why why;
+    int r = 0;
+    const struct span *uri = &get->task->item->uri;
+    if (!s3_uri_is(uri->data, uri->size) || shared_session_get(getter->shared))
+        return true;
+    switch (shared_session_state(getter->shared, &r, &why)) {
+    case SHARED_OPEN:
+        return true;
+    case SHARED_OPENING:
+        getter_again(getter, get, TICK_NS);
+        return false;
+    case SHARED_FAILED:
+        break;
+    }
+    verdict_fail(getter, get, verdict_error(r), "%s", why.text);
+    return false;
+}
+
+static size_t room_for(const struct getter *getter, const struct get *get)
+{
+    size_t room = get->room ? get->room : get->task->item->size ? get->task->item->size : get->origin->room;
+    return room < getter->spec.file_bytes ? room : getter->spec.file_bytes;
+}
+
+static bool may_start(struct getter *getter, struct get *get)
+{
+    const struct rec_item *item = get->task->item;
+    uint64_t size = item->size;
+    if (atomic_load(&get->task->work->abandoned))
+        getter_finish(getter, get, ROW_FETCH, "abandoned");
+    else if (memchr(item->uri.data, '\0', item->uri.size))
+        verdict_fail(getter, get, ROW_UNSUPPORTED, "an address with a NUL byte");
+    else if (size > getter->spec.file_bytes)
+        verdict_fail(getter, get, ROW_TOO_LARGE, "the file has %llu bytes, and --memory-limit leaves %zu for one", (unsigned long long)size,
+                     getter->spec.file_bytes);
+    else
+        return has_session(getter, get);
+    return false;
+}
+
+/* The next get, with room for it in `place`; NULL when there is none, or the budget lets it wait. */
+static struct get *next_get(struct getter *getter)
+{
+    if (getter->asking)
+        return budget_given(getter->spec.budget, &getter->place) ? take(getter->asking) : NULL;
+    struct get *get;
+    do
+        get = origins_next(&getter->origins, clock_now_ns());
+    while (get && !may_start(getter, get));
+    if (!get)
+        return NULL;
+    if (budget_ask(getter->spec.budget, &getter->place, room_for(getter, get)) > 0)
+        return get;
+    getter->asking = get;
+    return NULL;
+}
+
+static void start_more(struct getter *getter)
+{
+    struct get *get;
+    while (getter->running_count < getter->spec.concurrency && (get = next_get(getter)))
+        start(getter, get, 0, getter->place.size);
+}
+
+/* ---- what time brings ---- */
+
+static bool has_stalled(const struct getter *getter, struct transfer *transfer, uint64_t now)
+{
+    if (now - transfer->start_ns > ATTEMPT_STALLS * getter->spec.stall_ns)
+        return true;
+    if (transfer->size - transfer->looked_size >= MOVED_BYTES) {
+        transfer->looked_size = transfer->size;
+        transfer->looked_ns = now;
+    }
+    return now - transfer->looked_ns > getter->spec.stall_ns;
+}
+
+/* A copy on a connection of its own, for a GET that takes much longer than most. */
+static void copy_if_slow(struct getter *getter, const struct transfer *transfer, uint64_t now)
+{
+    struct get *get = transfer->get;
+    uint64_t patience = pace_patience_ns(&get->origin->pace);
+    if (transfer->place || get->running[1] || !patience || now - transfer->start_ns < patience || get->origin->down_ns)
+        return;
+    size_t room = transfer->reserved ? transfer->reserved : 1;
+    if (!budget_try(getter->spec.budget, room))
+        return;
+    if (!pace_take_copy(&get->origin->pace))
+        budget_give(getter->spec.budget, room);
+    else if (start(getter, get, 1, room))
+        stage_count_copy(getter->spec.stage);
+}
+
+static void look_at_running(struct getter *getter, uint64_t now)
+{
+    struct transfer *next;
+    for (struct transfer *transfer = getter->running; transfer; transfer = next) {
+        next = transfer->next;
+        if (has_stalled(getter, transfer, now))
+            conclude(getter, transfer, TRANSFER_STALLED, NULL);
+        else
+            copy_if_slow(getter, transfer, now);
+    }
+}
+
+static void bring_back(struct getter *getter, uint64_t now)
+{
+    for (struct get **at = &getter->later; *at;) {
+        struct get *get = *at;
+        if (now < get->due_ns)
+            at = &get->next;
+        else {
+            *at = get->next;
+            origin_wait(&getter->origins, get, true);
+        }
+    }
+}
+
+/* Counts its own time, and tells the stage how many origins it waits for. */
+static void account(struct getter *getter, uint64_t now)
+{
+    uint64_t cpu = clock_thread_cpu_ns(), busy = cpu - getter->cpu_ns, wall = now - getter->ticked_ns;
+    stage_count_time(getter->spec.stage, busy, wall > busy ? wall - busy : 0);
+    stage_count_down(getter->spec.stage, (int)getter->origins.down - (int)getter->down);
+    getter->down = getter->origins.down;
+    getter->cpu_ns = cpu;
+    getter->ticked_ns = now;
+}
+
+static void tick(struct getter *getter)
+{
+    uint64_t now = clock_now_ns();
+    if (now - getter->ticked_ns < TICK_NS)
+        return;
+    bring_back(getter, now);
+    look_at_running(getter, now);
+    account(getter, now);
+}
+
+/* ---- letting go ---- */
+
+static bool is_abandoned(const struct get *get)
+{
+    return atomic_load(&get->task->work->abandoned);
+}
+
+static bool any(const struct get *get)
+{
+    (void)get;
+    return true;
+}
+
+static struct get *take_running(struct getter *getter, bool (*wanted)(const struct get *get))
+{
+    struct transfer *transfer = getter->running;
+    while (transfer && !wanted(transfer->get))
+        transfer = transfer->next;
+    if (!transfer)
+        return NULL;
+    struct get *get = transfer->get;
+    for (int i = 0; i < 2; i++)
+        if (get->running[i])
+            drop(getter, get->running[i]);
+    return get;
+}
+
+static struct get *take_later(struct getter *getter, bool (*wanted)(const struct get *get))
+{
+    struct get **at = &getter->later;
+    while (*at && !wanted(*at))
+        at = &(*at)->next;
+    struct get *get = *at;
+    if (get)
+        *at = get->next;
+    return get;
+}
+
+static struct get *take_asking(struct getter *getter, bool (*wanted)(const struct get *get))
+{
+    if (!getter->asking || !wanted(getter->asking))
+        return NULL;
+    size_t given = budget_leave(getter->spec.budget, &getter->place);
+    if (given)
+        budget_give(getter->spec.budget, given);
+    return take(getter->asking);
+}
+
+static void let_go(struct getter *getter, bool (*wanted)(const struct get *get), enum row_error error, const char *detail)
+{
+    struct get *get;
+    while ((get = take_running(getter, wanted)) || (get = take_asking(getter, wanted)) || (get = take_later(getter, wanted)))
+        getter_finish(getter, get, error, detail);
+    for (struct origin *origin = getter->origins.first; origin; origin = origin->next)
+        while ((get = origin_take(&getter->origins, origin, wanted)))
+            getter_finish(getter, get, error, detail);
+}
+
+/* ---- the loop ---- */
+
+static void read_inbox(struct getter *getter)
+{
+    for (struct mail *mail = mailbox_take(&getter->inbox), *next; mail; mail = next) {
+        next = mail->next;
+        struct get *get = (struct get *)mail;
+        const struct span *uri = &get->task->item->uri;
+        if (origins_join(&getter->origins, get, uri->data, uri->size))
+            origin_wait(&getter->origins, get, false);
+        else
+            getter_finish(getter, get, ROW_FETCH, "the worker is out of memory");
+    }
+}
+
+static void end_transfers(struct getter *getter)
+{
+    CURLcode code;
+    for (CURL *curl; (curl = wire_ended(&getter->wire, &code));) {
+        struct transfer *transfer = NULL;
+        struct s3_error error = { 0 };
+        curl_easy_getinfo(curl, CURLINFO_PRIVATE, &transfer);
+        enum transfer_end end = transfer_end(transfer, code, &error);
+        conclude(getter, transfer, end, &error);
+    }
+}
+
+static int wait_ms(const struct getter *getter)
+{
+    bool idle = !getter->running && !getter->later && !getter->origins.waiting;
+    return idle ? -1 : (int)(TICK_NS / NS_PER_MS);
+}
+
+static void clear_wake(const struct getter *getter)
+{
+    uint64_t count;
+    ssize_t n = read(getter->wake, &count, sizeof(count));
+    (void)n;
+}
+
+static void run(void *arg)
+{
+    struct getter *getter = arg;
+    getter->ticked_ns = clock_now_ns();
+    while (!atomic_load(&getter->stopping)) {
+        int r = wire_wait(&getter->wire, wait_ms(getter));
+        clear_wake(getter);
+        if (r < 0)
+            let_go(getter, any, ROW_FETCH, "the worker cannot watch its connections; are there too many? See --fetch-concurrency");
+        end_transfers(getter);
+        read_inbox(getter);
+        if (atomic_exchange(&getter->poked, false))
+            let_go(getter, is_abandoned, ROW_FETCH, "abandoned");
+        tick(getter);
+        start_more(getter);
+    }
+    read_inbox(getter);
+    let_go(getter, any, ROW_ERRORS, NULL);
+    account(getter, clock_now_ns());
+}
+
+static void wake(void *arg)
+{
+    const struct getter *getter = arg;
+    uint64_t one = 1;
+    ssize_t n = write(getter->wake, &one, sizeof(one));
+    (void)n;
+}
+
+void getter_wake(struct getter *getter)
+{
+    wake(getter);
+}
+
+int getter_open(struct getter *getter)
+{
+    getter->random = (unsigned)clock_now_ns();
+    getter->place = (struct budget_place){ .tell = wake, .arg = getter };
+    getter->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (getter->wake < 0)
+        return -errno;
+    int r = mailbox_init(&getter->inbox);
+    if (r == 0)
+        r = wire_open(&getter->wire);
+    if (r == 0)
+        r = wire_add_fd(&getter->wire, getter->wake);
+    if (r == 0)
+        r = wire_add_fd(&getter->wire, getter->inbox.fd);
+    return r < 0 ? r : thread_start(&getter->thread, "get", run, getter);
+}
+
+void getter_close(struct getter *getter)
+{
+    if (!getter->wake)
+        return;
+    atomic_store(&getter->stopping, true);
+    wake(getter);
+    thread_join(&getter->thread);
+    while (getter->spare) {
+        struct transfer *transfer = getter->spare;
+        getter->spare = transfer->next;
+        transfer_free(transfer);
+    }
+    origins_done(&getter->origins);
+    wire_close(&getter->wire);
+    mailbox_done(&getter->inbox);
+    closep(&getter->wake);
+}

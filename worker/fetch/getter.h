@@ -1,0 +1,56 @@
+/* getter.h: one thread of loops.h; for getter.c, verdict.c and loops.c only.
+ *
+ * Threads:   its own, but for the inbox, `wake` and the atomics.
+ * Ownership: a getter owns its transfers and origins.
+ * Errors:    see loops.h. */
+#pragma once
+
+#include "common/thread.h"
+#include "worker/fetch/loops.h"
+#include "worker/fetch/origin.h"
+#include "worker/fetch/shared_session.h"
+#include "worker/fetch/transfer.h"
+#include "worker/fetch/wire.h"
+
+struct getter {
+    struct loops_spec spec;         /* its part: `concurrency` is its own */
+    struct transfer_limits limits;
+    struct shared_session *shared;  /* of all getters */
+    struct thread thread;
+    struct mailbox inbox;
+    int wake;                       /* eventfd */
+    atomic_bool stopping, poked;
+    struct wire wire;
+    struct origins origins;
+    struct get *later;              /* to be tried again at due_ns */
+    struct transfer *running, *spare;
+    int running_count;
+    struct get *asking;             /* the one that waits for room in the budget */
+    struct budget_place place;
+    struct sigv4_key key;
+    uint64_t ticked_ns, cpu_ns;
+    unsigned down;                  /* origins that the stage was told of */
+    unsigned random;                /* state of rand_r() */
+};
+
+int getter_open(struct getter *getter); /* spec, limits and shared are set */
+void getter_wake(struct getter *getter);  /* from any thread */
+void getter_close(struct getter *getter); /* ends the thread, and what is inside; accepts a zeroed one */
+
+/* ---- getter.c, for verdict.c ---- */
+
+/* The get leaves the loop. */
+void getter_finish(struct getter *getter, struct get *get, enum row_error error, const char *detail);
+
+/* The get waits for its time. */
+void getter_again(struct getter *getter, struct get *get, uint64_t delay_ns);
+
+/* ---- verdict.c ---- */
+
+/* What a transfer's end means for its get. */
+void verdict_of_end(struct getter *getter, struct transfer *transfer, enum transfer_end end, const struct s3_error *error);
+
+/* Ends the get with a sentence that begins with its address, as it may be shown. */
+void verdict_fail(struct getter *getter, struct get *get, enum row_error error, const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+enum row_error verdict_error(int r);

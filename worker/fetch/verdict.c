@@ -1,0 +1,232 @@
+/* verdict.c: what the end of a transfer means: a row, another attempt, or that the store is down.
+ *
+ * An attempt that failed is repeated as AWS's programs do ("standard": 3 attempts, growing pauses, a budget), and a get whose attempts are used
+ * up has some more rounds of them: a job of a million images must not have error rows because a proxy fails for every fifth request. */
+#include "worker/fetch/getter.h"
+
+#include "common/clock.h"
+#include "common/redact.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#define ATTEMPTS     3  /* a round */
+#define ROUNDS       4
+#define ROUND_NS     (2 * NS_PER_S)
+
+static bool is_s3(const struct get *get)
+{
+    return s3_uri_is(get->task->item->uri.data, get->task->item->uri.size);
+}
+
+static double random_one(struct getter *getter)
+{
+    return rand_r(&getter->random) / (RAND_MAX + 1.0);
+}
+
+/* ---- sentences ---- */
+
+void verdict_fail(struct getter *getter, struct get *get, enum row_error error, const char *format, ...)
+{
+    const struct span *uri = &get->task->item->uri;
+    struct bytes shown;
+    char text[LIMIT_TEXT], reason[640];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(reason, sizeof(reason), format, args);
+    va_end(args);
+    bytes_init(&shown, 2 * LIMIT_URI);
+    bool known = uri_redact(&shown, uri->data, uri->size) == 0 && shown.size;
+    snprintf(text, sizeof(text), "%.300s%s%s%s", known ? shown.data : "", known && shown.size > 300 ? "..." : "", known ? ": " : "", reason);
+    bytes_done(&shown);
+    getter_finish(getter, get, error, text);
+}
+
+enum row_error verdict_error(int r)
+{
+    switch (r) {
+    case -ENOENT:
+        return ROW_NOT_FOUND;
+    case -EACCES:
+    case -EPERM:
+    case -ENOKEY:
+    case -EKEYEXPIRED:
+    case -EKEYREJECTED:
+        return ROW_DENIED;
+    case -ETIMEDOUT:
+        return ROW_TIMEOUT;
+    default:
+        return ROW_FETCH;
+    }
+}
+
+static void fail_plain(struct getter *getter, struct get *get, const struct s3_error *error)
+{
+    switch (error->fault) {
+    case S3_NOT_FOUND:
+    case S3_NO_BUCKET:
+        verdict_fail(getter, get, ROW_NOT_FOUND, "the server has no such file (status %ld); is the address right?", error->status);
+        return;
+    case S3_DENIED:
+        verdict_fail(getter, get, ROW_DENIED, "the server refuses it (status %ld); plain addresses are fetched without credentials: has a signature in it ended?",
+             error->status);
+        return;
+    case S3_CERTIFICATE:
+        verdict_fail(getter, get, ROW_FETCH, "the server's certificate is not trusted (%s); if its authority is your own, name the file with its certificate in "
+             "SSL_CERT_FILE on the worker", error->message);
+        return;
+    case S3_TIMEOUT:
+        verdict_fail(getter, get, ROW_TIMEOUT, "no answer in time: %s; `sleddog-coordinator retry` tries again", error->message);
+        return;
+    default:
+        break;
+    }
+    if (error->status && error->curl == CURLE_OK)
+        verdict_fail(getter, get, ROW_FETCH, "the server answered with status %ld; `sleddog-coordinator retry` tries again", error->status);
+    else if (error->curl == CURLE_URL_MALFORMAT || error->curl == CURLE_UNSUPPORTED_PROTOCOL)
+        verdict_fail(getter, get, error->status ? ROW_FETCH : ROW_UNSUPPORTED, "%s; write a blank as %%20, and only http:// and https:// are followed", error->message);
+    else
+        verdict_fail(getter, get, ROW_FETCH, "%s; `sleddog-coordinator retry` tries again", error->message);
+}
+
+static void fail_refused(struct getter *getter, const struct transfer *transfer, const struct s3_error *error)
+{
+    struct get *get = transfer->get;
+    if (!is_s3(get)) {
+        fail_plain(getter, get, error);
+        return;
+    }
+    struct why why;
+    int r = s3_session_because(shared_session_get(getter->shared), &transfer->request, error, &why);
+    getter_finish(getter, get, verdict_error(r), why.text);
+}
+
+/* ---- a store that is down ---- */
+
+static bool any(const struct get *get)
+{
+    (void)get;
+    return true;
+}
+
+/* Everything that waits for an origin that was given up fails with it. */
+static void give_up(struct getter *getter, struct origin *origin, const char *reason)
+{
+    for (struct get *get; (get = origin_take(&getter->origins, origin, any));)
+        verdict_fail(getter, get, ROW_FETCH, "%s has not answered for %llu s (--store-timeout): %s; when it is back, `sleddog-coordinator retry` goes on",
+             origin->name, (unsigned long long)((clock_now_ns() - origin->down_ns) / NS_PER_S), reason);
+}
+
+/* The get waits for its origin; its failures were not its own. */
+static void park(struct getter *getter, struct get *get, const char *reason)
+{
+    struct origin *origin = get->origin;
+    get->attempt = (struct s3_try){ 0 };
+    get->rounds = 0;
+    stage_count_retry(getter->spec.stage);
+    origin_wait(&getter->origins, get, true);
+    if (origin->given_up)
+        give_up(getter, origin, reason);
+}
+
+/* ---- another attempt ---- */
+
+static bool again(struct getter *getter, const struct transfer *transfer, const struct s3_error *error, uint64_t *ret_delay_ns)
+{
+    struct get *get = transfer->get;
+    enum retry_kind kind = s3_error_retry(error);
+    bool yes = is_s3(get) ? s3_session_again(shared_session_get(getter->shared), &get->attempt, &transfer->request, error, ret_delay_ns) :
+                            retry_again(&get->origin->budget, &get->attempt.retry, kind, ATTEMPTS, random_one(getter), ret_delay_ns);
+    if (yes || kind == RETRY_NEVER || ++get->rounds >= ROUNDS)
+        return yes;
+    get->attempt = (struct s3_try){ 0 };
+    *ret_delay_ns = (uint64_t)((0.5 + random_one(getter)) * (double)(ROUND_NS * (unsigned)get->rounds));
+    return true;
+}
+
+/* Whether the failure says something about the store as a whole. */
+static bool is_unavailable(const struct s3_error *error, enum origin_trouble *ret)
+{
+    bool refused = error->curl == CURLE_COULDNT_CONNECT || error->curl == CURLE_COULDNT_RESOLVE_HOST || error->curl == CURLE_COULDNT_RESOLVE_PROXY;
+    *ret = refused ? ORIGIN_REFUSED : ORIGIN_UNAVAILABLE;
+    return refused || error->fault == S3_THROTTLED || error->fault == S3_TIMEOUT || (error->fault == S3_CONNECTION && !error->status) ||
+           error->status == 502 || error->status == 503 || error->status == 504;
+}
+
+/* A name that nobody knows and that never answered is a mistake in the address, not a store that is down. */
+static bool is_unknown_host(const struct get *get, const struct s3_error *error)
+{
+    return error->curl == CURLE_COULDNT_RESOLVE_HOST && !get->origin->answered && !is_s3(get);
+}
+
+static void refused(struct getter *getter, struct transfer *transfer, const struct s3_error *error)
+{
+    struct get *get = transfer->get;
+    enum origin_trouble trouble;
+    uint64_t delay = 0;
+    bool unavailable = is_unavailable(error, &trouble);
+    if (error->status && !unavailable)
+        origin_answered(&getter->origins, get->origin);
+    if (unavailable && !is_unknown_host(get, error) &&
+        origin_failed(&getter->origins, get, trouble, clock_now_ns(), getter->spec.store_timeout_ns)) {
+        park(getter, get, error->message[0] ? error->message : "it is unavailable");
+        return;
+    }
+    if (!again(getter, transfer, error, &delay)) {
+        fail_refused(getter, transfer, error);
+        return;
+    }
+    stage_count_retry(getter->spec.stage);
+    getter_again(getter, get, delay);
+}
+
+/* ---- the body ---- */
+
+static void whole(struct getter *getter, struct transfer *transfer)
+{
+    struct get *get = transfer->get;
+    struct task *task = get->task;
+    struct origin *origin = get->origin;
+    origin_answered(&getter->origins, origin);
+    pace_add(&origin->pace, clock_now_ns() - transfer->start_ns);
+    if (!task->item->size)
+        origin_learn_size(origin, transfer->size);
+    if (is_s3(get))
+        s3_session_succeeded(shared_session_get(getter->shared), &get->attempt);
+    else
+        retry_succeeded(&origin->budget, &get->attempt.retry);
+    task->data = transfer_take(transfer, &task->size);
+    getter_finish(getter, get, ROW_OK, NULL);
+}
+
+void verdict_of_end(struct getter *getter, struct transfer *transfer, enum transfer_end end, const struct s3_error *error)
+{
+    static const struct s3_error stalled = { .fault = S3_TIMEOUT, .curl = CURLE_OPERATION_TIMEDOUT, .message = "the transfer stood still" };
+    struct get *get = transfer->get;
+    switch (end) {
+    case TRANSFER_WHOLE:
+        whole(getter, transfer);
+        break;
+    case TRANSFER_REFUSED:
+        refused(getter, transfer, error);
+        break;
+    case TRANSFER_STALLED:
+        refused(getter, transfer, &stalled);
+        break;
+    case TRANSFER_LARGER:
+        origin_answered(&getter->origins, get->origin);
+        get->room = transfer->wanted;
+        origin_wait(&getter->origins, get, true);
+        break;
+    case TRANSFER_TOO_LARGE:
+        verdict_fail(getter, get, ROW_TOO_LARGE, "the file has %zu bytes or more, and --memory-limit leaves %zu for one", transfer->wanted, getter->spec.file_bytes);
+        break;
+    case TRANSFER_CHANGED:
+        verdict_fail(getter, get, ROW_FETCH, "the object has changed since it was listed; begin a new job to have it listed again");
+        break;
+    case TRANSFER_NO_MEMORY:
+        verdict_fail(getter, get, ROW_FETCH, "the worker is out of memory");
+        break;
+    }
+}
