@@ -145,8 +145,8 @@ int command_classify(int argc, char **argv)
         options_print(rows, stdout);
         return 0;
     }
-    if (first == argc) {
-        log_error("no files given; sleddog-worker classify --weights FILE PHOTO...");
+    if (first == argc || (!*options.weights && strcmp(options.tuning.engine, "sim"))) {
+        log_error("no %s given; sleddog-worker classify --weights FILE PHOTO...", first == argc ? "files" : "weights");
         return 2;
     }
     /* A handful of photos must not wait for threads nobody needs. */
