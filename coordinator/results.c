@@ -150,7 +150,7 @@ void coordinator_convict(struct coordinator *c, struct node *node, struct batch 
 {
     CLEANUP(bytes_done) struct bytes name;
     char text[LIMIT_TEXT];
-    bytes_init(&name, 2 * LIMIT_URI);
+    bytes_init(&name, (size_t)2 * LIMIT_URI);
     quarantine_sentence(piece, text, sizeof(text));
     name_image(piece, &name);
     log_warning("%s: given up, its row says crash: %s", name.size ? name.data : "an image", text);
