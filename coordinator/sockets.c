@@ -81,6 +81,7 @@ static int open_in_tmp(char *link, struct sockets *ret, struct why *why)
 int sockets_open(const char *job_dir, struct sockets *ret, struct why *why)
 {
     char *path;
+    *ret = (struct sockets){ .folder = "" };
     if (asprintf(&path, "%s/sockets", job_dir) < 0)
         return because(why, -ENOMEM, "out of memory");
     clean(path);

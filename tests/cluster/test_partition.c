@@ -85,13 +85,16 @@ TEST_WITHIN(90, machines_cut_off_for_longer_and_shorter_than_the_expiry_lose_not
     while (now_s() < start + 0.4)
         rest(start + 1, __FILE__, __LINE__, "a short cut");
     machine_link(&machines[1], true);
+    bool was_short = now_s() - start < 1;
     WAIT_FOR(said_of(&run, &machines[0], "silent for too long"));
-    CHECK(now_s() - start > 1.9 && now_s() - start < patience(4));
+    CHECK(now_s() - start > 1.9 && now_s() - start < patience(6));
     machine_link(&machines[0], true);
     for (int i = 0; i < 3; i++)
         wait_until_used(&machines[i]);
     finish(&run, machines, 3);
-    CHECK(is_sanitized() || !said_of(&run, &machines[1], "silent for too long"));
+    if (is_sanitized() || !was_short)
+        return;
+    CHECK(!said_of(&run, &machines[1], "silent for too long"));
     CHECK(!said_of(&run, &machines[2], "silent for too long"));
 }
 

@@ -7,8 +7,10 @@
 #include "coordinator/jobdir.h"
 #include "coordinator/lister.h"
 #include "coordinator/nodelist.h"
+#include "coordinator/quarantine.h"
 #include "coordinator/retries.h"
 #include "coordinator/run_options.h"
+#include "coordinator/sockets.h"
 #include "coordinator/source/source.h"
 #include "coordinator/summary.h"
 #include "tests/test.h"
@@ -212,6 +214,67 @@ static int use_batches(struct why *why)
     return r < 0 ? because(why, r, "%s", strerror(-r)) : 0;
 }
 
+static struct store_batch *stored_items(uint32_t count)
+{
+    struct rec_item items[8];
+    CLEANUP(bytes_done) struct bytes bytes;
+    bytes_init(&bytes, 65536);
+    for (uint32_t i = 0; i < count; i++)
+        items[i] = (struct rec_item){ .uri = { "/image", 6 }, .etag = "" };
+    if (items_encode(items, count, &bytes) < 0)
+        return NULL;
+    struct store_batch *batch = malloc(sizeof(*batch) + bytes.size);
+    if (!batch)
+        return NULL;
+    *batch = (struct store_batch){ .id = 0, .count = count, .size = bytes.size };
+    memcpy(batch->items, bytes.data, bytes.size);
+    return batch;
+}
+
+static int answer_pieces(struct batches *batches)
+{
+    struct rec_row rows[8] = { { .error = ROW_DECODE, .detail = "no JPEG" } };
+    int r = 0;
+    for (int i = 1; i < 8; i++)
+        rows[i] = rows[0];
+    while (r == 0) {
+        struct batch *piece = batches->alone.first ? batches->alone.first : batches->queue.first;
+        batches_unqueue(batches, piece);
+        r = quarantine_answer(batches, piece, rows);
+    }
+    return r < 0 ? r : 0;
+}
+
+/* A suspect that is not marked for want of memory is missed, and told by the next death. */
+static int use_quarantine(struct why *why)
+{
+    struct batches batches;
+    batches_init(&batches);
+    struct store_batch *items = stored_items(8);
+    int r = items ? batches_add(&batches, items) : -ENOMEM;
+    struct batch *batch = r == 0 ? batches_pop(&batches) : NULL;
+    if (r == 0)
+        r = batch_suspect(batch, 3);
+    if (r == 0)
+        r = quarantine_split(&batches, batch);
+    if (r == 0)
+        r = answer_pieces(&batches);
+    if (r == 0)
+        CHECK_INT(batch->split->missing, 0);
+    batches_done(&batches);
+    return r < 0 ? because(why, r, "%s", strerror(-r)) : 0;
+}
+
+static int use_sockets(struct why *why)
+{
+    struct sockets sockets;
+    int r = sockets_open(".", &sockets, why);
+    if (r < 0)
+        return r;
+    sockets_close(&sockets);
+    return 0;
+}
+
 static int keep_nothing(void *arg, const struct db_batch *batch, struct why *why)
 {
     (void)why;
@@ -375,6 +438,8 @@ TEST(the_state_of_a_job_survives_refused_memory)
     test_write_file("labels", "a\nb\n", 4);
     torture_sqlite();
     torture(use_batches);
+    torture(use_quarantine);
+    torture_lenient(use_sockets); /* a folder that cannot be read is not cleaned, until the next time */
     torture_lenient(use_db);
     torture_lenient(use_new_jobdir);
     torture_lenient(use_old_jobdir);

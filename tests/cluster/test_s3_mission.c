@@ -1,0 +1,136 @@
+/* The main job, as its users type it: photos in a bucket, a node list, results back into the bucket. */
+#include "tests/cluster/lib/bucket.h"
+#include "tests/cluster/lib/cluster.h"
+#include "tests/cluster/lib/photos.h"
+
+#include <dirent.h>
+#include <limits.h>
+
+/* Copies a folder into a bucket under `prefix`; the names of its files are the rest of the keys. */
+static void upload(struct bucket *bucket, const char *folder, const char *prefix)
+{
+    char *list, *rest;
+    CHECK_INT(test_shell(&list, "cd '%s' && find . -type f | sed 's|^\\./||'", folder), 0);
+    rest = list;
+    for (char *name; (name = strsep(&rest, "\n")) && *name;) {
+        char path[PATH_MAX], key[PATH_MAX];
+        size_t size;
+        snprintf(path, sizeof(path), "%s/%s", folder, name);
+        snprintf(key, sizeof(key), "%s%s", prefix, name);
+        CLEANUP(freep) char *data = test_read_file(path, &size);
+        bucket_put(bucket, key, strlen(key), data, size);
+    }
+    free(list);
+}
+
+/* What the bucket has is what a local run wrote, apart from where each image was. */
+static void compare(struct bucket *bucket, const char *local_file, const char *local_prefix, const char *key, const char *remote_prefix)
+{
+    size_t size;
+    CLEANUP(freep) char *remote = bucket_get(bucket, key, &size);
+    CHECK(remote != NULL);
+    test_write_file("remote", remote, size);
+    CHECK_INT(test_shell(NULL, "sed 's|%s|%s|' %s > local && cmp local remote", local_prefix, remote_prefix, local_file), 0);
+}
+
+static void start_workers(struct daemon daemons[2])
+{
+    WORKER(&daemons[0], "one", "--engine-threads", "1");
+    WORKER(&daemons[1], "two", "--engine-threads", "1", "--fetch-loops", "2");
+    write_nodes("nodes", (const struct daemon *[]){ &daemons[0], &daemons[1] }, 2);
+}
+
+static void check_job(const char *server, const char *weights, const char *images)
+{
+    CLEANUP(bucket_closep) struct bucket *bucket = bucket_open(server);
+    struct daemon daemons[2];
+    char source[256], output[256], prefix[256];
+    upload(bucket, images, "dogs/Images/");
+    bucket_put_text(bucket, "dogs/Images/", ""); /* as a store's web page leaves it */
+    snprintf(source, sizeof(source), "s3://%s/dogs/Images/*/*.[jJ]*", bucket->name);
+    snprintf(output, sizeof(output), "s3://%s/predictions/", bucket->name);
+    snprintf(prefix, sizeof(prefix), "s3://%s/dogs/Images/", bucket->name);
+    start_workers(daemons);
+    CHECK_INT(COORDINATE("s3", "run", "--nodes", "nodes", "--weights", weights, "--format", "jsonl,csv", "--truth", "/([a-z])/[^/]*$", "--per-image", "--job", "job",
+                         "-o", output, source), 0);
+    for (int i = 0; i < 2; i++)
+        daemon_stop(&daemons[i]);
+    char local[PATH_MAX + 16], folder[PATH_MAX + 16];
+    snprintf(local, sizeof(local), "%s/*/*.[jJ]*", images);
+    snprintf(folder, sizeof(folder), "%s/", images);
+    CHECK_INT(COORDINATE("local", "run", "--local", "2", "--weights", weights, "--format", "jsonl,csv", "--truth", "/([a-z])/[^/]*$", "--job", "here", local), 0);
+    compare(bucket, "here/predictions.jsonl", folder, "predictions/predictions.jsonl", prefix);
+    compare(bucket, "here/predictions.csv", folder, "predictions/predictions.csv", prefix);
+    size_t size;
+    CLEANUP(freep) char *success = bucket_get(bucket, "predictions/_SUCCESS", &size);
+    CLEANUP(freep) char *summary = read_text("job/summary.json");
+    CHECK_STR(success, summary);
+    check_contains("s3.out", output);
+}
+
+TEST_WITHIN(300, drawn_photos_in_ceph_give_the_table_that_local_ones_give)
+{
+    char images[PATH_MAX];
+    model_write("model.safetensors", 1000);
+    photos_draw("photos", 24);
+    CHECK(realpath("photos", images) != NULL);
+    check_job("rgw", "model.safetensors", images);
+}
+
+TEST_WITHIN(300, drawn_photos_in_swift_give_the_table_that_local_ones_give)
+{
+    char images[PATH_MAX];
+    model_write("model.safetensors", 1000);
+    photos_draw("photos", 24);
+    CHECK(realpath("photos", images) != NULL);
+    check_job("swift", "model.safetensors", images);
+}
+
+TEST_WITHIN(400, the_shared_photos_in_ceph_give_the_golden_rows)
+{
+    CLEANUP(bucket_closep) struct bucket *bucket = bucket_open("rgw");
+    char weights[PATH_MAX], images[PATH_MAX], source[256], output[256], prefix[256], folder[PATH_MAX + 16];
+    snprintf(weights, sizeof(weights), "%s/weights/resnet18-imagenet-pqf.safetensors", test_data());
+    snprintf(images, sizeof(images), "%s/images", test_data());
+    upload(bucket, images, "images/");
+    snprintf(source, sizeof(source), "s3://%s/images/", bucket->name);
+    snprintf(output, sizeof(output), "s3://%s/predictions", bucket->name);
+    snprintf(prefix, sizeof(prefix), "s3://%s/images/", bucket->name);
+    snprintf(folder, sizeof(folder), "%s/", images);
+    CHECK_INT(COORDINATE("s3", "run", "--local", "2", "--weights", weights, "--job", "job", "-o", output, source), 0);
+    CHECK_INT(COORDINATE("local", "run", "--local", "2", "--weights", weights, "--job", "here", images), 0);
+    check_contains("s3.out", "355");
+    compare(bucket, "here/predictions.jsonl", folder, "predictions/predictions.jsonl", prefix);
+}
+
+/* ---- what goes wrong, each in its own sentence ---- */
+
+static void refused(const char *name, const char *source, const char *part)
+{
+    char said[64];
+    write_text("model.txt", "");
+    CHECK_INT(COORDINATE(name, "run", "--local", "1", "--engine", "sim", "--job", name, source), 1);
+    snprintf(said, sizeof(said), "%s.err", name);
+    check_contains(said, part);
+}
+
+TEST_WITHIN(120, wrong_names_and_keys_are_each_told_in_a_sentence_of_their_own)
+{
+    CLEANUP(bucket_closep) struct bucket *bucket = bucket_open("rgw");
+    char source[256], missing[256];
+    bucket_put_text(bucket, "a/1.jpg", "content");
+    snprintf(source, sizeof(source), "s3://%s/a/", bucket->name);
+    snprintf(missing, sizeof(missing), "s3://%s-not/a/", bucket->name);
+    refused("missing", missing, "-not");
+    setenv("AWS_SECRET_ACCESS_KEY", "wrong", 1);
+    refused("secret", source, "secret");
+    setenv("AWS_ACCESS_KEY_ID", "nobody", 1);
+    refused("id", source, "does not know the access key");
+    s3_server_stranger(&bucket->server);
+    s3_server_environment(&bucket->server);
+    refused("stranger", source, "denied");
+    unsetenv("AWS_ACCESS_KEY_ID");
+    unsetenv("AWS_SECRET_ACCESS_KEY");
+    refused("none", source, "credentials");
+    check_lacks("stranger.err", bucket->server.secret);
+}
