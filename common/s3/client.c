@@ -184,9 +184,12 @@ int s3_client_exchange(struct s3_client *client, struct exchange *exchange, stru
     return r;
 }
 
-CURL *s3_client_curl(struct s3_client *client)
+void s3_client_etag(struct s3_client *client, char etag[S3_ETAG_MAX])
 {
-    return client->curl;
+    struct curl_header *header;
+    *etag = '\0';
+    if (curl_easy_header(client->curl, "etag", 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
+        s3_etag_read(etag, header->value, strlen(header->value));
 }
 
 /* ---- a page of a listing ---------------------------------------------------------------------------------------------------------- */
@@ -274,15 +277,13 @@ static struct s3_call call_for(const char *method, const struct s3_uri *uri)
 int s3_client_head(struct s3_client *client, const struct s3_uri *uri, struct s3_head *ret, struct why *why)
 {
     struct exchange exchange = { .call = call_for("HEAD", uri) };
-    struct curl_header *etag;
     curl_off_t size = 0;
     int r = s3_client_exchange(client, &exchange, why);
     if (r < 0)
         return r;
     curl_easy_getinfo(client->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size);
     *ret = (struct s3_head){ .size = size > 0 ? (uint64_t)size : 0 };
-    if (curl_easy_header(client->curl, "etag", 0, CURLH_HEADER, -1, &etag) == CURLHE_OK)
-        s3_etag_read(ret->etag, etag->value, strlen(etag->value));
+    s3_client_etag(client, ret->etag);
     return 0;
 }
 
