@@ -356,7 +356,7 @@ int getter_open(struct getter *getter)
         return -errno;
     int r = mailbox_init(&getter->inbox);
     if (r == 0)
-        r = wire_open(&getter->wire);
+        r = wire_open(&getter->wire, getter->spec.concurrency + getter->spec.concurrency / 4 + 4);
     if (r == 0)
         r = wire_add_fd(&getter->wire, getter->wake);
     if (r == 0)

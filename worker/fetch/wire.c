@@ -44,7 +44,7 @@ static int on_timer(CURLM *multi, long timeout_ms, void *arg)
     return 0;
 }
 
-int wire_open(struct wire *wire)
+int wire_open(struct wire *wire, int connections)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, start_library);
@@ -60,6 +60,7 @@ int wire_open(struct wire *wire)
     curl_multi_setopt(wire->multi, CURLMOPT_SOCKETDATA, wire);
     curl_multi_setopt(wire->multi, CURLMOPT_TIMERFUNCTION, on_timer);
     curl_multi_setopt(wire->multi, CURLMOPT_TIMERDATA, wire);
+    curl_multi_setopt(wire->multi, CURLMOPT_MAXCONNECTS, (long)connections);
     return 0;
 }
 
