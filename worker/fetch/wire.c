@@ -115,7 +115,9 @@ int wire_wait(struct wire *wire, int timeout_ms)
         wire->timer_ns = UINT64_MAX;
         curl_multi_socket_action(wire->multi, CURL_SOCKET_TIMEOUT, 0, &running);
     }
-    return wire->error;
+    int r = wire->error;
+    wire->error = 0;
+    return r;
 }
 
 CURL *wire_ended(struct wire *wire, CURLcode *ret_code)
