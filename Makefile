@@ -34,7 +34,7 @@ pkg = $(shell pkg-config --libs $(1) 2>/dev/null || echo $(2))
 LIBS_common      := $(call pkg,libcrypto,-lcrypto) $(call pkg,libzmq,-lzmq) $(call pkg,libcurl,-lcurl) $(call pkg,expat,-lexpat) $(call pkg,jansson,-ljansson)
 LIBS_proto       := -lmpack
 LIBS_worker      := $(call pkg,libjpeg,-ljpeg) $(call pkg,libpng zlib,-lpng -lz) $(call pkg,libwebpdemux libwebp,-lwebpdemux -lwebp) $(call pkg,jansson,-ljansson) -ldl -lm
-LIBS_coordinator := $(call pkg,libjpeg,-ljpeg) $(call pkg,sqlite3,-lsqlite3) $(call pkg,jansson,-ljansson) -lm
+LIBS_coordinator := $(call pkg,libjpeg,-ljpeg) $(call pkg,libpng,-lpng) $(call pkg,libwebp,-lwebp) $(call pkg,sqlite3,-lsqlite3) $(call pkg,jansson,-ljansson) -lm
 LIBS_onednn      := -ldnnl -lm
 LIBS_demo        := -llapacke -lopenblas
 
@@ -55,7 +55,7 @@ LIBS_cudnn   = $(CUDNN_SO) $(CUBLASLT_SO) $(CUDART_A) $(addprefix -Wl$(comma)-rp
 comma       := ,
 # T4, A100, A10, L4, H100 and H200; PTX for what comes after them.
 GPUS        := 75 80 86 89 90
-NVCC_FLAGS   = -std=c++17 -O3 -I. -Xcompiler -fPIC,-fvisibility=hidden,-Wall $(foreach g,$(GPUS),-gencode arch=compute_$(g),code=sm_$(g)) \
+NVCC_FLAGS   = -std=c++17 -O3 -I. -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-fno-threadsafe-statics $(foreach g,$(GPUS),-gencode arch=compute_$(g),code=sm_$(g)) \
                -gencode arch=compute_90,code=compute_90
 
 # ---- what is built --------------------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ $(OBJ)/worker/engines/kernels.cu.o: worker/engines/kernels.cu $(wildcard worker/
 
 $(BUILD)/sleddog-engine-cudnn.so: $(call objects,$(CUDNN_PLAIN) $(CUDNN_CUDA) $(ENGINE) $(NETWORK)) $(OBJ)/worker/engines/kernels.cu.o $(LIB_common)
 	$(call say,LD )
-	$(Q)$(CC) $(ALL_LDFLAGS) -shared -o $@ $^ $(LIBS_cudnn) $(call pkg,jansson,-ljansson) $(call pkg,zlib,-lz) $(LIBS_common)
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared $(if $(SANITIZE),,-Wl,-z,defs) -o $@ $^ $(LIBS_cudnn) $(call pkg,jansson,-ljansson) $(call pkg,zlib,-lz) $(LIBS_common)
 
 # Says what cuDNN can do on GPUs that are not here (test_gpu_simulated).
 $(BUILD)/tests/gpu/plans: $(call objects,tests/gpu/plans.c worker/engines/gpu_conv.c worker/engines/cudnn_shapes.c worker/network.c common/why.c)
@@ -232,6 +232,7 @@ bench: packages-check all $(BUILD)/tests/bench/bench_export
 	tests/bench/engine
 	tests/bench/whole
 	tests/bench/sim
+	tests/bench/resume
 	$(BUILD)/tests/bench/bench_export
 
 install: all

@@ -21,6 +21,7 @@ struct op {
             void *to;
             const void *from;
             size_t bytes;
+            void *snapshot; /* of host memory that is not pinned */
         } copy;
         struct {
             struct gpu_event *event;
@@ -51,6 +52,7 @@ struct gpu_stream {
     size_t done;
     bool capturing;
     struct list captured;
+    struct gpu_stream *next;
 };
 
 struct gpu_event {
@@ -73,21 +75,23 @@ struct gpu_fc {
     int batch, inputs, classes;
 };
 
+/* Of a device, or pinned memory of the host. */
 struct allocation {
     void *memory;
     size_t bytes;
-    int device;
+    int device; /* -1: pinned */
     struct allocation *next;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct fake_settings settings;
+static struct fake_settings settings = { .devices = 1, .major = 9 };
 static int calls, left, searches, launches[FAKE_DEVICES];
 static size_t used[FAKE_DEVICES];
 static const char *failed_call = "";
 static bool lost;
 static double clock_ms;
 static struct allocation *allocations;
+static struct gpu_stream *streams;
 
 /* ---- the test's side ------------------------------------------------------------------------------------------------------ */
 
@@ -306,7 +310,8 @@ static void run_op(const struct op *op)
 {
     switch (op->kind) {
     case OP_COPY:
-        memcpy(op->as.copy.to, op->as.copy.from, op->as.copy.bytes);
+        memcpy(op->as.copy.to, op->as.copy.snapshot ? op->as.copy.snapshot : op->as.copy.from, op->as.copy.bytes);
+        free(op->as.copy.snapshot);
         break;
     case OP_RECORD:
         op->as.event.event->happened = op->as.event.mark;
@@ -344,6 +349,13 @@ static void work_off(struct gpu_stream *stream, size_t upto)
     }
     if (stream->done == stream->queue.count)
         stream->queue.count = stream->done = 0;
+}
+
+/* As CUDA does before it frees memory. */
+static void work_off_all(void)
+{
+    for (struct gpu_stream *stream = streams; stream; stream = stream->next)
+        work_off(stream, stream->queue.count);
 }
 
 static void enqueue(struct gpu_stream *stream, const struct op *op)
@@ -403,6 +415,37 @@ static void fake_close(struct gpu *gpu)
     discard(gpu);
 }
 
+/* The lock is held. */
+static void remember(void *memory, size_t bytes, int device)
+{
+    struct allocation *it = make(sizeof(*it));
+    *it = (struct allocation){ memory, bytes, device, allocations };
+    allocations = it;
+}
+
+static struct allocation *forget(void *memory)
+{
+    pthread_mutex_lock(&lock);
+    struct allocation **at = &allocations, *it;
+    while (*at && (*at)->memory != memory)
+        at = &(*at)->next;
+    it = *at;
+    CHECK(it);
+    *at = it->next;
+    pthread_mutex_unlock(&lock);
+    return it;
+}
+
+/* The lock is held. The allocation that these bytes lie in, whole. */
+static const struct allocation *allocation_of(const void *memory, size_t bytes)
+{
+    const char *from = memory;
+    for (const struct allocation *it = allocations; it; it = it->next)
+        if (from >= (const char *)it->memory && from + bytes <= (const char *)it->memory + it->bytes)
+            return it;
+    return NULL;
+}
+
 static int fake_allocate(struct gpu *gpu, size_t bytes, void **ret, struct why *why)
 {
     int r = enter("allocate", why);
@@ -413,34 +456,25 @@ static int fake_allocate(struct gpu *gpu, size_t bytes, void **ret, struct why *
         leave();
         return because(why, -ENOMEM, "allocate %zu bytes: no memory", bytes);
     }
-    struct allocation *it = make(sizeof(*it));
-    it->memory = aligned_alloc(GPU_ALIGNMENT, (bytes + GPU_ALIGNMENT) / GPU_ALIGNMENT * GPU_ALIGNMENT);
-    CHECK(it->memory);
-    memset(it->memory, 0xff, bytes < (1 << 20) ? bytes : 1 << 20);
-    it->bytes = bytes;
-    it->device = gpu->info.device;
-    it->next = allocations;
-    allocations = it;
-    used[it->device] += bytes;
-    *ret = it->memory;
+    *ret = aligned_alloc(GPU_ALIGNMENT, (bytes + GPU_ALIGNMENT) / GPU_ALIGNMENT * GPU_ALIGNMENT);
+    CHECK(*ret);
+    memset(*ret, 0xff, bytes < (1 << 20) ? bytes : 1 << 20);
+    remember(*ret, bytes, gpu->info.device);
+    used[gpu->info.device] += bytes;
     return leave();
 }
 
 static void fake_release(struct gpu *gpu, void *memory)
 {
-    (void)gpu;
-    struct allocation **at = &allocations, *it;
     if (!memory)
         return;
+    struct allocation *it = forget(memory);
     pthread_mutex_lock(&lock);
-    while (*at && (*at)->memory != memory)
-        at = &(*at)->next;
-    it = *at;
-    CHECK(it);
-    *at = it->next;
+    work_off_all();
+    CHECK_INT(it->device, gpu->info.device);
     used[it->device] -= it->bytes;
     pthread_mutex_unlock(&lock);
-    free(it->memory);
+    free(memory);
     discard(it);
 }
 
@@ -451,16 +485,15 @@ static int fake_pin(struct gpu *gpu, void *memory, size_t bytes, struct why *why
     if (r < 0)
         return r;
     CHECK(memory && bytes);
-    left++;
+    remember(memory, bytes, -1);
     return leave();
 }
 
 static void fake_unpin(struct gpu *gpu, void *memory)
 {
     (void)gpu;
-    pthread_mutex_lock(&lock);
-    left -= memory != NULL;
-    pthread_mutex_unlock(&lock);
+    if (memory)
+        discard(forget(memory));
 }
 
 /* ---- streams, events, graphs ---------------------------------------------------------------------------------------------- */
@@ -472,6 +505,8 @@ static int fake_stream_new(struct gpu *gpu, struct gpu_stream **ret, struct why 
     if (r < 0)
         return r;
     *ret = make(sizeof(**ret));
+    (*ret)->next = streams;
+    streams = *ret;
     return leave();
 }
 
@@ -479,6 +514,15 @@ static void fake_stream_free(struct gpu *gpu, struct gpu_stream *stream)
 {
     (void)gpu;
     if (stream) {
+        pthread_mutex_lock(&lock);
+        struct gpu_stream **at = &streams;
+        while (*at != stream)
+            at = &(*at)->next;
+        *at = stream->next;
+        pthread_mutex_unlock(&lock);
+        for (size_t i = stream->done; i < stream->queue.count; i++)
+            if (stream->queue.ops[i].kind == OP_COPY)
+                free(stream->queue.ops[i].as.copy.snapshot);
         free(stream->queue.ops);
         free(stream->captured.ops);
     }
@@ -502,7 +546,15 @@ static int fake_copy(struct gpu *gpu, struct gpu_stream *stream, void *to, const
     int r = enter("copy", why);
     if (r < 0)
         return r;
-    enqueue(stream, &(struct op){ .kind = OP_COPY, .as.copy = { to, from, bytes } });
+    struct op op = { .kind = OP_COPY, .as.copy = { to, from, bytes, NULL } };
+    CHECK(allocation_of(to, bytes)); /* what is not pinned would have to be waited for */
+    if (!allocation_of(from, bytes)) {
+        CHECK(!stream->capturing);
+        op.as.copy.snapshot = malloc(bytes);
+        CHECK(op.as.copy.snapshot);
+        memcpy(op.as.copy.snapshot, from, bytes);
+    }
+    enqueue(stream, &op);
     return leave();
 }
 
@@ -519,6 +571,10 @@ static int fake_event_new(struct gpu *gpu, struct gpu_event **ret, struct why *w
 static void fake_event_free(struct gpu *gpu, struct gpu_event *event)
 {
     (void)gpu;
+    pthread_mutex_lock(&lock);
+    if (event)
+        happen(event, event->recorded); /* a record that is still to come goes on without it */
+    pthread_mutex_unlock(&lock);
     discard(event);
 }
 

@@ -31,6 +31,7 @@ struct pipeline {
     struct mailbox *box;
     struct queue *fetch_queue, *decode_queue, *sim_queue;
     struct budget fetched, decoded;
+    struct blocks blocks;             /* memory of fetched files */
     struct stage stages[STAGE_COUNT];
     struct loops *loops;              /* what comes over the network; NULL: nothing does */
     struct thread *fetchers, *decoders, simulator, collector;

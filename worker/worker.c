@@ -173,7 +173,7 @@ static void finish_loading(struct worker *worker)
     loader->running = false;
     worker->runtime = loader->result < 0 ? NULL : loader->runtime;
     loader->runtime = NULL;
-    if (!worker->job)
+    if (!worker->job || worker->leaving)
         return;
     bool mine = runtime_spec_equal(&loader->spec, &worker->job->spec);
     if (mine && loader->result < 0) {
@@ -382,10 +382,25 @@ static int endpoint_of(const struct worker_options *options, char *endpoint, siz
     return 0;
 }
 
+/* An engine that was asked for and cannot work is an error now, not when the first job comes. */
+static int check_engine(const struct tuning *tuning, struct why *why)
+{
+    const struct engine_ops *ops;
+    char text[512];
+    int r = engines_find(tuning->engine, &ops, why);
+    if (r == 0)
+        r = ops->probe(text, sizeof(text), why);
+    if (r == 0)
+        log_info("engine %s: %s", ops->name, text);
+    return r < 0 && strcmp(tuning->engine, "auto") ? r : 0;
+}
+
 static int start(struct worker *worker, struct why *why)
 {
     char endpoint[512];
     int r = endpoint_of(worker->options, endpoint, sizeof(endpoint), why);
+    if (r == 0)
+        r = check_engine(&worker->options->tuning, why);
     if (r == 0)
         r = link_bind(worker->context, endpoint, &worker->link, why);
     if (r < 0)

@@ -211,7 +211,7 @@ int s3_client_list(struct s3_client *client, struct s3_page_call *page, s3_on_it
     s3_call_list(&exchange.call, page);
     int r = s3_client_exchange(client, &exchange, why);
     if (r == 0) {
-        r = s3_list_end(list, on_item, arg, token);
+        r = list ? s3_list_end(list, on_item, arg, token) : -EBADMSG;
         if (r == -EBADMSG)
             because(why, r, "s3://%s: what the store answers is no listing, or not a whole one; is it an S3 store?", page->bucket);
         else if (r < 0)

@@ -41,12 +41,13 @@ static int decode(char *text, size_t *size)
     size_t n = 0;
     for (size_t i = 0; i < *size; i++) {
         if (text[i] != '%') {
-            text[n++] = text[i] == '+' ? ' ' : text[i];
+            text[n++] = (char)(text[i] == '+' ? ' ' : text[i]);
             continue;
         }
-        if (*size - i < 3 || hex_digit(text[i + 1]) < 0 || hex_digit(text[i + 2]) < 0)
+        int high = *size - i < 3 ? -1 : hex_digit(text[i + 1]), low = *size - i < 3 ? -1 : hex_digit(text[i + 2]);
+        if (high < 0 || low < 0)
             return -EBADMSG;
-        text[n++] = (char)(hex_digit(text[i + 1]) << 4 | hex_digit(text[i + 2]));
+        text[n++] = (char)(16 * high + low);
         i += 2;
     }
     *size = n;

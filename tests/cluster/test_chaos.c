@@ -74,7 +74,7 @@ static void run_undisturbed(const struct chaos_plan *plan, bool real)
     int count = 7;
     for (const char *const *argument = plan->coordinator; *argument; argument++)
         arguments[count++] = *argument;
-    CHECK_INT(coordinator_run("undisturbed", arguments), 0);
+    CHECK_INT(coordinate("undisturbed", arguments), 0);
 }
 
 static const struct proxy_plan bad_network = {

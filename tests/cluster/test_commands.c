@@ -93,7 +93,7 @@ TEST(a_worker_that_would_listen_beyond_this_machine_wants_insecure_said)
         { 2, "\"frobnicate\" is not a command", { "frobnicate" } },
         { 2, "no-config: No such file", { "--config", "no-config" } },
         { 2, "no files given", { "classify" } },
-        { 1, "no weights", { "classify", "photo.jpg" } },
+        { 2, "no weights given; sleddog-worker classify --weights FILE", { "classify", "photo.jpg" } },
     };
     expect_all("sleddog-worker", mistakes, ARRAY_SIZE(mistakes));
     struct process process;

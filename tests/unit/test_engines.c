@@ -66,6 +66,17 @@ TEST(the_gpu_engine_loads_and_says_that_there_is_no_device)
     CHECK_CONTAINS(why.text, "needs a network and weights");
 }
 
+TEST(a_worker_that_is_to_use_a_gpu_and_has_none_ends_at_once_with_status_1)
+{
+    char *output = NULL;
+    int status = test_shell(&output, "env -u SLEDDOG_ENGINES timeout 20 %s/sleddog-worker --engine cudnn --listen 127.0.0.1:0", test_build());
+    if (status == 124)
+        test_skip("there is a GPU here");
+    CHECK_INT(status, 1);
+    CHECK_CONTAINS(output, "engine cudnn: ");
+    free(output);
+}
+
 static void build_plugin(const char *name, const char *source)
 {
     char path[64];

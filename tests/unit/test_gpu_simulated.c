@@ -18,6 +18,19 @@ static void check_fused(const char *device, const char *format, const char *netw
     printf("%s", output);
 }
 
+TEST(the_kernels_are_compiled_for_every_gpu_and_for_those_to_come)
+{
+    char *output = NULL;
+    if (test_shell(&output, "test -e '%s/sleddog-engine-cudnn.so'", test_build()))
+        test_skip("nvcc or cuDNN are not here: sleddog-engine-cudnn.so was not built");
+    free(output);
+    if (test_shell(&output, "grep -aoE '(sm|compute)_[0-9]+' '%s/sleddog-engine-cudnn.so' | sort -u | tr '\\n' ' '", test_build()))
+        test_fail(__FILE__, __LINE__, "%s", output);
+    CHECK_CONTAINS(output, "compute_90 ");
+    CHECK_CONTAINS(output, "sm_75 sm_80 sm_86 sm_89 sm_90 ");
+    free(output);
+}
+
 #define FUSED(name, device, format)                                                        \
     TEST_WITHIN(240, every_layer_is_fused_on_a_simulated_##name)                           \
     {                                                                                      \

@@ -463,11 +463,14 @@ TEST(a_small_object_is_one_request_and_a_large_one_comes_in_parts)
     struct upload_store upload = { 0 };
     begin(take_parts, &upload);
     MUST(upload_all(0, 10, why));
+    origin_count(store);
     CHECK(upload.puts == 1 && upload.size == 0);
     MUST(upload_all(PART, 1000000, why));
+    origin_count(store);
     CHECK(upload.puts == 2 && upload.size == PART && upload.parts == 0);
     upload.size = 0;
     MUST(upload_all(2 * PART + 1, 3000000, why));
+    origin_count(store);
     CHECK(upload.puts == 2 && upload.size == 2 * PART + 1 && upload.parts == 3 && upload.completed == 1 && upload.aborted == 0);
     end();
 }
@@ -477,10 +480,12 @@ TEST(an_upload_that_fails_is_given_up_whole)
     struct upload_store part = { .fail_part = 2 }, complete = { .fail_complete = true }, dropped = { 0 };
     begin(take_parts, &part);
     REFUSED(upload_all(3 * PART, PART, why), -EACCES, "s3://bucket/a key: access denied");
+    origin_count(store);
     CHECK(part.aborted == 1 && part.completed == 0 && part.parts == 1);
     end();
     begin(take_parts, &complete);
     REFUSED(upload_all(2 * PART, PART, why), -EIO, "status 404, NoSuchUpload");
+    origin_count(store);
     CHECK(complete.aborted == 1);
     end();
     begin(take_parts, &dropped);
@@ -490,6 +495,7 @@ TEST(an_upload_that_fails_is_given_up_whole)
     MUST(s3_upload_write(upload, data, 2 * PART, why));
     atomic_store(&stop, true); /* giving up must work nevertheless */
     s3_upload_abort(upload);
+    origin_count(store);
     CHECK(dropped.aborted == 1 && dropped.parts == 1);
     free(data);
     end();
@@ -500,6 +506,7 @@ TEST(an_upload_whose_last_answer_was_lost_is_looked_for)
     struct upload_store upload = { .lose_answer = 1 };
     begin(take_parts, &upload);
     MUST(upload_all(2 * PART, PART, why));
+    origin_count(store);
     CHECK(upload.completed == 2 && upload.aborted == 0);
     end();
 }

@@ -187,9 +187,7 @@ static void be_imds(void *arg, int fd, const struct origin_request *request)
     CHECK_STR(text, "session==");
     if (!strcmp(wrong, "no role"))
         origin_answer(fd, 404, "", "", 0);
-    else if (!strcmp(wrong, "hiccup") && request->number % 2)
-        origin_answer(fd, 500, "", "", 0);
-    else if (!strcmp(wrong, "broken"))
+    else if (!strcmp(wrong, "broken") || (!strcmp(wrong, "hiccup") && request->number % 2))
         origin_answer(fd, 500, "", "", 0);
     else if (!strcmp(request->target, roles))
         origin_answer(fd, 200, "", !strcmp(wrong, "odd role") ? "../x" : "my-role", !strcmp(wrong, "odd role") ? 4 : 7);
@@ -413,8 +411,8 @@ TEST(a_web_identity_is_exchanged_for_a_role)
 TEST(an_answer_of_sts_that_is_none_is_told)
 {
     static const char *const answers[] = { "", "<html><br></html>", "{}", "<AssumeRoleResponse></AssumeRoleResponse>",
-                                           "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>hush</SecretAccessKey>"
-                                           "<SessionToken>t</SessionToken><Expiration>soon</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>" };
+                                           ("<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>hush</SecretAccessKey>"
+                                            "<SessionToken>t</SessionToken><Expiration>soon</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>") };
     for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
         struct origin *origin = start_sts(answers[i]);
         write_text("config", "[profile r]\n" ROLE_R "source_profile = base\n");
@@ -505,6 +503,25 @@ TEST(what_the_store_refuses_is_renewed_at_once)
     while (credentials_renew(opened.store, second)) /* until it is known that the file says the same */
         nanosleep(&(struct timespec){ 0, 20 * NS_PER_MS }, NULL);
     credentials_release(second);
+}
+
+TEST(a_renewal_in_progress_does_not_hold_up_the_end)
+{
+    use_process();
+    write_text("config", "[default]\ncredential_process = echo >> calls; test -e wait && sleep 50; cat now\n");
+    hand_out("FIRST", 3600);
+    CLEANUP(closep_) struct opened opened = open_as(NULL);
+    CHECK_INT(opened.r, 0);
+    write_text("wait", "");
+    CHECK(credentials_renew(opened.store, opened.now));
+    for (size_t size = 0; size < 2;) {
+        nanosleep(&(struct timespec){ 0, 20 * NS_PER_MS }, NULL);
+        free(test_read_file("calls", &size));
+    }
+    uint64_t start_ns = clock_now_ns();
+    credentials_close(opened.store);
+    opened.store = NULL;
+    CHECK(clock_now_ns() - start_ns < 20 * NS_PER_S);
 }
 
 TEST(the_environment_cannot_be_renewed)

@@ -188,6 +188,12 @@ void device_stop(struct device *device)
             pthread_join(device->lanes[i].thread, NULL);
         device->lanes[i].started = false;
     }
+    /* What a failure left under way still reads and writes slots. */
+    for (int i = 0; i < LANES; i++)
+        if (device->lanes[i].stream)
+            device->gpu->ops->stream_wait(device->gpu, device->lanes[i].stream, NULL);
+    if (device->stream)
+        device->gpu->ops->stream_wait(device->gpu, device->stream, NULL);
 }
 
 void device_close(struct device *device)
@@ -195,8 +201,6 @@ void device_close(struct device *device)
     struct gpu *gpu = device->gpu;
     if (!gpu)
         return;
-    if (device->stream)
-        gpu->ops->stream_wait(gpu, device->stream, NULL);
     for (int i = 0; i < LANES; i++)
         close_lane(&device->lanes[i]);
     net_done(&device->net);

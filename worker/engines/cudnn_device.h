@@ -46,6 +46,6 @@ int device_open(struct device *device, const struct gpu_ops *ops, int number, co
 /* The lanes begin to take slots whose shapes `info` gives. */
 int device_start(struct device *device, struct slots *slots, const struct engine_info *info, struct why *why);
 
-/* Waits for the lanes to end, after slots_stop(). */
+/* Waits for the lanes to end, after slots_stop(), and for what they enqueued; slots are not touched any more. */
 void device_stop(struct device *device);
 void device_close(struct device *device); /* both accept zeroed memory */

@@ -72,11 +72,6 @@ static void add_layer(struct draft *draft, const struct layer *layer, size_t cla
     }
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct tensor *)a)->name, ((const struct tensor *)b)->name);
-}
-
 static int fill(struct draft *draft)
 {
     struct weights *weights = draft->weights;
@@ -96,7 +91,7 @@ static int fill(struct draft *draft)
         tensor->data = data;
         data += tensor->count;
     }
-    qsort(weights->tensors, weights->count, sizeof(weights->tensors[0]), by_name);
+    qsort(weights->tensors, weights->count, sizeof(weights->tensors[0]), tensor_by_name);
     return 0;
 }
 

@@ -62,6 +62,9 @@ DEFINE_FREEP(weights_close, struct weights)
 /* NULL when there is none of this name. */
 const struct tensor *weights_find(const struct weights *weights, const char *name);
 
+/* The order of struct tensor in struct weights, for qsort() and bsearch(). */
+int tensor_by_name(const void *a, const void *b);
+
 const char *dtype_name(enum dtype dtype);
 size_t dtype_size(enum dtype dtype); /* bytes */
 

@@ -1,0 +1,220 @@
+/* The arithmetic of the GPU's kernels, computed here. */
+#include "worker/engines/kernels_math.h"
+
+#include "common/cleanup.h"
+#include "tests/fake_gpu.h"
+#include "tests/random_weights.h"
+#include "tests/test.h"
+#include "worker/engines/rows.h"
+
+static float half_of(enum number_format format, uint16_t bits)
+{
+    return format == NUMBER_F16 ? number_from_f16(bits) : number_from_bf16(bits);
+}
+
+static uint16_t bits_of(enum number_format format, float value)
+{
+    return format == NUMBER_F16 ? number_to_f16(value) : number_to_bf16(value);
+}
+
+/* Of two neighbours the nearer one, the even one in the middle. */
+static bool is_nearest(enum number_format format, float value, uint16_t bits)
+{
+    double here = fabs((double)half_of(format, bits) - (double)value);
+    for (int side = -1; side <= 1; side += 2) {
+        uint16_t other = (uint16_t)(bits + side);
+        float neighbour = half_of(format, other);
+        double there = fabs((double)neighbour - (double)value);
+        if (isfinite(neighbour) && (other ^ bits) < 0x8000 && (there < here || (there == here && bits & 1)))
+            return false;
+    }
+    return true;
+}
+
+static void check_format(enum number_format format)
+{
+    uint64_t state = 3;
+    for (uint32_t bits = 0; bits < 65536; bits++) {
+        float value = half_of(format, (uint16_t)bits);
+        if (isnan(value))
+            CHECK(isnan(half_of(format, bits_of(format, value))));
+        else
+            CHECK_INT(bits_of(format, value), bits);
+    }
+    for (int i = 0; i < 1000000; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        float value = number_of_bits((uint32_t)(state >> 32));
+        float rounded = half_of(format, bits_of(format, value));
+        if (isfinite(value) && isfinite(rounded) && !is_nearest(format, value, bits_of(format, value)))
+            test_fail(__FILE__, __LINE__, "%a becomes %a", (double)value, (double)rounded);
+    }
+}
+
+TEST(numbers_are_rounded_to_the_nearest_half)
+{
+    check_format(NUMBER_F16);
+    CHECK_INT(number_to_f16(1), 0x3c00);
+    CHECK_INT(number_to_f16(-2), 0xc000);
+    CHECK_INT(number_to_f16(65504), 0x7bff);
+    CHECK_INT(number_to_f16(65519.996f), 0x7bff);
+    CHECK_INT(number_to_f16(65520), 0x7c00);
+    CHECK_INT(number_to_f16(0x1p-24f), 1);
+    CHECK_INT(number_to_f16(0x1p-25f), 0);
+    CHECK_INT(number_to_f16(0x1.8p-25f), 1);
+    CHECK_INT(number_to_f16(-0x1p-30f), 0x8000);
+}
+
+TEST(numbers_are_rounded_to_the_nearest_bfloat16)
+{
+    check_format(NUMBER_BF16);
+    CHECK_INT(number_to_bf16(1), 0x3f80);
+    CHECK_INT(number_to_bf16(0x1.01p0f), 0x3f80);
+    CHECK_INT(number_to_bf16(0x1.03p0f), 0x3f82);
+    CHECK_INT(number_to_bf16(3.4e38f), 0x7f80);
+}
+
+static const enum number_format formats[] = { NUMBER_F32, NUMBER_F16, NUMBER_BF16 };
+
+TEST(pixels_are_normalised_as_torchvision_does)
+{
+    static const float mean[3] = { 0.485f, 0.456f, 0.406f }, std[3] = { 0.229f, 0.224f, 0.225f };
+    static uint8_t pixels[3 * 259] __attribute__((aligned(16)));
+    static float image[4 * 259 + 8] __attribute__((aligned(16)));
+    for (size_t i = 0; i < sizeof(pixels); i++)
+        pixels[i] = (uint8_t)(i / 3 < 256 ? i / 3 : 7 * i);
+    for (size_t f = 0; f < ARRAY_SIZE(formats); f++) {
+        struct normalise_args args = { .pixels = pixels, .image = image, .count = 259, .format = formats[f] };
+        for (int c = 0; c < 3; c++) {
+            args.scale[c] = (float)(1 / (255.0 * (double)std[c]));
+            args.shift[c] = (float)(-(double)mean[c] / (double)std[c]);
+        }
+        memset(image, 0x55, sizeof(image));
+        for (size_t i = 0; i < 70; i++)
+            normalise_four(formats[f], &args, i);
+        for (size_t i = 0; i < 259 * 4; i++) {
+            size_t c = i % 4;
+            double exact = c == 3 ? 0 : ((double)pixels[i / 4 * 3 + c] / 255 - (double)mean[c]) / (double)std[c];
+            double step = formats[f] == NUMBER_F32 ? 0x1p-21 : formats[f] == NUMBER_F16 ? 0x1p-10 : 0x1p-7;
+            CHECK(fabs((double)number_load(formats[f], image, i) - exact) <= step + (c == 3 ? -step : 0));
+        }
+        CHECK_INT(((uint8_t *)image)[259 * 4 * number_size(formats[f])], 0x55);
+    }
+}
+
+/* Activations as a pool sees them: random, some negative. */
+static void *random_numbers(enum number_format format, size_t count, uint64_t *state)
+{
+    uint8_t *memory = aligned_alloc(64, (count * 4 + 127) / 64 * 64);
+    CHECK(memory);
+    for (size_t i = 0; i < count; i++)
+        number_store(format, memory, i, 4 * random_unit(state) - 2);
+    return memory;
+}
+
+static float plain_max(const struct pool_args *a, int n, int y, int x, int c)
+{
+    float best = -INFINITY;
+    for (int h = y * a->stride - a->padding; h < y * a->stride - a->padding + a->kernel; h++)
+        for (int w = x * a->stride - a->padding; w < x * a->stride - a->padding + a->kernel; w++)
+            if (h >= 0 && w >= 0 && h < a->height && w < a->width)
+                best = fmaxf(best, number_load(a->format, a->input, (((size_t)n * (size_t)a->height + (size_t)h) * (size_t)a->width + (size_t)w) *
+                                                                        (size_t)a->channels + (size_t)c));
+    return best;
+}
+
+static void check_max_pool(struct pool_args args)
+{
+    uint64_t state = 5;
+    size_t channels = (size_t)args.channels, out = (size_t)args.batch * (size_t)args.out_height * (size_t)args.out_width * channels;
+    CLEANUP(freep) void *input = random_numbers(args.format, (size_t)args.batch * (size_t)args.height * (size_t)args.width * channels, &state);
+    CLEANUP(freep) void *output = random_numbers(args.format, out, &state);
+    args.input = input;
+    args.output = output;
+    for (size_t i = 0; i < out / 8 + 2; i++)
+        max_pool_eight(args.format, &args, i);
+    for (size_t i = 0; i < out; i++) {
+        int c = (int)(i % channels), x = (int)(i / channels % (size_t)args.out_width), y = (int)(i / channels / (size_t)args.out_width);
+        float expected = plain_max(&args, y / args.out_height, y % args.out_height, x, c);
+        CHECK(number_load(args.format, output, i) == expected);
+    }
+}
+
+TEST(the_largest_of_a_window_is_pooled_and_nothing_beyond_the_edge)
+{
+    for (size_t f = 0; f < ARRAY_SIZE(formats); f++) {
+        check_max_pool((struct pool_args){ .batch = 2, .height = 7, .width = 12, .channels = 16, .kernel = 3, .stride = 2, .padding = 1,
+                                           .out_height = 4, .out_width = 6, .format = formats[f] });
+        check_max_pool((struct pool_args){ .batch = 1, .height = 1, .width = 1, .channels = 64, .kernel = 3, .stride = 2, .padding = 1,
+                                           .out_height = 1, .out_width = 1, .format = formats[f] });
+    }
+}
+
+TEST(the_average_is_that_of_the_whole_plane_in_f32)
+{
+    for (size_t f = 0; f < ARRAY_SIZE(formats); f++) {
+        uint64_t state = 9;
+        CLEANUP(freep) void *input = random_numbers(formats[f], 3 * 35 * 24, &state);
+        static float output[3 * 24] __attribute__((aligned(16)));
+        struct pool_args args = { .input = input, .output = output, .batch = 3, .height = 5, .width = 7, .channels = 24, .format = formats[f] };
+        for (size_t i = 0; i < 3 * 3 + 2; i++)
+            average_pool_eight(formats[f], &args, i);
+        for (size_t n = 0; n < 3; n++)
+            for (size_t c = 0; c < 24; c++) {
+                double sum = 0;
+                for (size_t p = 0; p < 35; p++)
+                    sum += (double)number_load(formats[f], input, (n * 35 + p) * 24 + c);
+                CHECK(fabs((double)output[n * 24 + c] - sum / 35) < 1e-6);
+            }
+    }
+}
+
+/* ---- softmax and top-k, as the blocks of the kernel would -------------------------------------------------------------------- */
+
+static void run_top(const float *logits, int classes, int top, struct top_prediction *predictions)
+{
+    struct fake_settings settings = { .devices = 1 };
+    struct top_args args = { logits, predictions, 1, classes, top };
+    struct gpu *gpu;
+    struct gpu_stream *stream;
+    fake_gpu_reset(&settings);
+    CHECK_INT(fake_gpu.open(0, &gpu, NULL), 0);
+    CHECK_INT(fake_gpu.stream_new(gpu, &stream, NULL), 0);
+    CHECK_INT(fake_gpu.top(gpu, stream, &args, NULL), 0);
+    CHECK_INT(fake_gpu.stream_wait(gpu, stream, NULL), 0);
+    fake_gpu.stream_free(gpu, stream);
+    fake_gpu.close(gpu);
+}
+
+TEST(the_most_probable_classes_come_first_and_the_lowest_index_on_a_tie)
+{
+    static const int sizes[] = { 1, 2, 255, 256, 257, 1000 };
+    uint64_t state = 1;
+    for (size_t s = 0; s < ARRAY_SIZE(sizes); s++)
+        for (int steps = 3; steps <= 3000; steps *= 10) { /* few steps: many ties */
+            int classes = sizes[s], top = classes < 300 ? classes : 5;
+            float logits[1000];
+            struct prediction expected[300];
+            struct top_prediction got[300];
+            for (int c = 0; c < classes; c++)
+                logits[c] = (float)(int)((float)steps * random_unit(&state)) * 8 / (float)steps - 4;
+            CHECK_INT(rows_predict(logits, classes, top, expected), 0);
+            run_top(logits, classes, top, got);
+            for (int k = 0; k < top; k++) {
+                CHECK_INT(got[k].index, expected[k].index);
+                CHECK(fabsf(got[k].probability - expected[k].probability) <= 1e-6f);
+            }
+        }
+}
+
+TEST(a_row_that_is_not_finite_is_marked)
+{
+    static const float bad[] = { INFINITY, -INFINITY, NAN };
+    for (size_t b = 0; b < ARRAY_SIZE(bad); b++)
+        for (int at = 0; at < 300; at += 299) {
+            float logits[300] = { 0 };
+            struct top_prediction got[2];
+            logits[at] = bad[b];
+            run_top(logits, 300, 2, got);
+            CHECK(got[0].index == TOP_BROKEN && got[1].index == TOP_BROKEN);
+        }
+}
