@@ -150,7 +150,7 @@ void coordinator_convict(struct coordinator *c, struct node *node, struct batch 
 {
     CLEANUP(bytes_done) struct bytes name;
     char text[LIMIT_TEXT];
-    bytes_init(&name, 2 * LIMIT_URI);
+    bytes_init(&name, (size_t)2 * LIMIT_URI);
     enum row_error error = quarantine_verdict(piece, text, sizeof(text));
     name_image(piece, &name);
     log_warning("%s: given up, its row says %s: %s", name.size ? name.data : "an image", row_error_name(error), text);

@@ -25,6 +25,12 @@ static void begin_local(struct process *run)
     WAIT_FOR(job_done("the job") > 200);
 }
 
+/* Nothing that was safe runs again. At the end a batch or two may run twice, on a machine that is so busy that one worker looks slow. */
+static void check_computed(const char *job, long images)
+{
+    CHECK(images_computed(job) >= images && images_computed(job) <= images + 40);
+}
+
 /* The command line that standard error gave, as a user would paste it. */
 static int paste_hint(const char *name)
 {
@@ -59,7 +65,7 @@ TEST_WITHIN(90, an_interrupted_job_says_how_to_go_on_and_that_works)
     CHECK(access("the job/predictions.jsonl", F_OK) < 0);
     CHECK_INT(paste_hint("resume"), 0);
     check_same_file("the job/predictions.jsonl", "expected/predictions.jsonl");
-    CHECK_INT(images_computed("the job"), 3000 - done);
+    check_computed("the job", 3000 - done);
     CHECK_INT(images_done_by_nodes("the job"), 3000);
 }
 
@@ -90,7 +96,7 @@ TEST_WITHIN(90, a_killed_coordinator_takes_its_workers_along_and_the_job_is_resu
     CHECK(done > 200 && done < 3000);
     CHECK_INT(COORDINATE("resume", "resume", "--local", "3", "--engine", "sim", "the job"), 0);
     check_same_file("the job/predictions.jsonl", "expected/predictions.jsonl");
-    CHECK_INT(images_computed("the job"), 3000 - done);
+    check_computed("the job", 3000 - done);
     CHECK_INT(images_done_by_nodes("the job"), 3000);
     CHECK_INT(COORDINATE("again", "resume", "--local", "1", "--engine", "sim", "the job"), 0);
     check_same_file("the job/predictions.jsonl", "expected/predictions.jsonl");
