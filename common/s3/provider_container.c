@@ -66,7 +66,7 @@ static int authorize(struct bytes *header, struct why *why)
 {
     const char *path = get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"), *token = get("AWS_CONTAINER_AUTHORIZATION_TOKEN");
     if (!path && !token)
-        return bytes_append(header, "", 0);
+        return bytes_append(header, "", 0) < 0 ? because(why, -ENOMEM, "out of memory") : 0;
     bytes_append_text(header, "Authorization: ");
     int r = path ? bytes_append_file(header, path, why) : bytes_append_text(header, token);
     if (r < 0)
