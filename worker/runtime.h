@@ -13,8 +13,6 @@
 #include <limits.h>
 #include <sys/stat.h>
 
-#include <limits.h>
-
 /* Everything that decides what a runtime computes. Equal specs can share one. */
 struct runtime_spec {
     char weights[LIMIT_URI + 1]; /* a local file, or an address for common/cache.h; empty: none (`sim` needs none) */
