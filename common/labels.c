@@ -25,7 +25,7 @@ struct labels {
     struct class *of_file;
     const struct class *classes;
     uint32_t count;
-    bool have_wordnet;
+    bool have_wordnet, have_digits;
 };
 
 void labels_close(struct labels *labels)
@@ -89,6 +89,7 @@ static int add_line(struct labels *labels, const char *file, size_t number, char
         return because(why, -EINVAL, "%s: more than %u lines; is this a list of class names?", file, LABELS_MAX);
     struct class class = class_of(text);
     labels->have_wordnet |= class.wordnet != NULL;
+    labels->have_digits |= class.name[strcspn(class.name, "0123456789")] != '\0';
     labels->of_file[labels->count++] = class;
     return 0;
 }
@@ -186,6 +187,11 @@ const char *labels_name(const struct labels *labels, uint32_t i)
 const char *labels_wordnet(const struct labels *labels, uint32_t i)
 {
     return i < labels->count ? labels->classes[i].wordnet : NULL;
+}
+
+bool labels_have_digits(const struct labels *labels)
+{
+    return labels->have_digits;
 }
 
 bool labels_have_wordnet(const struct labels *labels)

@@ -32,6 +32,7 @@ uint32_t labels_count(const struct labels *labels);
 const char *labels_name(const struct labels *labels, uint32_t i);    /* NULL beyond the last class */
 const char *labels_wordnet(const struct labels *labels, uint32_t i); /* NULL: has none */
 bool labels_have_wordnet(const struct labels *labels);               /* any class has one */
+bool labels_have_digits(const struct labels *labels);                /* any name has a digit in it; ImageNet's have none */
 
 /* 'n' and eight digits. */
 bool labels_is_wordnet(const char *text, size_t size);

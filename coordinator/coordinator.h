@@ -123,7 +123,7 @@ void nodes_tick(struct coordinator *c);
 uint64_t node_give_back(struct node *node); /* what it has goes to others; returns how many batches */
 void node_lost(struct node *node, const char *reason); /* its batches go back; it is called again */
 void node_hung(struct node *node); /* the same, for one that says it is alive and does nothing */
-void node_judge(struct node *node, const struct message *welcome); /* what became of the process that was lost? */
+void node_judge(struct node *node, const struct message *message); /* a welcome: what became of the process that was lost? */
 
 /* reload.c */
 void nodes_reload(struct coordinator *c); /* reads the node list again; a bad one changes nothing */

@@ -13,7 +13,7 @@ static const char *const statements[SQL_STATEMENTS] = {
     [SQL_ADD_BATCH] = "INSERT INTO batch(id, first, count, items, source, at) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
     [SQL_ADD_RESULT] = "INSERT OR IGNORE INTO result(id, rows, attempt, node, errors) VALUES(?1, ?2, ?3, ?4, ?5)",
     [SQL_COUNT_BATCHES] = "SELECT count(*), coalesce(sum(count), 0) FROM batch",
-    [SQL_COUNT_RESULTS] = "SELECT count(*), coalesce(sum(count), 0), coalesce(sum(errors), 0) FROM result JOIN batch USING(id)",
+    [SQL_COUNT_RESULTS] = "SELECT count(*), coalesce(sum(count), 0), coalesce(sum(errors), 0) FROM result LEFT JOIN batch USING(id)",
     [SQL_COUNT_RETRIES] = "SELECT count(*), coalesce(sum(count), 0), coalesce(sum(done), 0), coalesce(sum(done * count), 0) FROM retry",
     /* What db_each reads: id, first, count, source, at, errors, items, rows. */
     [SQL_PENDING] = ("SELECT id, first, count, source, at, 0, items, NULL FROM batch WHERE id >= ?1 AND NOT EXISTS "

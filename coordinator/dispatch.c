@@ -39,6 +39,7 @@ static void send_batch(struct coordinator *c, struct node *node, struct batch *b
         c->first_dispatch_ns = now;
     node->sent += batch->count;
     node->sent_batches++;
+    node->alone = batch_is_alone(batch) ? batch->id : 0;
     node_hold(node, batch, now);
     int r = send_items(c, node, batch);
     if (r == -EBADMSG || r == -ENOMEM)
@@ -110,7 +111,6 @@ static void dispatch_suspect(struct coordinator *c)
         return;
     }
     batches_unqueue(&c->batches, piece);
-    c->guard->alone = piece->id;
     send_batch(c, c->guard, piece);
 }
 

@@ -54,6 +54,7 @@ static void become_worker(const struct local *local, const struct node *node, co
     dup2(fd < 0 ? null : fd, STDERR_FILENO);
     /* A group of its own: Ctrl-C is for the coordinator, which then asks its workers to leave. */
     setpgid(0, 0);
+    signal(SIGHUP, SIG_DFL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(1);

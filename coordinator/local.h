@@ -17,8 +17,8 @@ struct node;
 /* Adds plan->local nodes. */
 int local_start(struct coordinator *c, struct local **ret, struct why *why);
 
-/* After SIGCHLD: says what died and starts it again. One that dies several times in a row is given up; deaths with a suspect alone are the
- * suspect's fault and do not count. */
+/* After SIGCHLD: says what died and starts it again. One that dies several times in a row is given up; deaths for which there are suspects
+ * do not count here (lost.c counts them). */
 void local_reap(struct local *local, struct coordinator *c);
 
 /* Ends the process of a node that hangs; local_reap() starts another. Nothing happens to a node that is not local. */

@@ -15,7 +15,7 @@
 /* How long a suspect that was alone with a lost node waits for word of it, at most. */
 #define VERDICT_EXPIRIES 3
 
-#define MOST_DEATHS_ALONE 20 /* of a node's processes in a row: then it is not the images */
+#define MOST_DEATHS_ALONE 30 /* of a node's processes in a row: then it is not the images */
 
 uint64_t node_give_back(struct node *node)
 {
@@ -143,8 +143,12 @@ void node_judge(struct node *node, const struct message *message)
     if (same)
         return;
     node->deaths_alone += node->alone != 0;
+    if (welcome->suspects_count)
+        node->starts = 1; /* it is the images, at first */
     take_suspects(node, welcome);
     node->alone = 0;
-    if (node->deaths_alone >= MOST_DEATHS_ALONE)
-        node_refused(node, "its processes die one after the other, each with another image; something is wrong there");
+    if (node->deaths_alone < MOST_DEATHS_ALONE)
+        return;
+    node->deaths_alone = 0;
+    node_refused(node, "its processes die one after the other, each with another image; something is wrong there");
 }

@@ -4,6 +4,7 @@
 #include "coordinator/commands.h"
 #include "coordinator/limits.h"
 
+#include <errno.h>
 #include <string.h>
 
 static const struct {
@@ -35,6 +36,16 @@ static void print_help(void)
     puts("\nManual: man sleddog-coordinator");
 }
 
+/* What a full disk or a closed pipe did not take was not said. */
+static int end(int status)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    log_error("standard output: %s", errno ? strerror(errno) : "not all of it could be written");
+    return status ? status : 1;
+}
+
 int main(int argc, char **argv)
 {
     log_open("sleddog-coordinator", LOG_LEVEL_INFO);
@@ -53,7 +64,7 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
         if (!strcmp(argv[1], commands[i].name))
-            return commands[i].run(argc - 1, argv + 1);
+            return end(commands[i].run(argc - 1, argv + 1));
     log_error("there is no command \"%s\"; see sleddog-coordinator --help", argv[1]);
     return 2;
 }

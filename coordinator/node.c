@@ -101,9 +101,9 @@ static void watch_progress(struct node *node, const struct rec_stage *stages, ui
     node->progress = progress;
 }
 
-uint64_t node_stalled_ns(const struct node *node, uint64_t now_ns)
+uint64_t node_stalled_ns(const struct node *node, uint64_t heard_ns)
 {
-    return node_serves(node) && node->holds && now_ns > node->moved_ns ? now_ns - node->moved_ns : 0;
+    return node_serves(node) && node->holds && heard_ns > node->moved_ns ? heard_ns - node->moved_ns : 0;
 }
 
 bool node_waits_for_store(const struct node *node)

@@ -93,8 +93,8 @@ void node_finished(struct node *node, uint32_t images, uint64_t now_ns);
 uint64_t node_ns_image(const struct node *node); /* 0: not known */
 uint64_t node_waited_ns(const struct node *node, uint64_t now_ns); /* since it began to work, or last finished something */
 
-/* It has work, is not waiting for the store, and has finished nothing for this long. */
-uint64_t node_stalled_ns(const struct node *node, uint64_t now_ns);
+/* It has work, is not waiting for the store, and until it was heard last had finished nothing for this long. */
+uint64_t node_stalled_ns(const struct node *node, uint64_t heard_ns);
 
 /* Whether something that was sent to the worker, or that it returned, was lost on the way. What it holds it may hold for other reasons too, but once all
  * that was sent has arrived there cannot be less than what is out there. */

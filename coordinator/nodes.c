@@ -194,7 +194,7 @@ static void tick_node(struct coordinator *c, struct node *node, uint64_t now)
         node_lost(node, "silent for too long");
         return;
     }
-    if (node_stalled_ns(node, now) > (uint64_t)c->plan->stall_s * NS_PER_S) {
+    if (node_stalled_ns(node, node->heard_ns) > (uint64_t)c->plan->stall_s * NS_PER_S) {
         node_hung(node);
         return;
     }

@@ -175,13 +175,18 @@ bool quarantine_is_hopeless(const struct batch *piece)
     return piece->deaths >= DEATHS_ALONE;
 }
 
-void quarantine_sentence(const struct batch *piece, char *text, size_t size)
+enum row_error quarantine_verdict(const struct batch *piece, char *text, size_t size)
 {
-    if (piece->piece->blames)
-        snprintf(text, size, "ended its worker %u times, or held it up, with no other image there; the last time at stage \"%s\"", piece->piece->blames,
-                 piece->piece->stage);
+    const struct piece *own = piece->piece;
+    if (own->blames && !strcmp(own->stage, SUSPECT_ENDLESS)) {
+        snprintf(text, size, "its decoder never came back, %u times with no other image there; --image-cpu-limit says how long a worker waits", own->blames);
+        return ROW_TIMEOUT;
+    }
+    if (own->blames)
+        snprintf(text, size, "ended its worker %u times, or held it up, with no other image there; the last time at stage \"%s\"", own->blames, own->stage);
     else
         snprintf(text, size, "%u workers died that had this image and no other", piece->deaths);
+    return ROW_CRASH;
 }
 
 /* ---- answers ---- */

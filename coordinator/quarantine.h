@@ -42,8 +42,8 @@ bool quarantine_blame(struct batch *piece, const char *stage, const struct node 
 /* Was alone with too many workers that died, though no successor named it. */
 bool quarantine_is_hopeless(const struct batch *piece);
 
-/* The sentence for the row of a convicted one. */
-void quarantine_sentence(const struct batch *piece, char *text, size_t size);
+/* For the row of a convicted one: ROW_CRASH, or ROW_TIMEOUT if its decoder only never came back; and the sentence. */
+enum row_error quarantine_verdict(const struct batch *piece, char *text, size_t size);
 
 /* The rows of a piece, one an item. The piece is neither queued nor out; it is gone afterwards. Returns 1 when the whole has all its rows. */
 int quarantine_answer(struct batches *batches, struct batch *piece, const struct rec_row *rows);

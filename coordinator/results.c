@@ -150,11 +150,11 @@ void coordinator_convict(struct coordinator *c, struct node *node, struct batch 
 {
     CLEANUP(bytes_done) struct bytes name;
     char text[LIMIT_TEXT];
-    bytes_init(&name, 2 * LIMIT_URI);
-    quarantine_sentence(piece, text, sizeof(text));
+    bytes_init(&name, (size_t)2 * LIMIT_URI);
+    enum row_error error = quarantine_verdict(piece, text, sizeof(text));
     name_image(piece, &name);
-    log_warning("%s: given up, its row says crash: %s", name.size ? name.data : "an image", text);
-    struct rec_row row = { .error = ROW_CRASH, .detail = text };
+    log_warning("%s: given up, its row says %s: %s", name.size ? name.data : "an image", row_error_name(error), text);
+    struct rec_row row = { .error = error, .detail = text };
     take_piece(c, node, piece, &row);
 }
 

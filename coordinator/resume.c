@@ -49,13 +49,13 @@ int session_reopen(struct session *session, const char *path, struct why *why)
 
 /* ---- what is there to do? ---- */
 
-/* `paths`: one a line. */
+/* `paths`: one a line. What lies in a store is taken for there: `export` writes it again. */
 static bool all_exist(char *paths)
 {
     bool any = false;
     for (char *path = strtok(paths, "\n"); path; path = strtok(NULL, "\n")) {
         any = true;
-        if (access(path, F_OK) < 0)
+        if (!strstr(path, "://") && access(path, F_OK) < 0)
             return false;
     }
     return any;
@@ -121,12 +121,39 @@ static int resume(struct session *session, const char *path, struct why *why)
     return session_run(session);
 }
 
+static bool is_row(const struct option_row *rows, const char *name)
+{
+    while (rows->name && strcmp(rows->name, name))
+        rows++;
+    return rows->name;
+}
+
+/* The option of `run` that a word of the command line is; NULL: none, or one of `resume` too. */
+static const char *option_of_run(const char *word)
+{
+    size_t size = strcspn(word, "=");
+    for (const struct option_row *row = run_rows(); row->name; row++)
+        if (size > 2 && !strncmp(word, "--", 2) && strlen(row->name) == size - 2 && !strncmp(word + 2, row->name, size - 2))
+            return is_row(resume_rows(), row->name) ? NULL : row->name;
+    return NULL;
+}
+
+int session_options(struct session *session, int argc, char **argv, int *ret_first, struct why *why)
+{
+    int r = options_parse(resume_rows(), &session->options, argc, argv, ret_first, why);
+    for (int i = 1; r < 0 && i < argc; i++)
+        if (option_of_run(argv[i]))
+            return because(why, -EINVAL, "%s: --%s is taken from the job, which keeps what it was begun with; for another value begin a new one: run", argv[0],
+                           option_of_run(argv[i]));
+    return r;
+}
+
 int command_resume(int argc, char **argv)
 {
     struct session session = SESSION_EMPTY;
     struct why why;
     int first;
-    if (options_parse(resume_rows(), &session.options, argc, argv, &first, &why) < 0)
+    if (session_options(&session, argc, argv, &first, &why) < 0)
         return session_usage_error(&why);
     if (session.options.help) {
         puts("sleddog-coordinator resume [OPTIONS] JOBDIR: goes on with an interrupted job\n");

@@ -91,10 +91,27 @@ static bool has_id(struct span id, uint32_t index, const struct labels *labels)
     return own && !memcmp(own, id.data, id.size);
 }
 
+static bool number_of(struct span text, uint32_t *ret)
+{
+    uint32_t number = 0;
+    if (!text.size || text.size > 6)
+        return false;
+    for (uint32_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        number = 10 * number + (uint32_t)(text.data[i] - '0');
+    }
+    *ret = number;
+    return true;
+}
+
 bool truth_matches(struct span truth, uint32_t index, const struct labels *labels)
 {
     if (labels_is_wordnet(truth.data, truth.size))
         return has_id(truth, index, labels);
+    uint32_t number;
+    if (!labels_have_digits(labels) && number_of(truth, &number))
+        return number == index;
     const char *name = labels_name(labels, index);
     return name && occurs_in(name, truth);
 }
@@ -124,20 +141,6 @@ static bool is_name_of(struct span truth, const char *label)
         if (!*name)
             return false;
     }
-}
-
-static bool number_of(struct span text, uint32_t *ret)
-{
-    uint32_t number = 0;
-    if (!text.size || text.size > 6)
-        return false;
-    for (uint32_t i = 0; i < text.size; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
-            return false;
-        number = 10 * number + (uint32_t)(text.data[i] - '0');
-    }
-    *ret = number;
-    return true;
 }
 
 enum truth_exact truth_exact(struct span truth, const struct labels *labels)

@@ -2,7 +2,7 @@
  *
  * As in the article: an underscore counts as a space on both sides, and an answer is right when the truth occurs in the label
  * of its most probable class, letter for letter. A truth that is a WordNet id ("n02085620") is compared with the id of that
- * class and nothing else.
+ * class and nothing else; a number, where no label has a digit in it, with its index.
  *
  * Threads:   one at a time (regexec locks inside).
  * Ownership: the truth found is a part of the URI it was found in.

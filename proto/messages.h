@@ -47,6 +47,9 @@ enum refuse_reason {
     REFUSE_FENCED,   /* a higher epoch of this job is here */
 };
 
+/* Stage of a suspect that the worker gave up by itself: nothing was wrong, but its decoder did not come back. */
+#define SUSPECT_ENDLESS "endless"
+
 /* What a worker found when it compared its own answers with PyTorch's. */
 enum verdict {
     VERDICT_NONE,    /* not compared: busy, or nothing to compare with */

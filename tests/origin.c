@@ -26,7 +26,8 @@ struct origin {
     int fd;
     char url[64];
     struct thread thread;
-    atomic_int count;
+    pthread_mutex_t lock; /* held while a request is answered */
+    int count;
     atomic_bool stopped;
     struct connection connections[CONNECTIONS_MAX];
     int connection_count;
@@ -93,8 +94,11 @@ static void handle(struct connection *connection, char *text, size_t head, size_
     *target++ = '\0';
     *end = '\0';
     text[head - 2] = '\0';
-    struct origin_request request = { text, target, headers + 2, text + head, body, atomic_fetch_add(&origin->count, 1) };
+    struct origin_request request = { text, target, headers + 2, text + head, body, 0 };
+    pthread_mutex_lock(&origin->lock);
+    request.number = origin->count++;
     origin->handler(origin->arg, connection->fd, &request);
+    pthread_mutex_unlock(&origin->lock);
 }
 
 static void serve(void *arg)
@@ -139,6 +143,7 @@ struct origin *origin_start(origin_handler *handler, void *arg)
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
     socklen_t size = sizeof(address);
     CHECK(origin);
+    pthread_mutex_init(&origin->lock, NULL);
     origin->handler = handler;
     origin->arg = arg;
     origin->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -162,6 +167,7 @@ void origin_stop(struct origin *origin)
         thread_join(&origin->connections[i].thread);
         close(origin->connections[i].fd);
     }
+    pthread_mutex_destroy(&origin->lock);
     free(origin);
 }
 
@@ -172,5 +178,8 @@ const char *origin_url(const struct origin *origin)
 
 int origin_count(struct origin *origin)
 {
-    return atomic_load(&origin->count);
+    pthread_mutex_lock(&origin->lock);
+    int count = origin->count;
+    pthread_mutex_unlock(&origin->lock);
+    return count;
 }

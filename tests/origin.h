@@ -3,7 +3,7 @@
  *     static void answer(void *arg, int fd, const struct origin_request *request) { origin_answer(fd, 200, "X: y\r\n", "text", 4); }
  *     struct origin *origin = origin_start(answer, arg);      ... origin_url(origin) is "http://127.0.0.1:PORT"
  *
- * Threads:   one for each connection; the function is called by several at once.
+ * Threads:   one for each connection; the function is called by one of them at a time, and all it did is seen after origin_count().
  * Ownership: origin_stop() ends all connections; the request is valid during the call only.
  * Errors:    fail the test. */
 #pragma once

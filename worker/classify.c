@@ -4,7 +4,9 @@
 #include "common/thread.h"
 #include "proto/preset.h"
 #include "worker/commands.h"
+#include "worker/fetch/loops.h"
 #include "worker/runtime.h"
+#include "worker/sim.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -76,7 +78,8 @@ static int classify_some(struct runtime *runtime, struct mailbox *box, const str
         return because(why, -ENOMEM, "out of memory");
     for (int i = 0; i < count; i++) {
         char here[PATH_MAX] = "";
-        bool absolute = files[i][0] == '/' || !strncmp(files[i], "sim:", 4);
+        struct span given = { files[i], (uint32_t)strlen(files[i]) };
+        bool absolute = files[i][0] == '/' || sim_is(&given) || loops_takes(&given);
         int length = snprintf(paths[i], PATH_MAX, "%s%s%s", absolute || !getcwd(here, sizeof(here)) ? "" : here, absolute ? "" : "/", files[i]);
         items[i].uri = (struct span){ paths[i], (uint32_t)(length < PATH_MAX ? length : PATH_MAX - 1) };
     }
@@ -142,8 +145,8 @@ int command_classify(int argc, char **argv)
         options_print(rows, stdout);
         return 0;
     }
-    if (first == argc) {
-        log_error("no files given; sleddog-worker classify --weights FILE PHOTO...");
+    if (first == argc || (!*options.weights && strcmp(options.tuning.engine, "sim"))) {
+        log_error("no %s given; sleddog-worker classify --weights FILE PHOTO...", first == argc ? "files" : "weights");
         return 2;
     }
     /* A handful of photos must not wait for threads nobody needs. */

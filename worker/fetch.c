@@ -1,6 +1,7 @@
 #include "worker/fetch.h"
 
 #include "common/cleanup.h"
+#include "worker/blocks.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -81,7 +82,7 @@ static enum row_error fetch_file(const struct rec_item *item, fetch_reserve *res
     }
     if (r < 0)
         return failed(why, ROW_FETCH, "the worker is stopping");
-    char *data = malloc(size ? size : 1);
+    char *data = malloc(blocks_size(size));
     if (!data)
         return failed(why, ROW_FETCH, "the worker is out of memory");
     ssize_t got = read_all(fd, data, size);

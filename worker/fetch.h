@@ -1,7 +1,7 @@
 /* fetch.h: the bytes behind an address. Local files for now; a scheme is a row of the table in fetch.c.
  *
  * Threads:   any; no state.
- * Ownership: the bytes are the caller's, to be freed.
+ * Ownership: the bytes are the caller's, to be freed: a block as in blocks.h.
  * Errors:    an enum row_error for the row (never negative), with the sentence in `why`. */
 #pragma once
 

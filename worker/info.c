@@ -1,18 +1,16 @@
 /* info.c: engines, device and memory of this machine. */
+#include "common/log.h"
 #include "common/machine.h"
 #include "common/thread.h"
 #include "worker/commands.h"
 #include "worker/engines.h"
 #include "worker/image/preprocess.h"
 
+#include <errno.h>
 #include <stdio.h>
 
-int command_info(int argc, char **argv)
+static void print_info(void)
 {
-    if (argc > 1) {
-        fprintf(stderr, "sleddog-worker info: takes no arguments, \"%s\" was given\n", argv[1]);
-        return 2;
-    }
     char decoders[128];
     printf("version   %s\n", SLEDDOG_VERSION);
     printf("host      %s\n", machine_host());
@@ -30,5 +28,35 @@ int command_info(int argc, char **argv)
         else
             printf("%-9s %s\n", name, text);
     }
+}
+
+struct info_options {
+    bool help;
+};
+
+static const struct option_row rows[] = {
+    { 'h', "help", OPTION_FLAG, offsetof(struct info_options, help), NULL, "print this help", 0, 0, NULL },
+    { 0 },
+};
+
+int command_info(int argc, char **argv)
+{
+    struct info_options options = { 0 };
+    struct why why;
+    int first;
+    log_open("sleddog-worker info", LOG_LEVEL_INFO);
+    int r = options_parse(rows, &options, argc, argv, &first, &why);
+    if (r == 0 && options.help) {
+        puts("sleddog-worker info: engines, device and memory of this machine\n");
+        options_print(rows, stdout);
+        return 0;
+    }
+    if (r == 0 && first < argc)
+        r = because(&why, -EINVAL, "takes no arguments, \"%s\" was given", argv[first]);
+    if (r < 0) {
+        log_error("%s", why.text);
+        return 2;
+    }
+    print_info();
     return 0;
 }

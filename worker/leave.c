@@ -5,6 +5,7 @@
 #include "worker/worker.h"
 
 #include "common/clock.h"
+#include "common/download.h"
 #include "common/log.h"
 
 #include <inttypes.h>
@@ -58,6 +59,7 @@ void worker_leave(struct worker *worker, const char *farewell)
     }
     worker->leaving = true;
     worker->farewell = farewell;
+    download_stop(); /* nobody will need the model */
     worker->leave_until_ns = clock_now_ns() + (uint64_t)worker->options->drain_timeout * NS_PER_S;
     if (worker->job) {
         return_unfinished(worker);
@@ -66,13 +68,13 @@ void worker_leave(struct worker *worker, const char *farewell)
     worker_leave_tick(worker);
 }
 
-/* What was given up may still be in a decoder's hands; a broken engine's threads may never return. */
+/* What was given up may still be in a decoder's hands, and a model on its way; a broken engine's threads may never return. */
 static bool is_over(const struct worker *worker, uint64_t now)
 {
     const struct job *job = worker->job;
-    if (!job)
-        return !worker->inside || worker->status;
-    return !job->held && now > worker->empty_ns + POLITE_NS;
+    if (job && (job->held || now < worker->empty_ns + POLITE_NS))
+        return false;
+    return worker->status || (!worker->inside && !worker->loader.running);
 }
 
 void worker_leave_check(struct worker *worker)

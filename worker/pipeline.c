@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define BLOCKS_KEPT ((size_t)32 << 20) /* bytes of free memory that are kept for the next files */
+
 /* ---- ends of a task ---- */
 
 void pipeline_broke(struct pipeline *pipeline, int r, const struct why *why)
@@ -63,7 +65,7 @@ void pipeline_free_data(struct pipeline *pipeline, struct task *task)
 {
     if (task->data)
         budget_give(&pipeline->fetched, task->size);
-    free(task->data);
+    blocks_give(&pipeline->blocks, task->data, task->size);
     task->data = NULL;
 }
 
@@ -118,6 +120,7 @@ static int start_loops(struct pipeline *pipeline, struct why *why)
         .store_timeout_ns = spec->store_timeout_ns,
         .s3 = spec->s3,
         .budget = &pipeline->fetched,
+        .blocks = &pipeline->blocks,
         .stage = &pipeline->stages[STAGE_FETCH],
         .done = fetcher_done,
         .arg = pipeline,
@@ -144,6 +147,7 @@ int pipeline_new(const struct pipeline_spec *spec, const struct engine_ops *ops,
         pipeline->notice->mail.kind = MAIL_BROKEN;
     pthread_mutex_init(&pipeline->break_lock, NULL);
     budget_init(&pipeline->fetched, spec->fetch_bytes);
+    blocks_init(&pipeline->blocks, spec->fetch_bytes / 8 < BLOCKS_KEPT ? spec->fetch_bytes / 8 : BLOCKS_KEPT);
     budget_init(&pipeline->decoded, spec->decode_bytes ? spec->decode_bytes : SIZE_MAX);
     stage_init(&pipeline->stages[STAGE_FETCH], "fetch", spec->fetch_threads + spec->fetch_loops);
     stage_init(&pipeline->stages[STAGE_DECODE], "decode", spec->decode_threads);
@@ -195,6 +199,7 @@ void pipeline_free(struct pipeline *pipeline)
     queue_free(pipeline->sim_queue);
     queue_free(pipeline->decode_queue);
     budget_done(&pipeline->fetched);
+    blocks_done(&pipeline->blocks);
     budget_done(&pipeline->decoded);
     pthread_mutex_destroy(&pipeline->break_lock);
     free(pipeline->notice);

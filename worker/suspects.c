@@ -26,7 +26,7 @@ uint64_t suspects_job(const char *id, uint64_t epoch)
 const char *crumb_stage_name(uint32_t stage)
 {
     static const char *const names[CRUMB_STAGES] = { [CRUMB_IDLE] = "idle", [CRUMB_WAIT] = "wait", [CRUMB_DECODE] = "decode",
-                                                     [CRUMB_ENGINE] = "engine", [CRUMB_ENDLESS] = "endless" };
+                                                     [CRUMB_ENGINE] = "engine", [CRUMB_ENDLESS] = SUSPECT_ENDLESS };
     return stage < CRUMB_STAGES ? names[stage] : "?";
 }
 

@@ -32,7 +32,7 @@ static void tell(const struct trail *trail)
 
 void trail_open(struct trail *trail, const char *endpoint, const char *cache)
 {
-    *trail = (struct trail){ NULL };
+    *trail = (struct trail){ .crumbs = NULL };
     open_file(trail, endpoint, cache);
     tell(trail);
     trail->named = calloc(trail->former.count + !trail->former.count, sizeof(*trail->named));
@@ -52,7 +52,7 @@ void trail_close(struct trail *trail)
     crumbs_close(trail->crumbs);
     suspects_done(&trail->former);
     free(trail->named);
-    *trail = (struct trail){ NULL };
+    *trail = (struct trail){ .crumbs = NULL };
 }
 
 uint32_t trail_suspects(struct trail *trail, uint64_t job, struct rec_suspect **ret)

@@ -173,7 +173,7 @@ static void finish_loading(struct worker *worker)
     loader->running = false;
     worker->runtime = loader->result < 0 ? NULL : loader->runtime;
     loader->runtime = NULL;
-    if (!worker->job)
+    if (!worker->job || worker->leaving)
         return;
     bool mine = runtime_spec_equal(&loader->spec, &worker->job->spec);
     if (mine && loader->result < 0) {

@@ -30,7 +30,8 @@ struct credentials_store {
     struct credentials *now; /* one reference is ours */
     double begin_s, renew_s; /* since 1970: when they were got, and when to get others */
     uint64_t same_ns;        /* when a renewal that was asked for brought the same; 0: never */
-    bool wanted, stop, renewable;
+    bool wanted, renewable;
+    atomic_bool stop;
     struct why trouble;
     struct thread thread;
 };
@@ -141,13 +142,13 @@ static int search_all(const struct search *search, struct credentials **ret, str
     return none_found(search, &tried, why);
 }
 
-static int find(const struct s3_config *config, struct credentials **ret, struct why *why)
+static int find(const struct s3_config *config, const atomic_bool *stop, struct credentials **ret, struct why *why)
 {
     struct profiles *profiles;
     int r = profiles_read(&profiles, why);
     if (r < 0)
         return r;
-    struct search search = { .config = config, .profiles = profiles, .profile = config->profile };
+    struct search search = { .config = config, .profiles = profiles, .profile = config->profile, .stop = stop };
     r = search_all(&search, ret, why);
     profiles_free(profiles);
     return r;
@@ -204,11 +205,11 @@ static void renew(struct credentials_store *store)
     struct credentials *found = NULL;
     struct why why = { "" };
     pthread_mutex_unlock(&store->lock);
-    int r = find(store->config, &found, &why);
+    int r = find(store->config, &store->stop, &found, &why);
     pthread_mutex_lock(&store->lock);
-    if (r < 0)
+    if (r < 0 && !atomic_load(&store->stop))
         note_trouble(store, &why);
-    else
+    if (r == 0)
         keep(store, found);
     store->wanted = false;
     pthread_cond_broadcast(&store->changed);
@@ -226,7 +227,7 @@ static void run(void *arg)
 {
     struct credentials_store *store = arg;
     pthread_mutex_lock(&store->lock);
-    while (!store->stop) {
+    while (!atomic_load(&store->stop)) {
         if (store->wanted || clock_wall_s() >= store->renew_s)
             renew(store);
         else
@@ -250,7 +251,7 @@ static void init_lock(struct credentials_store *store)
 int credentials_open(const struct s3_config *config, struct credentials_store **ret, struct why *why)
 {
     struct credentials *found = NULL;
-    int r = find(config, &found, why);
+    int r = find(config, NULL, &found, why);
     if (r < 0)
         return r;
     struct credentials_store *store = calloc(1, sizeof(*store));
@@ -275,8 +276,8 @@ void credentials_close(struct credentials_store *store)
 {
     if (!store)
         return;
+    atomic_store(&store->stop, true);
     pthread_mutex_lock(&store->lock);
-    store->stop = true;
     pthread_cond_broadcast(&store->changed);
     pthread_mutex_unlock(&store->lock);
     thread_join(&store->thread);

@@ -29,7 +29,7 @@ struct credentials_store;
 
 /* Finds the first ones, which may take seconds where a service on the network is asked. */
 int credentials_open(const struct s3_config *config, struct credentials_store **ret, struct why *why);
-void credentials_close(struct credentials_store *store); /* accepts NULL */
+void credentials_close(struct credentials_store *store); /* soon; accepts NULL */
 
 /* The present ones, to be released. They may have ended, when renewing fails: then the store refuses them. */
 struct credentials *credentials_get(struct credentials_store *store);

@@ -131,7 +131,7 @@ static void copy_printable(char *to, size_t room, const char *from, size_t size)
 {
     size_t n = 0;
     for (; n < size && n < room - 1; n++)
-        to[n] = (unsigned char)from[n] < ' ' || from[n] == 0x7f ? '?' : from[n];
+        to[n] = (char)((unsigned char)from[n] < ' ' || from[n] == 0x7f ? '?' : from[n]);
     to[n] = '\0';
 }
 

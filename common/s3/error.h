@@ -70,4 +70,4 @@ struct s3_subject {
 };
 
 /* Writes the sentence and returns s3_error_errno(). */
-int s3_error_because(const struct s3_error *error, const struct s3_subject *subject, struct why *why);
+int s3_error_because(const struct s3_error *error, const struct s3_subject *on, struct why *why);

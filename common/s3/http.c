@@ -16,6 +16,13 @@ static size_t on_data(char *data, size_t one, size_t size, void *answer)
     return bytes_append(answer, data, size) == 0 ? size : 0;
 }
 
+static int on_progress(void *arg, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up_now)
+{
+    const struct http_call *call = arg;
+    (void)total, (void)now, (void)up_total, (void)up_now;
+    return call->stop && atomic_load(call->stop);
+}
+
 static void set_options(CURL *curl, const struct http_call *call, struct bytes *answer)
 {
     curl_easy_setopt(curl, CURLOPT_URL, call->url);
@@ -26,6 +33,9 @@ static void set_options(CURL *curl, const struct http_call *call, struct bytes *
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "sleddog/" SLEDDOG_VERSION);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, call);
     if (call->body) {
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_size);
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body);

@@ -8,6 +8,7 @@
 
 #include "common/bytes.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #define HTTP_HEADERS_MAX 8
@@ -20,6 +21,7 @@ struct http_call {
     const char *ca_bundle;                 /* NULL: the system's */
     bool direct;                           /* never through a proxy: for services of this machine */
     long connect_ms, total_ms;
+    const atomic_bool *stop;               /* true ends it soon, with -EIO; NULL: never */
 };
 
 int http_ask(const struct http_call *call, struct bytes *answer, long *ret_status, struct why *why);

@@ -41,12 +41,13 @@ static int decode(char *text, size_t *size)
     size_t n = 0;
     for (size_t i = 0; i < *size; i++) {
         if (text[i] != '%') {
-            text[n++] = text[i] == '+' ? ' ' : text[i];
+            text[n++] = (char)(text[i] == '+' ? ' ' : text[i]);
             continue;
         }
-        if (*size - i < 3 || hex_digit(text[i + 1]) < 0 || hex_digit(text[i + 2]) < 0)
+        int high = *size - i < 3 ? -1 : hex_digit(text[i + 1]), low = *size - i < 3 ? -1 : hex_digit(text[i + 2]);
+        if (high < 0 || low < 0)
             return -EBADMSG;
-        text[n++] = (char)(hex_digit(text[i + 1]) << 4 | hex_digit(text[i + 2]));
+        text[n++] = (char)(16 * high + low);
         i += 2;
     }
     *size = n;
@@ -107,10 +108,9 @@ static int hold(struct s3_list *list, bool is_prefix)
     return r == -EMSGSIZE ? -EBADMSG : r;
 }
 
-/* A prefix stands for all keys that begin with it: up to the last letter of Unicode. */
+/* A prefix stands for all keys that begin with it. */
 static void note_last(struct s3_list *list, const struct s3_item *item)
 {
-    static const char end[] = "\xf4\x8f\xbf\xbf";
     size_t common = item->key_size < list->last_size ? item->key_size : list->last_size;
     int order = memcmp(item->key, list->last, common);
     if (order < 0 || (order == 0 && item->key_size < list->last_size))
@@ -118,8 +118,8 @@ static void note_last(struct s3_list *list, const struct s3_item *item)
     memcpy(list->last, item->key, item->key_size);
     list->last_size = item->key_size;
     if (item->is_prefix) {
-        memcpy(list->last + list->last_size, end, 4);
-        list->last_size += 4;
+        memcpy(list->last + list->last_size, S3_PREFIX_END, strlen(S3_PREFIX_END));
+        list->last_size += strlen(S3_PREFIX_END);
     }
 }
 

@@ -18,7 +18,8 @@ struct search {
     const struct s3_config *config;
     const struct profiles *profiles;
     const char *profile;
-    int depth; /* of source_profile behind source_profile */
+    int depth;               /* of source_profile behind source_profile */
+    const atomic_bool *stop; /* true: nobody waits for the answer any more; NULL: never */
 };
 
 typedef int provider(const struct search *search, struct credentials **ret, struct why *why);

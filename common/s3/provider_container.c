@@ -94,7 +94,7 @@ int provider_container(const struct search *search, struct credentials **ret, st
     if (r < 0)
         return r;
     struct http_call call = { .method = "GET", .url = url, .headers = { "Accept: application/json", *header.data ? header.data : NULL }, .direct = true,
-                              .ca_bundle = search->config->ca_bundle, .connect_ms = CONNECT_MS, .total_ms = TOTAL_MS };
+                              .ca_bundle = search->config->ca_bundle, .connect_ms = CONNECT_MS, .total_ms = TOTAL_MS, .stop = search->stop };
     r = http_ask(&call, &answer, &status, why);
     if (r < 0)
         return because_in(why, r, SOURCE);

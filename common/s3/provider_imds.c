@@ -22,6 +22,7 @@ struct imds {
     char base[512];
     char token[2048]; /* "X-aws-ec2-metadata-token: ..." */
     struct bytes answer;
+    const atomic_bool *stop;
 };
 
 static int ask(struct imds *imds, const char *method, const char *path, const char *name, const char *header, long *ret_status, struct why *why)
@@ -29,7 +30,8 @@ static int ask(struct imds *imds, const char *method, const char *path, const ch
     char url[1024];
     snprintf(url, sizeof(url), "%s%s%s", imds->base, path, name);
     bytes_clear(&imds->answer);
-    struct http_call call = { .method = method, .url = url, .headers = { header }, .direct = true, .connect_ms = CONNECT_MS, .total_ms = TOTAL_MS };
+    struct http_call call = { .method = method, .url = url, .headers = { header }, .direct = true, .connect_ms = CONNECT_MS, .total_ms = TOTAL_MS,
+                              .stop = imds->stop };
     return http_ask(&call, &imds->answer, ret_status, why);
 }
 
@@ -77,7 +79,7 @@ static int find_role(struct imds *imds, char *role, size_t size, struct why *why
 int provider_imds(const struct search *search, struct credentials **ret, struct why *why)
 {
     const char *given = getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT");
-    struct imds imds;
+    struct imds imds = { .stop = search->stop };
     char role[256];
     if (search->config->metadata_disabled)
         return because(why, 0, "AWS_EC2_METADATA_DISABLED is set");

@@ -17,8 +17,7 @@
 #include <sys/wait.h>
 
 #define PROCESS_MS 60000
-
-extern char **environ;
+#define LOOK_MS    200 /* between two looks at `stop` */
 
 struct process {
     pid_t pid;
@@ -81,16 +80,18 @@ static int read_some(int fd, struct bytes *to)
 }
 
 /* Both pipes to their ends. */
-static int collect(const struct process *process, struct bytes *out, struct bytes *err)
+static int collect(const struct process *process, const atomic_bool *stop, struct bytes *out, struct bytes *err)
 {
     struct pollfd fds[] = { { process->out, POLLIN, 0 }, { process->err, POLLIN, 0 } };
     struct bytes *to[] = { out, err };
     uint64_t end_ns = clock_now_ns() + PROCESS_MS * NS_PER_MS;
     while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-        uint64_t now_ns = clock_now_ns();
-        if (now_ns >= end_ns)
+        if (clock_now_ns() >= end_ns || (stop && atomic_load(stop)))
             return -ETIMEDOUT;
-        if (poll(fds, 2, (int)((end_ns - now_ns) / NS_PER_MS) + 1) < 0 && errno != EINTR)
+        int ready = poll(fds, 2, LOOK_MS);
+        if (ready == 0 || (ready < 0 && errno == EINTR))
+            continue;
+        if (ready < 0)
             return -errno;
         for (int i = 0; i < 2; i++) {
             int r = fds[i].fd >= 0 && fds[i].revents ? read_some(fds[i].fd, to[i]) : 1;
@@ -104,13 +105,13 @@ static int collect(const struct process *process, struct bytes *out, struct byte
 }
 
 /* Returns the wait status, or negative errno; after an error the process and its children are ended. */
-static int run(const char *command, struct bytes *out, struct bytes *err)
+static int run(const char *command, const atomic_bool *stop, struct bytes *out, struct bytes *err)
 {
-    struct process process;
+    struct process process = { -1, -1, -1 };
     int r = start(command, &process), status = 0;
     if (r < 0)
         return r;
-    r = collect(&process, out, err);
+    r = collect(&process, stop, out, err);
     if (r < 0)
         kill(-process.pid, SIGKILL);
     close(process.out);
@@ -145,7 +146,7 @@ int provider_process(const struct search *search, struct credentials **ret, stru
     CLEANUP(bytes_done) struct bytes err;
     bytes_init(&out, CREDENTIALS_MAX_BYTES);
     bytes_init(&err, CREDENTIALS_MAX_BYTES);
-    int r = run(command, &out, &err);
+    int r = run(command, search->stop, &out, &err);
     if (r != 0)
         return failed(source, r, &err, why);
     r = credentials_from_json(out.data ? out.data : "", out.size, "SessionToken", source, ret, why);

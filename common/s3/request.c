@@ -268,6 +268,6 @@ void s3_call_name(const struct s3_call *call, char *text, size_t size)
             length = call->parameters[i].size;
         }
     for (size_t i = 0; i < length && n < size - 4; i++)
-        text[n++] = (unsigned char)key[i] < ' ' || key[i] == 0x7f ? '?' : key[i];
+        text[n++] = (char)((unsigned char)key[i] < ' ' || key[i] == 0x7f ? '?' : key[i]);
     strcpy(text + n, length && n == size - 4 ? "..." : "");
 }

@@ -169,7 +169,7 @@ static int sign(struct sigv4_key *key, const struct sigv4_scope *scope, const st
     int r = is_for(key, scope) ? 0 : renew(key, scope);
     if (r == 0)
         r = hmac(key->key, HASH_SIZE, text->data, text->size, signature);
-    for (int i = 0; r == 0 && i < HASH_SIZE; i++)
+    for (size_t i = 0; r == 0 && i < HASH_SIZE; i++)
         snprintf(hex + 2 * i, 3, "%02x", signature[i]);
     return r;
 }

@@ -101,14 +101,14 @@ static int ask(const struct search *search, const struct sts_role *role, struct 
     char url[1024], host[256], host_header[300];
     CLEANUP(bytes_done) struct bytes form;
     CLEANUP(freep) struct signature *signature = calloc(1, sizeof(*signature));
-    bytes_init(&form, 4 * CREDENTIALS_MAX_BYTES);
+    bytes_init(&form, 4ul * CREDENTIALS_MAX_BYTES);
     int r = signature ? locate(search, url, sizeof(url), host, sizeof(host), why) : because(why, -ENOMEM, "out of memory");
     if (r < 0)
         return r;
     bytes_init(&signature->authorization, 4096);
     snprintf(host_header, sizeof(host_header), "Host: %s", host);
     struct http_call call = { .method = "POST", .url = url, .headers = { "Content-Type: " CONTENT, host_header }, .ca_bundle = search->config->ca_bundle,
-                              .connect_ms = CONNECT_MS, .total_ms = TOTAL_MS };
+                              .connect_ms = CONNECT_MS, .total_ms = TOTAL_MS, .stop = search->stop };
     r = write_form(&form, role);
     if (r == 0 && role->as)
         r = sign(signature, search, role->as, host, strchr(strstr(url, "://") + 3, '/'), &form);

@@ -84,9 +84,9 @@ static void put_list(struct bytes *out, const json_t *confusions)
         bytes_append_text(out, "<tr><td class=\"num\">");
         markup_count(out, count_at(item, "count"));
         bytes_append_text(out, "</td><td>");
-        markup_class(out, truth_shown(item), 60);
+        markup_pair(out, truth_shown(item), text_at(item, "label"), 60);
         bytes_append_text(out, "</td><td>");
-        markup_class(out, text_at(item, "label"), 60);
+        markup_pair(out, text_at(item, "label"), truth_shown(item), 60);
         bytes_append_text(out, "</td></tr>");
     }
     bytes_append_text(out, "</table>");

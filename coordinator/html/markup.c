@@ -110,6 +110,15 @@ void markup_class(struct bytes *out, const char *label, int characters)
     bytes_append_text(out, "</bdi>");
 }
 
+void markup_pair(struct bytes *out, const char *label, const char *other, int characters)
+{
+    size_t first = strcspn(label, ",");
+    if (first == strcspn(other, ",") && !strncmp(label, other, first))
+        markup_foreign(out, label, 2 * characters);
+    else
+        markup_class(out, label, characters);
+}
+
 void markup_count(struct bytes *out, uint64_t value)
 {
     char digits[24];

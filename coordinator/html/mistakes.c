@@ -19,7 +19,7 @@ static void put_picture(struct bytes *out, const char *uri)
         text_base64(out, jpeg.data, jpeg.size);
         bytes_append_text(out, "\">");
     } else
-        bytes_append_text(out, uri && *uri == '/' ? "<div class=\"missing\">not shown: gone, or no JPEG of reasonable size</div>" :
+        bytes_append_text(out, uri && *uri == '/' ? "<div class=\"missing\">not shown: gone, or no photo of reasonable size</div>" :
                                "<div class=\"missing\">not a local file</div>");
     bytes_done(&jpeg);
 }
@@ -35,9 +35,9 @@ static void put_mistake(struct bytes *out, const json_t *mistake, const char *ur
     bytes_append_text(out, "<figure>");
     put_picture(out, uri);
     bytes_append_text(out, "<figcaption><b>");
-    markup_class(out, text_at(mistake, "label"), 40);
+    markup_pair(out, text_at(mistake, "label"), truth_shown(mistake), 40);
     bytes_printf(out, "</b> <span class=\"probability\">%.1f&nbsp;%%</span><br>is ", 100 * real_at(mistake, "probability"));
-    markup_class(out, truth_shown(mistake), 40);
+    markup_pair(out, truth_shown(mistake), text_at(mistake, "label"), 40);
     bytes_append_text(out, "<br><small><bdi title=\"");
     markup_text(out, text_at(mistake, "uri"));
     bytes_append_text(out, "\">");

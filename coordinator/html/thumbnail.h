@@ -1,11 +1,11 @@
 /* thumbnail.h: a small JPEG of a local photo, for a report.
  *
- * It is decoded at a fraction of its size (libjpeg's DCT scaling) and averaged down to at most THUMBNAIL_SIDE a side. Photos that would
- * take much memory or time are refused: it is only a picture in a report. Only JPEG, only regular files.
+ * It is averaged down to at most THUMBNAIL_SIDE a side. Photos that would take much memory or time are refused: it is only a picture in a
+ * report. JPEG, PNG and WebP (not lossless ones, nor those with alpha); only regular files.
  *
  * Threads:   any.
  * Ownership: appends to `out`.
- * Errors:    negative errno: what the file system says, -EINVAL for what is no JPEG, -EFBIG, -ENOMEM. Nothing is appended then. */
+ * Errors:    negative errno: what the file system says, -EINVAL for what is no such photo, -EFBIG, -ENOMEM. Nothing is appended then. */
 #pragma once
 
 #include "common/bytes.h"

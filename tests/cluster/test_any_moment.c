@@ -41,7 +41,7 @@ static int run_with(const char *fault, const char *const *arguments)
         setenv("LD_PRELOAD", library, 1);
         setenv("SLEDDOG_FAULT", order, 1);
     }
-    int status = coordinator_run("run", arguments);
+    int status = coordinate("run", arguments);
     unsetenv("LD_PRELOAD");
     unsetenv("SLEDDOG_FAULT");
     return status;
@@ -71,10 +71,11 @@ static void expect_same_files(const char *moment)
     CHECK_INT(test_shell(NULL, "rm -r out job"), 0);
 }
 
-static void go_on(const char *moment, const char *fault)
+/* Resumes the job, or begins it again with `run` if it was not one yet. */
+static void go_on(const char *const *run, const char *moment, const char *fault)
 {
     bool begun = access("job/job.db", F_OK) == 0;
-    int status = run_with(fault, begun ? RESUME : RUN);
+    int status = run_with(fault, begun ? RESUME : run);
     if (status != 0 && !(*fault && status == 128 + 9))
         test_fail(__FILE__, __LINE__, "%s: %s ended with %d", moment, begun ? "resume" : "run", status);
 }
@@ -91,13 +92,64 @@ TEST_WITHIN(600, a_coordinator_may_be_killed_at_any_change_of_a_file)
         snprintf(moment, sizeof(moment), "kill %ld", at);
         snprintf(again, sizeof(again), "kill %ld", 1 + below(changes));
         killed += run_with(moment, RUN) == 128 + 9;
-        go_on(again, again);
-        go_on(moment, "");
+        go_on(RUN, again, again);
+        go_on(RUN, moment, "");
         expect_same_files(moment);
     }
     fprintf(stderr, "%ld of %ld runs killed at one of %ld changes, each resumed to the same files\n", killed, count, changes);
     CHECK(killed * 10 >= count * 9); /* the number of changes differs a little from run to run */
 }
+
+/* ---- while it lists ---- */
+
+#define LISTING ARGV("run", "--engine", "sim", "--batch", "2", "--job", "job", "folder", "@list", "sim:20000", "folder/3*")
+
+static long make_listing(void)
+{
+    if (is_sanitized())
+        test_skip("a sanitizer wants to be the first library");
+    CHECK_INT(test_shell(NULL, "mkdir folder && cd folder && seq 1000 3999 | xargs touch && mkdir 2500d && touch 2500d/a && cd .. && "
+                               "ls folder | sed 's|^|folder/|' | sort -R --random-source=/dev/zero >list"), 0);
+    CHECK_INT(run_with("count count", LISTING), 0);
+    CLEANUP(freep) char *count = read_text("count");
+    CHECK_INT(test_shell(NULL, "mv job expected"), 0);
+    return atol(count);
+}
+
+static bool was_listing(void)
+{
+    if (access("job/job.db", F_OK) < 0)
+        return false;
+    CHECK_INT(COORDINATE("status", "status", "job"), 0);
+    CLEANUP(freep) char *status = read_text("status.out");
+    return strstr(status, ", listing is not finished") && !strstr(status, "listed    0 images");
+}
+
+/* Where listing ends among the changes is found on the way: a kill behind it makes the next ones come earlier. */
+TEST_WITHIN(600, a_coordinator_may_be_killed_while_it_lists)
+{
+    long end = make_listing() / 2, count = moments(4), listing = 0;
+    for (long i = 0; i < count || (listing < 3 && i < 4 * count); i++) {
+        char moment[64], again[64];
+        long at = 20 + below(end);
+        snprintf(moment, sizeof(moment), "kill %ld", at);
+        snprintf(again, sizeof(again), "kill %ld", 5 + below(end));
+        CHECK_INT(run_with(moment, LISTING), 128 + 9);
+        if (was_listing())
+            listing++;
+        else
+            end = at > 60 ? at / 2 : 30;
+        go_on(LISTING, again, again);
+        listing += was_listing();
+        go_on(LISTING, moment, "");
+        check_same_file("job/predictions.jsonl", "expected/predictions.jsonl");
+        CHECK_INT(test_shell(NULL, "rm -r job"), 0);
+    }
+    fprintf(stderr, "%ld kills came while it listed\n", listing);
+    CHECK(listing > 0);
+}
+
+/* ---- a disk that fails ---- */
 
 /* From a moment on the disk takes nothing; then there is room again. */
 static void fill_disk_at(long at, int error, const char *said)
@@ -111,7 +163,7 @@ static void fill_disk_at(long at, int error, const char *said)
         CHECK(strstr(err, "job") || strstr(err, "out/"));
     } else
         CHECK_INT(status, 0); /* only something was hit that is not worth a job */
-    go_on(fault, "");
+    go_on(RUN, fault, "");
     expect_same_files(fault);
 }
 

@@ -49,6 +49,10 @@ TEST(a_usage_error_of_the_coordinator_is_status_2_and_names_what_is_wrong)
         { 2, "no group", { "run", "--truth", "n[0-9]+", "--engine", "sim", "sim:1" } },
         { 2, "status takes one job directory", { "status" } },
         { 2, "resume: takes one job directory", { "resume" } },
+        { 2, "resume: --preset is taken from the job, which keeps what it was begun with", { "resume", "--preset", "article", "job" } },
+        { 2, "retry: --weights is taken from the job", { "retry", "job", "--weights=w" } },
+        { 2, "no option --frobnicate", { "retry", "--frobnicate", "job" } },
+        { 2, "retry: takes one job directory", { "retry" } },
         { 2, "report: takes one job directory", { "report" } },
         { 2, "export: takes one job directory", { "export" } },
         { 2, "needs --nodes FILE", { "check" } },
@@ -93,7 +97,7 @@ TEST(a_worker_that_would_listen_beyond_this_machine_wants_insecure_said)
         { 2, "\"frobnicate\" is not a command", { "frobnicate" } },
         { 2, "no-config: No such file", { "--config", "no-config" } },
         { 2, "no files given", { "classify" } },
-        { 1, "no weights", { "classify", "photo.jpg" } },
+        { 2, "no weights given; sleddog-worker classify --weights FILE", { "classify", "photo.jpg" } },
     };
     expect_all("sleddog-worker", mistakes, ARRAY_SIZE(mistakes));
     struct process process;

@@ -91,6 +91,35 @@ TEST(several_such_images_are_all_found_on_several_workers)
     check_table(40, poison);
 }
 
+TEST(eight_of_ten_images_may_be_such)
+{
+    struct process run;
+    begin(&run, (struct puppet *const[]){ &one }, 1, "sim:30");
+    CHECK_INT(play(&run, (struct puppet *const[]){ &one }, 1, 0xff << 11), 8 * 3);
+    check_table(30, 0xff << 11);
+}
+
+TEST_WITHIN(90, a_worker_that_dies_of_every_image_convicts_none_where_there_is_another)
+{
+    struct process run;
+    begin(&run, (struct puppet *const[]){ &one, &two }, 2, "sim:40");
+    int deaths = 0;
+    for (double until = now_s() + patience(40); process_running(&run); rest(until, __FILE__, __LINE__, "the end of the run")) {
+        puppets_step();
+        if (one.taken < one.arrived) {
+            const struct message *batch = &one.batches[one.taken];
+            puppet_die(&one);
+            puppet_blame(&one, batch, 0);
+            deaths++;
+        }
+        while (two.taken < two.arrived)
+            puppet_answer(&two, &two.batches[two.taken++]);
+    }
+    CHECK_INT(process_end(&run), 0);
+    CHECK(deaths > 0 && deaths <= 60);
+    check_table(40, 0);
+}
+
 TEST(a_suspect_that_survives_alone_is_innocent)
 {
     struct process run;

@@ -25,6 +25,12 @@ static void begin_local(struct process *run)
     WAIT_FOR(job_done("the job") > 200);
 }
 
+/* Nothing that was safe runs again. At the end a batch or two may run twice, on a machine that is so busy that one worker looks slow. */
+static void check_computed(const char *job, long images)
+{
+    CHECK(images_computed(job) >= images && images_computed(job) <= images + 40);
+}
+
 /* The command line that standard error gave, as a user would paste it. */
 static int paste_hint(const char *name)
 {
@@ -59,7 +65,7 @@ TEST_WITHIN(90, an_interrupted_job_says_how_to_go_on_and_that_works)
     CHECK(access("the job/predictions.jsonl", F_OK) < 0);
     CHECK_INT(paste_hint("resume"), 0);
     check_same_file("the job/predictions.jsonl", "expected/predictions.jsonl");
-    CHECK_INT(images_computed("the job"), 3000 - done);
+    check_computed("the job", 3000 - done);
     CHECK_INT(images_done_by_nodes("the job"), 3000);
 }
 
@@ -90,7 +96,7 @@ TEST_WITHIN(90, a_killed_coordinator_takes_its_workers_along_and_the_job_is_resu
     CHECK(done > 200 && done < 3000);
     CHECK_INT(COORDINATE("resume", "resume", "--local", "3", "--engine", "sim", "the job"), 0);
     check_same_file("the job/predictions.jsonl", "expected/predictions.jsonl");
-    CHECK_INT(images_computed("the job"), 3000 - done);
+    check_computed("the job", 3000 - done);
     CHECK_INT(images_done_by_nodes("the job"), 3000);
     CHECK_INT(COORDINATE("again", "resume", "--local", "1", "--engine", "sim", "the job"), 0);
     check_same_file("the job/predictions.jsonl", "expected/predictions.jsonl");
@@ -168,4 +174,62 @@ TEST(a_job_is_not_resumed_with_another_model_or_other_numerics)
     model_write("model.safetensors", 1000);
     CHECK_INT(COORDINATE("right", "resume", "--nodes", "nodes", "job"), 0);
     daemon_stop(&daemon);
+}
+
+/* Kills a job early on and resumes it. */
+static void resume_long(struct process *resume, const char *job, const char *source)
+{
+    struct process run;
+    BEGIN(&run, "run", "run", "--local", "1", "--engine", "sim", "--job", job, source);
+    WAIT_FOR(job_done(job) > 0);
+    process_signal(&run, SIGKILL);
+    process_end(&run);
+    BEGIN(resume, "resume", "resume", "--local", "1", "--engine", "sim", job);
+    CHECK_INT(process_end(resume), 0);
+    fprintf(stderr, "%s resumed with %.1f MiB\n", source, (double)resume->peak_kib / 1024);
+}
+
+TEST_WITHIN(120, resuming_a_long_list_takes_no_more_memory_than_a_short_one)
+{
+    struct process few, many;
+    if (is_sanitized())
+        test_skip("a sanitizer's memory is not ours");
+    resume_long(&few, "few", "sim:40000");
+    resume_long(&many, "many", "sim:400000");
+    CHECK(many.peak_kib < few.peak_kib + few.peak_kib / 4 + 8 * 1024);
+}
+
+TEST(a_complete_job_is_told_so_and_missing_tables_are_written_again)
+{
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--format", "jsonl,csv", "--job", "job", "sim:100"), 0);
+    CHECK_INT(COORDINATE("again", "resume", "job"), 0); /* no model, no workers: there is nothing to do */
+    check_contains("again.err", "job: this job is complete and its tables are written: nothing to do; see sleddog-coordinator report job");
+    CHECK_INT(rename("job/predictions.csv", "expected.csv"), 0);
+    CHECK_INT(COORDINATE("third", "resume", "job"), 0);
+    check_contains("third.err", "job: every image has a row; writing the tables");
+    check_same_file("job/predictions.csv", "expected.csv");
+    CHECK_INT(rename("job", "moved"), 0);
+    CHECK_INT(unlink("moved/predictions.csv"), 0);
+    CHECK_INT(COORDINATE("fourth", "resume", "moved"), 0);
+    check_same_file("moved/predictions.csv", "expected.csv");
+}
+
+TEST(a_list_that_changed_is_told_with_both_entries_and_a_standard_input_may_be_given_again)
+{
+    CLEANUP(freep) char *output = NULL;
+    struct process run;
+    int ends[2], standard = dup(STDIN_FILENO);
+    CHECK_INT(pipe(ends), 0);
+    CHECK(dup2(ends[0], STDIN_FILENO) == STDIN_FILENO);
+    BEGIN(&run, "run", "run", "--local", "1", "--engine", "sim", "--batch", "2", "--job", "job", "@-");
+    CHECK_INT(write(ends[1], "/a\n/b\n/c\n", 9), 9);
+    WAIT_FOR(job_done("job") == 2);
+    process_signal(&run, SIGKILL);
+    process_end(&run);
+    CHECK(dup2(standard, STDIN_FILENO) == STDIN_FILENO);
+    CHECK_INT(test_shell(&output, "printf '/a\n/x\n' | %s/sleddog-coordinator resume --engine sim job", test_build()), 1);
+    CHECK_CONTAINS(output, "@-: has changed since this job began to list it: entry 2 was /b, now it is /x; give resume the same list on its standard "
+                           "input, or begin a new job");
+    CHECK_INT(test_shell(NULL, "printf '/a\n/b\n/c\n/d\n/e\n' | %s/sleddog-coordinator resume --engine sim job", test_build()), 0);
+    CHECK_INT(job_done("job"), 5);
 }

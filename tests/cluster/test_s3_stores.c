@@ -175,6 +175,15 @@ static int list_once(struct s3_client *client, struct why *why)
     CLEANUP(s3_session_closep) struct s3_session *session = open_session(&(struct s3_options){ __VA_ARGS__ }); \
     CLEANUP(s3_client_closep) struct s3_client *client = open_client(session)
 
+static void check_no_bucket(void)
+{
+    s3_server_environment(&server);
+    WITH_CLIENT(0);
+    snprintf(bucket, sizeof(bucket), "t-no-such-bucket");
+    REFUSED(list_once(client, why), -ENOENT, "there is no bucket t-no-such-bucket");
+    REFUSED(get(client, "x", why), -ENOENT, "there is no bucket t-no-such-bucket");
+}
+
 static void check_strangers(const char *unknown_key)
 {
     struct s3_uri uri = named("mine");
@@ -194,10 +203,12 @@ static void check_strangers(const char *unknown_key)
         WITH_CLIENT(0);
         REFUSED(get(client, "mine", why), -EKEYREJECTED, unknown_key);
     }
-    {
-        WITH_CLIENT(.no_sign_request = true);
-        REFUSED(get(client, "mine", why), -EACCES, "refuses whoever does not sign");
-    }
+}
+
+TEST_WITHIN(120, each_refusal_of_ceph_has_its_own_sentence)
+{
+    use("rgw");
+    check_strangers("does not know the access key");
     struct s3_server stranger = server;
     s3_server_stranger(&stranger);
     s3_server_environment(&stranger);
@@ -205,22 +216,36 @@ static void check_strangers(const char *unknown_key)
         WITH_CLIENT(0);
         REFUSED(get(client, "mine", why), -EACCES, "access denied (AccessDenied) with the credentials of the environment");
         REFUSED(list_once(client, why), -EACCES, "access denied");
-        snprintf(bucket, sizeof(bucket), "t-no-such-bucket");
-        REFUSED(list_once(client, why), -ENOENT, "there is no bucket t-no-such-bucket");
-        REFUSED(get(client, "x", why), -ENOENT, "there is no bucket t-no-such-bucket");
     }
-}
-
-TEST_WITHIN(120, each_refusal_of_ceph_has_its_own_sentence)
-{
-    use("rgw");
-    check_strangers("does not know the access key");
+    check_no_bucket();
 }
 
 TEST_WITHIN(120, each_refusal_of_swift_has_its_own_sentence)
 {
     use("swift");
     check_strangers("computes another signature");
+    check_no_bucket(); /* (each account has its own buckets: nobody else's can be forbidden) */
+}
+
+/* (Swift takes what is not signed for its own protocol.) */
+TEST_WITHIN(120, a_public_bucket_of_ceph_is_read_without_a_signature)
+{
+    use("rgw");
+    struct s3_uri uri = named("k");
+    {
+        WITH_CLIENT(0);
+        MUST(s3_client_put(client, &uri, "text", 4, NULL, why));
+    }
+    unsetenv("AWS_ACCESS_KEY_ID");
+    unsetenv("AWS_SECRET_ACCESS_KEY");
+    WITH_CLIENT(.no_sign_request = true);
+    REFUSED(list_once(client, why), -EACCES, "refuses whoever does not sign");
+    CHECK_INT(test_shell(NULL, "curl -sf --noproxy '*' -X PUT -H 'Content-Length: 0' --aws-sigv4 aws:amz:us-east-1:s3 -u '%s:%s' -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' "
+                               "-H 'x-amz-acl: public-read' '%s/%s?acl='", server.access, server.secret, server.endpoint, bucket), 0);
+    REFUSED(get(client, "k", why), -EACCES, "refuses whoever does not sign"); /* a bucket's rights are not its objects' */
+    struct hostile_key key = { "k", 1 };
+    struct expected expected = { &key, 1, 0 };
+    list_all(client, &expected, NULL, 0, 0);
 }
 
 static void check_wrong_clock(void)

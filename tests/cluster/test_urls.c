@@ -48,6 +48,29 @@ TEST_WITHIN(120, a_list_of_addresses_gives_the_rows_of_the_files_although_the_se
     web_stop(web);
 }
 
+/* A store in front of which something fails for every fifth request, and which is away for a while: signed requests, path style. */
+TEST_WITHIN(120, an_object_store_that_is_bad_and_then_down_costs_no_image)
+{
+    struct web *web = serve_photos(&(struct web_spec){ .delay_ms = 20, .bad = 0.2, .kinds = "reset,truncate,503,500,429", .seed = 4 }, "");
+    struct process run;
+    char endpoint[64];
+    snprintf(endpoint, sizeof(endpoint), "http://127.0.0.1:%d", web_port(web));
+    setenv("AWS_ACCESS_KEY_ID", "id", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
+    CHECK_INT(test_shell(NULL, "sed -i 's,http://[^/]*/\\([ab]\\)/,s3://\\1/,' list && grep -q s3://a/000.jpg list"), 0);
+    model_write("model.safetensors", 1000);
+    CHECK_INT(COORDINATE("files", "run", "--weights", "model.safetensors", "--job", "files", "photos"), 0);
+    BEGIN(&run, "run", "run", "--endpoint-url", endpoint, "--fetch-concurrency", "2", "--batch", "7", "--weights", "model.safetensors", "--job", "web", "--strict",
+          "@list");
+    WAIT_FOR(web_counts(web).requests > 5);
+    web_down(web);
+    WAIT_FOR(process_said(&run, "does not answer"));
+    web_up(web);
+    CHECK_INT(process_end(&run), 0);
+    check_same_rows("files", "web");
+    web_stop(web);
+}
+
 TEST(an_address_may_be_the_source_itself)
 {
     struct web *web = serve_photos(&(struct web_spec){ 0 }, "");

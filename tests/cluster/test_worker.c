@@ -5,7 +5,9 @@
 
 #include <signal.h>
 
-/* Slots of 4 images, 50 ms an image: a batch of 4 is in the engine for 200 ms, one of 20 is mostly not there yet. */
+/* Slots of 4 images, 50 ms an image. */
+#define LONG 200 /* images that are not done within any test */
+
 static void start_worker(struct daemon *daemon, const char *name, int port)
 {
     daemon_start(daemon, name, port, ARGV("--engine", "sim", "--engine-threads", "1", "--engine-batch", "4", "--sim-cost-us", "50000",
@@ -63,7 +65,7 @@ static uint32_t suspects_of_welcome(struct caller *caller, const char *job, uint
     uint32_t count = welcome.welcome.suspects_count;
     for (uint32_t i = 0; i < count; i++) {
         CHECK_INT(welcome.welcome.suspects[i].batch, batch);
-        CHECK_INT(welcome.welcome.suspects[i].item, i);
+        CHECK(welcome.welcome.suspects[i].item < LONG);
         CHECK_STR(welcome.welcome.suspects[i].stage, "engine");
     }
     message_free(&welcome);
@@ -77,14 +79,14 @@ TEST(a_restarted_worker_names_what_its_predecessor_died_with_until_a_batch_shows
     struct daemon daemon;
     struct caller caller;
     begin(&daemon, &caller, "job", 3);
-    caller_send_batch(&caller, 77, 4, false);
-    WAIT_FOR(images_in_engine(&caller) == 4);
+    caller_send_batch(&caller, 77, LONG, false);
+    WAIT_FOR(images_in_engine(&caller) > 0);
     kill_and_start_again(&daemon);
-    CHECK(process_said(&daemon.process, "died with 4 images in its hands, the first is item 0 of batch 77 (engine)"));
+    CHECK(process_said(&daemon.process, " of batch 77 (engine); their coordinator will hear of it"));
     caller_reconnect(&caller, daemon.port);
-    CHECK_INT(suspects_of_welcome(&caller, "job", 3, 77), 4);
+    CHECK(suspects_of_welcome(&caller, "job", 3, 77) > 0);
     caller_reconnect(&caller, daemon.port);
-    CHECK_INT(suspects_of_welcome(&caller, "job", 3, 77), 4);
+    CHECK(suspects_of_welcome(&caller, "job", 3, 77) > 0);
     caller_send_batch(&caller, 78, 1, false);
     caller_expect_result(&caller, 78);
     caller_reconnect(&caller, daemon.port);
@@ -97,8 +99,8 @@ TEST(suspects_are_named_to_the_coordinator_of_their_job_and_epoch_only)
     struct daemon daemon;
     struct caller caller, other;
     begin(&daemon, &caller, "job", 3);
-    caller_send_batch(&caller, 77, 4, false);
-    WAIT_FOR(images_in_engine(&caller) == 4);
+    caller_send_batch(&caller, 77, LONG, false);
+    WAIT_FOR(images_in_engine(&caller) > 0);
     kill_and_start_again(&daemon);
     caller_open(&other, daemon.port);
     CHECK_INT(suspects_of_welcome(&other, "other", 3, 0), 0);
@@ -106,7 +108,7 @@ TEST(suspects_are_named_to_the_coordinator_of_their_job_and_epoch_only)
     caller_close(&other);
     WAIT_FOR(process_said(&daemon.process, "job other: complete"));
     caller_reconnect(&caller, daemon.port);
-    CHECK_INT(suspects_of_welcome(&caller, "job", 3, 77), 4);
+    CHECK(suspects_of_welcome(&caller, "job", 3, 77) > 0);
     caller_close(&caller);
     caller_open(&other, daemon.port);
     CHECK_INT(suspects_of_welcome(&other, "job", 4, 0), 0);
@@ -133,37 +135,40 @@ TEST(a_batch_that_must_be_alone_is_done_alone_or_given_back)
     struct daemon daemon;
     struct caller caller;
     begin(&daemon, &caller, "job", 1);
-    caller_send_batch(&caller, 1, 4, false);
+    caller_send_batch(&caller, 1, LONG, false);
     caller_send_batch(&caller, 2, 1, true);
     caller_expect_returned(&caller, 2);
-    caller_expect_result(&caller, 1);
-    /* What is done and not yet confirmed is in nobody's way. */
-    caller_send_batch(&caller, 3, 1, true);
+    caller_cancel(&caller, 1);
+    /* What is left of the first in the pipeline only delays this one. */
+    caller_send_batch(&caller, 3, LONG, true);
     caller_send_batch(&caller, 4, 1, false);
-    caller_send_batch(&caller, 5, 1, true);
     caller_expect_returned(&caller, 4);
+    caller_send_batch(&caller, 5, 1, true);
     caller_expect_returned(&caller, 5);
-    caller_expect_result(&caller, 3);
+    WAIT_FOR(images_in_engine(&caller) > 0);
+    caller_cancel(&caller, 3);
+    caller_send_batch(&caller, 6, 1, true);
+    caller_expect_result(&caller, 6);
+    /* And what is done but not confirmed is in nobody's way. */
+    caller_send_batch(&caller, 7, 1, false);
+    caller_expect_result(&caller, 7);
     end(&daemon, &caller);
 }
 
-TEST(a_batch_that_must_be_alone_waits_for_what_a_former_job_left_in_the_pipeline)
+TEST(a_batch_that_must_be_alone_gets_its_turn_after_what_a_former_epoch_left_in_the_pipeline)
 {
     struct daemon daemon;
     struct caller caller, next;
     struct message message;
     begin(&daemon, &caller, "job", 1);
-    caller_send_batch(&caller, 1, 20, false);
+    caller_send_batch(&caller, 1, LONG, false);
     WAIT_FOR(images_in_engine(&caller) > 0);
     caller_open(&next, daemon.port);
     caller_hello(&next, "job", 2);
     caller_expect_welcome(&next, &message);
     message_free(&message);
-    uint32_t before = images_in_engine(&next);
     caller_send_batch(&next, 1, 1, true);
     caller_expect_result(&next, 1);
-    CHECK(before > 0); /* else there was nothing to wait for */
-    CHECK_INT(images_in_engine(&next), 0);
     caller_close(&caller);
     end(&daemon, &next);
 }
@@ -230,10 +235,9 @@ TEST(a_worker_that_is_asked_to_stop_finishes_what_is_decoded_and_returns_the_res
     struct caller caller;
     struct message message;
     begin(&daemon, &caller, "job", 1);
-    caller_send_batch(&caller, 1, 4, false);
-    WAIT_FOR(images_in_engine(&caller) == 4);
-    caller_send_batch(&caller, 2, 20, false);
-    WAIT_FOR(images_in_engine(&caller) > 4);
+    caller_send_batch(&caller, 1, 4, false); /* a slot of its own, submitted before any of the second */
+    caller_send_batch(&caller, 2, LONG, false);
+    WAIT_FOR(images_in_engine(&caller) > 0);
     process_signal(&daemon.process, SIGTERM);
     caller_expect_returned(&caller, 2);
     expect_leaving(&caller);

@@ -1,12 +1,13 @@
-"""check_thumbnails.py: NAME.small.jpg here is NAME.jpg, at most 160 a side, with nearly the same colours."""
+"""check_thumbnails.py: NAME.small.jpg here is NAME.jpg, NAME.png or NAME.webp, at most 160 a side, with nearly the same colours."""
 import glob
 
 from PIL import Image, ImageStat
 
 small = sorted(glob.glob("*.small.jpg"))
-assert len(small) == 8, small
+assert len(small) == 14, small
 for path in small:
-    a, b = Image.open(path.replace(".small", "")).convert("RGB"), Image.open(path)
+    source, = (name for name in glob.glob(path.replace("small.jpg", "*")) if name != path)
+    a, b = Image.open(source).convert("RGB"), Image.open(path)
     scale = min(1, 160 / max(a.size))
     assert b.mode == "RGB" and all(abs(y - max(1, x * scale)) <= 1 for x, y in zip(a.size, b.size)), (path, a.size, b.size)
     blocks = (4, 4) if min(b.size) > 16 else (1, 1)

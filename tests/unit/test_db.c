@@ -217,3 +217,46 @@ TEST(two_handles_see_each_others_commits)
     db_close(reader);
     db_close(writer);
 }
+
+static void verify_refuses(const char *sql, int r, const char *part)
+{
+    struct db *db;
+    CHECK_INT(test_shell(NULL, "cp whole.db job.db"), 0);
+    execute("job.db", sql);
+    CHECK_INT(db_open("job.db", false, &db, &why), 0);
+    CHECK_INT(db_verify(db, &why), r);
+    CHECK_CONTAINS(why.text, "job.db: ");
+    CHECK_CONTAINS(why.text, part);
+    db_close(db);
+}
+
+TEST(rows_are_entries_or_it_is_told)
+{
+    struct db *db = create("whole.db");
+    add_batches(db, 4);
+    for (uint64_t id = 0; id < 4; id++)
+        CHECK_INT(db_add_result(db, id, "rows", 4, 1, "n", 0, &why), 1);
+    CHECK_INT(db_verify(db, &why), -EBUSY); /* the list may go on */
+    CHECK_INT(db_set(db, "listed", "yes", &why), 0);
+    CHECK_INT(db_verify(db, &why), 0);
+    CHECK_INT(db_settle(db, &why), 0);
+    db_close(db);
+    verify_refuses("DELETE FROM result WHERE id = 2", -EBUSY, "batch 2 (image 20 and those behind it) has no rows; resume it first");
+    verify_refuses("DELETE FROM batch WHERE id = 1", -EBADMSG, "batch 2 of the list is not in its place");
+    verify_refuses("UPDATE batch SET count = 9 WHERE id = 1", -EBADMSG, "batch 2 of the list is not in its place");
+    verify_refuses("INSERT INTO result VALUES(4, x'00', 1, 'n', 0)", -EBADMSG, "job.db: ");
+}
+
+TEST(a_file_that_was_removed_or_replaced_takes_no_more)
+{
+    struct db *db = create("job.db");
+    CHECK_INT(rename("job.db", "moved.db"), 0);
+    CHECK_INT(db_begin(db, &why), -ESTALE);
+    CHECK_CONTAINS(why.text, "job.db: was removed or replaced while the job ran");
+    test_write_file("job.db", "", 0);
+    CHECK_INT(db_begin(db, &why), -ESTALE);
+    CHECK_INT(rename("moved.db", "job.db"), 0);
+    CHECK_INT(db_begin(db, &why), 0);
+    CHECK_INT(db_commit(db, &why), 0);
+    db_close(db);
+}

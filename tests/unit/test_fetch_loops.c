@@ -24,6 +24,7 @@ struct outcome {
 static struct fetching {
     struct loops *loops;
     struct budget budget;
+    struct blocks blocks;
     struct stage stage;
     struct work *work;
     pthread_mutex_t lock;
@@ -53,11 +54,13 @@ static void on_done(void *arg, struct task *task, enum row_error error, const ch
     snprintf(outcome->detail, sizeof(outcome->detail), "%s", detail ? detail : "");
     if (!error) {
         outcome->right = task->size == BODY && !memcmp(task->data, body(), BODY);
+        pthread_mutex_lock(&f.budget.lock);
         if (f.budget.used > f.most_held)
             f.most_held = f.budget.used;
+        pthread_mutex_unlock(&f.budget.lock);
         if (!f.keep) {
             budget_give(&f.budget, task->size);
-            free(take(task->data));
+            blocks_give(&f.blocks, take(task->data), task->size);
         }
     }
     pthread_cond_signal(&f.changed);
@@ -80,10 +83,12 @@ static void open_loops(const struct setting *setting)
         .stall_ns = (uint64_t)(setting->stall_ms ? setting->stall_ms : 20000) * NS_PER_MS,
         .store_timeout_ns = (uint64_t)setting->store_timeout_ms * NS_PER_MS,
         .budget = &f.budget,
+        .blocks = &f.blocks,
         .stage = &f.stage,
         .done = on_done,
     };
     budget_init(&f.budget, setting->budget ? setting->budget : 64 << 20);
+    blocks_init(&f.blocks, 1 << 20);
     stage_init(&f.stage, "fetch", 1);
     if (loops_new(&spec, &f.loops, &why) < 0)
         test_fail(__FILE__, __LINE__, "%s", why.text);
@@ -110,6 +115,7 @@ static void close_loops(void)
     loops_free(f.loops);
     CHECK_INT(f.budget.used, 0);
     budget_done(&f.budget);
+    blocks_done(&f.blocks);
     work_free(f.work);
 }
 

@@ -159,9 +159,12 @@ TEST(two_deaths_alone_convict_and_no_others)
     CHECK(!quarantine_suspect(&batches, piece->id, 0, "decode", &node, true));
     CHECK(piece->piece->killed == &node);
     CHECK(quarantine_suspect(&batches, piece->id, 0, "engine", &node, true) == piece);
-    quarantine_sentence(piece, text, sizeof(text));
+    CHECK_INT(quarantine_verdict(piece, text, sizeof(text)), ROW_CRASH);
     CHECK_CONTAINS(text, "2 times");
     CHECK_CONTAINS(text, "at stage \"engine\"");
+    CHECK(quarantine_blame(piece, SUSPECT_ENDLESS, &node));
+    CHECK_INT(quarantine_verdict(piece, text, sizeof(text)), ROW_TIMEOUT);
+    CHECK_CONTAINS(text, "never came back, 3 times");
     batches_done(&batches);
 }
 
@@ -176,7 +179,7 @@ TEST(a_suspect_that_nobody_names_is_given_up_some_time)
     CHECK(!quarantine_is_hopeless(piece) && !quarantine_wants(piece));
     piece->deaths = 6;
     CHECK(quarantine_is_hopeless(piece));
-    quarantine_sentence(piece, text, sizeof(text));
+    CHECK_INT(quarantine_verdict(piece, text, sizeof(text)), ROW_CRASH);
     CHECK_STR(text, "6 workers died that had this image and no other");
     batches_done(&batches);
 }

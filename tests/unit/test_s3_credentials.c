@@ -7,6 +7,7 @@
 #include "tests/origin.h"
 #include "tests/test.h"
 
+#include <sys/socket.h>
 #include <time.h>
 
 
@@ -187,9 +188,7 @@ static void be_imds(void *arg, int fd, const struct origin_request *request)
     CHECK_STR(text, "session==");
     if (!strcmp(wrong, "no role"))
         origin_answer(fd, 404, "", "", 0);
-    else if (!strcmp(wrong, "hiccup") && request->number % 2)
-        origin_answer(fd, 500, "", "", 0);
-    else if (!strcmp(wrong, "broken"))
+    else if (!strcmp(wrong, "broken") || (!strcmp(wrong, "hiccup") && request->number % 2))
         origin_answer(fd, 500, "", "", 0);
     else if (!strcmp(request->target, roles))
         origin_answer(fd, 200, "", !strcmp(wrong, "odd role") ? "../x" : "my-role", !strcmp(wrong, "odd role") ? 4 : 7);
@@ -290,6 +289,42 @@ TEST(a_container_asks_its_service)
     check_failed(NULL, -EACCES, "the container's role: the service answered with status 404");
     origin_stop(origin);
     check_failed(NULL, -EIO, "the container's role: http://127.0.0.1:");
+}
+
+/* `arg`: "huge", "cut", "slow" or "html" */
+static void be_hostile(void *arg, int fd, const struct origin_request *request)
+{
+    static char chunk[65536];
+    const char *kind = arg, *head = "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n";
+    (void)request;
+    if (!strcmp(kind, "html")) {
+        origin_answer(fd, 200, "", "<html>", 6);
+        return;
+    }
+    origin_send(fd, head, strlen(head));
+    for (int i = 0; i < 10 && !strcmp(kind, "huge"); i++)
+        origin_send(fd, chunk, sizeof(chunk));
+    if (strcmp(kind, "slow"))
+        shutdown(fd, SHUT_RDWR);
+}
+
+TEST(a_service_that_answers_nonsense_is_told_and_not_waited_for)
+{
+    static const struct {
+        const char *kind;
+        int code;
+        const char *part;
+    } cases[] = { { "huge", -EFBIG, "much larger than credentials are" }, { "cut", -EIO, "the container's role: http://127.0.0.1:" },
+                  { "slow", -EIO, "timed out" }, { "html", -EBADMSG, "no JSON object" } };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct origin *origin = origin_start(be_hostile, (void *)cases[i].kind);
+        clear();
+        setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", origin_url(origin), 1);
+        uint64_t start_ns = clock_now_ns();
+        check_failed(NULL, cases[i].code, cases[i].part);
+        CHECK(clock_now_ns() - start_ns < 30 * NS_PER_S);
+        origin_stop(origin);
+    }
 }
 
 TEST(a_token_is_sent_in_clear_to_this_machine_only)
@@ -413,8 +448,8 @@ TEST(a_web_identity_is_exchanged_for_a_role)
 TEST(an_answer_of_sts_that_is_none_is_told)
 {
     static const char *const answers[] = { "", "<html><br></html>", "{}", "<AssumeRoleResponse></AssumeRoleResponse>",
-                                           "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>hush</SecretAccessKey>"
-                                           "<SessionToken>t</SessionToken><Expiration>soon</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>" };
+                                           ("<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>hush</SecretAccessKey>"
+                                            "<SessionToken>t</SessionToken><Expiration>soon</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>") };
     for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
         struct origin *origin = start_sts(answers[i]);
         write_text("config", "[profile r]\n" ROLE_R "source_profile = base\n");
@@ -505,6 +540,25 @@ TEST(what_the_store_refuses_is_renewed_at_once)
     while (credentials_renew(opened.store, second)) /* until it is known that the file says the same */
         nanosleep(&(struct timespec){ 0, 20 * NS_PER_MS }, NULL);
     credentials_release(second);
+}
+
+TEST(a_renewal_in_progress_does_not_hold_up_the_end)
+{
+    use_process();
+    write_text("config", "[default]\ncredential_process = echo >> calls; test -e wait && sleep 50; cat now\n");
+    hand_out("FIRST", 3600);
+    CLEANUP(closep_) struct opened opened = open_as(NULL);
+    CHECK_INT(opened.r, 0);
+    write_text("wait", "");
+    CHECK(credentials_renew(opened.store, opened.now));
+    for (size_t size = 0; size < 2;) {
+        nanosleep(&(struct timespec){ 0, 20 * NS_PER_MS }, NULL);
+        free(test_read_file("calls", &size));
+    }
+    uint64_t start_ns = clock_now_ns();
+    credentials_close(opened.store);
+    opened.store = NULL;
+    CHECK(clock_now_ns() - start_ns < 20 * NS_PER_S);
 }
 
 TEST(the_environment_cannot_be_renewed)

@@ -129,7 +129,7 @@ TEST(what_cannot_be_a_source_is_refused_with_what_to_do)
 {
     CHECK_CONTAINS(refused("nowhere"), "nowhere: No such file or directory; give a folder");
     CHECK_CONTAINS(refused(""), "an empty SOURCE");
-    CHECK_CONTAINS(refused("s3://bucket/dogs/"), "s3://bucket/dogs/: this build does not list buckets yet");
+    CHECK_CONTAINS(refused("s3://bucket/dogs/"), "s3://bucket/dogs/: no object store is set up here");
     CHECK_CONTAINS(refused("ftp://host/x.jpg"), "ftp:// is not read");
     CHECK_CONTAINS(refused("https://host/x.jpg?token=hush"), "a password or a signature");
     CHECK_CONTAINS(refused("sim:0"), "sim:0: not a number of made-up images");

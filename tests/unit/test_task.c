@@ -28,7 +28,7 @@ TEST(work_keeps_its_own_copy_of_the_items)
         CHECK(task->work == work && task->row == &work->rows[i]);
         CHECK_STR(task->item->uri.data, "/a\xff\nb");
         CHECK(task->item->uri.size == 6 && task->item->base == 1 && task->item->size == 9);
-        CHECK_STR(task->item->etag, "");
+        CHECK_STR(task->item->etag, "foreign");
     }
     work->predictions[2 * 5 - 1].index = 1;
     work->numbers[2 * 4 - 1] = 1;

@@ -2,6 +2,7 @@
 
 #include "common/cleanup.h"
 #include "tests/jpegs.h"
+#include "tests/pictures.h"
 #include "tests/test.h"
 
 #include <sys/stat.h>
@@ -26,7 +27,31 @@ static int make(const char *path, const char *out)
     return r;
 }
 
-TEST(every_variant_of_jpeg_becomes_a_small_one_that_looks_alike)
+static void make_others(void)
+{
+    static const struct png_recipe pngs[] = {
+        { .name = "png-rgb", .width = 400, .height = 300, .bits = 8, .type = 2, .interlaced = true },
+        { .name = "png-deep", .width = 400, .height = 300, .bits = 16, .type = 2 },
+        { .name = "png-palette", .width = 333, .height = 400, .bits = 8, .type = 3 },
+        { .name = "png-grey", .width = 200, .height = 100, .bits = 4, .type = 0 },
+        { .name = "png-tiny", .width = 2, .height = 3, .bits = 8, .type = 2 },
+    };
+    static const struct webp_recipe webp = { .name = "webp", .width = 500, .height = 300 };
+    size_t size;
+    for (size_t i = 0; i < ARRAY_SIZE(pngs); i++) {
+        char path[64], out[64];
+        CLEANUP(freep) uint8_t *data = png_draw(&pngs[i], &size);
+        snprintf(path, sizeof(path), "%s.png", pngs[i].name);
+        snprintf(out, sizeof(out), "%s.small.jpg", pngs[i].name);
+        test_write_file(path, data, size);
+        CHECK_INT(make(path, out), 0);
+    }
+    CLEANUP(freep) uint8_t *data = webp_draw(&webp, &size);
+    test_write_file("webp.webp", data, size);
+    CHECK_INT(make("webp.webp", "webp.small.jpg"), 0);
+}
+
+TEST(every_kind_of_photo_becomes_a_small_one_that_looks_alike)
 {
     static const struct jpeg_recipe recipes[] = {
         { .name = "photo", .width = 1300, .height = 900, .h = 2, .v = 2 },
@@ -46,6 +71,7 @@ TEST(every_variant_of_jpeg_becomes_a_small_one_that_looks_alike)
         draw(path, &recipes[i]);
         CHECK_INT(make(path, out), 0);
     }
+    make_others();
     int status = test_shell(&output, "/usr/bin/python3 -c 'import PIL' 2>/dev/null || exit 77; /usr/bin/python3 %s/tests/golden/check_thumbnails.py",
                             test_source());
     if (status == 77)
@@ -100,4 +126,34 @@ TEST(a_bomb_is_refused_and_a_cut_file_harmless)
     test_write_file("bomb.jpg", data, size);
     CHECK_INT(make("bomb.jpg", "out"), -EFBIG);
     free(data);
+}
+
+TEST(pngs_and_webps_that_would_take_much_or_are_cut_are_refused)
+{
+    const struct png_recipe png = { .name = "png", .width = 64, .height = 48, .bits = 8, .type = 6 };
+    const struct webp_recipe lossless = { .name = "webp", .width = 64, .height = 48, .lossless = true };
+    const struct webp_recipe lossy = { .name = "webp", .width = 64, .height = 48 };
+    size_t size;
+    CLEANUP(freep) uint8_t *file = png_draw(&png, &size), *tables = webp_draw(&lossless, &size), *other = NULL;
+    test_write_file("lossless.webp", tables, size);
+    CHECK_INT(make("lossless.webp", "out"), -EINVAL);
+    other = webp_draw(&lossy, &size);
+    for (size_t cut = 0; cut < size; cut += 1 + size / 97) {
+        test_write_file("cut.webp", other, cut);
+        CHECK_INT(make("cut.webp", "out"), -EINVAL);
+    }
+    free(file);
+    file = png_draw(&png, &size);
+    test_write_file("alpha.png", file, size);
+    CHECK_INT(make("alpha.png", "out"), 0);
+    for (size_t cut = 0; cut + 20 < size; cut += 1 + size / 97) {
+        test_write_file("cut.png", file, cut);
+        int r = make("cut.png", "out");
+        CHECK(r == 0 || r == -EINVAL);
+    }
+    uint8_t *header = png_find(file, size, "IHDR");
+    header[10] = header[14] = 0x20; /* 8256 x 8240 pixels */
+    png_seal(header);
+    test_write_file("bomb.png", file, size);
+    CHECK_INT(make("bomb.png", "out"), -EFBIG);
 }

@@ -8,6 +8,7 @@
 #include "coordinator/lister.h"
 #include "coordinator/nodelist.h"
 #include "coordinator/quarantine.h"
+#include "coordinator/retries.h"
 #include "coordinator/run_options.h"
 #include "coordinator/sockets.h"
 #include "coordinator/source/source.h"
@@ -590,17 +591,40 @@ static int use_evaluation(struct why *why)
     return r < 0 ? because(why, r, "%s", strerror(-r)) : 0;
 }
 
+/* Whatever happens, there is a row for each. */
+static int use_retries(struct why *why)
+{
+    CLEANUP(db_closep) struct db *db = NULL;
+    uint64_t images = 0;
+    struct rec_prediction prediction = { 1, 1 };
+    struct rec_row row = { .detail = "", .predictions = &prediction, .predictions_count = 1 };
+    CLEANUP(bytes_done) struct bytes rows;
+    bytes_init(&rows, 1 << 20);
+    if (rows_encode(&row, 1, &rows) < 0)
+        return because(why, -ENOMEM, "out of memory");
+    int r = db_open("job.db", false, &db, why);
+    if (r == 0)
+        r = retries_plan(db, 1, &images, why);
+    if (r == 0)
+        r = db_begin(db, why);
+    if (r == 0)
+        r = retries_take(db, 1, rows.data, rows.size, why);
+    CHECK(r < 0 || (r == 1 && images == 1));
+    return r < 0 ? r : 0; /* closing rolls back */
+}
+
 TEST(results_survive_refused_memory)
 {
     test_write_file("labels", "a\nb\n", 4);
     struct why why;
     CHECK_INT(labels_open(NULL, &labels, &why), 0);
     torture_sqlite();
+    make_job();
+    torture_lenient(use_retries);
     torture(use_export);
     torture(use_summary);
     CHECK_INT(summary_load(".", &expected, &why), 0);
     torture(use_old_summary);
-    make_job();
     torture_lenient(use_finish);
     torture_lenient(use_evaluation); /* memory refused counts as a full table */
     summary_free(expected);

@@ -75,6 +75,21 @@ TEST(a_wordnet_id_is_compared_exactly)
     CHECK_INT(match("n0208562", 151), MATCH_FALSE);
 }
 
+TEST(a_number_is_an_index_unless_labels_have_numbers_in_them)
+{
+    CHECK_INT(match("151", 151), MATCH_TRUE);
+    CHECK_INT(match("0151", 151), MATCH_TRUE);
+    CHECK_INT(match("15", 151), MATCH_FALSE);
+    CHECK_INT(match("70000", 151), MATCH_FALSE);
+    struct labels *labels;
+    CHECK_INT(labels_parse("l", "boat\nBoeing 707\n", 16, &labels, NULL), 0);
+    CHECK(labels_have_digits(labels));
+    CHECK(truth_matches(span("707"), 1, labels));
+    CHECK(truth_matches(span("7"), 1, labels));
+    CHECK(!truth_matches(span("1"), 1, labels));
+    labels_close(labels);
+}
+
 TEST(underscores_in_a_label_count_as_spaces_too)
 {
     struct labels *labels;

@@ -79,6 +79,7 @@ TEST(weights_of_something_else_are_refused)
     CHECK_INT(weights_open("else", &weights, NULL), 0);
     CHECK_INT(network_detect(weights, &network, &why), -EINVAL);
     CHECK_CONTAINS(why.text, "else: none of its 1 tensors");
+    CHECK_CONTAINS(why.text, "the first is ");
     weights_close(weights);
 }
 
@@ -101,7 +102,7 @@ TEST(the_fc_layer_must_fit_the_features_and_itself)
     find(weights, "fc.weight")->shape[1] = 513;
     refuse(weights, "resnet18", "w.safetensors: tensor fc.weight has shape [10,513], expected [10,512]; is this a resnet18?");
     find(weights, "fc.weight")->dims = 1;
-    refuse(weights, "resnet18", "w.safetensors: tensor fc.weight has shape [10], expected [1,512]; is this a resnet18?");
+    refuse(weights, "resnet18", "w.safetensors: tensor fc.weight has shape [10], expected [classes,512]; is this a resnet18?");
     weights_close(weights);
 }
 

@@ -16,7 +16,7 @@
 void getter_finish(struct getter *getter, struct get *get, enum row_error error, const char *detail)
 {
     struct task *task = get->task;
-    origins_leave(get);
+    origins_leave(&getter->origins, get);
     if (error != ROW_ERRORS)
         stage_count_item(getter->spec.stage, error ? 0 : task->size, error != ROW_OK);
     getter->spec.done(getter->spec.arg, task, error, detail);

@@ -36,7 +36,7 @@ static int open_getter(struct getter *getter, const struct loops_spec *spec, str
     getter->spec.concurrency = (spec->concurrency + number) / spec->threads;
     if (getter->spec.concurrency < 1)
         getter->spec.concurrency = 1;
-    getter->limits = (struct transfer_limits){ .file_bytes = spec->file_bytes, .ca_bundle = authorities(),
+    getter->limits = (struct transfer_limits){ .file_bytes = spec->file_bytes, .ca_bundle = authorities(), .blocks = spec->blocks,
                                                .connect_ms = stall_ms < CONNECT_MS ? (long)stall_ms : CONNECT_MS };
     getter->shared = shared;
     return getter_open(getter);

@@ -15,6 +15,7 @@
 #pragma once
 
 #include "common/s3/config.h"
+#include "worker/blocks.h"
 #include "worker/budget.h"
 #include "worker/stage.h"
 #include "worker/task.h"
@@ -29,6 +30,7 @@ struct loops_spec {
     uint64_t store_timeout_ns; /* how long an origin that is down is waited for */
     const struct s3_options *s3;
     struct budget *budget;
+    struct blocks *blocks;  /* the memory of data comes from there */
     struct stage *stage;
     /* `detail`: of an error. ROW_ERRORS: the loops are ending, and the task was not done. */
     void (*done)(void *arg, struct task *task, enum row_error error, const char *detail);

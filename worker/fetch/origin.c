@@ -45,11 +45,38 @@ static size_t folder_size(const char *uri, size_t size)
     return slash ? (size_t)(slash - uri) : end;
 }
 
+/* ---- up and down ---- */
+
+static bool is_waited_for(const struct origin *origin)
+{
+    return origin->down_ns && !origin->given_up;
+}
+
+static void come_up(struct origins *origins, struct origin *origin)
+{
+    if (is_waited_for(origin))
+        origins->down--;
+    origin->strikes = 0;
+    origin->down_ns = 0;
+    origin->given_up = false;
+    origin->probe = NULL;
+}
+
+static void go_down(struct origins *origins, struct origin *origin, uint64_t now_ns)
+{
+    origins->down++;
+    origin->down_ns = now_ns;
+    origin->probe_wait_ns = PROBE_FIRST_NS;
+    origin->probe_ns = now_ns + origin->probe_wait_ns;
+}
+
+/* ---- which there are ---- */
+
 static void forget_one(struct origins *origins)
 {
     for (struct origin **at = &origins->first; *at; at = &(*at)->next) {
         struct origin *origin = *at;
-        if (origin->users || origin->down_ns)
+        if (origin->users)
             continue;
         *at = origin->next;
         if (origins->turn == origin)
@@ -100,13 +127,15 @@ struct origin *origins_join(struct origins *origins, struct get *get, const char
     return origin;
 }
 
-void origins_leave(struct get *get)
+void origins_leave(struct origins *origins, struct get *get)
 {
-    if (!get->origin)
+    struct origin *origin = get->origin;
+    if (!origin)
         return;
-    if (get->origin->probe == get)
-        get->origin->probe = NULL;
-    get->origin->users--;
+    if (origin->probe == get)
+        origin->probe = NULL;
+    if (--origin->users == 0 && is_waited_for(origin))
+        come_up(origins, origin); /* nobody waits any more: the next one may find it well */
     get->origin = NULL;
 }
 
@@ -196,21 +225,8 @@ struct get *origins_next(struct origins *origins, uint64_t now_ns)
 
 void origin_answered(struct origins *origins, struct origin *origin)
 {
-    if (origin->down_ns)
-        origins->down--;
+    come_up(origins, origin);
     origin->answered = true;
-    origin->strikes = 0;
-    origin->down_ns = 0;
-    origin->given_up = false;
-    origin->probe = NULL;
-}
-
-static void go_down(struct origins *origins, struct origin *origin, uint64_t now_ns)
-{
-    origins->down++;
-    origin->down_ns = now_ns;
-    origin->probe_wait_ns = PROBE_FIRST_NS;
-    origin->probe_ns = now_ns + origin->probe_wait_ns;
 }
 
 bool origin_failed(struct origins *origins, struct get *get, enum origin_trouble trouble, uint64_t now_ns, uint64_t store_timeout_ns)
@@ -225,8 +241,10 @@ bool origin_failed(struct origins *origins, struct get *get, enum origin_trouble
     if (origin->probe != get)
         return true; /* begun before it went down */
     origin->probe = NULL;
-    if (now_ns - origin->down_ns >= store_timeout_ns)
+    if (now_ns - origin->down_ns >= store_timeout_ns && !origin->given_up) {
         origin->given_up = true;
+        origins->down--;
+    }
     origin->probe_wait_ns = 2 * origin->probe_wait_ns < PROBE_MOST_NS ? 2 * origin->probe_wait_ns : PROBE_MOST_NS;
     origin->probe_ns = origin->given_up ? now_ns : now_ns + origin->probe_wait_ns;
     return true;

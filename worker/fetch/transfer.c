@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define REDIRECTS_MAX 5
-#define RECEIVE_SIZE  (64l << 10)
+#define RECEIVE_SIZE  (16l << 10) /* bytes that are copied on while they are still in the nearest cache */
 #define FIRST_SIZE    ((size_t)64 << 10) /* of a body of unknown size */
 
 /* ---- the body ---- */
@@ -30,13 +30,17 @@ static bool reserve(struct transfer *transfer, size_t size)
     return true;
 }
 
+/* Moves to a block of another size. */
 static bool resize(struct transfer *transfer, size_t capacity)
 {
-    char *data = realloc(transfer->data, capacity ? capacity : 1);
+    char *data = blocks_take(transfer->limits->blocks, capacity);
     if (!data) {
         transfer->stop = TRANSFER_NO_MEMORY;
         return false;
     }
+    if (transfer->size)
+        memcpy(data, transfer->data, transfer->size);
+    blocks_give(transfer->limits->blocks, transfer->data, transfer->capacity);
     transfer->data = data;
     transfer->capacity = capacity;
     return true;
@@ -142,6 +146,8 @@ static void dress(struct transfer *transfer, bool for_s3)
     if (for_s3)
         return;
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    transfer->secure = false;
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
     if (transfer->limits->ca_bundle)
@@ -180,7 +186,9 @@ void transfer_free(struct transfer *transfer)
 static int prepare_plain(struct transfer *transfer, const struct rec_item *item)
 {
     bool secure = !strncasecmp(item->uri.data, "https:", 6);
-    curl_easy_setopt(transfer->curl, CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https");
+    if (secure != transfer->secure)
+        curl_easy_setopt(transfer->curl, CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https");
+    transfer->secure = secure;
     return curl_easy_setopt(transfer->curl, CURLOPT_URL, item->uri.data) ? -ENOMEM : 0;
 }
 
@@ -239,8 +247,8 @@ enum transfer_end transfer_end(struct transfer *transfer, CURLcode code, struct 
 
 char *transfer_take(struct transfer *transfer, size_t *ret_size)
 {
-    if (transfer->capacity - transfer->size > transfer->capacity / 8)
-        resize(transfer, transfer->size); /* cannot fail in a way that matters */
+    if (blocks_size(transfer->capacity) != blocks_size(transfer->size) && !resize(transfer, transfer->size))
+        return NULL;
     if (transfer->reserved > transfer->size)
         budget_give(transfer->budget, transfer->reserved - transfer->size);
     transfer->reserved = 0;
@@ -252,7 +260,7 @@ void transfer_clear(struct transfer *transfer)
 {
     if (transfer->reserved)
         budget_give(transfer->budget, transfer->reserved);
-    free(take(transfer->data));
+    blocks_give(transfer->limits->blocks, take(transfer->data), transfer->capacity);
     s3_request_done(&transfer->request);
     bytes_clear(&transfer->refusal);
     transfer->get = NULL;

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "common/s3/request.h"
+#include "worker/blocks.h"
 #include "worker/budget.h"
 #include "worker/fetch/get.h"
 
@@ -31,6 +32,7 @@ struct transfer_limits {
     size_t file_bytes;      /* of one file */
     long connect_ms;
     const char *ca_bundle;  /* of plain addresses; NULL: libcurl's own */
+    struct blocks *blocks;  /* where the memory comes from */
 };
 
 struct transfer {
@@ -38,7 +40,8 @@ struct transfer {
     const struct transfer_limits *limits;
     struct budget *budget;
     CURL *curl;
-    bool dressed_for_s3;
+    bool dressed_for_s3;   /* whose options the handle has */
+    bool secure;           /* an https:// address: it may not lead to http:// */
     struct get *get;
     int place;             /* in get->running */
     uint64_t start_ns;
@@ -68,8 +71,8 @@ int transfer_prepare(struct transfer *transfer, struct get *get, size_t reserved
 
 enum transfer_end transfer_end(struct transfer *transfer, CURLcode code, struct s3_error *ret);
 
-/* Hands over the body: `ret_size` bytes of the budget go with it. */
-char *transfer_take(struct transfer *transfer, size_t *ret_size);
+/* Hands over the body, a block: `ret_size` bytes of the budget go with it. */
+char *transfer_take(struct transfer *transfer, size_t *ret_size); /* NULL: no memory */
 
 /* Gives back all that the last GET took. */
 void transfer_clear(struct transfer *transfer);

@@ -197,7 +197,10 @@ static void whole(struct getter *getter, struct transfer *transfer)
     else
         retry_succeeded(&origin->budget, &get->attempt.retry);
     task->data = transfer_take(transfer, &task->size);
-    getter_finish(getter, get, ROW_OK, NULL);
+    if (task->data)
+        getter_finish(getter, get, ROW_OK, NULL);
+    else
+        verdict_fail(getter, get, ROW_FETCH, "the worker is out of memory");
 }
 
 void verdict_of_end(struct getter *getter, struct transfer *transfer, enum transfer_end end, const struct s3_error *error)

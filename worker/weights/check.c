@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define CLASSES_MAX 1000000
+#define ANY         SIZE_MAX /* in a shape: the file does not say how many classes there are */
 
 /* A tensor that a network wants. */
 struct wanted {
@@ -72,11 +73,11 @@ static int visit_all(const struct network *network, size_t classes, visit_fn *vi
     return 0;
 }
 
-/* Rows of fc.weight, or 1 when there is no such matrix: its check will say so. */
+/* Rows of fc.weight; ANY when there is no such matrix: its check will say so. */
 static size_t count_classes(const struct weights *weights)
 {
     const struct tensor *fc = weights_find(weights, "fc.weight");
-    return fc && fc->dims == 2 && fc->shape[0] > 0 && fc->shape[0] <= CLASSES_MAX ? fc->shape[0] : 1;
+    return fc && fc->dims == 2 && fc->shape[0] > 0 && fc->shape[0] <= CLASSES_MAX ? fc->shape[0] : ANY;
 }
 
 static bool same_shape(const struct tensor *tensor, const struct wanted *wanted)
@@ -116,7 +117,8 @@ int network_detect(const struct weights *weights, const struct network **ret, st
     }
     if (!best)
         return because(why, -EINVAL, "%s: none of its %zu tensors has the name of a ResNet's (conv1.weight, "
-                       "layer1.0.conv1.weight, ...); give weights with torchvision's names", weights->path, weights->count);
+                       "layer1.0.conv1.weight, ...)%s%.100s; give weights with torchvision's names", weights->path, weights->count,
+                       weights->count ? "; the first is " : "", weights->count ? weights->tensors[0].name : "");
     *ret = best;
     return 0;
 }
@@ -135,7 +137,8 @@ static const char *shape_text(int dims, const size_t *shape, char *text, size_t 
 {
     size_t used = (size_t)snprintf(text, size, "[");
     for (int i = 0; i < dims && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s%zu", i ? "," : "", shape[i]);
+        used += shape[i] == ANY ? (size_t)snprintf(text + used, size - used, "%sclasses", i ? "," : "")
+                                : (size_t)snprintf(text + used, size - used, "%s%zu", i ? "," : "", shape[i]);
     if (used < size)
         snprintf(text + used, size - used, "]");
     return text;

@@ -1,7 +1,7 @@
 /* pickle.c: the stack machine. One small function an instruction, found in a table by its byte.
  *
  * On the stack a mark is the address of `mark_value`. GET instructions share values, they do not copy them; everything that
- * grows is bounded: stack, memo, the length of a text, and the arena, which every other allocation comes from. */
+ * grows is bounded: stack, memo, the length of a text, and the arena, which all values come from. */
 #include "worker/weights/pickle_torch.h"
 
 #include "common/utf8.h"
@@ -16,8 +16,8 @@
 struct machine {
     struct pickle *pickle;
     const uint8_t *begin, *at, *end;
-    struct pickle_value **stack; /* STACK_MAX */
-    struct pickle_value **memo;  /* MEMO_MAX */
+    struct pickle_value **stack, **memo;
+    size_t stack_room, memo_room; /* up to STACK_MAX and MEMO_MAX, as needed */
     size_t depth;
     bool stopped;
     struct why *why;
@@ -46,14 +46,33 @@ static int no_memory(const struct machine *m)
                    m->pickle->path, PICKLE_MEMORY >> 20);
 }
 
+/* Room for `need` values in an array; those that are new are NULL. */
+static int make_room(struct machine *m, struct pickle_value ***array, size_t *room, size_t need)
+{
+    size_t wanted = *room ? *room : 64;
+    while (wanted < need)
+        wanted *= 2;
+    if (wanted == *room)
+        return 0;
+    struct pickle_value **larger = realloc(*array, wanted * sizeof(**array));
+    if (!larger)
+        return no_memory(m);
+    memset(larger + *room, 0, (wanted - *room) * sizeof(*larger));
+    *array = larger;
+    *room = wanted;
+    return 0;
+}
+
 static int push(struct machine *m, struct pickle_value *value)
 {
     if (!value)
         return no_memory(m);
     if (m->depth == STACK_MAX)
         return beyond(m, "more than 65536 values in one list or dictionary");
-    m->stack[m->depth++] = value;
-    return 0;
+    int r = make_room(m, &m->stack, &m->stack_room, m->depth + 1);
+    if (r == 0)
+        m->stack[m->depth++] = value;
+    return r;
 }
 
 /* The value on top, which must not be a mark; NULL if there is none. */
@@ -188,8 +207,10 @@ static int put(struct machine *m, int size)
         return broken(m, "nothing to remember");
     if (i >= MEMO_MAX)
         return beyond(m, "more than 65536 values that are referred to");
-    m->memo[i] = top(m);
-    return 0;
+    r = make_room(m, &m->memo, &m->memo_room, i + 1);
+    if (r == 0)
+        m->memo[i] = top(m);
+    return r;
 }
 
 static int get(struct machine *m, int size)
@@ -198,7 +219,7 @@ static int get(struct machine *m, int size)
     int r = read_number(m, size, &i);
     if (r < 0)
         return r;
-    return i < MEMO_MAX && m->memo[i] ? push(m, m->memo[i]) : broken(m, "a value is recalled that was not remembered");
+    return i < m->memo_room && m->memo[i] ? push(m, m->memo[i]) : broken(m, "a value is recalled that was not remembered");
 }
 
 static int op_put1(struct machine *m) { return put(m, 1); }
@@ -400,16 +421,13 @@ static int run(struct machine *m)
 int pickle_load(struct pickle *pickle, const uint8_t *bytes, size_t size, size_t *ret_used, struct pickle_value **ret,
                 struct why *why)
 {
-    CLEANUP(freep) struct pickle_value **stack = calloc(STACK_MAX, sizeof(struct pickle_value *));
-    CLEANUP(freep) struct pickle_value **memo = calloc(MEMO_MAX, sizeof(struct pickle_value *));
-    if (!stack || !memo)
-        return because(why, -ENOMEM, "%s: no memory", pickle->path);
-    struct machine machine = { .pickle = pickle, .begin = bytes, .at = bytes, .end = bytes + size, .stack = stack,
-                               .memo = memo, .why = why };
+    struct machine machine = { .pickle = pickle, .begin = bytes, .at = bytes, .end = bytes + size, .why = why };
     int r = run(&machine);
-    if (r < 0)
-        return r;
-    *ret_used = (size_t)(machine.at - bytes);
-    *ret = stack[0];
-    return 0;
+    if (r == 0) {
+        *ret_used = (size_t)(machine.at - bytes);
+        *ret = machine.stack[0];
+    }
+    free(machine.stack);
+    free(machine.memo);
+    return r;
 }

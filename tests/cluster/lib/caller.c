@@ -44,7 +44,7 @@ void caller_hello(struct caller *caller, const char *job, uint64_t epoch)
     caller_send(caller, &(struct message){
         .kind = MESSAGE_hello,
         .hello = { .protocol = PROTOCOL_VERSION, .version = SLEDDOG_VERSION, .job = job, .epoch = epoch, .owner = "a test", .model_sha256 = "",
-                   .preset = "torchvision", .resize = 256, .crop = 224, .std_r = 1, .std_g = 1, .std_b = 1, .top = 1, .batch = 20,
+                   .preset = "torchvision", .resize = 256, .crop = 224, .std_r = 1, .std_g = 1, .std_b = 1, .top = 1, .batch = 200,
                    .expiry_ms = 600000, .call = caller->call },
     });
 }
@@ -57,13 +57,19 @@ void caller_send_batch(struct caller *caller, uint64_t batch, uint32_t count, bo
         items[i].uri = (struct span){ uris[i], (uint32_t)snprintf(uris[i], sizeof(uris[i]), "sim:%u", i) };
     caller_send(caller, &(struct message){
         .kind = MESSAGE_batch,
-        .batch = { .epoch = caller->epoch, .batch = batch, .attempt = 1, .alone = alone, .items = items, .items_count = count },
+        .batch = { .epoch = caller->epoch, .batch = batch, .attempt = 1, .alone = alone, .call = caller->call, .number = ++caller->batches,
+                   .items = items, .items_count = count },
     });
 }
 
 void caller_commit(struct caller *caller, uint64_t batch)
 {
     caller_send(caller, &(struct message){ .kind = MESSAGE_commit, .commit = { caller->epoch, batch } });
+}
+
+void caller_cancel(struct caller *caller, uint64_t batch)
+{
+    caller_send(caller, &(struct message){ .kind = MESSAGE_cancel, .cancel = { caller->epoch, batch } });
 }
 
 static bool receive(struct caller *caller, enum message_kind kind, struct message *ret)
@@ -89,17 +95,20 @@ void caller_expect_welcome(struct caller *caller, struct message *ret)
     caller_expect(caller, MESSAGE_welcome, ret);
     CHECK_INT(ret->welcome.epoch, caller->epoch);
     CHECK_INT(ret->welcome.call, caller->call);
+    caller->batches = 0;
     caller_expect(caller, MESSAGE_credit, &credit);
     message_free(&credit);
 }
 
 void caller_expect_result(struct caller *caller, uint64_t batch)
 {
-    struct message message;
-    caller_expect(caller, MESSAGE_result, &message);
-    CHECK_INT(message.result.epoch, caller->epoch);
-    CHECK_INT(message.result.batch, batch);
-    message_free(&message);
+    for (bool found = false; !found;) {
+        struct message message;
+        caller_expect(caller, MESSAGE_result, &message);
+        CHECK_INT(message.result.epoch, caller->epoch);
+        found = message.result.batch == batch;
+        message_free(&message);
+    }
 }
 
 void caller_expect_returned(struct caller *caller, uint64_t batch)

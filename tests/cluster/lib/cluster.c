@@ -28,7 +28,7 @@ void coordinator_begin(struct process *process, const char *name, const char *co
     begin(process, name, "sleddog-coordinator", (const char *const[]){ NULL }, arguments);
 }
 
-int coordinator_run(const char *name, const char *const *arguments)
+int coordinate(const char *name, const char *const *arguments)
 {
     struct process process;
     coordinator_begin(&process, name, arguments);

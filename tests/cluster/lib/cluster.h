@@ -18,9 +18,9 @@ struct daemon {
 
 /* "run.out" and "run.err" hold what a coordinator called "run" printed. */
 void coordinator_begin(struct process *process, const char *name, const char *const *arguments);
-int coordinator_run(const char *name, const char *const *arguments);
+int coordinate(const char *name, const char *const *arguments);
 #define BEGIN(process, name, ...)  coordinator_begin(process, name, ARGV(__VA_ARGS__))
-#define COORDINATE(name, ...)      coordinator_run(name, ARGV(__VA_ARGS__))
+#define COORDINATE(name, ...)      coordinate(name, ARGV(__VA_ARGS__))
 
 /* Listens on a free port of 127.0.0.1, or on the `port` it had before when that is not 0. */
 void daemon_start(struct daemon *daemon, const char *name, int port, const char *const *arguments);

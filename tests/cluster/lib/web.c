@@ -244,6 +244,8 @@ static void drop(struct web *web, struct connection *c, bool reset)
     struct linger none = { .l_onoff = 1 };
     if (reset)
         setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+    /* By hand: a program that is being started just now may hold a copy of the descriptor, and with it the events. */
+    epoll_ctl(web->epoll, EPOLL_CTL_DEL, c->fd, NULL);
     close(c->fd);
     *c->at = c->next;
     if (c->next)
@@ -415,8 +417,10 @@ static void listen_again(struct web *web)
 
 static void close_all(struct web *web)
 {
-    if (web->listener >= 0)
+    if (web->listener >= 0) {
+        epoll_ctl(web->epoll, EPOLL_CTL_DEL, web->listener, NULL);
         close(web->listener);
+    }
     web->listener = -1;
     while (web->connections)
         drop(web, web->connections, true);
