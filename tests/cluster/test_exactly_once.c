@@ -75,6 +75,24 @@ TEST(results_of_other_processes_and_epochs_change_nothing)
     check_table(30);
 }
 
+TEST(introductions_that_come_late_change_nothing)
+{
+    struct process run;
+    begin(&run, (struct puppet *const[]){ &one }, 1, "sim:30");
+    const struct message *batch = puppet_batch(&one);
+    puppet_send(&one, &(struct message){ .kind = MESSAGE_loading, .from = one.incarnation + 1, .loading = { "the model" } });
+    puppet_send(&one, &(struct message){ .kind = MESSAGE_refuse, .refuse = { REFUSE_BUSY, "somebody else's" } });
+    puppet_send(&one, &(struct message){ .kind = MESSAGE_welcome, .from = one.incarnation + 1,
+                                         .welcome = { .epoch = one.epoch, .call = one.call, .fingerprint = "another", .classes = 7 } });
+    puppet_answer(&one, batch);
+    PUPPETS(one.commits == 1);
+    finish(&run, (struct puppet *const[]){ &one }, 1);
+    CHECK_INT(one.welcomes, 1);
+    check_lacks("run.err", "lost");
+    check_lacks("run.err", "busy");
+    check_table(30);
+}
+
 TEST(the_first_result_wins_and_what_comes_later_is_only_confirmed)
 {
     struct process run;
