@@ -134,6 +134,12 @@ $(BUILD)/tests/gpu/plans: $(call objects,tests/gpu/plans.c worker/engines/gpu_co
 	$(call say,LD )
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_cudnn)
 
+# The same engine over the GPU of the tests, for whole workers (test_gpu_engine).
+$(BUILD)/tests/gpu/sleddog-engine-cudnn.so: $(call objects,tests/gpu/fake_plugin.c tests/gpu/fake_support.c tests/fake_gpu.c $(CUDNN_PLAIN) $(ENGINE) $(NETWORK)) $(LIB_common)
+	@mkdir -p $(@D)
+	$(call say,LD )
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -o $@ $^ $(call pkg,jansson,-ljansson) $(call pkg,zlib,-lz) $(LIBS_common) -lm
+
 # ---- packages: one list, deploy/packages ----------------------------------------------------------------------------
 packages-%:
 	@deploy/install-packages $*
@@ -163,6 +169,7 @@ $(REPLAY): $(BUILD)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_FOREIGN)
 
 $(BUILD)/tests/unit/test_corpus: | $(REPLAY)
+$(BUILD)/tests/cluster/test_gpu_engine: | $(BUILD)/tests/gpu/sleddog-engine-cudnn.so
 $(BUILD)/tests/unit/test_gpu_simulated: | $(if $(HAVE_CUDA),$(BUILD)/tests/gpu/plans)
 
 # What tests put in front of libc (LD_PRELOAD).
@@ -208,7 +215,7 @@ fuzz: packages-check
 
 # ---- lint: all C and all shell scripts; what is not asked, and why, is in .clang-tidy and tests/cppcheck.supp -----------
 lint: packages-lint
-	@tests/lint $(filter -D% -I%,$(ALL_CFLAGS))
+	@CUDA_FLAGS='$(if $(HAVE_CUDA),$(CUDA_CFLAGS))' tests/lint $(filter -D% -I%,$(ALL_CFLAGS))
 
 # ---- the demo: tests/demo/NAME_main.c is a tool that draws, builds or fits -------------------------------------------
 DEMO := $(patsubst %_main.c,$(BUILD)/%,$(wildcard tests/demo/*_main.c))

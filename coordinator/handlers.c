@@ -118,9 +118,9 @@ void coordinator_on_welcome(struct coordinator *c, struct node *node, const stru
 void coordinator_on_refuse(struct coordinator *c, struct node *node, const struct message *message)
 {
     (void)c;
-    if (message->refuse.reason == REFUSE_BUSY && !is_called(node))
-        return; /* late */
     if (message->refuse.reason == REFUSE_BUSY) {
+        if (!is_called(node))
+            return; /* late: it has taken the job since */
         if (strcmp(node->why_not, message->refuse.detail))
             log_info("%s: busy, %s; it is asked again", node->name, message->refuse.detail);
         snprintf(node->why_not, sizeof(node->why_not), "%s", message->refuse.detail);

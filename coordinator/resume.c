@@ -49,13 +49,13 @@ int session_reopen(struct session *session, const char *path, struct why *why)
 
 /* ---- what is there to do? ---- */
 
-/* `paths`: one a line. */
+/* `paths`: one a line. What lies in a store is taken for there: `export` writes it again. */
 static bool all_exist(char *paths)
 {
     bool any = false;
     for (char *path = strtok(paths, "\n"); path; path = strtok(NULL, "\n")) {
         any = true;
-        if (access(path, F_OK) < 0)
+        if (!strstr(path, "://") && access(path, F_OK) < 0)
             return false;
     }
     return any;
@@ -70,7 +70,8 @@ int session_look(struct session *session, struct session_state *ret, struct why 
         r = db_count_retries(session->db, &again, why);
     if (r < 0)
         return r;
-    ret->all_rows = db_get(session->db, "listed", &listed, NULL) == 0 && list.done_images == list.images;
+    ret->listed = db_get(session->db, "listed", &listed, NULL) == 0;
+    ret->all_rows = ret->listed && list.done_images == list.images;
     ret->complete = ret->all_rows && again.done_images == again.images;
     ret->exported = ret->complete && db_get(session->db, "exported", &exported, NULL) == 0 && all_exist(exported);
     return 0;
@@ -102,6 +103,14 @@ int session_prepare_work(struct session *session, struct why *why)
     return r < 0 ? r : raise_epoch(session, why);
 }
 
+/* It would wait for it in silence. */
+static void tell_standard_input(const struct spec *spec)
+{
+    for (int i = 0; i < spec->source_count; i++)
+        if (!strcmp(spec->sources[i], "@-"))
+            log_info("@-: the list was not complete, and is read from standard input again; it must be the same");
+}
+
 static int resume(struct session *session, const char *path, struct why *why)
 {
     struct session_state state = { 0 };
@@ -118,7 +127,36 @@ static int resume(struct session *session, const char *path, struct why *why)
     }
     if (state.complete)
         log_info("%s: every image has a row; writing the tables", path);
+    else if (!state.listed)
+        tell_standard_input(session->spec);
     return session_run(session);
+}
+
+static bool is_row(const struct option_row *rows, const char *name)
+{
+    while (rows->name && strcmp(rows->name, name))
+        rows++;
+    return rows->name;
+}
+
+/* The option of `run` that a word of the command line is; NULL: none, or one of `resume` too. */
+static const char *option_of_run(const char *word)
+{
+    size_t size = strcspn(word, "=");
+    for (const struct option_row *row = run_rows(); row->name; row++)
+        if (size > 2 && !strncmp(word, "--", 2) && strlen(row->name) == size - 2 && !strncmp(word + 2, row->name, size - 2))
+            return is_row(resume_rows(), row->name) ? NULL : row->name;
+    return NULL;
+}
+
+int session_options(struct session *session, int argc, char **argv, int *ret_first, struct why *why)
+{
+    int r = options_parse(resume_rows(), &session->options, argc, argv, ret_first, why);
+    for (int i = 1; r < 0 && i < argc; i++)
+        if (option_of_run(argv[i]))
+            return because(why, -EINVAL, "%s: --%s is taken from the job, which keeps what it was begun with; for another value begin a new one: run", argv[0],
+                           option_of_run(argv[i]));
+    return r;
 }
 
 int command_resume(int argc, char **argv)
@@ -126,7 +164,7 @@ int command_resume(int argc, char **argv)
     struct session session = SESSION_EMPTY;
     struct why why;
     int first;
-    if (options_parse(resume_rows(), &session.options, argc, argv, &first, &why) < 0)
+    if (session_options(&session, argc, argv, &first, &why) < 0)
         return session_usage_error(&why);
     if (session.options.help) {
         puts("sleddog-coordinator resume [OPTIONS] JOBDIR: goes on with an interrupted job\n");

@@ -37,7 +37,7 @@ int command_retry(int argc, char **argv)
     struct session session = SESSION_EMPTY;
     struct why why;
     int first;
-    if (options_parse(resume_rows(), &session.options, argc, argv, &first, &why) < 0)
+    if (session_options(&session, argc, argv, &first, &why) < 0)
         return session_usage_error(&why);
     if (session.options.help) {
         puts("sleddog-coordinator retry [OPTIONS] JOBDIR: runs those images of a complete job again whose failure may pass\n");

@@ -31,7 +31,10 @@ int session_read_nodes(struct session *session, struct why *why);
 /* Runs the job to its end and writes its tables. Exit status. */
 int session_run(struct session *session);
 
-/* resume.c: opens a job that was begun earlier, if it is still what it was: version, labels. */
+/* resume.c: the command line of `resume` and `retry`; an option of `run` that they do not have is explained. */
+int session_options(struct session *session, int argc, char **argv, int *ret_first, struct why *why);
+
+/* Opens a job that was begun earlier, if it is still what it was: version, labels. */
 int session_reopen(struct session *session, const char *path, struct why *why);
 
 /* Makes it ready to send out work: weights still what they were, nodes, a higher epoch. */
@@ -39,7 +42,8 @@ int session_prepare_work(struct session *session, struct why *why);
 
 /* What job.db says of it. */
 struct session_state {
-    bool all_rows; /* every image has a row */
+    bool listed;   /* the list is complete */
+    bool all_rows; /* and every image has a row */
     bool complete; /* and none of them runs again */
     bool exported; /* and all tables that were written since are still there */
 };

@@ -206,9 +206,9 @@ int spec_from_json(const char *text, struct spec **ret, struct why *why)
 
 static bool texts_differ(const char *what, const char *is, const char *other, char *ret, size_t size)
 {
-    if (!strcmp(is, other))
+    if (!strcmp(is ? is : "", other ? other : ""))
         return false;
-    snprintf(ret, size, "the %s is %.120s, not %.120s", what, *is ? is : "the default", *other ? other : "the default");
+    snprintf(ret, size, "the %s is %.120s, not %.120s", what, is && *is ? is : "the default", other && *other ? other : "the default");
     return true;
 }
 
@@ -229,12 +229,23 @@ static bool files_differ(const char *what, const char *is, const char *other, co
     return true;
 }
 
+static bool lists_differ(const char *what, char *const *is, int is_count, char *const *other, int other_count, char *ret, size_t size)
+{
+    for (int i = 0; i < is_count && i < other_count; i++)
+        if (texts_differ(what, is[i], other[i], ret, size))
+            return true;
+    if (is_count == other_count)
+        return false;
+    snprintf(ret, size, "of the kind \"%s\" there are %d, not %d", what, is_count, other_count);
+    return true;
+}
+
 static bool sources_differ(const struct spec *is, const struct spec *other, char *ret, size_t size)
 {
-    for (int i = 0; i < is->source_count && i < other->source_count; i++)
-        if (texts_differ("source", is->sources[i], other->sources[i], ret, size))
-            return true;
-    return numbers_differ("number of sources", is->source_count, other->source_count, ret, size);
+    return lists_differ("source", is->sources, is->source_count, other->sources, other->source_count, ret, size) ||
+           lists_differ("include", is->include, is->include_count, other->include, other->include_count, ret, size) ||
+           lists_differ("exclude", is->exclude, is->exclude_count, other->exclude, other->exclude_count, ret, size) ||
+           texts_differ("endpoint-url", is->endpoint_url, other->endpoint_url, ret, size);
 }
 
 static bool preset_differs(const struct spec *is, const struct spec *other, char *ret, size_t size)

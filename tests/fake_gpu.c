@@ -651,6 +651,11 @@ static int fake_graph_launch(struct gpu *gpu, struct gpu_graph *graph, struct gp
     int r = enter("graph_launch", why);
     if (r < 0)
         return r;
+    lost = lost || (settings.launches && launches[gpu->info.device] >= settings.launches);
+    if (lost) {
+        leave();
+        return because(why, -ENOTRECOVERABLE, "graph_launch: the GPU fell off the bus");
+    }
     for (size_t i = 0; i < graph->list.count; i++)
         append(&stream->queue, &graph->list.ops[i]);
     launches[gpu->info.device]++;

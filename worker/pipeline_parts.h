@@ -65,9 +65,10 @@ void pipeline_spoil(struct pipeline *pipeline, struct task *task, const char *de
 /* The file's bytes go back to the budget. */
 void pipeline_free_data(struct pipeline *pipeline, struct task *task);
 
-void fetcher_run(void *pipeline);
-void fetcher_done(void *pipeline, struct task *task, enum row_error error, const char *detail); /* as loops.h calls it */
+/* `arg` is the pipeline. */
+void fetcher_run(void *arg);
+void fetcher_done(void *arg, struct task *task, enum row_error error, const char *detail); /* as loops.h calls it */
 void simulator_place(struct pipeline *pipeline, struct task *task, uint64_t number); /* into a slot, as the made-up image of that number */
-void decoder_run(void *pipeline);
-void simulator_run(void *pipeline);
-void collector_run(void *pipeline);
+void decoder_run(void *arg);
+void simulator_run(void *arg);
+void collector_run(void *arg);

@@ -28,8 +28,7 @@ static bool is_same_preset(const struct preset *a, const struct preset *b)
 bool runtime_spec_equal(const struct runtime_spec *a, const struct runtime_spec *b)
 {
     return !strcmp(a->weights, b->weights) && !strcmp(a->sha256, b->sha256) && is_same_preset(&a->preset, &b->preset) &&
-           a->emit == b->emit &&
-           a->top == b->top && a->batch == b->batch;
+           a->emit == b->emit && a->top == b->top && a->batch == b->batch && s3_place_equal(&a->store, &b->store);
 }
 
 bool runtime_is_current(const struct runtime *runtime)
@@ -156,6 +155,8 @@ static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, c
     else
         preprocess_fingerprint(decoders, sizeof(decoders));
     snprintf(runtime->fingerprint, sizeof(runtime->fingerprint), "%s %s", info->fingerprint, decoders);
+    struct s3_options s3 = tuning->s3;
+    s3_place_fill(&runtime->spec.store, &s3);
     struct pipeline_spec pipeline = {
         .fetch_threads = (int)tuning->fetch_threads,
         .decode_threads = (int)tuning->threads,
@@ -163,7 +164,7 @@ static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, c
         .fetch_concurrency = (int)tuning->fetch_concurrency,
         .fetch_stall_ns = (uint64_t)tuning->fetch_timeout * NS_PER_S,
         .store_timeout_ns = (uint64_t)tuning->store_timeout * NS_PER_S,
-        .s3 = &tuning->s3,
+        .s3 = &s3,
         .decode_none = none,
         .fetch_bytes = memory.fetched,
         .file_bytes = memory.file,

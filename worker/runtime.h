@@ -9,11 +9,10 @@
 #include "proto/preset.h"
 #include "proto/tuning.h"
 #include "worker/pipeline.h"
+#include "worker/s3_place.h"
 
 #include <limits.h>
 #include <sys/stat.h>
-
-#include <limits.h>
 
 /* Everything that decides what a runtime computes. Equal specs can share one. */
 struct runtime_spec {
@@ -23,6 +22,7 @@ struct runtime_spec {
     enum emit emit;
     int top;
     int batch; /* images a dispatch batch, for the window */
+    struct s3_place store;
 };
 
 struct runtime {

@@ -141,6 +141,8 @@ static int judge(struct attempt *attempt, const struct s3_request *request, CURL
     s3_call_name(request->call, object, sizeof(object));
     if (attempt->sink_error == -EMSGSIZE)
         return because(why, -EFBIG, "%s: larger than what is taken", object);
+    if (attempt->sink_error == -ENOMEM)
+        return because(why, -ENOMEM, "%s: out of memory", object);
     if (attempt->sink_error < 0)
         return because(why, attempt->sink_error, "%s: what %s answers is not what was asked for; is it an S3 store?", object, request->host);
     s3_error_read(error, client->curl, code, client->detail, attempt->refusal.data, attempt->refusal.size);
@@ -184,9 +186,12 @@ int s3_client_exchange(struct s3_client *client, struct exchange *exchange, stru
     return r;
 }
 
-CURL *s3_client_curl(struct s3_client *client)
+void s3_client_etag(struct s3_client *client, char etag[S3_ETAG_MAX])
 {
-    return client->curl;
+    struct curl_header *header;
+    *etag = '\0';
+    if (curl_easy_header(client->curl, "etag", 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
+        s3_etag_read(etag, header->value, strlen(header->value));
 }
 
 /* ---- a page of a listing ---------------------------------------------------------------------------------------------------------- */
@@ -204,18 +209,61 @@ static int take_list(void *arg, const char *data, size_t size)
     return s3_list_feed(*(struct s3_list **)arg, data, size);
 }
 
+/* Items of a page that was to begin after a key. A store that does not know how (ListObjects, version 1) would send the same page for ever. */
+struct after {
+    char key[S3_KEY_MAX + 8];
+    size_t size;
+    s3_on_item *on_item;
+    void *arg;
+};
+
+static void note_after(struct after *after, const struct s3_page_call *page)
+{
+    bool token = page->token && *page->token;
+    if (token && !s3_list_token(page->token, after->key, &after->size))
+        after->size = 0; /* the store's own: nothing to compare with */
+    if (!token && page->start_after_size && page->start_after_size <= S3_KEY_MAX) {
+        memcpy(after->key, page->start_after, page->start_after_size);
+        after->size = page->start_after_size;
+    }
+}
+
+static int check_after(void *arg, const struct s3_item *item)
+{
+    const struct after *after = arg;
+    char key[S3_KEY_MAX + 8];
+    if (!after->size)
+        return after->on_item(after->arg, item);
+    memcpy(key, item->key, item->key_size);
+    strcpy(key + item->key_size, item->is_prefix ? S3_PREFIX_END : "");
+    size_t size = item->key_size + (item->is_prefix ? strlen(S3_PREFIX_END) : 0), common = size < after->size ? size : after->size;
+    int order = memcmp(key, after->key, common);
+    if (order < 0 || (order == 0 && size <= after->size))
+        return -EOPNOTSUPP;
+    return after->on_item(after->arg, item);
+}
+
+static int list_failed(int r, const struct s3_page_call *page, struct why *why)
+{
+    if (r == -EBADMSG)
+        return because(why, r, "s3://%s: what the store answers is no listing, or not a whole one; is it an S3 store?", page->bucket);
+    if (r == -EOPNOTSUPP)
+        return because(why, r, "s3://%s: the store does not go on where the page before ended; it must know ListObjectsV2", page->bucket);
+    return because(why, r, "s3://%s: %s", page->bucket, strerror(-r));
+}
+
 int s3_client_list(struct s3_client *client, struct s3_page_call *page, s3_on_item *on_item, void *arg, char token[S3_TOKEN_MAX], struct why *why)
 {
     struct s3_list *list = NULL;
     struct exchange exchange = { .begin = begin_list, .receive = take_list, .arg = &list };
+    struct after after = { .on_item = on_item, .arg = arg };
+    note_after(&after, page);
     s3_call_list(&exchange.call, page);
     int r = s3_client_exchange(client, &exchange, why);
     if (r == 0) {
-        r = list ? s3_list_end(list, on_item, arg, token) : -EBADMSG;
-        if (r == -EBADMSG)
-            because(why, r, "s3://%s: what the store answers is no listing, or not a whole one; is it an S3 store?", page->bucket);
-        else if (r < 0)
-            because(why, r, "s3://%s: %s", page->bucket, strerror(-r));
+        r = list ? s3_list_end(list, check_after, &after, token) : -EBADMSG;
+        if (r < 0)
+            list_failed(r, page, why);
     }
     s3_list_close(list);
     return r;
@@ -231,15 +279,13 @@ static struct s3_call call_for(const char *method, const struct s3_uri *uri)
 int s3_client_head(struct s3_client *client, const struct s3_uri *uri, struct s3_head *ret, struct why *why)
 {
     struct exchange exchange = { .call = call_for("HEAD", uri) };
-    struct curl_header *etag;
     curl_off_t size = 0;
     int r = s3_client_exchange(client, &exchange, why);
     if (r < 0)
         return r;
     curl_easy_getinfo(client->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size);
     *ret = (struct s3_head){ .size = size > 0 ? (uint64_t)size : 0 };
-    if (curl_easy_header(client->curl, "etag", 0, CURLH_HEADER, -1, &etag) == CURLHE_OK)
-        s3_etag_read(ret->etag, etag->value, strlen(etag->value));
+    s3_client_etag(client, ret->etag);
     return 0;
 }
 

@@ -20,5 +20,5 @@ struct exchange {
 
 int s3_client_exchange(struct s3_client *client, struct exchange *exchange, struct why *why);
 
-/* Of the last exchange: its headers are still there. */
-CURL *s3_client_curl(struct s3_client *client);
+/* Of the last answer; "" if it had none. */
+void s3_client_etag(struct s3_client *client, char etag[S3_ETAG_MAX]);

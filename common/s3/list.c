@@ -108,10 +108,9 @@ static int hold(struct s3_list *list, bool is_prefix)
     return r == -EMSGSIZE ? -EBADMSG : r;
 }
 
-/* A prefix stands for all keys that begin with it: up to the last letter of Unicode. */
+/* A prefix stands for all keys that begin with it. */
 static void note_last(struct s3_list *list, const struct s3_item *item)
 {
-    static const char end[] = "\xf4\x8f\xbf\xbf";
     size_t common = item->key_size < list->last_size ? item->key_size : list->last_size;
     int order = memcmp(item->key, list->last, common);
     if (order < 0 || (order == 0 && item->key_size < list->last_size))
@@ -119,8 +118,8 @@ static void note_last(struct s3_list *list, const struct s3_item *item)
     memcpy(list->last, item->key, item->key_size);
     list->last_size = item->key_size;
     if (item->is_prefix) {
-        memcpy(list->last + list->last_size, end, 4);
-        list->last_size += 4;
+        memcpy(list->last + list->last_size, S3_PREFIX_END, strlen(S3_PREFIX_END));
+        list->last_size += strlen(S3_PREFIX_END);
     }
 }
 

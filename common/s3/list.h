@@ -16,6 +16,9 @@
 #define S3_TOKEN_MAX 4096
 #define S3_ETAG_MAX  96
 
+/* Behind a common prefix: greater than any key that begins with it. */
+#define S3_PREFIX_END "\xf4\x8f\xbf\xbf"
+
 struct s3_item {
     const char *key;  /* or the common prefix */
     size_t key_size;  /* 1..S3_KEY_MAX */

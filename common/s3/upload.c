@@ -96,10 +96,8 @@ static int begin_parts(struct s3_upload *upload, struct why *why)
 
 static int keep_etag(struct s3_upload *upload, struct why *why)
 {
-    struct curl_header *header;
-    char etag[S3_ETAG_MAX] = "";
-    if (curl_easy_header(s3_client_curl(upload->client), "etag", 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
-        s3_etag_read(etag, header->value, strlen(header->value));
+    char etag[S3_ETAG_MAX];
+    s3_client_etag(upload->client, etag);
     if (!*etag || strpbrk(etag, "<>&"))
         return because(why, -EBADMSG, "s3://%s: the store names no ETag for a part; can it take uploads in parts?", upload->uri.bucket);
     return bytes_append(&upload->etags, etag, sizeof(etag)) < 0 ? because(why, -ENOMEM, "out of memory") : 0;

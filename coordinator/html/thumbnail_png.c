@@ -16,7 +16,7 @@ static int read_rows(png_image *image, struct small *small)
         return -EFBIG;
     image->format = PNG_FORMAT_RGB;
     image->flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
-    CLEANUP(freep) uint8_t *rows = malloc(PNG_IMAGE_SIZE(*image));
+    CLEANUP(freep) uint8_t *rows = malloc((size_t)3 * image->width * image->height);
     if (!rows || small_init(small, image->width, image->height) < 0)
         return -ENOMEM;
     if (!png_image_finish_read(image, &white, rows, 0, NULL))

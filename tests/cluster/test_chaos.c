@@ -100,7 +100,8 @@ static void run_seed(int seed)
         .coordinator = real ? ARGV("--batch", "5", "--format", "jsonl,csv", "--crop", "64", "--weights", "model.safetensors", "photos")
                             : ARGV("--batch", "5", "--format", "jsonl,csv", "photos"),
         .images = PHOTOS,
-        .faults = { [CHAOS_KILL_WORKER] = 4, [CHAOS_STOP_WORKER] = 3, [CHAOS_DRAIN_WORKER] = 2, [CHAOS_KILL_COORDINATOR] = 4, [CHAOS_STOP_COORDINATOR] = 1 },
+        .faults = { [CHAOS_KILL_WORKER] = 4, [CHAOS_STOP_WORKER] = 3, [CHAOS_DRAIN_WORKER] = 2, [CHAOS_REMOVE_WORKER] = 1,
+                    [CHAOS_KILL_COORDINATOR] = 4, [CHAOS_STOP_COORDINATOR] = 1, [CHAOS_INTERRUPT_COORDINATOR] = 1 },
         .frames = bad_network,
     };
     plan.frames.seed = plan.seed;
@@ -160,8 +161,8 @@ static void run_made_up(void)
         .worker = ARGV("--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "500", WORKER_THREADS),
         .coordinator = ARGV("--format", "jsonl,csv", source),
         .images = atol(images),
-        .faults = { [CHAOS_KILL_WORKER] = 16, [CHAOS_STOP_WORKER] = 12, [CHAOS_DRAIN_WORKER] = 8, [CHAOS_KILL_COORDINATOR] = 10,
-                    [CHAOS_STOP_COORDINATOR] = 4 },
+        .faults = { [CHAOS_KILL_WORKER] = 16, [CHAOS_STOP_WORKER] = 12, [CHAOS_DRAIN_WORKER] = 8, [CHAOS_REMOVE_WORKER] = 6,
+                    [CHAOS_KILL_COORDINATOR] = 10, [CHAOS_STOP_COORDINATOR] = 4, [CHAOS_INTERRUPT_COORDINATOR] = 4 },
         .frames = bad_network,
     };
     plan.frames.limit = 40;

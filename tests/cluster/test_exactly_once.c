@@ -80,6 +80,7 @@ TEST(introductions_that_come_late_change_nothing)
     struct process run;
     begin(&run, (struct puppet *const[]){ &one }, 1, "sim:30");
     const struct message *batch = puppet_batch(&one);
+    int hellos = one.hellos;
     puppet_send(&one, &(struct message){ .kind = MESSAGE_loading, .from = one.incarnation + 1, .loading = { "the model" } });
     puppet_send(&one, &(struct message){ .kind = MESSAGE_refuse, .refuse = { REFUSE_BUSY, "somebody else's" } });
     puppet_send(&one, &(struct message){ .kind = MESSAGE_welcome, .from = one.incarnation + 1,
@@ -88,6 +89,7 @@ TEST(introductions_that_come_late_change_nothing)
     PUPPETS(one.commits == 1);
     finish(&run, (struct puppet *const[]){ &one }, 1);
     CHECK_INT(one.welcomes, 1);
+    CHECK_INT(one.hellos, hellos);
     check_lacks("run.err", "lost");
     check_lacks("run.err", "busy");
     check_table(30);

@@ -146,6 +146,40 @@ TEST_WITHIN(90, a_photo_at_which_a_decoder_crashed_once_is_not_to_blame)
     check_same_file("job/predictions.jsonl", "expected/predictions.jsonl");
 }
 
+/* As systemd would: what died is started again on its address. */
+static void supervise(struct daemon *daemons, int count, struct process *run)
+{
+    char name[32];
+    int starts = 0;
+    for (double until = now_s() + patience(60); process_running(run);) {
+        for (int i = 0; i < count; i++)
+            if (!process_running(&daemons[i].process)) {
+                snprintf(name, sizeof(name), "daemon %d, start %d", i, ++starts);
+                daemon_start(&daemons[i], name, daemons[i].port, ARGV("--engine", "sim", "--threads", "8"));
+            }
+        rest(until, __FILE__, __LINE__, "the job ends");
+    }
+    CHECK(starts >= 2 && starts <= RESTARTS);
+}
+
+TEST_WITHIN(90, daemons_that_are_started_again_find_the_photo_too)
+{
+    struct daemon daemons[2];
+    struct process run;
+    draw_and_classify();
+    poison("photos/a/010.jpg", "crash");
+    load_poison();
+    WORKER(&daemons[0], "first", "--engine", "sim", "--threads", "8");
+    WORKER(&daemons[1], "second", "--engine", "sim", "--threads", "8");
+    write_nodes("nodes", (const struct daemon *[]){ &daemons[0], &daemons[1] }, 2);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--expiry", "2", "--batch", "6", "--job", "job", "photos");
+    supervise(daemons, 2, &run);
+    CHECK_INT(process_end(&run), 0);
+    CHECK_TABLE("crash", "/a/010.jpg");
+    for (int i = 0; i < 2; i++)
+        daemon_stop(&daemons[i]);
+}
+
 /* ---- nobody's fault ---- */
 
 TEST_WITHIN(120, workers_that_are_killed_at_random_blame_no_image)

@@ -33,11 +33,15 @@ static void compare(struct bucket *bucket, const char *local_file, const char *l
     CHECK_INT(test_shell(NULL, "sed 's|%s|%s|' %s > local && cmp local remote", local_prefix, remote_prefix, local_file), 0);
 }
 
+/* They have credentials, but must be told where the store is. */
 static void start_workers(struct daemon daemons[2])
 {
+    CLEANUP(freep) char *endpoint = strdup(getenv("AWS_ENDPOINT_URL"));
+    unsetenv("AWS_ENDPOINT_URL");
     WORKER(&daemons[0], "one", "--engine-threads", "1");
     WORKER(&daemons[1], "two", "--engine-threads", "1", "--fetch-loops", "2");
     write_nodes("nodes", (const struct daemon *[]){ &daemons[0], &daemons[1] }, 2);
+    setenv("AWS_ENDPOINT_URL", endpoint, 1);
 }
 
 static void check_job(const char *server, const char *weights, const char *images)

@@ -108,7 +108,7 @@ TEST(and_with_two_that_are_not_what_they_seem)
     check_seed("not-a-number", nan.data, nan.size);
     message = (struct message){ .kind = MESSAGE_result, .from = 1, .to = 2, .result = { .epoch = 3, .batch = 4, .attempt = 5 } };
     encode(&message, &huge);
-    char *list = memchr(huge.data + 1, '\x90', huge.size - 1); /* no elements: then 2^32 - 1 */
+    char *list = memchr(huge.data + 1, 0x90, huge.size - 1); /* no elements: then 2^32 - 1 */
     CHECK(list);
     huge.size = (size_t)(list - huge.data);
     bytes_append(&huge, "\xdd\xff\xff\xff\xff", 5);

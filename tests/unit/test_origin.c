@@ -25,7 +25,7 @@ static int next_number(uint64_t now_ns)
 static void leave_all(void)
 {
     for (int number; (number = next_number(UINT64_MAX)) >= 0;)
-        origins_leave(&gets[number]);
+        origins_leave(&origins, &gets[number]);
     origins_done(&origins);
 }
 
@@ -38,6 +38,9 @@ TEST(an_origin_is_scheme_host_and_port_or_a_bucket)
     CHECK_INT(origins.count, 5);
     CHECK_STR(gets[5].origin->name, "s3://c");
     CHECK_STR(gets[2].origin->name, "http://h:80");
+    wait_at(7, "https://me:hush@h/a");
+    CHECK_STR(gets[7].origin->name, "https://h");
+    CHECK(gets[7].origin != gets[3].origin);
     leave_all();
 }
 
@@ -121,6 +124,17 @@ TEST(an_origin_is_given_up_after_its_time_and_an_answer_brings_it_back)
     leave_all();
 }
 
+TEST(an_origin_that_nobody_waits_for_is_not_down)
+{
+    struct get *a = wait_at(0, "http://h/a");
+    fail(a, ORIGIN_REFUSED, 3, 1);
+    CHECK_INT(origins.down, 1);
+    CHECK_INT(next_number(UINT64_MAX), 0);
+    origins_leave(&origins, a);
+    CHECK_INT(origins.down, 0);
+    leave_all();
+}
+
 TEST(unused_origins_are_forgotten_when_there_are_many)
 {
     char uri[64];
@@ -128,7 +142,7 @@ TEST(unused_origins_are_forgotten_when_there_are_many)
         snprintf(uri, sizeof(uri), "http://host%d/x", i);
         wait_at(0, uri);
         CHECK_INT(next_number(0), 0);
-        origins_leave(&gets[0]);
+        origins_leave(&origins, &gets[0]);
     }
     CHECK(origins.count <= 256);
     leave_all();

@@ -25,8 +25,8 @@ static bool is_stopped(void *arg)
 
 static void set_environment(const char *endpoint)
 {
-    static const char *const others[] = { "AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE", "AWS_MAX_ATTEMPTS", "AWS_SESSION_TOKEN",
-                                          "http_proxy", "all_proxy" };
+    static const char *const others[] = { "AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE",
+                                          "AWS_MAX_ATTEMPTS", "AWS_SESSION_TOKEN", "http_proxy", "all_proxy" };
     for (size_t i = 0; i < ARRAY_SIZE(others); i++)
         unsetenv(others[i]);
     setenv("AWS_ACCESS_KEY_ID", "AKID", 1);
@@ -244,6 +244,44 @@ TEST(an_expired_token_of_the_environment_is_told)
     end();
 }
 
+/* A store that has had enough of FIRST. */
+static void refuse_first(void *arg, int fd, const struct origin_request *request)
+{
+    char text[256];
+    static const char expired[] = "<Error><Code>ExpiredToken</Code></Error>";
+    static const char next[] = "[default]\naws_access_key_id = SECOND\naws_secret_access_key = hush\n";
+    CHECK(origin_header(request, "Authorization", text, sizeof(text)));
+    if (arg && !request->number)
+        test_write_file("credentials", next, strlen(next));
+    if (strstr(text, "Credential=FIRST/"))
+        origin_answer(fd, 400, "", expired, strlen(expired));
+    else
+        origin_answer(fd, 200, "", "content", 7);
+}
+
+static void begin_with_first(void *arg)
+{
+    static const char first[] = "[default]\naws_access_key_id = FIRST\naws_secret_access_key = hush\n";
+    store = origin_start(refuse_first, arg);
+    set_environment(origin_url(store));
+    unsetenv("AWS_ACCESS_KEY_ID");
+    test_write_file("credentials", first, strlen(first));
+    setenv("AWS_SHARED_CREDENTIALS_FILE", "credentials", 1);
+    MUST(s3_session_open(&(struct s3_options){ 0 }, &session, why));
+    MUST(s3_client_open(session, NULL, NULL, &client, why));
+}
+
+TEST(a_token_that_expired_is_replaced_during_a_call)
+{
+    begin_with_first("somebody renews the file");
+    MUST(get("content", why));
+    end();
+    begin_with_first(NULL);
+    REFUSED(get("", why), -EKEYEXPIRED, "the session token of profile default of the credentials file has expired");
+    CHECK(origin_count(store) < 15);
+    end();
+}
+
 /* ---- bad connections ------------------------------------------------------------------------------------------------------------------ */
 
 static void cut(void *arg, int fd, const struct origin_request *request)
@@ -366,6 +404,35 @@ TEST(a_page_that_is_no_page_is_told)
     end();
     begin(answer_page, web);
     REFUSED(list(why), -EBADMSG, "is it an S3 store?");
+    end();
+}
+
+static void answer_the_same_page(void *arg, int fd, const struct origin_request *request)
+{
+    static const char page[] = "<ListBucketResult><IsTruncated>true</IsTruncated><Contents><Key>k</Key><Size>1</Size></Contents>"
+                               "<CommonPrefixes><Prefix>p/</Prefix></CommonPrefixes></ListBucketResult>";
+    (void)arg, (void)request;
+    origin_answer(fd, 200, "", page, strlen(page));
+}
+
+TEST(a_store_that_would_send_one_page_for_ever_is_told)
+{
+    char token[S3_TOKEN_MAX] = "";
+    int items = 0;
+    struct s3_page_call page = { .bucket = "bucket", .token = token, .start_after = "k", .start_after_size = 1 };
+    begin(answer_the_same_page, NULL);
+    REFUSED(s3_client_list(client, &page, count_item, &items, token, why), -EOPNOTSUPP, "it must know ListObjectsV2");
+    page.start_after_size = 0;
+    MUST(s3_client_list(client, &page, count_item, &items, token, why));
+    CHECK_INT(items, 2);
+    CHECK(*token);
+    REFUSED(s3_client_list(client, &page, count_item, &items, token, why), -EOPNOTSUPP, "does not go on where the page before ended");
+    CHECK_INT(items, 2);
+    page.start_after = "p/x"; /* what is folded into p/ goes on after it */
+    page.start_after_size = 3;
+    page.delimiter = "/";
+    page.token = NULL;
+    REFUSED(s3_client_list(client, &page, count_item, &items, token, why), -EOPNOTSUPP, "does not go on");
     end();
 }
 
@@ -509,4 +576,31 @@ TEST(an_upload_whose_last_answer_was_lost_is_looked_for)
     origin_count(store);
     CHECK(upload.completed == 2 && upload.aborted == 0);
     end();
+}
+
+/* ---- certificates ------------------------------------------------------------------------------------------------------------------------------ */
+
+TEST(https_trusts_the_authority_that_it_is_told)
+{
+    char endpoint[64];
+    test_write_file("text", "content", 7);
+    CHECK_INT(test_shell(NULL, "openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out certificate -days 2 -subj /CN=test "
+                               "-addext subjectAltName=IP:127.0.0.1 2>openssl.log"), 0);
+    CHECK_INT(test_shell(NULL, "python3 %s/tests/golden/http_server.py text certificate key </dev/null >server.log 2>&1 &", test_source()), 0);
+    while (access("port", F_OK) < 0)
+        nanosleep(&(struct timespec){ 0, 20 * NS_PER_MS }, NULL);
+    char *port = test_read_file("port", NULL);
+    snprintf(endpoint, sizeof(endpoint), "https://127.0.0.1:%d", atoi(port));
+    free(port);
+    set_environment(endpoint);
+    for (int trusted = 0; trusted < 2; trusted++) {
+        MUST(s3_session_open(&(struct s3_options){ .ca_bundle = trusted ? "certificate" : NULL }, &session, why));
+        MUST(s3_client_open(session, NULL, NULL, &client, why));
+        if (trusted)
+            MUST(get("content", why));
+        else
+            REFUSED(get("", why), -EPROTO, "is not trusted");
+        s3_client_close(client);
+        s3_session_close(session);
+    }
 }

@@ -7,6 +7,7 @@
 #include "tests/origin.h"
 #include "tests/test.h"
 
+#include <sys/socket.h>
 #include <time.h>
 
 
@@ -288,6 +289,42 @@ TEST(a_container_asks_its_service)
     check_failed(NULL, -EACCES, "the container's role: the service answered with status 404");
     origin_stop(origin);
     check_failed(NULL, -EIO, "the container's role: http://127.0.0.1:");
+}
+
+/* `arg`: "huge", "cut", "slow" or "html" */
+static void be_hostile(void *arg, int fd, const struct origin_request *request)
+{
+    static char chunk[65536];
+    const char *kind = arg, *head = "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n";
+    (void)request;
+    if (!strcmp(kind, "html")) {
+        origin_answer(fd, 200, "", "<html>", 6);
+        return;
+    }
+    origin_send(fd, head, strlen(head));
+    for (int i = 0; i < 10 && !strcmp(kind, "huge"); i++)
+        origin_send(fd, chunk, sizeof(chunk));
+    if (strcmp(kind, "slow"))
+        shutdown(fd, SHUT_RDWR);
+}
+
+TEST(a_service_that_answers_nonsense_is_told_and_not_waited_for)
+{
+    static const struct {
+        const char *kind;
+        int code;
+        const char *part;
+    } cases[] = { { "huge", -EFBIG, "much larger than credentials are" }, { "cut", -EIO, "the container's role: http://127.0.0.1:" },
+                  { "slow", -EIO, "timed out" }, { "html", -EBADMSG, "no JSON object" } };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct origin *origin = origin_start(be_hostile, (void *)cases[i].kind);
+        clear();
+        setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", origin_url(origin), 1);
+        uint64_t start_ns = clock_now_ns();
+        check_failed(NULL, cases[i].code, cases[i].part);
+        CHECK(clock_now_ns() - start_ns < 30 * NS_PER_S);
+        origin_stop(origin);
+    }
 }
 
 TEST(a_token_is_sent_in_clear_to_this_machine_only)

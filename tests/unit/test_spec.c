@@ -136,7 +136,7 @@ TEST(two_jobs_are_told_apart_by_what_decides_their_rows)
     differ(&a, &b, "the source is sim:5 \"quoted\"\n, not sim:6");
     sources_b[1] = sources_a[1];
     b.source_count = 1;
-    differ(&a, &b, "the number of sources is 2, not 1");
+    differ(&a, &b, "of the kind \"source\" there are 2, not 1");
     b = same;
     b.weights_sha256 = (char *)"0123456789abcdef";
     differ(&a, &b, "the model is /w (sha256 ...), not /w (sha256 0123456789ab...)");

@@ -79,13 +79,22 @@ static int compare_floats(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+/* Outside a capture first: what a library loads on first use, it cannot load while it is recorded. */
+static int run_once(struct tuner *tuner, struct gpu_plan *plan, const struct conv_memory *memory, struct why *why)
+{
+    int r = tuner->gpu->ops->plan_run(tuner->gpu, tuner->stream, plan, memory, why);
+    return r < 0 ? r : tuner->gpu->ops->stream_wait(tuner->gpu, tuner->stream, why);
+}
+
 /* The median of `repeats` timings, a run. */
 static int time_plan(struct tuner *tuner, struct gpu_plan *plan, const struct conv_memory *memory, int runs, int repeats, float *ret_ms,
                      struct why *why)
 {
     struct gpu_graph *graph = NULL;
     float ms[FINAL_REPEATS] = { 0 };
-    int r = capture(tuner, plan, memory, runs, &graph, why);
+    int r = run_once(tuner, plan, memory, why);
+    if (r == 0)
+        r = capture(tuner, plan, memory, runs, &graph, why);
     if (r < 0)
         return r;
     r = time_graph(tuner, graph, &ms[0], why); /* warms up */

@@ -183,7 +183,7 @@ static descriptor pointwise(struct builder *builder, descriptor x, descriptor b,
 
 static int64_t slide(int64_t size, const struct conv_shape *shape)
 {
-    return (size + 2 * shape->padding - shape->kernel) / shape->stride + 1;
+    return (size + 2 * (int64_t)shape->padding - shape->kernel) / shape->stride + 1;
 }
 
 static cudnnDataType_t data_type(enum number_format format)
@@ -332,6 +332,7 @@ void conv_plan_free(struct conv_plan *plan)
         return;
     destroy(&plan->pack);
     destroy(&plan->descriptor);
+    destroy(&plan->config);
     free(plan->plan.text);
     free(plan);
 }
@@ -356,7 +357,8 @@ static int wrap_plan(descriptor it, const char *text, struct conv_plan **ret)
     return 0;
 }
 
-static int make_plan(const struct conv_graph *graph, descriptor config, const char *text, struct conv_plan **ret, struct why *why)
+/* On success the plan takes the configuration, and leaves NULL behind. */
+static int make_plan(const struct conv_graph *graph, descriptor *config, const char *text, struct conv_plan **ret, struct why *why)
 {
     struct chain chain = { 0 };
     descriptor it = create(&chain, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
@@ -364,14 +366,17 @@ static int make_plan(const struct conv_graph *graph, descriptor config, const ch
         set(&chain, it, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &graph->target.handle);
     else
         set_part(&chain, it, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, graph->target.properties);
-    set_part(&chain, it, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
+    set_part(&chain, it, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, *config);
     finalize(&chain, it);
     if (chain.status) {
         destroy(&it);
         return cudnn_failed(chain.status, chain.call, why);
     }
     int r = wrap_plan(it, text, ret);
-    return r < 0 ? because(why, r, "a plan cannot be described") : 0;
+    if (r < 0)
+        return because(why, r, "a plan cannot be described");
+    (*ret)->config = take(*config);
+    return 0;
 }
 
 struct configs {
@@ -420,7 +425,7 @@ static bool is_known(struct conv_plan *const *plans, int count, const char *text
 }
 
 /* A configuration that does not become a plan is skipped: heuristics may name what a device cannot do. */
-static void try_config(const struct conv_graph *graph, descriptor config, struct conv_search *search, struct conv_plan **plans,
+static void try_config(const struct conv_graph *graph, descriptor *config, struct conv_search *search, struct conv_plan **plans,
                        struct why *why)
 {
     struct chain chain = { 0 };
@@ -429,8 +434,8 @@ static void try_config(const struct conv_graph *graph, descriptor config, struct
     char text[TEXT_MAX];
     int64_t count;
     if (chain.status ||
-        cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &engine) ||
-        !is_wanted(graph, engine) || describe_config(config, engine, text, sizeof(text)) < 0 || is_known(plans, search->plans, text))
+        cudnnBackendGetAttribute(*config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &engine) ||
+        !is_wanted(graph, engine) || describe_config(*config, engine, text, sizeof(text)) < 0 || is_known(plans, search->plans, text))
         return;
     if (make_plan(graph, config, text, &plan, why) == 0 && plan->plan.workspace <= search->workspace)
         plans[search->plans++] = take(plan);
@@ -445,7 +450,7 @@ static void try_configs(const struct conv_graph *graph, cudnnBackendHeurMode_t m
     int64_t named = ask(graph, mode, configs);
     search->configs += (int)named;
     for (int64_t i = 0; i < named && search->plans < search->most; i++)
-        try_config(graph, configs->list[i], search, plans, why);
+        try_config(graph, &configs->list[i], search, plans, why);
     configs_done(configs);
     free(configs);
 }
@@ -539,7 +544,7 @@ int conv_graph_load(const struct conv_graph *graph, const char *text, struct con
     if (r == 0 && !is_wanted(graph, engine))
         r = because(why, -ENOTSUP, "plan \"%s\": its engine is not one we use", text);
     if (r == 0)
-        r = make_plan(graph, config, text, ret, why);
+        r = make_plan(graph, &config, text, ret, why);
     for (int i = 0; i < KNOBS_MAX; i++)
         destroy(&choices[i]);
     return r == -ENOMEM || r == 0 ? r : -ENOTSUP;

@@ -37,7 +37,8 @@ struct conv_graph {
 struct conv_plan {
     struct gpu_plan plan;
     cudnnBackendDescriptor_t descriptor;
-    cudnnBackendDescriptor_t pack; /* the pointers of the last run */
+    cudnnBackendDescriptor_t config; /* what it was made of */
+    cudnnBackendDescriptor_t pack;   /* the pointers of the last run */
     struct conv_memory memory; /* those pointers */
 };
 

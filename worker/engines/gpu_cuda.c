@@ -17,7 +17,10 @@ static bool is_lost(cudaError_t error)
         cudaErrorIllegalAddress, cudaErrorLaunchTimeout, cudaErrorAssert, cudaErrorHardwareStackError, cudaErrorIllegalInstruction,
         cudaErrorMisalignedAddress, cudaErrorInvalidAddressSpace, cudaErrorInvalidPc, cudaErrorLaunchFailure, cudaErrorECCUncorrectable,
         cudaErrorNvlinkUncorrectable, cudaErrorDevicesUnavailable, cudaErrorContextIsDestroyed, cudaErrorDeviceUninitialized,
-        cudaErrorExternalDevice, cudaErrorContained, cudaErrorUnknown,
+        cudaErrorExternalDevice, cudaErrorUnknown,
+#if CUDART_VERSION >= 13000
+        cudaErrorContained,
+#endif
     };
     for (size_t i = 0; i < ARRAY_SIZE(lost); i++)
         if (error == lost[i])
@@ -103,10 +106,10 @@ DEFINE_FREEP(cuda_close, struct gpu)
 
 static int cuda_open(int device, struct gpu **ret, struct why *why)
 {
-    CLEANUP(cuda_closep) struct gpu *gpu = calloc(1, sizeof(struct cuda_gpu));
-    if (!gpu)
+    struct cuda_gpu *cuda = calloc(1, sizeof(*cuda));
+    if (!cuda)
         return because(why, -ENOMEM, "out of memory");
-    struct cuda_gpu *cuda = (struct cuda_gpu *)gpu;
+    CLEANUP(cuda_closep) struct gpu *gpu = &cuda->gpu;
     gpu->ops = &gpu_cuda;
     int r = cuda_look(device, &gpu->info, why);
     if (r < 0)
@@ -144,16 +147,24 @@ static void cuda_release(struct gpu *gpu, void *memory)
 
 static int cuda_pin(struct gpu *gpu, void *memory, size_t bytes, struct why *why)
 {
+    int r = cuda_enter(gpu, why);
+    cudaError_t error = r < 0 ? cudaSuccess : cudaHostRegister(memory, bytes, cudaHostRegisterPortable);
+    if (r < 0 || !error)
+        return r;
+    /* Small memory may share a page with some that is pinned already. Left as it is, its copies wait and are right all the same. */
+    if (error == cudaErrorHostMemoryAlreadyRegistered) {
+        cudaGetLastError();
+        return 0;
+    }
     char call[64];
     snprintf(call, sizeof(call), "cudaHostRegister(%zu bytes)", bytes);
-    TRY(call, cudaHostRegister(memory, bytes, cudaHostRegisterPortable));
-    return 0;
+    return cuda_failed(error, call, why);
 }
 
 static void cuda_unpin(struct gpu *gpu, void *memory)
 {
-    if (memory && cuda_enter(gpu, NULL) == 0)
-        cudaHostUnregister(memory);
+    if (memory && cuda_enter(gpu, NULL) == 0 && cudaHostUnregister(memory))
+        cudaGetLastError();
 }
 
 /* ---- streams and events -------------------------------------------------------------------------------------------------- */

@@ -2,6 +2,8 @@
 
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/redact.h"
+#include "proto/limits.h"
 
 #include <string.h>
 #include <strings.h>
@@ -25,7 +27,7 @@ static uint64_t hash_of(const char *text, size_t size)
 }
 
 /* "https://host:port" of "https://host:port/path?query"; the bucket of an S3 address. */
-static size_t name_size(const char *uri, size_t size)
+static size_t key_size(const char *uri, size_t size)
 {
     const char *slashes = memmem(uri, size, "://", 3);
     size_t at = slashes ? (size_t)(slashes - uri) + 3 : 0;
@@ -37,7 +39,7 @@ static size_t name_size(const char *uri, size_t size)
 /* Everything up to the last slash of the path. */
 static size_t folder_size(const char *uri, size_t size)
 {
-    size_t end = name_size(uri, size), query = end;
+    size_t end = key_size(uri, size), query = end;
     bool is_s3 = size > 5 && !strncasecmp(uri, "s3://", 5);
     while (query < size && (is_s3 || !strchr("?#", uri[query])))
         query++;
@@ -45,33 +47,71 @@ static size_t folder_size(const char *uri, size_t size)
     return slash ? (size_t)(slash - uri) : end;
 }
 
+/* ---- up and down ---- */
+
+static bool is_waited_for(const struct origin *origin)
+{
+    return origin->down_ns && !origin->given_up;
+}
+
+static void come_up(struct origins *origins, struct origin *origin)
+{
+    if (is_waited_for(origin))
+        origins->down--;
+    origin->strikes = 0;
+    origin->down_ns = 0;
+    origin->given_up = false;
+    origin->probe = NULL;
+}
+
+static void go_down(struct origins *origins, struct origin *origin, uint64_t now_ns)
+{
+    origins->down++;
+    origin->down_ns = now_ns;
+    origin->probe_wait_ns = PROBE_FIRST_NS;
+    origin->probe_ns = now_ns + origin->probe_wait_ns;
+}
+
+/* ---- which there are ---- */
+
 static void forget_one(struct origins *origins)
 {
     for (struct origin **at = &origins->first; *at; at = &(*at)->next) {
         struct origin *origin = *at;
-        if (origin->users || origin->down_ns)
+        if (origin->users)
             continue;
         *at = origin->next;
         if (origins->turn == origin)
             origins->turn = NULL;
         origins->count--;
-        free(origin->name);
+        free(origin->key);
         free(origin);
         return;
     }
 }
 
-static struct origin *add(struct origins *origins, const char *name, size_t size, uint64_t hash)
+/* Without a password. */
+static void make_name(struct origin *origin)
+{
+    struct bytes shown;
+    bytes_init(&shown, 2 * LIMIT_URI);
+    bool known = uri_redact(&shown, origin->key, origin->key_size) == 0 && shown.size;
+    snprintf(origin->name, sizeof(origin->name), "%s", known ? shown.data : "the store");
+    bytes_done(&shown);
+}
+
+static struct origin *add(struct origins *origins, const char *key, size_t size, uint64_t hash)
 {
     CLEANUP(freep) struct origin *origin = calloc(1, sizeof(*origin));
     if (!origin)
         return NULL;
-    origin->name = strndup(name, size);
-    if (!origin->name)
+    origin->key = strndup(key, size);
+    if (!origin->key)
         return NULL;
-    origin->name_size = size;
+    origin->key_size = size;
     origin->hash = hash;
     origin->room = ROOM_FIRST;
+    make_name(origin);
     retry_budget_init(&origin->budget);
     origin->next = origins->first;
     origins->first = origin;
@@ -85,28 +125,30 @@ static struct origin *add(struct origins *origins, const char *name, size_t size
 
 struct origin *origins_join(struct origins *origins, struct get *get, const char *uri, size_t size)
 {
-    size_t name = name_size(uri, size);
-    uint64_t hash = hash_of(uri, name);
+    size_t key = key_size(uri, size);
+    uint64_t hash = hash_of(uri, key);
     struct origin *origin = origins->first;
-    while (origin && (origin->hash != hash || origin->name_size != name || memcmp(origin->name, uri, name)))
+    while (origin && (origin->hash != hash || origin->key_size != key || memcmp(origin->key, uri, key)))
         origin = origin->next;
     if (!origin)
-        origin = add(origins, uri, name, hash);
+        origin = add(origins, uri, key, hash);
     if (!origin)
         return NULL;
     origin->users++;
     get->origin = origin;
-    get->lane = (unsigned)(hash_of(uri + name, folder_size(uri, size) - name) % ORIGIN_LANES);
+    get->lane = (unsigned)(hash_of(uri + key, folder_size(uri, size) - key) % ORIGIN_LANES);
     return origin;
 }
 
-void origins_leave(struct get *get)
+void origins_leave(struct origins *origins, struct get *get)
 {
-    if (!get->origin)
+    struct origin *origin = get->origin;
+    if (!origin)
         return;
-    if (get->origin->probe == get)
-        get->origin->probe = NULL;
-    get->origin->users--;
+    if (origin->probe == get)
+        origin->probe = NULL;
+    if (--origin->users == 0 && is_waited_for(origin))
+        come_up(origins, origin); /* nobody waits any more: the next one may find it well */
     get->origin = NULL;
 }
 
@@ -115,7 +157,7 @@ void origins_done(struct origins *origins)
     while (origins->first) {
         struct origin *origin = origins->first;
         origins->first = origin->next;
-        free(origin->name);
+        free(origin->key);
         free(origin);
     }
 }
@@ -196,21 +238,8 @@ struct get *origins_next(struct origins *origins, uint64_t now_ns)
 
 void origin_answered(struct origins *origins, struct origin *origin)
 {
-    if (origin->down_ns)
-        origins->down--;
+    come_up(origins, origin);
     origin->answered = true;
-    origin->strikes = 0;
-    origin->down_ns = 0;
-    origin->given_up = false;
-    origin->probe = NULL;
-}
-
-static void go_down(struct origins *origins, struct origin *origin, uint64_t now_ns)
-{
-    origins->down++;
-    origin->down_ns = now_ns;
-    origin->probe_wait_ns = PROBE_FIRST_NS;
-    origin->probe_ns = now_ns + origin->probe_wait_ns;
 }
 
 bool origin_failed(struct origins *origins, struct get *get, enum origin_trouble trouble, uint64_t now_ns, uint64_t store_timeout_ns)
@@ -225,8 +254,10 @@ bool origin_failed(struct origins *origins, struct get *get, enum origin_trouble
     if (origin->probe != get)
         return true; /* begun before it went down */
     origin->probe = NULL;
-    if (now_ns - origin->down_ns >= store_timeout_ns)
+    if (now_ns - origin->down_ns >= store_timeout_ns && !origin->given_up) {
         origin->given_up = true;
+        origins->down--;
+    }
     origin->probe_wait_ns = 2 * origin->probe_wait_ns < PROBE_MOST_NS ? 2 * origin->probe_wait_ns : PROBE_MOST_NS;
     origin->probe_ns = origin->given_up ? now_ns : now_ns + origin->probe_wait_ns;
     return true;

@@ -29,8 +29,9 @@ struct lane {
 struct origin {
     struct origin *next;
     uint64_t hash;
-    size_t name_size;
-    char *name;
+    size_t key_size;
+    char *key;              /* the beginning of its addresses */
+    char name[128];         /* the same as it may be shown */
     struct lane lanes[ORIGIN_LANES];
     unsigned turn;          /* of the lanes */
     unsigned waiting, users; /* gets in lanes; gets anywhere */
@@ -48,14 +49,14 @@ struct origin {
 
 struct origins {
     struct origin *first;
-    unsigned count, down; /* origins; those that are down */
+    unsigned count, down; /* origins; those that are down and waited for */
     struct origin *turn;
     unsigned waiting;     /* gets in lanes, of all */
 };
 
 /* The origin of an address, made if it is new; the get becomes one of its users. */
 struct origin *origins_join(struct origins *origins, struct get *get, const char *uri, size_t size);
-void origins_leave(struct get *get);
+void origins_leave(struct origins *origins, struct get *get);
 void origins_done(struct origins *origins);
 
 /* Puts a get at the end of its lane, or at its front. */
@@ -70,7 +71,7 @@ struct get *origin_take(struct origins *origins, struct origin *origin, bool (*w
 /* An answer came. */
 void origin_answered(struct origins *origins, struct origin *origin);
 
-/* No answer came, or only that the store is unavailable; `weight` as in origin.c. Returns true when the origin is down. */
+/* No answer came, or only that the store is unavailable. Returns true when the origin is down. */
 enum origin_trouble { ORIGIN_REFUSED, ORIGIN_UNAVAILABLE };
 bool origin_failed(struct origins *origins, struct get *get, enum origin_trouble trouble, uint64_t now_ns, uint64_t store_timeout_ns);
 

@@ -37,6 +37,9 @@ struct chaos {
     struct step list[LIST_MAX];
     int steps, next;
     uint64_t reached_ns; /* when the next step's images were safe; 0: not yet */
+    int removed;         /* the worker that is not on the node list; -1: all are */
+    uint64_t removed_until_ns;
+    bool hung_up;        /* SIGHUP was sent to this coordinator: a very young one dies of it */
     long done;
 };
 
@@ -51,7 +54,7 @@ static int compare_steps(const void *a, const void *b)
 /* Shorter and longer than an expiry of one second. */
 static int some_pause(struct dice *dice, enum chaos_fault fault)
 {
-    int longest = fault == CHAOS_KILL_COORDINATOR ? 400 : fault == CHAOS_STOP_COORDINATOR ? 1800 : 2200;
+    int longest = fault == CHAOS_KILL_COORDINATOR || fault == CHAOS_INTERRUPT_COORDINATOR ? 400 : fault == CHAOS_STOP_COORDINATOR ? 1800 : 2200;
     return 20 + dice_below(dice, longest);
 }
 
@@ -120,6 +123,7 @@ static void start_coordinator(struct chaos *chaos)
     name_actor(chaos, &chaos->coordinator, name, sizeof(name));
     coordinator_begin(&chaos->coordinator.daemon.process, name, arguments);
     chaos->coordinator.condition = UP;
+    chaos->hung_up = false;
 }
 
 static void start_worker(struct chaos *chaos, struct actor *actor)
@@ -131,6 +135,18 @@ static void start_worker(struct chaos *chaos, struct actor *actor)
     actor->condition = UP;
 }
 
+/* Whole or not at all: a coordinator may be reading. */
+static void write_list(const struct chaos *chaos)
+{
+    FILE *nodes = fopen("nodes.new", "w");
+    CHECK(nodes);
+    for (int i = 0; i < chaos->plan->workers; i++)
+        if (i != chaos->removed)
+            fprintf(nodes, "127.0.0.1:%d # worker %d, port %d\n", proxy_port(chaos->proxy, i), i + 1, chaos->workers[i].daemon.port);
+    CHECK_INT(fclose(nodes), 0);
+    CHECK_INT(rename("nodes.new", "nodes"), 0);
+}
+
 static void start_all(struct chaos *chaos)
 {
     int ports[CHAOS_WORKERS_MAX];
@@ -139,11 +155,7 @@ static void start_all(struct chaos *chaos)
         ports[i] = chaos->workers[i].daemon.port;
     }
     chaos->proxy = proxy_start(&chaos->plan->frames, ports, chaos->plan->workers);
-    FILE *nodes = fopen("nodes", "w");
-    CHECK(nodes);
-    for (int i = 0; i < chaos->plan->workers; i++)
-        fprintf(nodes, "127.0.0.1:%d # worker %d, port %d\n", proxy_port(chaos->proxy, i), i + 1, ports[i]);
-    CHECK_INT(fclose(nodes), 0);
+    write_list(chaos);
     start_coordinator(chaos);
 }
 
@@ -164,17 +176,31 @@ static void stop_actor(struct actor *actor, int stopped_ms)
     actor->undo_ns = in_ms(stopped_ms);
 }
 
-static void drain_actor(struct actor *actor, int down_ms)
+static void ask_to_leave(struct actor *actor, int number, int down_ms)
 {
-    process_signal(&actor->daemon.process, SIGTERM);
+    process_signal(&actor->daemon.process, number);
     actor->condition = LEAVING;
     actor->undo_ns = in_ms(30000);
     actor->down_ms = down_ms;
 }
 
+/* And whoever has read the old one is told to read it again. */
+static void change_list(struct chaos *chaos, int removed)
+{
+    struct process *process = &chaos->coordinator.daemon.process;
+    chaos->removed = removed;
+    write_list(chaos);
+    if (chaos->coordinator.condition >= LEAVING || !process_running(process))
+        return;
+    process_signal(process, SIGHUP);
+    chaos->hung_up = true;
+}
+
 /* The one that was meant, or the next that is up. */
 static struct actor *find_target(struct chaos *chaos, const struct step *step)
 {
+    if (step->fault == CHAOS_REMOVE_WORKER)
+        return chaos->removed < 0 ? &chaos->workers[step->worker] : NULL;
     if (step->fault >= CHAOS_KILL_COORDINATOR)
         return chaos->coordinator.condition == UP ? &chaos->coordinator : NULL;
     for (int i = 0; i < chaos->plan->workers; i++) {
@@ -188,13 +214,29 @@ static struct actor *find_target(struct chaos *chaos, const struct step *step)
 static void apply(struct chaos *chaos, const struct step *step, struct actor *actor)
 {
     fprintf(stderr, "%ld images safe: fault %d on %s for %d ms\n", chaos->done, step->fault, actor->daemon.process.name, step->for_ms);
-    if (step->fault == CHAOS_STOP_WORKER || step->fault == CHAOS_STOP_COORDINATOR)
-        stop_actor(actor, step->for_ms);
-    else if (step->fault == CHAOS_DRAIN_WORKER)
-        drain_actor(actor, step->for_ms);
-    else
-        kill_actor(actor, step->for_ms);
     chaos->tally->faults[step->fault]++;
+    switch (step->fault) {
+    case CHAOS_KILL_WORKER:
+    case CHAOS_KILL_COORDINATOR:
+        kill_actor(actor, step->for_ms);
+        break;
+    case CHAOS_STOP_WORKER:
+    case CHAOS_STOP_COORDINATOR:
+        stop_actor(actor, step->for_ms);
+        break;
+    case CHAOS_DRAIN_WORKER:
+        ask_to_leave(actor, SIGTERM, step->for_ms);
+        break;
+    case CHAOS_INTERRUPT_COORDINATOR:
+        ask_to_leave(actor, SIGINT, step->for_ms);
+        break;
+    case CHAOS_REMOVE_WORKER:
+        change_list(chaos, step->worker);
+        chaos->removed_until_ns = in_ms(step->for_ms);
+        break;
+    case CHAOS_FAULTS:
+        break;
+    }
 }
 
 /* ---- the run ---- */
@@ -226,14 +268,17 @@ static void take_step(struct chaos *chaos)
     chaos->reached_ns = 0;
 }
 
-static void watch_leaving(struct actor *actor)
+static void watch_leaving(struct chaos *chaos, struct actor *actor)
 {
     if (process_running(&actor->daemon.process)) {
         if (clock_now_ns() > actor->undo_ns)
             test_fail(__FILE__, __LINE__, "%s was asked to leave long ago and is still there", actor->daemon.process.name);
         return;
     }
-    CHECK_INT(process_end(&actor->daemon.process), 0);
+    int status = process_end(&actor->daemon.process);
+    bool interrupted = actor == &chaos->coordinator && status == 130;
+    if (status && !interrupted)
+        test_fail(__FILE__, __LINE__, "%s was asked to leave and ended with %d", actor->daemon.process.name, status);
     actor->condition = DOWN;
     actor->undo_ns = in_ms(actor->down_ms);
 }
@@ -242,7 +287,7 @@ static void watch_leaving(struct actor *actor)
 static void watch(struct chaos *chaos, struct actor *actor)
 {
     if (actor->condition == LEAVING) {
-        watch_leaving(actor);
+        watch_leaving(chaos, actor);
         return;
     }
     if (actor->condition == UP && actor != &chaos->coordinator && !process_running(&actor->daemon.process))
@@ -264,7 +309,14 @@ static bool is_going_on(struct chaos *chaos)
     struct actor *actor = &chaos->coordinator;
     if (actor->condition != UP || process_running(&actor->daemon.process))
         return true;
-    CHECK_INT(process_end(&actor->daemon.process), 0);
+    int status = process_end(&actor->daemon.process);
+    if (chaos->hung_up && status == 128 + SIGHUP) {
+        actor->condition = DOWN;
+        actor->undo_ns = 0;
+        return true;
+    }
+    if (status)
+        test_fail(__FILE__, __LINE__, "%s ended with %d", actor->daemon.process.name, status);
     return false;
 }
 
@@ -286,13 +338,15 @@ void chaos_run(const struct chaos_plan *plan, struct chaos_tally *ret)
 {
     static struct chaos chaos;
     double start = now_s();
-    chaos = (struct chaos){ .plan = plan, .tally = ret };
+    chaos = (struct chaos){ .plan = plan, .tally = ret, .removed = -1 };
     *ret = (struct chaos_tally){ 0 };
     make_list(&chaos);
     start_all(&chaos);
     while (is_going_on(&chaos)) {
         chaos.done = count_done();
         take_step(&chaos);
+        if (chaos.removed >= 0 && clock_now_ns() > chaos.removed_until_ns)
+            change_list(&chaos, -1);
         watch(&chaos, &chaos.coordinator);
         for (int i = 0; i < plan->workers; i++)
             watch(&chaos, &chaos.workers[i]);
@@ -308,8 +362,9 @@ void chaos_run(const struct chaos_plan *plan, struct chaos_tally *ret)
 void chaos_describe(const struct chaos_tally *tally, char *text, int size)
 {
     const int *faults = tally->faults, *frames = tally->frames;
-    snprintf(text, (size_t)size, "workers killed %d, stopped %d, drained %d; coordinators killed %d, stopped %d; frames", faults[CHAOS_KILL_WORKER],
-             faults[CHAOS_STOP_WORKER], faults[CHAOS_DRAIN_WORKER], faults[CHAOS_KILL_COORDINATOR], faults[CHAOS_STOP_COORDINATOR]);
+    snprintf(text, (size_t)size, "workers killed %d, stopped %d, drained %d, removed %d; coordinators killed %d, stopped %d, interrupted %d; frames",
+             faults[CHAOS_KILL_WORKER], faults[CHAOS_STOP_WORKER], faults[CHAOS_DRAIN_WORKER], faults[CHAOS_REMOVE_WORKER],
+             faults[CHAOS_KILL_COORDINATOR], faults[CHAOS_STOP_COORDINATOR], faults[CHAOS_INTERRUPT_COORDINATOR]);
     for (int i = 0; i < PROXY_FAULTS; i++) {
         int used = (int)strlen(text);
         snprintf(text + used, (size_t)(size - used), "%s %s %d", i ? "," : "", proxy_fault_name((enum proxy_fault)i), frames[i]);

@@ -1,0 +1,25 @@
+/* fake_plugin.c: the cuDNN engine over the GPU of the tests, as a plugin for whole workers.
+ *
+ * $FAKE_GPU_DEVICES: how many there are (1). $FAKE_GPU_LAUNCHES: after so many batches the GPU is lost. */
+#include "tests/fake_gpu.h"
+#include "worker/engine.h"
+#include "worker/engines/cudnn.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+static void configure(void)
+{
+    const char *devices = getenv("FAKE_GPU_DEVICES"), *launches = getenv("FAKE_GPU_LAUNCHES");
+    struct fake_settings settings = { .devices = devices ? atoi(devices) : 1, .launches = launches ? atoi(launches) : 0 };
+    fake_gpu_reset(&settings);
+}
+
+__attribute__((visibility("default"))) engine_entry_point sleddog_engine;
+
+const struct engine_ops *sleddog_engine(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, configure);
+    return cudnn_engine(&fake_gpu);
+}
