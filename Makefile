@@ -215,7 +215,7 @@ fuzz: packages-check
 
 # ---- lint: all C and all shell scripts; what is not asked, and why, is in .clang-tidy and tests/cppcheck.supp -----------
 lint: packages-lint
-	@tests/lint $(filter -D% -I%,$(ALL_CFLAGS))
+	@CUDA_FLAGS='$(if $(HAVE_CUDA),$(CUDA_CFLAGS))' tests/lint $(filter -D% -I%,$(ALL_CFLAGS))
 
 # ---- the demo: tests/demo/NAME_main.c is a tool that draws, builds or fits -------------------------------------------
 DEMO := $(patsubst %_main.c,$(BUILD)/%,$(wildcard tests/demo/*_main.c))

@@ -311,7 +311,7 @@ static void cudnn_interrupt(struct engine *engine)
 static int cudnn_probe(char *text, size_t size, struct why *why)
 {
     int present, r = ops->count(&present, why);
-    struct gpu_info info;
+    struct gpu_info info = { 0 };
     if (r == 0)
         r = ops->look(0, &info, why);
     if (r < 0)

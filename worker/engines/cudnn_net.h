@@ -61,5 +61,5 @@ void net_done(struct net *net); /* accepts zeroed memory */
 /* Enqueues the whole network: from (batch, height, width, 3) u8 on the device to values and predictions. */
 int net_run(struct net *net, const uint8_t *pixels, struct why *why);
 
-/* One step of it. */
-int net_run_step(struct net *net, int step, struct why *why);
+/* Step i of it. */
+int net_run_step(struct net *net, int i, struct why *why);

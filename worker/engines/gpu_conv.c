@@ -183,7 +183,7 @@ static descriptor pointwise(struct builder *builder, descriptor x, descriptor b,
 
 static int64_t slide(int64_t size, const struct conv_shape *shape)
 {
-    return (size + 2 * shape->padding - shape->kernel) / shape->stride + 1;
+    return (size + 2 * (int64_t)shape->padding - shape->kernel) / shape->stride + 1;
 }
 
 static cudnnDataType_t data_type(enum number_format format)

@@ -106,10 +106,10 @@ DEFINE_FREEP(cuda_close, struct gpu)
 
 static int cuda_open(int device, struct gpu **ret, struct why *why)
 {
-    CLEANUP(cuda_closep) struct gpu *gpu = calloc(1, sizeof(struct cuda_gpu));
-    if (!gpu)
+    struct cuda_gpu *cuda = calloc(1, sizeof(*cuda));
+    if (!cuda)
         return because(why, -ENOMEM, "out of memory");
-    struct cuda_gpu *cuda = (struct cuda_gpu *)gpu;
+    CLEANUP(cuda_closep) struct gpu *gpu = &cuda->gpu;
     gpu->ops = &gpu_cuda;
     int r = cuda_look(device, &gpu->info, why);
     if (r < 0)
