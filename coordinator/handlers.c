@@ -113,6 +113,8 @@ void coordinator_on_refuse(struct coordinator *c, struct node *node, const struc
 {
     (void)c;
     if (message->refuse.reason == REFUSE_BUSY) {
+        if (node_serves(node))
+            return; /* late: it has taken the job since */
         if (strcmp(node->why_not, message->refuse.detail))
             log_info("%s: busy, %s; it is asked again", node->name, message->refuse.detail);
         snprintf(node->why_not, sizeof(node->why_not), "%s", message->refuse.detail);

@@ -53,7 +53,7 @@ bool node_misses_batches(const struct node *node, const struct msg_heartbeat *be
     uint64_t out = 0;
     for (const struct batch_hold *hold = node->holds; hold; hold = hold->next)
         out++;
-    return beat->received < beat->expected || (beat->received == node->sent_batches && beat->held < out);
+    return beat->received < beat->expected || beat->received > node->sent_batches || (beat->received == node->sent_batches && beat->held < out);
 }
 
 bool node_has_alone(const struct node *node)

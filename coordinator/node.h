@@ -8,6 +8,7 @@
  *                                                                                                                v
  *                                                                     NODE_GONE <--- is not on the list any more +
  *
+ *     NODE_CALLING --welcome, the model being open already--> NODE_READY
  *     any --refuse (mismatch, model, fenced), another fingerprint, a nonsensical result--> NODE_REFUSED (for this job)
  *     NODE_CALLING, NODE_LOADING --taken off the list--> NODE_GONE;  NODE_DRAINING --put on it again--> NODE_READY
  *     NODE_GONE, NODE_REFUSED --on the list when it is read again--> NODE_CALLING

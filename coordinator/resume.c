@@ -70,7 +70,8 @@ int session_look(struct session *session, struct session_state *ret, struct why 
         r = db_count_retries(session->db, &again, why);
     if (r < 0)
         return r;
-    ret->all_rows = db_get(session->db, "listed", &listed, NULL) == 0 && list.done_images == list.images;
+    ret->listed = db_get(session->db, "listed", &listed, NULL) == 0;
+    ret->all_rows = ret->listed && list.done_images == list.images;
     ret->complete = ret->all_rows && again.done_images == again.images;
     ret->exported = ret->complete && db_get(session->db, "exported", &exported, NULL) == 0 && all_exist(exported);
     return 0;
@@ -102,6 +103,14 @@ int session_prepare_work(struct session *session, struct why *why)
     return r < 0 ? r : raise_epoch(session, why);
 }
 
+/* It would wait for it in silence. */
+static void tell_standard_input(const struct spec *spec)
+{
+    for (int i = 0; i < spec->source_count; i++)
+        if (!strcmp(spec->sources[i], "@-"))
+            log_info("@-: the list was not complete, and is read from standard input again; it must be the same");
+}
+
 static int resume(struct session *session, const char *path, struct why *why)
 {
     struct session_state state = { 0 };
@@ -118,6 +127,8 @@ static int resume(struct session *session, const char *path, struct why *why)
     }
     if (state.complete)
         log_info("%s: every image has a row; writing the tables", path);
+    else if (!state.listed)
+        tell_standard_input(session->spec);
     return session_run(session);
 }
 

@@ -42,7 +42,8 @@ int session_prepare_work(struct session *session, struct why *why);
 
 /* What job.db says of it. */
 struct session_state {
-    bool all_rows; /* every image has a row */
+    bool listed;   /* the list is complete */
+    bool all_rows; /* and every image has a row */
     bool complete; /* and none of them runs again */
     bool exported; /* and all tables that were written since are still there */
 };

@@ -3,6 +3,7 @@
 
 #include "common/cleanup.h"
 #include "common/json.h"
+#include "common/redact.h"
 #include "coordinator/export/outfile.h"
 #include "coordinator/value.h"
 
@@ -28,6 +29,22 @@ static json_t *texts(const char *const *items, uint32_t size)
     json_t *array = json_array();
     for (uint32_t i = 0; i < size; i++)
         json_array_append_new(array, value_text(items[i]));
+    return array;
+}
+
+/* Sources as they may be shown. */
+static json_t *addresses(const char *const *uris, uint32_t count)
+{
+    json_t *array = json_array();
+    for (uint32_t i = 0; i < count; i++) {
+        CLEANUP(bytes_done) struct bytes shown;
+        bytes_init(&shown, 1 << 20);
+        if (uri_redact(&shown, uris[i], strlen(uris[i])) < 0) {
+            json_decref(array);
+            return NULL; /* and so is the whole */
+        }
+        json_array_append_new(array, value_sized(shown.data ? shown.data : "", shown.size));
+    }
     return array;
 }
 
@@ -241,7 +258,7 @@ int summary_new(const struct job_facts *facts, const struct tally *tally, struct
         for (uint32_t k = 0; k < facts->nodes[i].stages_count; k++)
             add_stage(&totals, &facts->nodes[i].stages[k]);
     json_watch();
-    json_t *files = texts(facts->files, facts->files_count), *sources = texts(facts->sources, facts->sources_count);
+    json_t *files = texts(facts->files, facts->files_count), *sources = addresses(facts->sources, facts->sources_count);
     json_t *nothing = json_null(); /* not counted, needs no release */
     json_t *summary = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O}",
         "version", value_text(facts->version), "job", value_text(facts->job), "directory", value_text(facts->directory), "sources", sources,

@@ -8,6 +8,7 @@
 #include "common/download.h"
 #include "common/log.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 /* How long a coordinator that holds nothing of us may take for its bye. */
@@ -66,6 +67,25 @@ void worker_leave(struct worker *worker, const char *farewell)
         say_leaving(worker);
     }
     worker_leave_tick(worker);
+}
+
+void worker_leave_broken(struct worker *worker, struct pipeline_notice *notice)
+{
+    log_error("the engine broke, leaving so that a new process can start afresh: %s", notice->why.text);
+    worker->status = notice->r == -ENOTRECOVERABLE ? EXIT_DEVICE_LOST : 1;
+    free(notice);
+    crumbs_mark(worker->trail.crumbs, NULL); /* what is in it may be why */
+    worker_leave(worker, "the engine broke");
+}
+
+/* As after a crash, the next process says what this one could not finish. */
+void worker_end_if_stuck(struct worker *worker)
+{
+    struct why why;
+    if (!worker->runtime || pipeline_watch(worker->runtime->pipeline, &why) == 0)
+        return;
+    log_error("%s; this process ends, so that others may go on", why.text);
+    _exit(1);
 }
 
 /* What was given up may still be in a decoder's hands, and a model on its way; a broken engine's threads may never return. */

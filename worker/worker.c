@@ -221,15 +221,6 @@ static void finish_work(struct worker *worker, struct work *work)
         worker_offer(worker, work);
 }
 
-static void leave_broken(struct worker *worker, struct pipeline_notice *notice)
-{
-    log_error("the engine broke, leaving so that a new process can start afresh: %s", notice->why.text);
-    worker->status = notice->r == -ENOTRECOVERABLE ? EXIT_DEVICE_LOST : 1;
-    free(notice);
-    crumbs_mark(worker->trail.crumbs, NULL); /* what is in it may be why */
-    worker_leave(worker, "the engine broke");
-}
-
 static void on_mail(void *arg)
 {
     struct worker *worker = arg;
@@ -243,7 +234,7 @@ static void on_mail(void *arg)
             verifier_finish(&worker->verifier);
             break;
         case MAIL_BROKEN:
-            leave_broken(worker, (struct pipeline_notice *)mail);
+            worker_leave_broken(worker, (struct pipeline_notice *)mail);
             break;
         case MAIL_WORK:
             finish_work(worker, (struct work *)mail);
@@ -297,22 +288,12 @@ static void on_socket(void *arg)
     }
 }
 
-/* As after a crash, the next process says what this one could not finish. */
-static void end_if_stuck(struct worker *worker)
-{
-    struct why why;
-    if (!worker->runtime || pipeline_watch(worker->runtime->pipeline, &why) == 0)
-        return;
-    log_error("%s; this process ends, so that others may go on", why.text);
-    _exit(1);
-}
-
 static void on_tick(void *arg)
 {
     struct worker *worker = arg;
     struct job *job = worker->job;
     uint64_t now = clock_now_ns();
-    end_if_stuck(worker);
+    worker_end_if_stuck(worker);
     loop_timer_set(worker->loop, &worker->tick, now + TICK_NS);
     if (worker->leaving)
         worker_leave_tick(worker);
@@ -355,8 +336,8 @@ static void stop(struct worker *worker)
     worker_end_job(worker, "left");
     link_free(worker->link);
     link_context_free(worker->context);
-    if (!worker->status)
-        trail_remove(&worker->trail);
+    if (worker->status != 1)
+        trail_remove(&worker->trail); /* an orderly end, or its GPU's */
     if (worker->status || worker->hurry)
         _exit(worker->status); /* a broken engine's threads may never return, a decoder's may take long */
     download_stop(); /* a loader that waits for a server must not hold up the end */

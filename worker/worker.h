@@ -93,6 +93,8 @@ void worker_send_status(struct worker *worker, const struct peer *peer, uint64_t
 
 /* leave.c */
 void worker_leave(struct worker *worker, const char *farewell); /* asked twice: at once */
+void worker_leave_broken(struct worker *worker, struct pipeline_notice *notice); /* takes the notice over */
+void worker_end_if_stuck(struct worker *worker);
 void worker_leave_check(struct worker *worker);                 /* something came out or was let go: perhaps that was the last */
 void worker_leave_tick(struct worker *worker);
 void worker_return(struct worker *worker, uint64_t batch);      /* this one is not done here */

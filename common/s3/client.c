@@ -141,6 +141,8 @@ static int judge(struct attempt *attempt, const struct s3_request *request, CURL
     s3_call_name(request->call, object, sizeof(object));
     if (attempt->sink_error == -EMSGSIZE)
         return because(why, -EFBIG, "%s: larger than what is taken", object);
+    if (attempt->sink_error == -ENOMEM)
+        return because(why, -ENOMEM, "%s: out of memory", object);
     if (attempt->sink_error < 0)
         return because(why, attempt->sink_error, "%s: what %s answers is not what was asked for; is it an S3 store?", object, request->host);
     s3_error_read(error, client->curl, code, client->detail, attempt->refusal.data, attempt->refusal.size);

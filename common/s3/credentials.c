@@ -20,6 +20,7 @@
 #define EARLY_S    900.0 /* botocore's advisory refresh */
 #define AGAIN_S    60.0
 #define SOONEST_S  1.0
+#define OVER_S     5.0    /* between two attempts once they have ended */
 #define LATEST_S   3600.0 /* a look at the clock, which may have been set */
 #define POINTLESS_S 10.0  /* after a renewal that brought the same, the next one */
 
@@ -165,7 +166,9 @@ static double time_to_renew(double begin_s, double expires_s)
 /* After a renewal that brought nothing new: soon again, and sooner towards the end. */
 static double time_to_try_again(double now_s, double expires_s)
 {
-    return isinf(expires_s) ? INFINITY : now_s + fmax(SOONEST_S, fmin(AGAIN_S, (expires_s - now_s) / 4));
+    if (isinf(expires_s))
+        return INFINITY;
+    return now_s + (expires_s <= now_s ? OVER_S : fmax(SOONEST_S, fmin(AGAIN_S, (expires_s - now_s) / 4)));
 }
 
 static void keep(struct credentials_store *store, struct credentials *found)

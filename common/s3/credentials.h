@@ -2,7 +2,8 @@
  *
  * Order: environment (not with --profile), assume-role profile, web identity, credentials file, credential_process, config file, container,
  * instance metadata (IMDSv2). SSO is left out: `credential_process = aws configure export-credentials` in a profile covers it.
- * What is temporary is renewed on a thread of its own, from 15 minutes before its end (or the last quarter of a short life); a failure is logged and tried again each minute.
+ * What is temporary is renewed on a thread of its own, from 15 minutes before its end (or the last quarter of a short life); a failure is
+ * logged and tried again: each minute, sooner towards the end, every 5 s after it.
  *
  * Threads:   any may take a snapshot, without waiting; credentials_open() and credentials_close() belong to the owner.
  * Ownership: a snapshot is constant and lives until the last credentials_release().

@@ -9,6 +9,33 @@
 
 DEFINE_FREEP(curl_easy_cleanup, CURL)
 DEFINE_FREEP(curl_slist_free_all, struct curl_slist)
+DEFINE_FREEP(curl_url_cleanup, CURLU)
+
+/* ---- addresses --------------------------------------------------------------------------------------------------------------- */
+
+static int copy_part(CURLU *parts, CURLUPart what, char *text, size_t size)
+{
+    char *part = NULL;
+    *text = '\0';
+    if (curl_url_get(parts, what, &part, 0) != CURLUE_OK)
+        return -ENOENT;
+    int length = snprintf(text, size, "%s", part);
+    curl_free(part);
+    return length < (int)size ? 0 : -EINVAL;
+}
+
+int http_host(const char *url, char *host, size_t size, bool *ret_secure)
+{
+    CLEANUP(curl_url_cleanupp) CURLU *parts = curl_url();
+    char scheme[16], user[16];
+    if (!parts || curl_url_set(parts, CURLUPART_URL, url, 0) != CURLUE_OK || copy_part(parts, CURLUPART_SCHEME, scheme, sizeof(scheme)) < 0 ||
+        copy_part(parts, CURLUPART_USER, user, sizeof(user)) != -ENOENT || copy_part(parts, CURLUPART_HOST, host, size) < 0)
+        return -EINVAL;
+    *ret_secure = !strcmp(scheme, "https");
+    return *ret_secure || !strcmp(scheme, "http") ? 0 : -EINVAL;
+}
+
+/* ---- one request ------------------------------------------------------------------------------------------------------------- */
 
 static size_t on_data(char *data, size_t one, size_t size, void *answer)
 {

@@ -24,4 +24,8 @@ struct http_call {
     const atomic_bool *stop;               /* true ends it soon, with -EIO; NULL: never */
 };
 
+/* The host that would be asked, as libcurl understands the address ("[::1]" with its brackets), and whether it is over TLS. -EINVAL for what is no
+ * http:// or https:// address, or has a password in it. */
+int http_host(const char *url, char *host, size_t size, bool *ret_secure);
+
 int http_ask(const struct http_call *call, struct bytes *answer, long *ret_status, struct why *why);

@@ -25,27 +25,15 @@ static const char *get(const char *name)
 
 static bool may_be_asked(const char *url)
 {
-    static const char *const hosts[] = { "localhost", "127.", "[::1]", "169.254.170.2", "169.254.170.23", "[fd00:ec2::23]" };
-    if (!strncasecmp(url, "https://", 8))
-        return true;
-    if (strncasecmp(url, "http://", 7))
+    static const char *const hosts[] = { "localhost", "[::1]", "169.254.170.2", "169.254.170.23", "[fd00:ec2::23]" };
+    char host[256];
+    bool secure = false;
+    if (http_host(url, host, sizeof(host), &secure) < 0)
         return false;
-    const char *host = url + 7, *colon = strchr(host, ']');
-    size_t size = strcspn(host, "/?#");
-    if (memchr(host, '@', size))
-        return false;
-    colon = memchr(colon ? colon : host, ':', size);
-    if (*host == '[')
-        size = strcspn(host, "]") + 1;
-    else if (colon && colon < host + size)
-        size = (size_t)(colon - host);
-    for (size_t i = 0; i < ARRAY_SIZE(hosts); i++) {
-        size_t length = strlen(hosts[i]);
-        bool family = hosts[i][length - 1] == '.' && strspn(host, "0123456789.") >= size;
-        if (!strncasecmp(host, hosts[i], length) && (family || size == length))
-            return true;
-    }
-    return false;
+    bool known = secure || (!strncmp(host, "127.", 4) && strspn(host, "0123456789.") == strlen(host));
+    for (size_t i = 0; i < ARRAY_SIZE(hosts); i++)
+        known = known || !strcasecmp(host, hosts[i]);
+    return known;
 }
 
 static int locate(char *url, size_t size, struct why *why)
@@ -66,7 +54,7 @@ static int authorize(struct bytes *header, struct why *why)
 {
     const char *path = get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"), *token = get("AWS_CONTAINER_AUTHORIZATION_TOKEN");
     if (!path && !token)
-        return bytes_append(header, "", 0);
+        return bytes_append(header, "", 0) < 0 ? because(why, -ENOMEM, "out of memory") : 0;
     bytes_append_text(header, "Authorization: ");
     int r = path ? bytes_append_file(header, path, why) : bytes_append_text(header, token);
     if (r < 0)

@@ -240,7 +240,7 @@ static struct figure run_ours(int in_flight)
     double start = now(), end = start + seconds;
     for (int number = 0; now() < end; number++) {
         pthread_mutex_lock(&ours.lock);
-        while (atomic_load(&ours.inside) > (unsigned)(2 * in_flight))
+        while (atomic_load(&ours.inside) > (unsigned)(8 * in_flight))
             pthread_cond_wait(&ours.freed, &ours.lock);
         free_works();
         pthread_mutex_unlock(&ours.lock);

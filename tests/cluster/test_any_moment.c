@@ -190,3 +190,19 @@ TEST_WITHIN(600, every_error_of_a_disk_is_one_sentence_that_names_the_file)
         fill_disk_at(changes - 40 + below(20), errors[i].error, errors[i].said);
     }
 }
+
+/* ---- a file system without locks ---- */
+
+TEST(a_file_system_without_locks_is_refused_before_anything_is_made)
+{
+    char fault[32];
+    if (is_sanitized())
+        test_skip("a sanitizer wants to be the first library");
+    snprintf(fault, sizeof(fault), "locks %d", ENOLCK);
+    CHECK_INT(run_with(fault, RUN), 1);
+    check_contains("run.err", "job: cannot be locked: No locks available; without locks two processes could run one job: use a folder on another file system");
+    CHECK(access("job/job.db", F_OK) < 0);
+    CHECK_INT(run_with("", RUN), 0);
+    CHECK_INT(run_with(fault, RESUME), 1);
+    check_contains("run.err", "job: cannot be locked: No locks available");
+}

@@ -126,6 +126,27 @@ TEST(without_a_node_list_a_hangup_is_the_end_of_the_terminal)
     check_contains("run.err", "go on with: sleddog-coordinator resume --local 1");
 }
 
+/* ---- loading ---- */
+
+TEST(a_node_that_loads_its_model_keeps_its_share_for_the_first_seconds_only)
+{
+    struct process run;
+    puppet_start(&one, 0);
+    puppet_start(&two, 0);
+    one.silent = two.loading = true;
+    puppets_list("nodes", (struct puppet *const[]){ &one, &two }, 2);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--batch", "10", "--job", "job", "sim:300");
+    PUPPETS(two.pings > 0); /* its answer has been heard */
+    one.silent = false;
+    double start = now_s();
+    PUPPETS(one.arrived > 0);
+    CHECK_INT(one.arrived, 1);
+    PUPPETS(one.arrived == 20);
+    CHECK(now_s() - start > 1);
+    process_signal(&run, SIGINT);
+    CHECK_INT(process_end(&run), 130);
+}
+
 /* ---- leaving ---- */
 
 TEST(a_worker_that_leaves_is_let_finish_what_it_has_and_its_successor_is_welcome)

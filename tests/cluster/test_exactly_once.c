@@ -75,6 +75,20 @@ TEST(results_of_other_processes_and_epochs_change_nothing)
     check_table(30);
 }
 
+TEST(a_refusal_from_before_the_welcome_changes_nothing)
+{
+    struct process run;
+    begin(&run, (struct puppet *const[]){ &one }, 1, "sim:30");
+    puppet_batch(&one);
+    int pings = one.pings, hellos = one.hellos;
+    puppet_send(&one, &(struct message){ .kind = MESSAGE_refuse, .refuse = { REFUSE_BUSY, "serves another job" } });
+    PUPPETS(one.pings > pings + 1);
+    CHECK_INT(one.hellos, hellos);
+    one.taken = 0;
+    finish(&run, (struct puppet *const[]){ &one }, 1);
+    check_table(30);
+}
+
 TEST(the_first_result_wins_and_what_comes_later_is_only_confirmed)
 {
     struct process run;

@@ -60,7 +60,7 @@ TEST(a_disk_that_fills_up_under_job_db_loses_nothing)
     CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--format", "jsonl,csv", "--job", "disk/job", SOURCE), 1);
     expect_sentence("disk/job/job.db: ", "full", "; make room there and go on");
     long done = job_done("disk/job");
-    CHECK(done > 0 && done < 20000);
+    CHECK(done < 20000);
     CHECK_INT(COORDINATE("full", "resume", "--engine", "sim", "disk/job"), 1); /* still full: it says so again */
     CHECK(job_done("disk/job") >= done);
     enlarge_disk(0);

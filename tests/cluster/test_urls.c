@@ -89,7 +89,8 @@ TEST(queries_are_not_shown_anywhere)
     struct web *web = serve_photos(&(struct web_spec){ 0 }, "?session=hushhush");
     web_put(web, "/gone", "", 0);
     CHECK_INT(test_shell(NULL, "echo '%s' >>list", web_url(web, "/gone?session=hushhush&status=404")), 0);
-    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--job", "job", "--per-image", "--format", "jsonl,csv", "@list"), 0);
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--job", "job", "--per-image", "--format", "jsonl,csv", "@list",
+                         web_url(web, "/a/000.jpg?session=hushhush")), 0);
     CHECK_INT(COORDINATE("report", "report", "job", "--html", "page.html"), 0);
     CHECK_INT(COORDINATE("one", "report", "job", "--image", "gone?..."), 0);
     check_contains("one.out", "not_found");

@@ -2,6 +2,7 @@
  *
  *     SLEDDOG_FAULT="PROGRAM kill N"       SIGKILL in the place of change number N, from 1; of a write the first half is done
  *     SLEDDOG_FAULT="PROGRAM ERRNO N"      from change number N on, all of them but removing fail with this errno
+ *     SLEDDOG_FAULT="PROGRAM locks ERRNO"  no lock of an open file description can be had; nothing else fails
  *     SLEDDOG_FAULT="PROGRAM count FILE"   appends a line with the number of changes to FILE at the end
  *
  * Changes are writing, creating, cutting, syncing, renaming and removing, of regular files but the standard ones. Other programs are left alone. */
@@ -18,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static enum { NOTHING, KILL, FAIL, COUNT } mode;
+static enum { NOTHING, KILL, FAIL, LOCKS, COUNT } mode;
 static long at;
 static int error;
 static char count_file[4096];
@@ -32,8 +33,8 @@ __attribute__((constructor)) static void read_orders(void)
     char program[64], what[16], value[4096];
     if (!text || sscanf(text, "%63s %15s %4095s", program, what, value) != 3 || strcmp(program, program_invocation_short_name))
         return;
-    mode = !strcmp(what, "kill") ? KILL : !strcmp(what, "count") ? COUNT : FAIL;
-    error = atoi(what);
+    mode = !strcmp(what, "kill") ? KILL : !strcmp(what, "count") ? COUNT : !strcmp(what, "locks") ? LOCKS : FAIL;
+    error = atoi(mode == LOCKS ? value : what);
     at = atol(value);
     snprintf(count_file, sizeof(count_file), "%s", value);
 }
@@ -141,3 +142,20 @@ OPENS(open, (const char *path, int flags, ...), (path, flags, permissions))
 OPENS(open64, (const char *path, int flags, ...), (path, flags, permissions))
 OPENS(openat, (int folder, const char *path, int flags, ...), (folder, path, flags, permissions))
 OPENS(openat64, (int folder, const char *path, int flags, ...), (folder, path, flags, permissions))
+
+#define LOCKS_FILE(name)                                       \
+    int name(int fd, int command, ...)                         \
+    {                                                          \
+        va_list arguments;                                     \
+        va_start(arguments, command);                          \
+        void *argument = va_arg(arguments, void *);            \
+        va_end(arguments);                                     \
+        if (mode == LOCKS && command == F_OFD_SETLK) {         \
+            errno = error;                                     \
+            return -1;                                         \
+        }                                                      \
+        return REAL(name)(fd, command, argument);              \
+    }
+
+LOCKS_FILE(fcntl)
+LOCKS_FILE(fcntl64)

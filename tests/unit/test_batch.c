@@ -219,6 +219,7 @@ TEST(a_heartbeat_tells_whether_something_was_lost_on_the_way)
     CHECK(!misses(&node, 5, 6, 0)); /* it has not seen all that was sent since */
     CHECK(misses(&node, 7, 7, 1));  /* it returned one, and that was lost */
     CHECK(misses(&node, 5, 7, 1));
+    CHECK(misses(&node, 5, 8, 2));  /* the two no longer count alike */
 }
 
 TEST(a_nodes_counters_go_on_after_it_restarted)

@@ -21,6 +21,18 @@ TEST(the_protocol_page_describes_every_message)
     free(page);
 }
 
+TEST(the_protocol_page_draws_every_state_of_a_batch_and_of_a_node)
+{
+    char *page = document("docs/protocol.md"), *states;
+    CHECK_INT(test_shell(&states, "cd %s && grep -hE '^enum (batch|node)_state \\{' coordinator/*.h | grep -oE '(BATCH|NODE)_[A-Z]+'", test_source()), 0);
+    CHECK_CONTAINS(states, "BATCH_QUEUED\n");
+    CHECK_CONTAINS(states, "NODE_CALLING\n");
+    for (char *state = strtok(states, "\n"); state; state = strtok(NULL, "\n"))
+        CHECK_CONTAINS(page, state);
+    free(states);
+    free(page);
+}
+
 TEST(the_architecture_page_names_every_folder_and_engine_room)
 {
     char *page = document("docs/architecture.md"), *files;

@@ -38,6 +38,9 @@ TEST(an_origin_is_scheme_host_and_port_or_a_bucket)
     CHECK_INT(origins.count, 5);
     CHECK_STR(gets[5].origin->name, "s3://c");
     CHECK_STR(gets[2].origin->name, "http://h:80");
+    wait_at(7, "https://me:hush@h/a");
+    CHECK_STR(gets[7].origin->name, "https://h");
+    CHECK(gets[7].origin != gets[3].origin);
     leave_all();
 }
 

@@ -25,8 +25,8 @@ static bool is_stopped(void *arg)
 
 static void set_environment(const char *endpoint)
 {
-    static const char *const others[] = { "AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "AWS_MAX_ATTEMPTS", "AWS_SESSION_TOKEN",
-                                          "http_proxy", "all_proxy" };
+    static const char *const others[] = { "AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE",
+                                          "AWS_MAX_ATTEMPTS", "AWS_SESSION_TOKEN", "http_proxy", "all_proxy" };
     for (size_t i = 0; i < ARRAY_SIZE(others); i++)
         unsetenv(others[i]);
     setenv("AWS_ACCESS_KEY_ID", "AKID", 1);

@@ -114,6 +114,18 @@ static int use_weights(struct why *why)
     return r;
 }
 
+/* Finds what it left the last time. */
+static int use_crumbs(struct why *why)
+{
+    CLEANUP(crumbs_closep) struct crumbs *crumbs = NULL;
+    CLEANUP(suspects_done) struct suspects suspects = { NULL, 0 };
+    struct task task = { .work = &(struct work){ .tasks = &task } };
+    int r = crumbs_open("crumbs", &crumbs, &suspects, why);
+    if (r == 0)
+        crumb_leave(crumbs_decoder(crumbs, 3), &task, CRUMB_DECODE, 0);
+    return r;
+}
+
 TEST(parts_of_a_worker_survive_refused_memory)
 {
     struct why why;
@@ -121,6 +133,7 @@ TEST(parts_of_a_worker_survive_refused_memory)
     torture_lenient(use_work); /* an error may come without its detail */
     torture(use_job);
     torture(use_batcher);
+    torture(use_crumbs);
     torture(use_preprocess);
     CHECK_INT(safetensors_write("weights", tensors, ARRAY_SIZE(tensors), &why), 0);
     torture(use_weights);

@@ -72,7 +72,7 @@ static void unlink_running(struct getter *getter, struct transfer *transfer)
     transfer->get->running[transfer->place] = NULL;
 }
 
-static void drop(struct getter *getter, struct transfer *transfer)
+void getter_drop(struct getter *getter, struct transfer *transfer)
 {
     unlink_running(getter, transfer);
     put_back(getter, transfer);
@@ -85,7 +85,7 @@ static void conclude(struct getter *getter, struct transfer *transfer, enum tran
     bool settled = end == TRANSFER_WHOLE || end == TRANSFER_TOO_LARGE || end == TRANSFER_CHANGED ||
                    (end == TRANSFER_REFUSED && s3_error_retry(error) == RETRY_NEVER);
     if (other && settled)
-        drop(getter, other);
+        getter_drop(getter, other);
     if (!other || settled)
         verdict_of_end(getter, transfer, end, error);
     put_back(getter, transfer);
@@ -262,7 +262,7 @@ static void tick(struct getter *getter)
     account(getter, now);
 }
 
-/* ---- letting go ---- */
+/* ---- the loop ---- */
 
 static bool is_abandoned(const struct get *get)
 {
@@ -274,53 +274,6 @@ static bool any(const struct get *get)
     (void)get;
     return true;
 }
-
-static struct get *take_running(struct getter *getter, bool (*wanted)(const struct get *get))
-{
-    struct transfer *transfer = getter->running;
-    while (transfer && !wanted(transfer->get))
-        transfer = transfer->next;
-    if (!transfer)
-        return NULL;
-    struct get *get = transfer->get;
-    for (int i = 0; i < 2; i++)
-        if (get->running[i])
-            drop(getter, get->running[i]);
-    return get;
-}
-
-static struct get *take_later(struct getter *getter, bool (*wanted)(const struct get *get))
-{
-    struct get **at = &getter->later;
-    while (*at && !wanted(*at))
-        at = &(*at)->next;
-    struct get *get = *at;
-    if (get)
-        *at = get->next;
-    return get;
-}
-
-static struct get *take_asking(struct getter *getter, bool (*wanted)(const struct get *get))
-{
-    if (!getter->asking || !wanted(getter->asking))
-        return NULL;
-    size_t given = budget_leave(getter->spec.budget, &getter->place);
-    if (given)
-        budget_give(getter->spec.budget, given);
-    return take(getter->asking);
-}
-
-static void let_go(struct getter *getter, bool (*wanted)(const struct get *get), enum row_error error, const char *detail)
-{
-    struct get *get;
-    while ((get = take_running(getter, wanted)) || (get = take_asking(getter, wanted)) || (get = take_later(getter, wanted)))
-        getter_finish(getter, get, error, detail);
-    for (struct origin *origin = getter->origins.first; origin; origin = origin->next)
-        while ((get = origin_take(&getter->origins, origin, wanted)))
-            getter_finish(getter, get, error, detail);
-}
-
-/* ---- the loop ---- */
 
 static void read_inbox(struct getter *getter)
 {
@@ -368,16 +321,16 @@ static void run(void *arg)
         int r = wire_wait(&getter->wire, wait_ms(getter));
         clear_wake(getter);
         if (r < 0)
-            let_go(getter, any, ROW_FETCH, "the worker cannot watch its connections; are there too many? See --fetch-concurrency");
+            getter_let_go(getter, any, ROW_FETCH, "the worker cannot watch its connections; are there too many? See --fetch-concurrency");
         end_transfers(getter);
         read_inbox(getter);
         if (atomic_exchange(&getter->poked, false))
-            let_go(getter, is_abandoned, ROW_FETCH, "abandoned");
+            getter_let_go(getter, is_abandoned, ROW_FETCH, "abandoned");
         tick(getter);
         start_more(getter);
     }
     read_inbox(getter);
-    let_go(getter, any, ROW_ERRORS, NULL);
+    getter_let_go(getter, any, ROW_ERRORS, NULL);
     account(getter, clock_now_ns());
 }
 

@@ -1,4 +1,4 @@
-/* getter.h: one thread of loops.h; for getter.c, verdict.c and loops.c only.
+/* getter.h: one thread of loops.h; for getter.c, let_go.c, verdict.c and loops.c only.
  *
  * Threads:   its own, but for the inbox, `wake` and the atomics.
  * Ownership: a getter owns its transfers and origins.
@@ -37,13 +37,21 @@ int getter_open(struct getter *getter); /* spec, limits and shared are set */
 void getter_wake(struct getter *getter);  /* from any thread */
 void getter_close(struct getter *getter); /* ends the thread, and what is inside; accepts a zeroed one */
 
-/* ---- getter.c, for verdict.c ---- */
+/* ---- getter.c, for the others ---- */
 
 /* The get leaves the loop. */
 void getter_finish(struct getter *getter, struct get *get, enum row_error error, const char *detail);
 
 /* The get waits for its time. */
 void getter_again(struct getter *getter, struct get *get, uint64_t delay_ns);
+
+/* Ends a transfer, with all that it has, and keeps its handle. */
+void getter_drop(struct getter *getter, struct transfer *transfer);
+
+/* ---- let_go.c ---- */
+
+/* Ends every get that `wanted` says yes to: under way, waiting for the budget, for its time, or for its turn. */
+void getter_let_go(struct getter *getter, bool (*wanted)(const struct get *get), enum row_error error, const char *detail);
 
 /* ---- verdict.c ---- */
 

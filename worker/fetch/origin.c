@@ -2,6 +2,8 @@
 
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/redact.h"
+#include "proto/limits.h"
 
 #include <string.h>
 #include <strings.h>
@@ -25,7 +27,7 @@ static uint64_t hash_of(const char *text, size_t size)
 }
 
 /* "https://host:port" of "https://host:port/path?query"; the bucket of an S3 address. */
-static size_t name_size(const char *uri, size_t size)
+static size_t key_size(const char *uri, size_t size)
 {
     const char *slashes = memmem(uri, size, "://", 3);
     size_t at = slashes ? (size_t)(slashes - uri) + 3 : 0;
@@ -37,7 +39,7 @@ static size_t name_size(const char *uri, size_t size)
 /* Everything up to the last slash of the path. */
 static size_t folder_size(const char *uri, size_t size)
 {
-    size_t end = name_size(uri, size), query = end;
+    size_t end = key_size(uri, size), query = end;
     bool is_s3 = size > 5 && !strncasecmp(uri, "s3://", 5);
     while (query < size && (is_s3 || !strchr("?#", uri[query])))
         query++;
@@ -82,23 +84,34 @@ static void forget_one(struct origins *origins)
         if (origins->turn == origin)
             origins->turn = NULL;
         origins->count--;
-        free(origin->name);
+        free(origin->key);
         free(origin);
         return;
     }
 }
 
-static struct origin *add(struct origins *origins, const char *name, size_t size, uint64_t hash)
+/* Without a password. */
+static void make_name(struct origin *origin)
+{
+    struct bytes shown;
+    bytes_init(&shown, 2 * LIMIT_URI);
+    bool known = uri_redact(&shown, origin->key, origin->key_size) == 0 && shown.size;
+    snprintf(origin->name, sizeof(origin->name), "%s", known ? shown.data : "the store");
+    bytes_done(&shown);
+}
+
+static struct origin *add(struct origins *origins, const char *key, size_t size, uint64_t hash)
 {
     CLEANUP(freep) struct origin *origin = calloc(1, sizeof(*origin));
     if (!origin)
         return NULL;
-    origin->name = strndup(name, size);
-    if (!origin->name)
+    origin->key = strndup(key, size);
+    if (!origin->key)
         return NULL;
-    origin->name_size = size;
+    origin->key_size = size;
     origin->hash = hash;
     origin->room = ROOM_FIRST;
+    make_name(origin);
     retry_budget_init(&origin->budget);
     origin->next = origins->first;
     origins->first = origin;
@@ -112,18 +125,18 @@ static struct origin *add(struct origins *origins, const char *name, size_t size
 
 struct origin *origins_join(struct origins *origins, struct get *get, const char *uri, size_t size)
 {
-    size_t name = name_size(uri, size);
-    uint64_t hash = hash_of(uri, name);
+    size_t key = key_size(uri, size);
+    uint64_t hash = hash_of(uri, key);
     struct origin *origin = origins->first;
-    while (origin && (origin->hash != hash || origin->name_size != name || memcmp(origin->name, uri, name)))
+    while (origin && (origin->hash != hash || origin->key_size != key || memcmp(origin->key, uri, key)))
         origin = origin->next;
     if (!origin)
-        origin = add(origins, uri, name, hash);
+        origin = add(origins, uri, key, hash);
     if (!origin)
         return NULL;
     origin->users++;
     get->origin = origin;
-    get->lane = (unsigned)(hash_of(uri + name, folder_size(uri, size) - name) % ORIGIN_LANES);
+    get->lane = (unsigned)(hash_of(uri + key, folder_size(uri, size) - key) % ORIGIN_LANES);
     return origin;
 }
 
@@ -144,7 +157,7 @@ void origins_done(struct origins *origins)
     while (origins->first) {
         struct origin *origin = origins->first;
         origins->first = origin->next;
-        free(origin->name);
+        free(origin->key);
         free(origin);
     }
 }

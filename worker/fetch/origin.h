@@ -29,8 +29,9 @@ struct lane {
 struct origin {
     struct origin *next;
     uint64_t hash;
-    size_t name_size;
-    char *name;
+    size_t key_size;
+    char *key;              /* the beginning of its addresses */
+    char name[128];         /* the same as it may be shown */
     struct lane lanes[ORIGIN_LANES];
     unsigned turn;          /* of the lanes */
     unsigned waiting, users; /* gets in lanes; gets anywhere */

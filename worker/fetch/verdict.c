@@ -5,6 +5,7 @@
 #include "worker/fetch/getter.h"
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/redact.h"
 
 #include <errno.h>
@@ -104,6 +105,30 @@ static void fail_refused(struct getter *getter, const struct transfer *transfer,
 
 /* ---- a store that is down ---- */
 
+static const char *reason_of(const struct s3_error *error)
+{
+    return error->message[0] ? error->message : "it is unavailable";
+}
+
+static void answered(struct getter *getter, struct origin *origin)
+{
+    if (origin->down_ns)
+        log_info("%s answers again", origin->name);
+    origin_answered(&getter->origins, origin);
+}
+
+static bool is_down(struct getter *getter, struct get *get, enum origin_trouble trouble, const struct s3_error *error)
+{
+    struct origin *origin = get->origin;
+    bool before = origin->down_ns, given_up = origin->given_up;
+    bool down = origin_failed(&getter->origins, get, trouble, clock_now_ns(), getter->spec.store_timeout_ns);
+    if (down && !before)
+        log_warning("%s does not answer: %s; it is waited for", origin->name, reason_of(error));
+    if (origin->given_up && !given_up)
+        log_warning("%s has not answered for longer than --store-timeout: given up", origin->name);
+    return down;
+}
+
 static bool any(const struct get *get)
 {
     (void)get;
@@ -167,10 +192,9 @@ static void refused(struct getter *getter, struct transfer *transfer, const stru
     uint64_t delay = 0;
     bool unavailable = is_unavailable(error, &trouble);
     if (error->status && !unavailable)
-        origin_answered(&getter->origins, get->origin);
-    if (unavailable && !is_unknown_host(get, error) &&
-        origin_failed(&getter->origins, get, trouble, clock_now_ns(), getter->spec.store_timeout_ns)) {
-        park(getter, get, error->message[0] ? error->message : "it is unavailable");
+        answered(getter, get->origin);
+    if (unavailable && !is_unknown_host(get, error) && is_down(getter, get, trouble, error)) {
+        park(getter, get, reason_of(error));
         return;
     }
     if (!again(getter, transfer, error, &delay)) {
@@ -188,7 +212,7 @@ static void whole(struct getter *getter, struct transfer *transfer)
     struct get *get = transfer->get;
     struct task *task = get->task;
     struct origin *origin = get->origin;
-    origin_answered(&getter->origins, origin);
+    answered(getter, origin);
     pace_add(&origin->pace, clock_now_ns() - transfer->start_ns);
     if (!task->item->size)
         origin_learn_size(origin, transfer->size);
@@ -218,7 +242,7 @@ void verdict_of_end(struct getter *getter, struct transfer *transfer, enum trans
         refused(getter, transfer, &stalled);
         break;
     case TRANSFER_LARGER:
-        origin_answered(&getter->origins, get->origin);
+        answered(getter, get->origin);
         get->room = transfer->wanted;
         origin_wait(&getter->origins, get, true);
         break;

@@ -46,7 +46,9 @@ static void on_hello(struct puppet *puppet, const struct message *message)
     puppet->epoch = message->hello.epoch;
     puppet->call = message->hello.call;
     puppet->hellos++;
-    if (!again && !puppet->silent)
+    if (puppet->loading)
+        puppet_send(puppet, &(struct message){ .kind = MESSAGE_loading, .loading = { "the model is on its way" } });
+    else if (!again && !puppet->silent)
         welcome(puppet);
 }
 
@@ -64,7 +66,7 @@ static void on_ping(struct puppet *puppet, const struct message *message)
     puppet->pings++;
     if (puppet->silent)
         return;
-    if (message->to == puppet->incarnation && puppet->welcomes)
+    if (message->to == puppet->incarnation && (puppet->welcomes || puppet->loading))
         beat.heartbeat = (struct msg_heartbeat){ .epoch = puppet->epoch, .expected = message->ping.batches, .received = puppet->received,
                                                  .images = puppet->granted, .held = count_held(puppet), .stages = puppet->stages, .stages_count = 3 };
     puppet_send(puppet, &beat);

@@ -1,0 +1,113 @@
+/* `status` looks at a job whatever state it is in, and disturbs nobody. */
+#include "tests/cluster/lib/cluster.h"
+
+#include "common/cleanup.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void begin_slow(struct process *run, const char *command)
+{
+    const char *const fresh[] = { "run", "--local", "2", "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "2000", "--batch", "20", "--job", "job",
+                                  "sim:4000", NULL };
+    const char *const again[] = { "resume", "--local", "2", "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "2000", "job", NULL };
+    coordinator_begin(run, command, strcmp(command, "run") ? again : fresh);
+}
+
+static json_t *status_of(const char *job)
+{
+    json_error_t error;
+    CHECK_INT(COORDINATE("status", "status", "--json", job), 0);
+    json_t *status = json_load_file("status.out", 0, &error);
+    if (!status)
+        test_fail(__FILE__, __LINE__, "status.out, line %d: %s", error.line, error.text);
+    return status;
+}
+
+static long number(const json_t *status, const char *part, const char *key)
+{
+    return (long)json_integer_value(json_object_get(json_object_get(status, part), key));
+}
+
+static bool is_out(const json_t *status)
+{
+    size_t i;
+    json_t *node;
+    json_array_foreach(json_object_get(json_object_get(status, "now"), "nodes"), i, node)
+        if (json_array_size(json_object_get(node, "outstanding")))
+            return true;
+    return false;
+}
+
+static bool somebody_has_a_batch(const char *job)
+{
+    json_t *status = status_of(job);
+    bool is = is_out(status);
+    json_decref(status);
+    return is;
+}
+
+TEST_WITHIN(90, a_status_for_programs_says_who_has_what_and_what_is_done)
+{
+    struct process run;
+    char who[64];
+    begin_slow(&run, "run");
+    WAIT_FOR(job_done("job") > 0);
+    WAIT_FOR(somebody_has_a_batch("job"));
+    json_t *status = status_of("job");
+    CHECK_STR(json_string_value(json_object_get(status, "state")), "running");
+    snprintf(who, sizeof(who), "process %d on ", (int)run.pid);
+    CHECK_CONTAINS(json_string_value(json_object_get(status, "process")), who);
+    json_decref(status);
+    process_signal(&run, SIGKILL);
+    process_end(&run);
+    status = status_of("job");
+    CHECK_STR(json_string_value(json_object_get(status, "state")), "stopped");
+    CHECK(!json_object_get(status, "now") && !json_object_get(status, "process"));
+    CHECK_INT(number(status, "list", "images"), 4000);
+    CHECK(number(status, "list", "done_images") > 0 && number(status, "list", "done_images") < 4000);
+    json_decref(status);
+}
+
+/* A process that asks for the status again and again, and ends with 1 when it once got none. */
+static pid_t begin_looking(void)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        execl("/bin/sh", "sh", "-c", "while \"$0/sleddog-coordinator\" status job >looked.out 2>looked.err; do :; done; exit 1", test_build(), NULL);
+        _exit(2);
+    }
+    return pid;
+}
+
+TEST_WITHIN(120, looking_again_and_again_stands_in_the_way_of_no_run_and_no_resume)
+{
+    struct process run;
+    CHECK_INT(COORDINATE("expected", "run", "--engine", "sim", "--job", "expected", "sim:4000"), 0);
+    begin_slow(&run, "run");
+    WAIT_FOR(job_done("job") > 0);
+    pid_t looking[2] = { begin_looking(), begin_looking() };
+    for (int i = 0; i < 4; i++) {
+        long done = job_done("job");
+        process_signal(&run, SIGKILL);
+        process_end(&run);
+        begin_slow(&run, "resume");
+        WAIT_FOR(job_done("job") > done || !process_running(&run));
+        CHECK(process_running(&run) || !run.status);
+    }
+    process_signal(&run, SIGINT);
+    CHECK_INT(process_end(&run), 130);
+    CHECK_INT(COORDINATE("last", "resume", "--engine", "sim", "job"), 0);
+    check_same_file("job/predictions.jsonl", "expected/predictions.jsonl");
+    for (int i = 0; i < 2; i++) {
+        if (waitpid(looking[i], NULL, WNOHANG)) {
+            CLEANUP(freep) char *err = read_text("looked.err");
+            test_fail(__FILE__, __LINE__, "status failed: %s", err);
+        }
+        CHECK_INT(kill(looking[i], SIGKILL), 0);
+    }
+}
