@@ -49,7 +49,7 @@ CUDNN_H     := $(call find_first,$(foreach root,$(CUDNN) $(CUDA) /usr,$(root)/in
 CUDNN_SO    := $(call find_lib,$(CUDNN) $(CUDA),libcudnn.so libcudnn.so.9)
 CUBLASLT_SO := $(call find_lib,$(CUDA),libcublasLt.so libcublasLt.so.13 libcublasLt.so.12)
 CUDART_A    := $(call find_lib,$(CUDA),libcudart_static.a)
-HAVE_CUDA   := $(and $(NVCC),$(CUDNN_H),$(CUDNN_SO),$(CUBLASLT_SO),$(CUDART_A),yes)
+HAVE_CUDA   := $(and $(NVCC),$(shell command -v g++ 2>/dev/null),$(CUDNN_H),$(CUDNN_SO),$(CUBLASLT_SO),$(CUDART_A),yes)
 CUDA_CFLAGS := $(addprefix -isystem ,$(wildcard $(CUDA)/include) $(dir $(CUDNN_H)))
 LIBS_cudnn   = $(CUDNN_SO) $(CUBLASLT_SO) $(CUDART_A) $(addprefix -Wl$(comma)-rpath$(comma),$(sort $(patsubst %/,%,$(dir $(CUDNN_SO) $(CUBLASLT_SO))))) -ldl -lrt -lm
 comma       := ,
@@ -86,7 +86,7 @@ PLUGINS  := $(if $(wildcard worker/engines/onednn.c),$(BUILD)/sleddog-engine-one
 all: $(PROGRAMS) $(PLUGINS) $(if $(HAVE_CUDA),,no-cuda)
 
 no-cuda:
-	@echo 'note: sleddog-engine-cudnn.so (GPUs) is not built: nvcc, cuDNN 9 or cublasLt are not in CUDA=$(CUDA)'
+	@echo 'note: sleddog-engine-cudnn.so (GPUs) is not built: nvcc with g++, cuDNN 9 or cublasLt were not found, CUDA=$(CUDA)'
 
 $(LIB_common): $(call objects,$(COMMON))
 $(LIB_proto): $(call objects,$(PROTO))
@@ -239,6 +239,7 @@ bench: packages-check all $(BUILD)/tests/bench/bench_export
 	tests/bench/engine
 	tests/bench/whole
 	tests/bench/sim
+	tests/bench/fetch
 	tests/bench/resume
 	$(BUILD)/tests/bench/bench_export
 

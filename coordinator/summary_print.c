@@ -326,6 +326,8 @@ static void print_preset(struct bytes *out, const json_t *preset)
     subject(out, "preset");
     show(out, text.data ? text.data : "?");
     bytes_append_char(out, '\n');
+    if (bytes_error(&text))
+        bytes_fail(out, bytes_error(&text));
 }
 
 static void print_model(struct bytes *out, const json_t *summary)

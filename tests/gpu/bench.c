@@ -146,11 +146,17 @@ static enum number_format format_of(enum precision precision)
     return precision == PRECISION_F32 ? NUMBER_F32 : precision == PRECISION_BF16 ? NUMBER_BF16 : NUMBER_F16;
 }
 
+static int open_device(struct device *device, const struct setting *setting, struct why *why)
+{
+    struct net_options options = { .batch = setting->spec.batch, .format = format_of(setting->spec.precision) };
+    return device_open(device, &BENCH_GPU, 0, &setting->spec, &options, why);
+}
+
 static int speed_on_device(const struct setting *setting, double seconds, struct why *why)
 {
     struct device device = { 0 };
     double ms = 0, start = now_s();
-    int r = device_open(&device, &BENCH_GPU, 0, &setting->spec, setting->spec.batch, format_of(setting->spec.precision), why);
+    int r = open_device(&device, setting, why);
     if (r == 0)
         printf("tune %.1f\n", now_s() - start);
     if (r == 0)
@@ -272,7 +278,7 @@ static void print_step(const struct net *net, const struct net_step *step, doubl
 static int layers(const struct setting *setting, struct why *why)
 {
     struct device device = { 0 };
-    int r = device_open(&device, &BENCH_GPU, 0, &setting->spec, setting->spec.batch, format_of(setting->spec.precision), why);
+    int r = open_device(&device, setting, why);
     for (int i = NORMALISE; r == 0 && i < device.net.count; i++) {
         float ms = 0;
         r = time_step(&device, i, 20, &ms, why);

@@ -141,13 +141,20 @@ static int try_device(const struct device *device, const struct wish *wish)
     return bad;
 }
 
+/* A word of the device's name: "A10" is no "A100". */
+static bool is_named(const char *name, const char *wish)
+{
+    const char *at = strstr(name, wish);
+    return at && (at[strlen(wish)] < '0' || at[strlen(wish)] > '9');
+}
+
 int main(int argc, char **argv)
 {
 #define ARGUMENT(i) (argc > (i) ? argv[i] : "-")
     struct wish wish = { ARGUMENT(1), ARGUMENT(2), ARGUMENT(3), ARGUMENT(4), argc > 5 ? atoi(argv[5]) : 224 };
     int bad = 0;
     for (size_t d = 0; d < ARRAY_SIZE(devices); d++)
-        if (!strcmp(wish.device, "-") || strstr(devices[d].name, wish.device))
+        if (!strcmp(wish.device, "-") || is_named(devices[d].name, wish.device))
             bad += try_device(&devices[d], &wish);
     return bad > 0;
 }

@@ -1,5 +1,6 @@
 """report.py: is the cuDNN engine right, and how fast is it beside PyTorch on the same card? One markdown report. Started by tests/gpu/run."""
 import argparse
+import copy
 import glob
 import gzip
 import json
@@ -45,7 +46,7 @@ def arguments():
 
 class Report:
     def __init__(self, path):
-        self.file, self.failed = open(path, "w"), 0
+        self.file, self.failed, self.notes = open(path, "w"), 0, []
 
     def line(self, text=""):
         print(text, flush=True)
@@ -58,6 +59,15 @@ class Report:
 
     def row(self, *cells):
         self.line("| " + " | ".join(str(cell) for cell in cells) + " |")
+
+    def note(self, text):
+        """For below the table that is being written."""
+        self.notes.append(text)
+
+    def tell_notes(self):
+        for text in self.notes:
+            self.line(f"\n- {text}")
+        self.notes = []
 
     def verdict(self, good):
         self.failed += not good
@@ -203,25 +213,34 @@ def as_graph(run):
     return graph.replay
 
 
-def torch_rates(args, model, batch, device):
-    """Images/s of the ways in which PyTorch can run it, data on the device; one number with the upload of bytes."""
+def torch_ways(args, model, batch, device):
+    """(name, what to run) for each way in which PyTorch can do it: the data on the device, but for "upload"."""
     dtype = torch.float16 if device == "cuda" else torch.float32
-    half = model.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+    half = copy.deepcopy(model).to(device=device, dtype=dtype, memory_format=torch.channels_last)
     pixels = torch.randint(0, 256, (batch, args.side, args.side, 3), dtype=torch.uint8)
-    x, rates = normalise(pixels, device, dtype), {}
-    with torch.inference_mode():
-        rates["eager"] = batch / time_it(lambda: half(x), device, args.seconds)
-        if device != "cuda":
-            return rates
-        rates["graphs"] = batch / time_it(as_graph(lambda: half(x)), device, args.seconds)
-        pinned = pixels.pin_memory()
+    x = normalise(pixels, device, dtype)
+    yield "eager", lambda: half(x)
+    if device != "cuda":
+        return
+    yield "graphs", as_graph(lambda: half(x))
+    pinned = pixels.pin_memory()
+    yield "upload", lambda: torch.softmax(half(normalise(pinned, device, dtype)).float(), 1).topk(5)[1].cpu()
+    if batch in args.compile_batches:
+        compiled = torch.compile(half, mode="max-autotune")
+        yield "compile", lambda: compiled(x)
 
-        def whole():
-            torch.softmax(half(normalise(pinned, device, dtype)).float(), 1).topk(5)
-        rates["upload"] = batch / time_it(whole, device, args.seconds)
-        if batch in args.compile_batches:
-            compiled = torch.compile(half, mode="max-autotune")
-            rates["compile"] = batch / time_it(lambda: compiled(x), device, args.seconds)
+
+def torch_rates(args, report, model, batch, device):
+    """Images/s; a way that fails is a gap in the table, not the end of it."""
+    rates = {}
+    try:
+        with torch.inference_mode():
+            for name, run in torch_ways(args, model, batch, device):
+                rates[name] = batch / time_it(run, device, args.seconds)
+    except Exception as problem:
+        report.note(f"PyTorch, batch {batch}: {str(problem).splitlines()[0]}")
+    if device == "cuda":
+        torch.cuda.empty_cache()  # the engine wants it next
     return rates
 
 
@@ -231,10 +250,10 @@ def roofline(device):
         return None
     source = torch.empty(1 << 30, dtype=torch.float32, device=device).uniform_()
     target = torch.empty_like(source)
-    copy = 8 * source.numel() / time_it(lambda: target.copy_(source), device, 0.5)
+    moved = 8 * source.numel() / time_it(lambda: target.copy_(source), device, 0.5)
     del source, target
     a, b = (torch.randn(8192, 8192, device=device, dtype=torch.float16) for _ in range(2))
-    return copy, 2 * 8192 ** 3 / time_it(lambda: a @ b, device, 0.5)
+    return moved, 2 * 8192 ** 3 / time_it(lambda: a @ b, device, 0.5)
 
 
 # ---- the parts of the report ---------------------------------------------------------------------------------------------
@@ -265,10 +284,11 @@ def report_sanitizer(args, report, flat, pixels):
     if not tool:
         report.line("Not on this machine.")
         return
+    report.line("Only memcheck counts: the others look into kernels that are not ours as well.\n")
     for kind in ("memcheck", "racecheck", "initcheck", "synccheck"):
         got, data = engine_logits(args, flat, "f16", 2, pixels[:3], wrap=(tool, "--tool", kind, "--error-exitcode", "9"), plans=False)
-        last = "no errors" if got is not None else str(data).strip().splitlines()[-1:]
-        report.line(f"- {kind}: {report.verdict(got is not None)}, {last}")
+        last = "no errors" if got is not None else (str(data).strip().splitlines() or ["?"])[-1]
+        report.line(f"- {kind}: {report.verdict(got is not None) if kind == 'memcheck' else 'seen'}: {last}")
 
 
 def report_speed(args, report, model, flat, device):
@@ -277,18 +297,16 @@ def report_speed(args, report, model, flat, device):
     theirs = ["eager", "graphs", "compile", "upload"] if "torch" in args.parts else []
     report.table(["batch", "f16 device", "f16 upload", *(["bf16 device"] if "bf16" in args.precisions else []), "tune s", "open s",
                   *(f"PyTorch {name}" for name in theirs), "device / best PyTorch"])
+    if device == "cuda":
+        torch.cuda.empty_cache()
     for batch in args.batches:
         ours = {}
         for precision in ["f16"] + (["bf16"] if "bf16" in args.precisions else []):
             code, output, error = bench(args, "speed", *setting(args, flat, precision, batch), str(args.seconds))
             ours[precision] = words(output)
             if code:
-                report.line(f"<!-- batch {batch}, {precision}: {error} -->")
-        rates = {}
-        try:
-            rates = torch_rates(args, model, batch, device) if theirs else {}
-        except Exception as problem:  # a baseline that cannot run is a gap in the table, not the end of it
-            report.line(f"<!-- PyTorch, batch {batch}: {problem} -->")
+                report.note(f"engine, batch {batch}, {precision}: {error}")
+        rates = torch_rates(args, report, model, batch, device) if theirs else {}
         device_rate = float(ours["f16"].get("device", "nan").split()[0])
         best = max((rates[k] for k in rates if k != "upload"), default=float("nan"))
         cells = [batch, f"{device_rate:.0f}", ours["f16"].get("upload", "-").split(".")[0]]
@@ -296,6 +314,7 @@ def report_speed(args, report, model, flat, device):
             cells.append(ours["bf16"].get("device", "-").split()[0])
         report.row(*cells, ours["f16"].get("tune", "-"), ours["f16"].get("open", "-"), *(f"{rates[k]:.0f}" if k in rates else "-" for k in theirs),
                    f"{device_rate / best:.2f}")
+    report.tell_notes()
 
 
 def report_layers(args, report, flat, limits):

@@ -325,6 +325,19 @@ TEST(the_fastest_plans_are_found_once_and_kept)
     fake_gpu_reset(&settings);
 }
 
+TEST(devices_of_one_kind_share_the_plans_of_the_first)
+{
+    struct fake_settings settings = { .devices = 3 };
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    struct engine_spec spec = spec_of(&tiny, &weights);
+    spec.no_tuning = false;
+    spec.device = "all";
+    fake_gpu_reset(&settings);
+    close_engine(open_fake(&spec));
+    CHECK_INT(fake_gpu_searches(), 5);
+    fake_gpu_reset(&settings);
+}
+
 static void spoil(const char *how)
 {
     if (test_shell(NULL, "cd plans && %s", how))

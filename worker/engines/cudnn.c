@@ -189,26 +189,18 @@ static void cudnn_close(struct engine *engine)
 }
 DEFINE_FREEP(cudnn_close, struct engine)
 
-/* Plans that differ give different last digits; tuning may find others on the next device, where the first one's are at hand. */
-static int check_plans(const struct engine *engine, const struct device *device, struct why *why)
-{
-    if (!strcmp(device->net.hash, engine->devices[0].net.hash))
-        return 0;
-    return because(why, -EINVAL, "engine cudnn: devices %d and %d were tuned differently; give the worker a --cache that it can write, or "
-                   "--tune off", engine->devices[0].gpu->info.device, device->gpu->info.device);
-}
-
 static int open_devices(struct engine *engine, const struct engine_spec *spec, int batch, struct why *why)
 {
-    enum number_format format = format_of(spec->precision);
+    struct net_options options = { .batch = batch, .format = format_of(spec->precision) };
     for (int i = 0; i < engine->count; i++) {
         struct device *device = &engine->devices[i];
-        int r = device_open(device, ops, engine->numbers[i], spec, batch, format, why);
-        int wrong = device->gpu ? check_device(engine, device, format, r < 0 ? NULL : why) : 0;
-        if (r < 0 && wrong < 0) /* why it failed is what it is */
-            return check_device(engine, device, format, why);
-        if (r < 0 || (r = wrong) < 0 || (r = check_plans(engine, device, why)) < 0)
+        int r = device_open(device, ops, engine->numbers[i], spec, &options, why);
+        /* Why it cannot work may be what it is. */
+        if (device->gpu && check_device(engine, device, options.format, NULL) < 0)
+            return check_device(engine, device, options.format, why);
+        if (r < 0)
             return r;
+        options.like = &engine->devices[0].net;
     }
     return check_classes(&engine->devices[0].net, spec, why);
 }

@@ -128,8 +128,8 @@ static int warm_up(struct device *device, struct why *why)
     return r < 0 ? r : device->gpu->ops->stream_wait(device->gpu, device->stream, why);
 }
 
-int device_open(struct device *device, const struct gpu_ops *ops, int number, const struct engine_spec *spec, int batch,
-                enum number_format format, struct why *why)
+int device_open(struct device *device, const struct gpu_ops *ops, int number, const struct engine_spec *spec,
+                const struct net_options *options, struct why *why)
 {
     memset(device, 0, sizeof(*device));
     int r = ops->open(number, &device->gpu, why);
@@ -137,9 +137,10 @@ int device_open(struct device *device, const struct gpu_ops *ops, int number, co
         return because_in(why, r, "engine cudnn: device %d", number);
     pthread_mutex_init(&device->lock, NULL);
     r = ops->stream_new(device->gpu, &device->stream, why);
-    struct net_options options = { batch, format, device->stream };
+    struct net_options complete = *options;
+    complete.stream = device->stream;
     if (r == 0)
-        r = net_init(&device->net, device->gpu, spec, &options, why);
+        r = net_init(&device->net, device->gpu, spec, &complete, why);
     for (int i = 0; i < LANES && r == 0; i++) {
         device->lanes[i].device = device;
         r = prepare_lane(&device->lanes[i], why);

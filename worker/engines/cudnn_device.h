@@ -39,9 +39,9 @@ struct device {
     int top;
 };
 
-/* `number`: of the device in this process. */
-int device_open(struct device *device, const struct gpu_ops *ops, int number, const struct engine_spec *spec, int batch,
-                enum number_format format, struct why *why);
+/* `number`: of the device in this process. The stream of the options is the device's to fill in. */
+int device_open(struct device *device, const struct gpu_ops *ops, int number, const struct engine_spec *spec,
+                const struct net_options *options, struct why *why);
 
 /* The lanes begin to take slots whose shapes `info` gives. */
 int device_start(struct device *device, struct slots *slots, const struct engine_info *info, struct why *why);

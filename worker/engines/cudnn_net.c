@@ -6,10 +6,13 @@
 #include "worker/weights/check.h"
 #include "worker/weights/fold.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 #define NOISE_BYTES ((size_t)1 << 20)
+
+static_assert(GPU_FC_WORKSPACE <= PLAN_WORKSPACE_MAX, "one workspace is for all");
 
 struct builder {
     struct net *net;
@@ -19,6 +22,7 @@ struct builder {
     struct plane planes[NETWORK_LAYERS_MAX + 1];
     int arena[NETWORK_LAYERS_MAX + 1];
     int shape_of[NETWORK_LAYERS_MAX];
+    const struct net *like;
     struct book book;
     struct tuner tuner;
     struct why *why;
@@ -261,10 +265,12 @@ static int choose(struct builder *builder, int shape, const char *name)
     return r;
 }
 
-/* From the book if that has one that works, else the fastest there is. */
+/* From another GPU's net, from the book if that has one that works, else the fastest there is. */
 static int find_plan(struct builder *builder, int shape)
 {
     char name[SHAPE_TEXT];
+    if (builder->like)
+        return load(builder, shape, builder->like->plans[shape]->text);
     conv_shape_text(&builder->net->shapes[shape], name);
     const char *known = builder->spec->no_tuning ? NULL : book_find(&builder->book, name);
     int r = known ? load(builder, shape, known) : -ENOTSUP;
@@ -304,7 +310,7 @@ static void open_book(struct builder *builder)
     const struct gpu_info *info = &builder->gpu->info;
     char key[BOOK_TEXT_MAX];
     struct why why;
-    if (!builder->spec->plans || builder->spec->no_tuning)
+    if (!builder->spec->plans || builder->spec->no_tuning || builder->like)
         return;
     snprintf(key, sizeof(key), "%s, compute capability %d.%d, %d processors, %s", info->name, info->major, info->minor, info->processors,
              info->libraries);
@@ -435,7 +441,7 @@ int net_init(struct net *net, struct gpu *gpu, const struct engine_spec *spec, c
     CLEANUP(freep) struct builder *builder = calloc(1, sizeof(*builder));
     if (!builder)
         return because(why, -ENOMEM, "out of memory");
-    *builder = (struct builder){ .net = net, .gpu = gpu, .spec = spec, .network = spec->network, .why = why };
+    *builder = (struct builder){ .net = net, .gpu = gpu, .spec = spec, .network = spec->network, .like = options->like, .why = why };
     int r = build(builder, options);
     tuner_done(&builder->tuner);
     book_done(&builder->book);

@@ -53,6 +53,7 @@ struct net_options {
     int batch;
     enum number_format format;
     struct gpu_stream *stream; /* on which everything is enqueued */
+    const struct net *like;    /* on an equal GPU: its plans are taken; NULL: they are looked for */
 };
 
 int net_init(struct net *net, struct gpu *gpu, const struct engine_spec *spec, const struct net_options *options, struct why *why);
