@@ -239,6 +239,7 @@ bench: packages-check all $(BUILD)/tests/bench/bench_export
 	tests/bench/engine
 	tests/bench/whole
 	tests/bench/sim
+	tests/bench/fetch
 	tests/bench/resume
 	$(BUILD)/tests/bench/bench_export
 

@@ -27,7 +27,7 @@ void bytes_clear(struct bytes *b)
         b->data[0] = '\0';
 }
 
-static int fail(struct bytes *b, int r)
+int bytes_fail(struct bytes *b, int r)
 {
     free(b->data);
     *b = (struct bytes){ .cap = b->cap, .error = r };
@@ -39,7 +39,7 @@ char *bytes_room(struct bytes *b, size_t size)
     if (b->error)
         return NULL;
     if (size > b->cap - b->size) {
-        fail(b, -EMSGSIZE);
+        bytes_fail(b, -EMSGSIZE);
         return NULL;
     }
     size_t need = b->size + size + 1;
@@ -47,7 +47,7 @@ char *bytes_room(struct bytes *b, size_t size)
         size_t capacity = b->capacity * 2 > need ? b->capacity * 2 : need + 64;
         char *data = realloc(b->data, capacity);
         if (!data) {
-            fail(b, -ENOMEM);
+            bytes_fail(b, -ENOMEM);
             return NULL;
         }
         b->data = data;
@@ -90,7 +90,7 @@ int bytes_printf(struct bytes *b, const char *format, ...)
     int length = vsnprintf(NULL, 0, format, args);
     va_end(args);
     if (length < 0)
-        return fail(b, -EINVAL);
+        return bytes_fail(b, -EINVAL);
     char *room = bytes_room(b, (size_t)length);
     if (!room)
         return b->error;

@@ -11,12 +11,18 @@
 
 /* ---- introductions ---- */
 
+static bool is_called(const struct node *node)
+{
+    return node->state == NODE_CALLING || node->state == NODE_LOADING;
+}
+
 void coordinator_on_loading(struct coordinator *c, struct node *node, const struct message *message)
 {
     (void)c;
+    if (!is_called(node))
+        return; /* late */
     node->incarnation = message->from;
-    if (node->state == NODE_CALLING)
-        node->state = NODE_LOADING;
+    node->state = NODE_LOADING;
 }
 
 /* The first node of a job says what its numbers are; the others must say the same. */
@@ -90,7 +96,7 @@ void coordinator_on_welcome(struct coordinator *c, struct node *node, const stru
 {
     const struct msg_welcome *welcome = &message->welcome;
     char text[LIMIT_TEXT];
-    if (welcome->epoch != c->plan->epoch || welcome->call != node->call || (node->state != NODE_CALLING && node->state != NODE_LOADING))
+    if (welcome->epoch != c->plan->epoch || welcome->call != node->call || !is_called(node))
         return; /* READY: the same welcome again, because hello was said twice before it came */
     if (!agrees(c, welcome, text, sizeof(text))) {
         node_refused(node, text);
@@ -113,7 +119,7 @@ void coordinator_on_refuse(struct coordinator *c, struct node *node, const struc
 {
     (void)c;
     if (message->refuse.reason == REFUSE_BUSY) {
-        if (node_serves(node))
+        if (!is_called(node))
             return; /* late: it has taken the job since */
         if (strcmp(node->why_not, message->refuse.detail))
             log_info("%s: busy, %s; it is asked again", node->name, message->refuse.detail);

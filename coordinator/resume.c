@@ -72,9 +72,15 @@ int session_look(struct session *session, struct session_state *ret, struct why 
         return r;
     ret->listed = db_get(session->db, "listed", &listed, NULL) == 0;
     ret->all_rows = ret->listed && list.done_images == list.images;
+    ret->failed = list.errors;
     ret->complete = ret->all_rows && again.done_images == again.images;
     ret->exported = ret->complete && db_get(session->db, "exported", &exported, NULL) == 0 && all_exist(exported);
     return 0;
+}
+
+int session_nothing_to_do(const struct session *session, const struct session_state *state)
+{
+    return session->options.strict && state->failed ? 3 : 0;
 }
 
 /* ---- going on ---- */
@@ -123,7 +129,7 @@ static int resume(struct session *session, const char *path, struct why *why)
         return session_failure(why, r);
     if (state.exported) {
         log_info("%s: this job is complete and its tables are written: nothing to do; see sleddog-coordinator report %s", path, path);
-        return 0;
+        return session_nothing_to_do(session, &state);
     }
     if (state.complete)
         log_info("%s: every image has a row; writing the tables", path);

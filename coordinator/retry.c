@@ -23,13 +23,12 @@ static int retry(struct session *session, const char *path, struct why *why)
         r = retries_plan(session->db, (uint32_t)session->spec->batch, &images, why);
     if (r < 0)
         return session_failure(why, r);
-    if (!images) {
+    if (!images)
         log_info("%s: nothing to retry: no image of this job failed in a way that may pass", path);
-        return 0;
-    }
-    log_info("%" PRIu64 " image%s failed in a way that may pass %s again; the other rows stay", images, images == 1 ? " that" : "s that",
-             images == 1 ? "runs" : "run");
-    return session_run(session);
+    else
+        log_info("%" PRIu64 " image%s failed in a way that may pass %s again; the other rows stay", images, images == 1 ? " that" : "s that",
+                 images == 1 ? "runs" : "run");
+    return images || !state.exported ? session_run(session) : session_nothing_to_do(session, &state);
 }
 
 int command_retry(int argc, char **argv)

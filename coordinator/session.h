@@ -46,8 +46,12 @@ struct session_state {
     bool all_rows; /* and every image has a row */
     bool complete; /* and none of them runs again */
     bool exported; /* and all tables that were written since are still there */
+    uint64_t failed;
 };
 int session_look(struct session *session, struct session_state *ret, struct why *why);
+
+/* Exit status where nothing is left to do. */
+int session_nothing_to_do(const struct session *session, const struct session_state *state);
 
 /* Exit status for an error before the job ran, which is logged. */
 int session_failure(const struct why *why, int r);

@@ -321,9 +321,13 @@ static void print_preset(struct bytes *out, const json_t *preset)
     CLEANUP(bytes_done) struct bytes text;
     bytes_init(&text, 1 << 16);
     summary_preset(&text, preset);
+    if (bytes_error(&text))
+        bytes_fail(out, bytes_error(&text));
     subject(out, "preset");
     show(out, text.data ? text.data : "?");
     bytes_append_char(out, '\n');
+    if (bytes_error(&text))
+        bytes_fail(out, bytes_error(&text));
 }
 
 static void print_model(struct bytes *out, const json_t *summary)

@@ -13,7 +13,7 @@
 
 #define CRASH_STACK 32768 /* bytes; a fault may be a stack that overflowed */
 
-void crash_watch(struct crumbs *crumbs);
+void crash_watch(struct crumbs *marked);
 void crash_ignore(void);
 
 /* `crumb` (may be NULL) is what this thread works on; `stack`, CRASH_STACK bytes of the thread's first frame, is what the handler runs on. */

@@ -44,6 +44,8 @@ static void return_unfinished(struct worker *worker)
     }
     if (returned)
         log_info("%d batch%s returned", returned, returned == 1 ? "" : "es");
+    if (returned && worker->runtime)
+        pipeline_abandoned(worker->runtime->pipeline);
 }
 
 static void hurry(struct worker *worker)

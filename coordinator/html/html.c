@@ -79,6 +79,8 @@ static void put_preset(struct bytes *out, const json_t *preset)
     CLEANUP(bytes_done) struct bytes text;
     bytes_init(&text, 1 << 16);
     summary_preset(&text, preset);
+    if (bytes_error(&text))
+        bytes_fail(out, bytes_error(&text));
     markup_foreign(out, text.data ? text.data : "?", 160);
 }
 

@@ -4,6 +4,7 @@
  * The changes are counted and hit by tests/preload/fault.c, so a moment is a number, not a time. SLEDDOG_MOMENTS=N tries N of them instead of a few;
  * SLEDDOG_SEED chooses others. */
 #include "tests/cluster/lib/cluster.h"
+#include "tests/cluster/lib/photos.h"
 
 #include "common/cleanup.h"
 
@@ -147,6 +148,46 @@ TEST_WITHIN(600, a_coordinator_may_be_killed_while_it_lists)
     }
     fprintf(stderr, "%ld kills came while it listed\n", listing);
     CHECK(listing > 0);
+}
+
+/* ---- while it retries ---- */
+
+#define RETRY ARGV("retry", "--engine", "sim", "job")
+
+/* A complete job of which ten images were missing, in "before"; and the table of one for which they were there. */
+static long make_retry(void)
+{
+    if (is_sanitized())
+        test_skip("a sanitizer wants to be the first library");
+    photo_draw("photo.jpg", 1);
+    CHECK_INT(test_shell(NULL, "mkdir photos && for i in $(seq 100 129); do echo photos/$i.jpg; done >list && "
+                               "for i in $(seq 100 129); do [ $((i %% 3)) = 0 ] || cp photo.jpg photos/$i.jpg; done"), 0);
+    CHECK_INT(COORDINATE("before", "run", "--engine", "sim", "--batch", "4", "--format", "jsonl,csv", "--job", "before", "@list"), 0);
+    CHECK_INT(test_shell(NULL, "for i in $(seq 102 3 129); do cp photo.jpg photos/$i.jpg; done && cp -r before job"), 0);
+    CHECK_INT(COORDINATE("expected", "run", "--engine", "sim", "--format", "jsonl,csv", "--job", "expected", "@list"), 0);
+    CHECK_INT(run_with("count count", RETRY), 0);
+    check_same_file("job/predictions.jsonl", "expected/predictions.jsonl");
+    CLEANUP(freep) char *count = read_text("count");
+    return atol(count);
+}
+
+TEST_WITHIN(600, a_retry_may_be_killed_at_any_change_of_a_file)
+{
+    long changes = make_retry(), count = moments(12);
+    for (long i = 0; i < count; i++) {
+        char moment[64];
+        snprintf(moment, sizeof(moment), "kill %ld", 1 + i * changes / count + below(changes / count));
+        CHECK_INT(test_shell(NULL, "rm -r job && cp -r before job"), 0);
+        int status = run_with(moment, RETRY);
+        CHECK(status == 128 + 9 || status == 0);
+        /* Every image has a row; the table of before, or the new one, is there. */
+        CHECK_INT(COORDINATE("between", "export", "job", "-o", "between"), 0);
+        CHECK_INT(test_shell(NULL, "cmp -s job/predictions.jsonl before/predictions.jsonl || cmp job/predictions.jsonl expected/predictions.jsonl"), 0);
+        go_on(NULL, moment, "");
+        CHECK_INT(run_with("", RETRY), 0); /* killed before it was begun, it is begun now */
+        check_same_file("job/predictions.jsonl", "expected/predictions.jsonl");
+        check_same_file("job/predictions.csv", "expected/predictions.csv");
+    }
 }
 
 /* ---- a disk that fails ---- */

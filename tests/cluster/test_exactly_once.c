@@ -75,17 +75,23 @@ TEST(results_of_other_processes_and_epochs_change_nothing)
     check_table(30);
 }
 
-TEST(a_refusal_from_before_the_welcome_changes_nothing)
+TEST(introductions_that_come_late_change_nothing)
 {
     struct process run;
     begin(&run, (struct puppet *const[]){ &one }, 1, "sim:30");
-    puppet_batch(&one);
-    int pings = one.pings, hellos = one.hellos;
-    puppet_send(&one, &(struct message){ .kind = MESSAGE_refuse, .refuse = { REFUSE_BUSY, "serves another job" } });
-    PUPPETS(one.pings > pings + 1);
-    CHECK_INT(one.hellos, hellos);
-    one.taken = 0;
+    const struct message *batch = puppet_batch(&one);
+    int hellos = one.hellos;
+    puppet_send(&one, &(struct message){ .kind = MESSAGE_loading, .from = one.incarnation + 1, .loading = { "the model" } });
+    puppet_send(&one, &(struct message){ .kind = MESSAGE_refuse, .refuse = { REFUSE_BUSY, "somebody else's" } });
+    puppet_send(&one, &(struct message){ .kind = MESSAGE_welcome, .from = one.incarnation + 1,
+                                         .welcome = { .epoch = one.epoch, .call = one.call, .fingerprint = "another", .classes = 7 } });
+    puppet_answer(&one, batch);
+    PUPPETS(one.commits == 1);
     finish(&run, (struct puppet *const[]){ &one }, 1);
+    CHECK_INT(one.welcomes, 1);
+    CHECK_INT(one.hellos, hellos);
+    check_lacks("run.err", "lost");
+    check_lacks("run.err", "busy");
     check_table(30);
 }
 

@@ -37,8 +37,12 @@ static void expect_whole_table(void)
     check_contains("status.out", "state     complete\n");
     check_contains("status.out", "failed    1 of those\n            unsupported  1\n");
     check_lacks("status.out", "retry");
+    CHECK_INT(COORDINATE("strict", "resume", "--strict", "the job"), 3);
     CHECK_INT(COORDINATE("nothing", "retry", "--engine", "sim", "the job"), 0);
     check_contains("nothing.err", "the job: nothing to retry: no image of this job failed in a way that may pass");
+    CHECK_INT(unlink("the job/predictions.csv"), 0);
+    CHECK_INT(COORDINATE("nothing", "retry", "--engine", "sim", "the job"), 0);
+    check_same_file("the job/predictions.csv", "expected/predictions.csv");
 }
 
 TEST(what_failed_in_passing_runs_again_and_nothing_else)

@@ -144,6 +144,22 @@ TEST(a_run_that_waits_for_a_server_can_be_interrupted)
     web_stop(web);
 }
 
+/* Long before the request would be given up for dead. */
+TEST(a_worker_that_waits_for_a_server_leaves_when_it_is_asked_to)
+{
+    struct web *web = serve_photos(&(struct web_spec){ 0 }, "?silent");
+    struct daemon daemon;
+    struct process run;
+    WORKER(&daemon, "one", "--engine", "sim", "--fetch-timeout", "600", "--drain-timeout", "500");
+    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--job", "job", "@list");
+    WAIT_FOR(web_counts(web).requests == PHOTOS);
+    daemon_stop(&daemon);
+    process_signal(&run, 2);
+    CHECK_INT(process_end(&run), 130);
+    web_stop(web);
+}
+
 TEST(a_server_that_refuses_everything_stops_the_job_before_anything_is_kept)
 {
     struct web *web = serve_photos(&(struct web_spec){ .bad = 1, .kinds = "403" }, "");

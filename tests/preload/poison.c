@@ -1,7 +1,7 @@
 /* poison.c: a library to be preloaded into workers, in which some photos are poison: a JPEG whose last bytes are "sleddog-poison:KIND\n" ends or
  * blocks the process when libjpeg begins to decode it. Without the library such a file is a photo like any other.
  *
- *   crash    writes to address 0
+ *   crash    writes where it may not
  *   abort    calls abort()
  *   hang     waits for ever
  *   spin     computes for ever
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <jpeglib.h>
@@ -23,7 +24,8 @@
 
 static void crash(void)
 {
-    *(volatile int *volatile)NULL = 1;
+    volatile char *page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    page[0] = 1;
 }
 
 static void hang(void)

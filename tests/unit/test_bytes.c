@@ -95,3 +95,14 @@ TEST(taking_hands_the_text_over_and_leaves_it_empty)
     free(nothing);
     bytes_done(&b);
 }
+
+TEST(a_buffer_may_be_told_that_it_failed)
+{
+    struct bytes bytes;
+    bytes_init(&bytes, 100);
+    CHECK_INT(bytes_append_text(&bytes, "text"), 0);
+    CHECK_INT(bytes_fail(&bytes, -ENOMEM), -ENOMEM);
+    CHECK_INT(bytes_append_text(&bytes, "more"), -ENOMEM);
+    CHECK(bytes_error(&bytes) == -ENOMEM && !bytes.data && !bytes.size);
+    bytes_done(&bytes);
+}

@@ -191,7 +191,7 @@ static void run_into_nothing(void)
 }
 
 /* Not a tail call, and more than any stack holds. */
-static int sink(volatile char *above, int depth)
+static int sink(const volatile char *above, int depth)
 {
     volatile char here[4096];
     here[0] = above[0];

@@ -8,6 +8,7 @@
 #include "common/mailbox.h"
 #include "common/s3/session.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,7 +24,8 @@ struct get {
     struct get *next;            /* in its lane, or among those that wait for their time */
     struct transfer *running[2]; /* the GET and its copy; NULL: not under way */
     struct s3_try attempt;       /* of this round */
-    int rounds;                  /* of attempts that failed */
+    int tired;                   /* by rounds of attempts that failed: see verdict.c */
+    bool copied;                 /* it has had its copy */
     uint64_t due_ns;             /* not to be tried again before */
     size_t room;                 /* bytes to ask the budget for */
 };

@@ -96,7 +96,7 @@ static bool start(struct getter *getter, struct get *get, int place, size_t room
 {
     struct transfer *transfer = spare_transfer(getter);
     struct why why = { "the worker is out of memory" };
-    bool fresh = place || get->rounds || get->attempt.retry.attempts;
+    bool fresh = place || get->tired || get->attempt.retry.attempts;
     if (!transfer) {
         budget_give(getter->spec.budget, room);
         if (!place)
@@ -205,15 +205,17 @@ static void copy_if_slow(struct getter *getter, const struct transfer *transfer,
 {
     struct get *get = transfer->get;
     uint64_t patience = pace_patience_ns(&get->origin->pace);
-    if (transfer->place || get->running[1] || !patience || now - transfer->start_ns < patience || get->origin->down_ns)
+    if (transfer->place || get->copied || !patience || now - transfer->start_ns < patience || get->origin->down_ns)
         return;
     size_t room = transfer->reserved ? transfer->reserved : 1;
     if (!budget_try(getter->spec.budget, room))
         return;
     if (!pace_take_copy(&get->origin->pace))
         budget_give(getter->spec.budget, room);
-    else if (start(getter, get, 1, room))
+    else if (start(getter, get, 1, room)) {
+        get->copied = true;
         stage_count_copy(getter->spec.stage);
+    }
 }
 
 static void look_at_running(struct getter *getter, uint64_t now)
@@ -356,7 +358,7 @@ int getter_open(struct getter *getter)
         return -errno;
     int r = mailbox_init(&getter->inbox);
     if (r == 0)
-        r = wire_open(&getter->wire);
+        r = wire_open(&getter->wire, getter->spec.concurrency + getter->spec.concurrency / 4 + 4);
     if (r == 0)
         r = wire_add_fd(&getter->wire, getter->wake);
     if (r == 0)

@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 
-#define CONNECT_MS 10000
+#define CONNECT_MS  10000
+#define DESCRIPTORS 256 /* for everything but connections */
 
 struct loops {
     struct shared_session *shared;
@@ -42,10 +44,27 @@ static int open_getter(struct getter *getter, const struct loops_spec *spec, str
     return getter_open(getter);
 }
 
+/* Connections are descriptors: as many as the system lets us have, if need be. */
+static int raise_descriptors(const struct loops_spec *spec, struct why *why)
+{
+    struct rlimit limit;
+    rlim_t needed = DESCRIPTORS + 2 * (rlim_t)spec->concurrency;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= needed)
+        return 0;
+    if (limit.rlim_max < needed)
+        return because(why, -EMFILE, "--fetch-concurrency %d: takes %llu file descriptors, and this process may have %llu (ulimit -n, LimitNOFILE=)",
+                       spec->concurrency, (unsigned long long)needed, (unsigned long long)limit.rlim_max);
+    limit.rlim_cur = needed;
+    return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? because(why, -errno, "file descriptors: %s", strerror(errno)) : 0;
+}
+
 int loops_new(const struct loops_spec *spec, struct loops **ret, struct why *why)
 {
+    int r = raise_descriptors(spec, why);
+    if (r < 0)
+        return r;
     struct loops *loops = calloc(1, sizeof(*loops) + (size_t)spec->threads * sizeof(struct getter));
-    int r = loops ? shared_session_new(spec->s3, &loops->shared) : -ENOMEM;
+    r = loops ? shared_session_new(spec->s3, &loops->shared) : -ENOMEM;
     for (; r == 0 && loops->count < spec->threads; loops->count++)
         r = open_getter(&loops->getters[loops->count], spec, loops->shared, loops->count);
     if (r < 0) {

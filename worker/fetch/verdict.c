@@ -12,9 +12,10 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define ATTEMPTS     3  /* a round */
-#define ROUNDS       4
-#define ROUND_NS     (2 * NS_PER_S)
+#define ATTEMPTS 3                  /* a round */
+#define ROUND    4                  /* how much a round tires a get; one that only the empty budget broke off, 1 */
+#define TIRED    (4 * ROUND)        /* enough */
+#define REST_NS  (500 * NS_PER_MS)  /* for each of that, about */
 
 static bool is_s3(const struct get *get)
 {
@@ -103,6 +104,14 @@ static void fail_refused(struct getter *getter, const struct transfer *transfer,
     getter_finish(getter, get, verdict_error(r), why.text);
 }
 
+static void succeeded(struct getter *getter, struct get *get)
+{
+    if (is_s3(get))
+        s3_session_succeeded(shared_session_get(getter->shared), &get->attempt);
+    else
+        retry_succeeded(&get->origin->budget, &get->attempt.retry);
+}
+
 /* ---- a store that is down ---- */
 
 static const char *reason_of(const struct s3_error *error)
@@ -147,8 +156,10 @@ static void give_up(struct getter *getter, struct origin *origin, const char *re
 static void park(struct getter *getter, struct get *get, const char *reason)
 {
     struct origin *origin = get->origin;
+    if (get->attempt.retry.held)
+        succeeded(getter, get); /* what its attempts took from the budget goes back */
     get->attempt = (struct s3_try){ 0 };
-    get->rounds = 0;
+    get->tired = 0;
     stage_count_retry(getter->spec.stage);
     origin_wait(&getter->origins, get, true);
     if (origin->given_up)
@@ -163,10 +174,13 @@ static bool again(struct getter *getter, const struct transfer *transfer, const 
     enum retry_kind kind = s3_error_retry(error);
     bool yes = is_s3(get) ? s3_session_again(shared_session_get(getter->shared), &get->attempt, &transfer->request, error, ret_delay_ns) :
                             retry_again(&get->origin->budget, &get->attempt.retry, kind, ATTEMPTS, random_one(getter), ret_delay_ns);
-    if (yes || kind == RETRY_NEVER || ++get->rounds >= ROUNDS)
+    if (yes || kind == RETRY_NEVER)
         return yes;
+    get->tired += get->attempt.retry.attempts < ATTEMPTS ? 1 : ROUND;
+    if (get->tired >= TIRED)
+        return false;
     get->attempt = (struct s3_try){ 0 };
-    *ret_delay_ns = (uint64_t)((0.5 + random_one(getter)) * (double)(ROUND_NS * (unsigned)get->rounds));
+    *ret_delay_ns = (uint64_t)((0.5 + random_one(getter)) * (double)(REST_NS * (unsigned)get->tired));
     return true;
 }
 
@@ -216,10 +230,7 @@ static void whole(struct getter *getter, struct transfer *transfer)
     pace_add(&origin->pace, clock_now_ns() - transfer->start_ns);
     if (!task->item->size)
         origin_learn_size(origin, transfer->size);
-    if (is_s3(get))
-        s3_session_succeeded(shared_session_get(getter->shared), &get->attempt);
-    else
-        retry_succeeded(&origin->budget, &get->attempt.retry);
+    succeeded(getter, get);
     task->data = transfer_take(transfer, &task->size);
     if (task->data)
         getter_finish(getter, get, ROW_OK, NULL);

@@ -44,7 +44,7 @@ static int on_timer(CURLM *multi, long timeout_ms, void *arg)
     return 0;
 }
 
-int wire_open(struct wire *wire)
+int wire_open(struct wire *wire, int connections)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, start_library);
@@ -60,6 +60,7 @@ int wire_open(struct wire *wire)
     curl_multi_setopt(wire->multi, CURLMOPT_SOCKETDATA, wire);
     curl_multi_setopt(wire->multi, CURLMOPT_TIMERFUNCTION, on_timer);
     curl_multi_setopt(wire->multi, CURLMOPT_TIMERDATA, wire);
+    curl_multi_setopt(wire->multi, CURLMOPT_MAXCONNECTS, (long)connections);
     return 0;
 }
 
@@ -114,7 +115,9 @@ int wire_wait(struct wire *wire, int timeout_ms)
         wire->timer_ns = UINT64_MAX;
         curl_multi_socket_action(wire->multi, CURL_SOCKET_TIMEOUT, 0, &running);
     }
-    return wire->error;
+    int r = wire->error;
+    wire->error = 0;
+    return r;
 }
 
 CURL *wire_ended(struct wire *wire, CURLcode *ret_code)

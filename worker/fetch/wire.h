@@ -1,6 +1,6 @@
 /* wire.h: many transfers in one thread: curl_multi with epoll below it [curl.h], so a round costs what happened in it and not what is open.
  *
- *     wire_open(&wire); wire_add_fd(&wire, mailbox.fd);
+ *     wire_open(&wire, 128); wire_add_fd(&wire, mailbox.fd);
  *     wire_begin(&wire, curl);          wire_wait(&wire, 20);          while ((curl = wire_ended(&wire, &code))) ...
  *
  * Threads:   one.
@@ -18,7 +18,7 @@ struct wire {
     int error;         /* of epoll, at a moment when libcurl could not be told */
 };
 
-int wire_open(struct wire *wire);
+int wire_open(struct wire *wire, int connections); /* so many are kept at most, idle ones included */
 void wire_close(struct wire *wire); /* all handles removed; accepts one that was not opened, if zeroed */
 
 /* Something readable there ends wire_wait(). */
