@@ -129,13 +129,13 @@ $(BUILD)/sleddog-engine-cudnn.so: $(call objects,$(CUDNN_PLAIN) $(CUDNN_CUDA) $(
 	$(Q)$(CC) $(ALL_LDFLAGS) -shared $(if $(SANITIZE),,-Wl,-z,defs) -o $@ $^ $(LIBS_cudnn) $(call pkg,jansson,-ljansson) $(call pkg,zlib,-lz) $(LIBS_common)
 
 # Says what cuDNN can do on GPUs that are not here (test_gpu_simulated).
-$(BUILD)/tests/gpu/plans: $(call objects,tests/gpu/plans.c worker/engines/gpu_conv.c worker/engines/cudnn_shapes.c worker/network.c common/why.c)
+$(BUILD)/tests/gpu/plans: $(call objects,tests/gpu/plans.c worker/engines/gpu_chain.c worker/engines/gpu_conv.c worker/engines/gpu_search.c worker/engines/cudnn_shapes.c worker/network.c common/why.c)
 	@mkdir -p $(@D)
 	$(call say,LD )
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_cudnn)
 
 # The same engine over the GPU of the tests, for whole workers (test_gpu_engine).
-$(BUILD)/tests/gpu/sleddog-engine-cudnn.so: $(call objects,tests/gpu/fake_plugin.c tests/gpu/fake_support.c tests/fake_gpu.c $(CUDNN_PLAIN) $(ENGINE) $(NETWORK)) $(LIB_common)
+$(BUILD)/tests/gpu/sleddog-engine-cudnn.so: $(call objects,tests/gpu/fake_plugin.c tests/gpu/fake_support.c tests/fake_gpu.c tests/fake_gpu_math.c $(CUDNN_PLAIN) $(ENGINE) $(NETWORK)) $(LIB_common)
 	@mkdir -p $(@D)
 	$(call say,LD )
 	$(Q)$(CC) $(ALL_LDFLAGS) -shared -o $@ $^ $(call pkg,jansson,-ljansson) $(call pkg,zlib,-lz) $(LIBS_common) -lm

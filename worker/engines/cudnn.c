@@ -3,7 +3,7 @@
  *     cudnn_device.c   one GPU: lanes that take slots, copy, launch, and hand rows back
  *     cudnn_net.c      the network in the memory of a GPU;  cudnn_pack.c  weights in its number format
  *     cudnn_shapes.c   the convolutions of a network, each once;  cudnn_tune.c  the fastest plan of each;  cudnn_plans.c  keeps them on disk
- *     gpu.h            everything below: gpu_cuda.c, gpu_conv.c, gpu_plan.c, gpu_fc.c, kernels.cu, or a test's
+ *     gpu.h            everything below: gpu_cuda.c, gpu_conv.c, gpu_search.c, gpu_plan.c, gpu_fc.c, kernels.cu, or a test's
  *     slots.c, rows.c  the queue of slots; what is a row
  *
  * Several devices take slots from one queue. They must be of one kind: else an image's row would depend on where it was computed.

@@ -20,6 +20,16 @@
 
 #define GRAPH_FUSED_ENGINES 61 /* engines of the precompiled family, in cuDNN 9.19; the other families have fewer */
 
+/* Names of tensors inside a graph. */
+enum {
+    UID_X = 1,
+    UID_W,
+    UID_Z,
+    UID_B,
+    UID_Y,
+    UID_VIRTUAL, /* and after */
+};
+
 struct conv_target {
     cudnnHandle_t handle;                /* or NULL */
     cudnnBackendDescriptor_t properties; /* or NULL */
@@ -69,6 +79,3 @@ int conv_graph_load(const struct conv_graph *graph, const char *text, struct con
 int conv_plan_run(struct conv_plan *plan, cudnnHandle_t handle, const struct conv_memory *memory, struct why *why);
 void conv_plan_free(struct conv_plan *plan); /* accepts NULL */
 DEFINE_FREEP(conv_plan_free, struct conv_plan)
-
-/* "cudnnCreate: CUDNN_STATUS_NOT_INITIALIZED: ...", and the code for it. */
-int cudnn_failed(cudnnStatus_t status, const char *call, struct why *why);

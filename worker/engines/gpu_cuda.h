@@ -5,6 +5,7 @@
  * Errors:    as in gpu.h; cuda_failed() is where CUDA's codes become ours. */
 #pragma once
 
+#include "worker/engines/gpu_chain.h"
 #include "worker/engines/gpu_conv.h"
 
 #include <cublasLt.h>
