@@ -140,7 +140,7 @@ static int watch_signals(const struct session *session, struct why *why)
         return because(why, r, "signals: %s", strerror(-r));
     signals_end_with(SIGINT, text.data, 130);
     signals_end_with(SIGTERM, text.data, 130);
-    signals_end_with(SIGHUP, session->node_list ? NULL : text.data, 130);
+    signals_end_with(SIGHUP, session->options.nodes ? NULL : text.data, 130); /* of a complete job the list is not read */
     return 0;
 }
 

@@ -22,7 +22,7 @@ static long below(long bound)
     state ^= state >> 12;
     state ^= state << 25;
     state ^= state >> 27;
-    return (long)((state * 2685821657736338717ull) >> 33) % bound;
+    return bound > 1 ? (long)((state * 2685821657736338717ull) >> 33) % bound : 0;
 }
 
 static long moments(long usual)

@@ -117,6 +117,16 @@ static void run_seed(int seed)
     leave_folder();
 }
 
+TEST(rows_that_are_missing_and_rows_that_are_there_twice_are_counted)
+{
+    write_text("expected", "{\"uri\":\"a\",\"name\":1}\n{\"uri\":\"b\",\"name\":1}\n{\"uri\":\"b\",\"name\":1}\n{\"uri\":\"c\",\"name\":1}\n");
+    write_text("actual", "{\"uri\":\"c\",\"name\":1}\n{\"uri\":\"b\",\"name\":2}\n{\"uri\":\"c\",\"name\":1}\n{\"uri\":\"a\",\"name\":1}\n{\"uri\":\"x\",\"name\":1}\n");
+    struct rows_difference rows = rows_compare("expected", "actual");
+    CHECK_INT(rows.expected, 4);
+    CHECK_INT(rows.lost, 1);    /* a b */
+    CHECK_INT(rows.doubled, 2); /* a c, and x that nobody asked for */
+}
+
 TEST_WITHIN(120, faults_of_seed_1_change_nothing)
 {
     run_seed(1);

@@ -207,6 +207,8 @@ TEST_WITHIN(90, a_job_without_wal_is_killed_resumed_and_looked_at_like_any_other
     CHECK(done > 100 && done < 1500);
     CHECK_INT(end("resume", command_resume, ARGV("resume", "--nodes", "nodes", "job")), 0);
     check_same_file("job/predictions.jsonl", "expected/predictions.jsonl");
-    CHECK_INT(images_computed("job"), 1500 - done);
+    /* And what the worker still had in its engine for the coordinator that was killed. */
+    long computed = images_computed("job");
+    CHECK(computed >= 1500 - done && computed <= 1500 - done + 80);
     daemon_stop(&daemon);
 }
