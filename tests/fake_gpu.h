@@ -18,7 +18,7 @@ struct fake_settings {
     int odd_device;           /* is of another kind, if > 0 */
     size_t memory;            /* bytes a device; 0: plenty */
     int major, minor;         /* 0: 9.0 */
-    int launches;             /* of graphs, after which the device is lost; 0: never */
+    int launches;             /* of graphs, after which the device is lost; 0: never, -1: at once */
     int fail_at, fail_code;   /* the n-th call from now on gives this; 0: none */
 };
 

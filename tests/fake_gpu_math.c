@@ -6,7 +6,7 @@
 
 static float *widen(enum number_format format, const void *from, size_t count)
 {
-    float *wide = malloc(count * sizeof(*wide) + 1);
+    float *wide = calloc(count + 1, sizeof(*wide));
     CHECK(wide);
     for (size_t i = 0; i < count; i++)
         wide[i] = number_load(format, from, i);

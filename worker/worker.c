@@ -173,6 +173,11 @@ static void finish_loading(struct worker *worker)
     loader->running = false;
     worker->runtime = loader->result < 0 ? NULL : loader->runtime;
     loader->runtime = NULL;
+    if (loader->result == -ENOTRECOVERABLE && !worker->leaving) { /* nor will any other model of this process find the device */
+        log_error("%s", loader->why.text);
+        worker->status = EXIT_DEVICE_LOST;
+        worker_leave(worker, "its GPU is lost");
+    }
     if (!worker->job || worker->leaving)
         return;
     bool mine = runtime_spec_equal(&loader->spec, &worker->job->spec);

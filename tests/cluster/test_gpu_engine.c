@@ -10,7 +10,7 @@
 #define PHOTOS 9
 
 /* Small crops: the GPU of the tests takes its time. */
-#define JOB(name) "--resize", "40", "--crop", "33", "--weights", "model.safetensors", "--batch", "2", "--job", name, "photos"
+#define JOB(name) "--resize", "40", "--crop", "33", "--weights", "model.safetensors", "--batch", "1", "--job", name, "photos"
 #define GPU "--engine", "cudnn", "--engine-batch", "2", "--precision", "f32", "--tune", "off"
 
 static void gather(void)
@@ -58,19 +58,30 @@ TEST_WITHIN(120, a_job_on_two_gpus_gives_the_rows_of_the_cpu)
     check_contains("gpu/summary.json", "cudnn: fake 1, Fake GPU 9.0, f32, batch 2, kernels 1, plans ");
 }
 
-TEST_WITHIN(120, a_lost_gpu_ends_its_worker_with_status_75_and_its_batches_go_elsewhere)
+/* Two workers, of which one loses its GPU as the environment says. */
+static void lose(const char *name, const char *value, const char *nodes)
 {
     struct daemon lost, good;
     gather();
     use_fake(true);
     CHECK_INT(COORDINATE("before", "run", "--local", "1", GPU, JOB("before")), 0);
     WORKER(&good, "good", GPU);
-    setenv("FAKE_GPU_LAUNCHES", "1", 1);
+    setenv(name, value, 1);
     WORKER(&lost, "lost", GPU);
     write_nodes("nodes", (const struct daemon *[]){ &lost, &good }, 2);
-    CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", "--min-nodes", "2", JOB("job")), 0);
+    CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", "--min-nodes", nodes, JOB("job")), 0);
     check_same_file("before/predictions.jsonl", "job/predictions.jsonl");
     CHECK_INT(process_end(&lost.process), 75);
     check_contains("lost.err", "engine cudnn: device 0, Fake GPU: the GPU is lost, and comes back, if at all, for a new process only");
     daemon_stop(&good);
+}
+
+TEST_WITHIN(120, a_lost_gpu_ends_its_worker_with_status_75_and_its_batches_go_elsewhere)
+{
+    lose("FAKE_GPU_LAUNCHES", "-1", "2"); /* with the first image */
+}
+
+TEST_WITHIN(120, a_gpu_that_is_lost_while_a_model_is_loaded_ends_its_worker_as_well)
+{
+    lose("FAKE_GPU_CALLS", "20", "1");
 }

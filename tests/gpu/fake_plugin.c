@@ -1,17 +1,20 @@
 /* fake_plugin.c: the cuDNN engine over the GPU of the tests, as a plugin for whole workers.
  *
- * $FAKE_GPU_DEVICES: how many there are (1). $FAKE_GPU_LAUNCHES: after so many batches the GPU is lost. */
+ * $FAKE_GPU_DEVICES: how many there are (1). $FAKE_GPU_LAUNCHES: after so many batches the GPU is lost (-1: with the first). $FAKE_GPU_CALLS: with this call. */
 #include "tests/fake_gpu.h"
 #include "worker/engine.h"
 #include "worker/engines/cudnn.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 static void configure(void)
 {
     const char *devices = getenv("FAKE_GPU_DEVICES"), *launches = getenv("FAKE_GPU_LAUNCHES");
-    struct fake_settings settings = { .devices = devices ? atoi(devices) : 1, .launches = launches ? atoi(launches) : 0 };
+    const char *calls = getenv("FAKE_GPU_CALLS");
+    struct fake_settings settings = { .devices = devices ? atoi(devices) : 1, .launches = launches ? atoi(launches) : 0,
+                                      .fail_at = calls ? atoi(calls) : 0, .fail_code = -ENOTRECOVERABLE };
     fake_gpu_reset(&settings);
 }
 
