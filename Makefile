@@ -240,6 +240,7 @@ bench: packages-check all $(BUILD)/tests/bench/bench_export
 	tests/bench/whole
 	tests/bench/sim
 	tests/bench/fetch
+	tests/bench/listing
 	tests/bench/resume
 	$(BUILD)/tests/bench/bench_export
 
