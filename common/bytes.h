@@ -35,7 +35,6 @@ void bytes_grew(struct bytes *b, size_t size);
 int bytes_append_file(struct bytes *b, const char *path, struct why *why);
 
 int bytes_error(const struct bytes *b);
-int bytes_fail(struct bytes *b, int r); /* gives it up, for want of something that was to be appended; returns r */
 
 /* As if an append had failed so: for text that was made elsewhere, and was not. */
 int bytes_fail(struct bytes *b, int r);

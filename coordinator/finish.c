@@ -30,7 +30,7 @@ struct walk {
 static int show_uri(struct rec_item *item, struct arena *arena)
 {
     struct bytes shown;
-    bytes_init(&shown, 2 * LIMIT_URI);
+    bytes_init(&shown, (size_t)2 * LIMIT_URI);
     int r = uri_redact(&shown, item->uri.data, item->uri.size);
     if (r == 0 && shown.size != item->uri.size) {
         const char *copy = arena_text(arena, shown.data), *slash = copy ? strrchr(copy, '/') : NULL;

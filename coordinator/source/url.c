@@ -82,8 +82,8 @@ static int open_url(const char *arg, struct source_context *context, void **ret,
     struct rec_item item;
     (void)context;
     int r = source_remote(arg, &item, why);
-    if (r < 0)
-        return r;
+    if (r <= 0)
+        return r < 0 ? r : -EINVAL; /* is_plain() has seen a scheme */
     struct url *url = calloc(1, sizeof(*url) + item.uri.size + 1);
     if (!url)
         return -ENOMEM;

@@ -46,7 +46,7 @@ static double now(void)
     return (double)clock_now_ns() / 1e9;
 }
 
-static size_t discard(char *data, size_t one, size_t size, void *arg)
+static size_t discard(const char *data, size_t one, size_t size, void *arg)
 {
     (void)data, (void)one, (void)arg;
     return size;
@@ -58,7 +58,7 @@ struct kept {
     size_t size;
 };
 
-static size_t keep(char *data, size_t one, size_t size, void *arg)
+static size_t keep(const char *data, size_t one, size_t size, void *arg)
 {
     struct kept *kept = arg;
     (void)one;

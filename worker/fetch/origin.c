@@ -94,7 +94,7 @@ static void forget_one(struct origins *origins)
 static void make_name(struct origin *origin)
 {
     struct bytes shown;
-    bytes_init(&shown, 2 * LIMIT_URI);
+    bytes_init(&shown, (size_t)2 * LIMIT_URI);
     bool known = uri_redact(&shown, origin->key, origin->key_size) == 0 && shown.size;
     snprintf(origin->name, sizeof(origin->name), "%s", known ? shown.data : "the store");
     bytes_done(&shown);

@@ -15,7 +15,7 @@ static uint32_t class_of(uint64_t ns)
     if (us < 8)
         return (uint32_t)us;
     unsigned octave = 63u - (unsigned)__builtin_clzll(us);
-    uint64_t number = (octave - 2u) * 8u + ((us >> (octave - 3u)) & 7u);
+    uint64_t number = (octave - 2ull) * 8 + ((us >> (octave - 3u)) & 7u);
     return number < PACE_CLASSES ? (uint32_t)number : PACE_CLASSES - 1;
 }
 

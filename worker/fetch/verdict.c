@@ -38,7 +38,7 @@ void verdict_fail(struct getter *getter, struct get *get, enum row_error error, 
     va_start(args, format);
     vsnprintf(reason, sizeof(reason), format, args);
     va_end(args);
-    bytes_init(&shown, 2 * LIMIT_URI);
+    bytes_init(&shown, (size_t)2 * LIMIT_URI);
     bool known = uri_redact(&shown, uri->data, uri->size) == 0 && shown.size;
     snprintf(text, sizeof(text), "%.300s%s%s%s", known ? shown.data : "", known && shown.size > 300 ? "..." : "", known ? ": " : "", reason);
     bytes_done(&shown);
