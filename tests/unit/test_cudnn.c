@@ -1,5 +1,6 @@
 /* The cuDNN engine on a GPU that is not one: how a network is wired, and what happens when things go wrong. */
 #include "common/cleanup.h"
+#include "tests/cluster/lib/process.h"
 #include "tests/fake_gpu.h"
 #include "tests/test.h"
 #include "worker/engines.h"
@@ -148,6 +149,8 @@ static float *ask_onednn(struct engine_spec spec, const uint8_t *pixels, int cou
 static void compare(const struct network *network, enum precision precision, enum emit emit, double most)
 {
     bool large = network->count > 80 || network->width * network->groups > 64;
+    if (large && is_sanitized())
+        test_skip("a sanitizer makes minutes of this; the small networks are wired by the same lines");
     struct fake_settings settings = one_device();
     CLEANUP(weights_closep) struct weights *weights = NULL;
     struct engine_spec spec = spec_of(network, &weights);
