@@ -50,7 +50,7 @@ static int open_per_object(const struct export_options *options, void **ret, str
     if (!objects)
         return -ENOMEM;
     bytes_init(&objects->path, PATH_CAP);
-    bytes_init(&objects->address, 2 * PATH_CAP);
+    bytes_init(&objects->address, (size_t)2 * PATH_CAP);
     bytes_init(&objects->text, TEXT_CAP);
     objects->directory = strdup(options->directory);
     int r = objects->directory ? image_paths_init(&objects->paths) : -ENOMEM;
