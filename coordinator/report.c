@@ -2,10 +2,10 @@
 #include "coordinator/commands.h"
 
 #include "common/log.h"
+#include "common/s3/uri.h"
 #include "coordinator/evaluation_json.h"
 #include "coordinator/export/outfile.h"
 #include "coordinator/finish.h"
-#include "common/s3/uri.h"
 #include "coordinator/objectstore.h"
 #include "coordinator/html/html.h"
 #include "coordinator/jobdir.h"
@@ -134,7 +134,7 @@ static int report_summary(const char *job_dir, struct why *why)
 }
 
 /* Whole or not at all, as the tables. */
-static int write_page(const char *path, const struct json_t *all, const struct evaluation *evaluation, struct why *why)
+static int write_page(const char *path, const struct json_t *all, const struct evaluation *evaluation, struct s3_session *s3, struct why *why)
 {
     CLEANUP(freep) char *folder = strdup(path);
     CLEANUP(outfile_closep) struct outfile *file = NULL;
@@ -146,15 +146,43 @@ static int write_page(const char *path, const struct json_t *all, const struct e
         return because(why, -EINVAL, "--html %s: name a file", path);
     if (slash)
         slash[slash == folder] = '\0';
-    int r = outfile_open(NULL, slash ? folder : ".", name, &file, why);
+    int r = outfile_open(s3, slash ? folder : ".", name, &file, why);
     if (r == 0)
-        r = html_report(all, evaluation, outfile_buffer(file));
+        r = html_report(all, evaluation, s3, outfile_buffer(file));
     if (r == 0)
         r = outfile_finish(file, why);
     if (r == 0)
         r = outfile_commit(file, why);
     if (r == 0)
         printf("%s\n", path);
+    return r;
+}
+
+static bool has_objects(const struct evaluation *evaluation)
+{
+    for (size_t i = 0; i < evaluation->mistake_count; i++)
+        if (s3_uri_is(evaluation->mistakes[i].uri, strlen(evaluation->mistakes[i].uri)))
+            return true;
+    return false;
+}
+
+/* The page can do without pictures, but not without a place. */
+static int report_page(const char *job_dir, const char *path, const struct json_t *all, const struct evaluation *evaluation, struct why *why)
+{
+    CLEANUP(db_closep) struct db *db = NULL;
+    CLEANUP(spec_freep) struct spec *spec = NULL;
+    struct s3_session *s3 = NULL;
+    bool to_store = s3_uri_is(path, strlen(path));
+    int r = to_store || has_objects(evaluation) ? jobdir_read(job_dir, &db, &spec, why) : 0;
+    if (r == 0 && spec)
+        r = objectstore_session(spec, &(struct s3_options){ 0 }, &s3, why);
+    if (r < 0 && !to_store) {
+        log_warning("no pictures from the store: %s", why->text);
+        r = 0;
+    }
+    if (r == 0)
+        r = write_page(path, all, evaluation, s3, why);
+    s3_session_close(s3);
     return r;
 }
 
@@ -168,7 +196,7 @@ static int report_everything(const char *job_dir, const struct report_options *o
         return r;
     bytes_init(&text, SIZE_MAX / 2);
     if (options->html)
-        return write_page(options->html, all, evaluation, why);
+        return report_page(job_dir, options->html, all, evaluation, why);
     r = options->json ? summary_dump(all, &text) : summary_print(all, &text);
     if (r == 0 && options->classes)
         r = summary_print_classes(summary_evaluation(all), &text);

@@ -108,14 +108,14 @@ static void put_head(struct bytes *out, const json_t *all)
     bytes_append_text(out, "</p></header>\n");
 }
 
-int html_report(const struct json_t *all, const struct evaluation *evaluation, struct bytes *out)
+int html_report(const struct json_t *all, const struct evaluation *evaluation, struct s3_session *s3, struct bytes *out)
 {
     static void (*const parts[])(struct bytes *, const struct json_t *) = { part_throughput, part_failures, part_classes, part_facts };
     put_head(out, all);
     part_accuracy(out, all);
     part_confusions(out, all);
     part_probabilities(out, all);
-    part_mistakes(out, all, evaluation);
+    part_mistakes(out, all, evaluation, s3);
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
         parts[i](out, all);
         bytes_append_char(out, '\n');

@@ -1,7 +1,7 @@
 /* html.h: a job's report as one page that needs nothing else: no script, no font, no address that is followed.
  *
  * All numbers are those of `all`, which is summary.json with evaluation_full(), the same that `report --json` prints; only the pictures
- * come from files. The page forbids itself everything else as well (Content-Security-Policy), and follows the reader's light or dark.
+ * come from files, or from the store `s3` (NULL: none). The page forbids itself everything else as well (Content-Security-Policy), and follows the reader's light or dark.
  *
  * Threads:   any, one at a time.
  * Ownership: borrows everything.
@@ -12,5 +12,6 @@
 #include "coordinator/evaluation.h"
 
 struct json_t;
+struct s3_session;
 
-int html_report(const struct json_t *all, const struct evaluation *evaluation, struct bytes *out);
+int html_report(const struct json_t *all, const struct evaluation *evaluation, struct s3_session *s3, struct bytes *out);

@@ -1,7 +1,7 @@
 /* mistakes.c: the photos whose wrong answer was surest. */
 #include "coordinator/html/markup.h"
 #include "coordinator/html/parts.h"
-#include "coordinator/html/thumbnail.h"
+#include "coordinator/html/photo.h"
 #include "coordinator/export/json_text.h"
 #include "coordinator/value.h"
 
@@ -9,18 +9,17 @@
 
 #define THUMBNAIL_CAP (1u << 20)
 
-/* `uri` has the bytes as they are; local paths are absolute. */
-static void put_picture(struct bytes *out, const char *uri)
+/* `uri` has the bytes as they are. */
+static void put_picture(struct bytes *out, const char *uri, struct s3_session *s3)
 {
     struct bytes jpeg;
     bytes_init(&jpeg, THUMBNAIL_CAP);
-    if (uri && *uri == '/' && thumbnail_make(uri, &jpeg) == 0) {
+    if (uri && photo_make_small(s3, uri, &jpeg) == 0) {
         bytes_append_text(out, "<img alt=\"\" src=\"data:image/jpeg;base64,");
         text_base64(out, jpeg.data, jpeg.size);
         bytes_append_text(out, "\">");
     } else
-        bytes_append_text(out, uri && *uri == '/' ? "<div class=\"missing\">not shown: gone, or no photo of reasonable size</div>" :
-                               "<div class=\"missing\">not a local file</div>");
+        bytes_append_text(out, "<div class=\"missing\">not shown: out of reach, or no photo of reasonable size</div>");
     bytes_done(&jpeg);
 }
 
@@ -30,10 +29,10 @@ static const char *name_in(const char *uri)
     return slash && slash[1] ? slash + 1 : uri;
 }
 
-static void put_mistake(struct bytes *out, const json_t *mistake, const char *uri)
+static void put_mistake(struct bytes *out, const json_t *mistake, const char *uri, struct s3_session *s3)
 {
     bytes_append_text(out, "<figure>");
-    put_picture(out, uri);
+    put_picture(out, uri, s3);
     bytes_append_text(out, "<figcaption><b>");
     markup_pair(out, text_at(mistake, "label"), truth_shown(mistake), 40);
     bytes_printf(out, "</b> <span class=\"probability\">%.1f&nbsp;%%</span><br>is ", 100 * real_at(mistake, "probability"));
@@ -45,7 +44,7 @@ static void put_mistake(struct bytes *out, const json_t *mistake, const char *ur
     bytes_append_text(out, "</bdi></small></figcaption></figure>");
 }
 
-void part_mistakes(struct bytes *out, const struct json_t *all, const struct evaluation *evaluation)
+void part_mistakes(struct bytes *out, const struct json_t *all, const struct evaluation *evaluation, struct s3_session *s3)
 {
     const json_t *mistakes = json_object_get(json_object_get(all, "evaluation"), "mistakes");
     size_t i;
@@ -57,6 +56,6 @@ void part_mistakes(struct bytes *out, const struct json_t *all, const struct eva
         bytes_append_text(out, "<p>The answer, its probability, and what the file's name says it is. Labels are sometimes wrong, too.</p>");
     bytes_append_text(out, "<div class=\"gallery\">");
     json_array_foreach(mistakes, i, mistake)
-        put_mistake(out, mistake, i < evaluation->mistake_count ? evaluation->mistakes[i].uri : NULL);
+        put_mistake(out, mistake, i < evaluation->mistake_count ? evaluation->mistakes[i].uri : NULL, s3);
     bytes_append_text(out, "</div></section>");
 }

@@ -6,6 +6,7 @@
 #include "common/bytes.h"
 #include "coordinator/evaluation.h"
 
+struct s3_session;
 struct json_t;
 
 extern const char *const html_style[]; /* CSS, in pieces; NULL at the end */
@@ -16,7 +17,7 @@ const char *truth_shown(const struct json_t *object);
 void part_accuracy(struct bytes *out, const struct json_t *all);     /* tiles */
 void part_confusions(struct bytes *out, const struct json_t *all);   /* heat map and list */
 void part_probabilities(struct bytes *out, const struct json_t *all); /* histogram and reliability diagram */
-void part_mistakes(struct bytes *out, const struct json_t *all, const struct evaluation *evaluation); /* with thumbnails */
+void part_mistakes(struct bytes *out, const struct json_t *all, const struct evaluation *evaluation, struct s3_session *s3); /* with thumbnails */
 void part_throughput(struct bytes *out, const struct json_t *all);
 void part_failures(struct bytes *out, const struct json_t *all);
 void part_classes(struct bytes *out, const struct json_t *all);

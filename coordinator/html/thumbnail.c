@@ -146,15 +146,19 @@ static int open_photo(const char *path, FILE **ret)
     return 0;
 }
 
-int thumbnail_make(const char *path, struct bytes *out)
+int thumbnail_make_from(FILE *file, struct bytes *out)
 {
-    CLEANUP(fclosep) FILE *file = NULL;
     CLEANUP(small_done) struct small small = { 0 };
-    int r = open_photo(path, &file);
-    if (r == 0)
-        r = read_photo(file, &small);
+    int r = read_photo(file, &small);
     if (r < 0)
         return r;
     divide(&small);
     return encode(&small, out);
+}
+
+int thumbnail_make(const char *path, struct bytes *out)
+{
+    CLEANUP(fclosep) FILE *file = NULL;
+    int r = open_photo(path, &file);
+    return r < 0 ? r : thumbnail_make_from(file, out);
 }

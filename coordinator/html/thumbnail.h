@@ -10,6 +10,11 @@
 
 #include "common/bytes.h"
 
+#include <stdio.h>
+
 #define THUMBNAIL_SIDE 160
 
 int thumbnail_make(const char *path, struct bytes *out);
+
+/* The same of a photo that is open, at its beginning. */
+int thumbnail_make_from(FILE *file, struct bytes *out);

@@ -55,14 +55,14 @@ static void check_job(const char *server, const char *weights, const char *image
     snprintf(output, sizeof(output), "s3://%s/predictions/", bucket->name);
     snprintf(prefix, sizeof(prefix), "s3://%s/dogs/Images/", bucket->name);
     start_workers(daemons);
-    CHECK_INT(COORDINATE("s3", "run", "--nodes", "nodes", "--weights", weights, "--format", "jsonl,csv", "--truth", "/([a-z])/[^/]*$", "--per-image", "--job", "job",
+    CHECK_INT(COORDINATE("s3", "run", "--nodes", "nodes", "--weights", weights, "--format", "jsonl,csv", "--truth", "/[a-z]/0*([0-9]+)", "--per-image", "--job", "job",
                          "-o", output, source), 0);
     for (int i = 0; i < 2; i++)
         daemon_stop(&daemons[i]);
     char local[PATH_MAX + 16], folder[PATH_MAX + 16];
     snprintf(local, sizeof(local), "%s/*/*.[jJ]*", images);
     snprintf(folder, sizeof(folder), "%s/", images);
-    CHECK_INT(COORDINATE("local", "run", "--local", "2", "--weights", weights, "--format", "jsonl,csv", "--truth", "/([a-z])/[^/]*$", "--job", "here", local), 0);
+    CHECK_INT(COORDINATE("local", "run", "--local", "2", "--weights", weights, "--format", "jsonl,csv", "--truth", "/[a-z]/0*([0-9]+)", "--job", "here", local), 0);
     compare(bucket, "here/predictions.jsonl", folder, "predictions/predictions.jsonl", prefix);
     compare(bucket, "here/predictions.csv", folder, "predictions/predictions.csv", prefix);
     size_t size;
@@ -70,6 +70,8 @@ static void check_job(const char *server, const char *weights, const char *image
     CLEANUP(freep) char *summary = read_text("job/summary.json");
     CHECK_STR(success, summary);
     check_contains("s3.out", output);
+    CHECK_INT(COORDINATE("page", "report", "job", "--html", "page.html"), 0);
+    check_contains("page.html", "src=\"data:image/jpeg;base64,"); /* of the most confident mistakes, out of the store */
 }
 
 TEST_WITHIN(300, drawn_photos_in_ceph_give_the_table_that_local_ones_give)
