@@ -11,7 +11,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-#define CONNECTIONS_MAX 256
+#define CONNECTIONS_MAX 1024
 #define REQUEST_MAX     (64u << 20)
 
 struct connection {

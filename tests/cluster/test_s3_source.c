@@ -195,7 +195,9 @@ static int write_rows(struct bucket *bucket, const char *output, int rows)
         struct rec_item item = { .uri = { uri, (uint32_t)strlen(uri) }, .base = 9, .etag = "" };
         r = exporters_row(exporters, &(struct export_row){ .item = &item, .row = &row }, &why);
     }
-    return r < 0 ? (exporters_abort(exporters), r) : exporters_close(exporters, &why);
+    r = r < 0 ? (exporters_abort(exporters), r) : exporters_close(exporters, &why);
+    labels_close(labels);
+    return r;
 }
 
 static int count_lines(const char *text)
