@@ -38,14 +38,16 @@ static bool is_before(const struct store *store, const struct keytree_page *page
     return strcmp(key, page->start_after) <= 0;
 }
 
-static void enter(struct store *store)
+/* The number of this call, from 1. */
+static int enter(struct store *store)
 {
     pthread_mutex_lock(&store->lock);
-    store->calls++;
+    int call = ++store->calls;
     if (++store->at_once > store->most_at_once)
         store->most_at_once = store->at_once;
     pthread_mutex_unlock(&store->lock);
     sched_yield();
+    return call;
 }
 
 static int leave(struct store *store, int r)
@@ -63,8 +65,7 @@ static int list(void *arg, int thread, const struct keytree_page *page, s3_on_it
     char folded[S3_KEY_MAX + 1] = "";
     int given = 0, r = 0;
     (void)thread;
-    enter(store);
-    if (store->fail_at && store->calls >= store->fail_at)
+    if (enter(store) >= store->fail_at && store->fail_at)
         return leave(store, because(why, -EACCES, "the store says no"));
     *token = '\0';
     for (int i = 0; i < store->count && r == 0; i++) {
