@@ -75,7 +75,7 @@ static void take_result(struct coordinator *c, struct store_request *request)
     struct batch *batch = batches_find(&c->batches, request->id);
     struct node *node = request->user;
     node->storing--;
-    if (batch) {
+    if (batch && request->r > 0) { /* 0: its rows were there already, and counted */
         c->counts.done_batches++;
         c->counts.done_images += batch->count;
         c->counts.errors += request->errors;
@@ -83,8 +83,9 @@ static void take_result(struct coordinator *c, struct store_request *request)
         node->batches_done++;
         node->starts = 1; /* it works: only deaths in a row count */
         node->deaths_alone = 0;
-        batches_remove(&c->batches, batch);
     }
+    if (batch)
+        batches_remove(&c->batches, batch);
     c->last_commit_ns = clock_now_ns();
     coordinator_commit(c, node, request->id);
 }
