@@ -58,6 +58,28 @@ static int gather_node(void *arg, const char *name, uint64_t images, uint64_t ba
     return 0;
 }
 
+static bool has_worked(const struct node *node)
+{
+    uint64_t items = 0;
+    for (uint32_t i = 0; i < node->stage_count; i++)
+        items += node->stages[i].items;
+    return items != 0;
+}
+
+/* Also those whose work is in other nodes' batches: pieces, copies, retries. */
+static int gather_nodes(struct gathering *all, struct db *db, struct why *why)
+{
+    int r = db_nodes(db, gather_node, all, why);
+    for (const struct node *node = all->c->nodes; node && r == 0; node = node->next) {
+        uint32_t i = 0;
+        while (i < all->count && strcmp(all->nodes[i].name, node->name))
+            i++;
+        if (i == all->count && has_worked(node))
+            r = gather_node(all, node->name, 0, 0, why);
+    }
+    return r;
+}
+
 int facts_summary(struct db *db, const char *job_dir, const struct spec *spec, const struct coordinator *c, const struct tally *tally,
                   struct json_t *evaluation, const struct bytes *files, struct json_t **ret, struct why *why)
 {
@@ -68,7 +90,7 @@ int facts_summary(struct db *db, const char *job_dir, const struct spec *spec, c
     uint32_t path_count = 0;
     for (const char *at = files->data; at && at < files->data + files->size && path_count < MAX_FILES; at += strlen(at) + 1)
         paths[path_count++] = at;
-    int r = db_nodes(db, gather_node, &all, why);
+    int r = gather_nodes(&all, db, why);
     struct job_facts facts = {
         .version = SLEDDOG_VERSION, .job = spec->job, .directory = job_dir, .sources = (const char *const *)spec->sources,
         .sources_count = (uint32_t)spec->source_count, .skipped = c->skipped, .preset = &preset, .network = c->network,

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-static void put_word(struct bytes *out, const char *word)
+void hint_word(struct bytes *out, const char *word)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,=+@%";
     bool quoted = !*word || word[strspn(word, plain)];
@@ -26,7 +26,7 @@ static void put_option(struct bytes *out, const struct option_row *row, const vo
     const char *text = row->type == OPTION_TEXT || row->type == OPTION_CHOICE ? *(const char *const *)at : NULL;
     if (text && differs(text, *(const char *const *)usual)) {
         bytes_printf(out, " --%s", row->name);
-        put_word(out, text);
+        hint_word(out, text);
     } else if ((row->type == OPTION_INT || row->type == OPTION_SIZE) && *(const int64_t *)at != *(const int64_t *)usual)
         bytes_printf(out, " --%s %" PRId64, row->name, *(const int64_t *)at);
     else if (row->type == OPTION_FLAG && *(const bool *)at && !*(const bool *)usual)
@@ -39,6 +39,7 @@ int hint_command(const char *command, const struct run_options *options, const c
     bytes_printf(out, "sleddog-coordinator %s", command);
     for (const struct option_row *row = resume_rows(); row->name; row++)
         put_option(out, row, (const char *)options + row->offset, (const char *)&usual + row->offset);
-    put_word(out, job_dir);
+    if (job_dir)
+        hint_word(out, job_dir);
     return bytes_error(out);
 }

@@ -44,7 +44,7 @@ struct plan {
     struct db *db;
     uint64_t next_id, images;
     uint32_t batch, count;
-    struct rec_item *items;
+    struct rec_item *items; /* NULL: they are only counted */
     struct arena texts; /* of the items */
     struct bytes places;
 };
@@ -79,6 +79,10 @@ static int flush(struct plan *plan, struct why *why)
 
 static int add_item(struct plan *plan, const struct rec_item *item, struct place place, struct why *why)
 {
+    if (!plan->items) {
+        plan->images++;
+        return 0;
+    }
     struct rec_item *copy = &plan->items[plan->count];
     char *uri = arena_take(&plan->texts, (size_t)item->uri.size + 1), *etag = arena_take(&plan->texts, strlen(item->etag) + 1);
     if (!uri || !etag || put_place(&plan->places, place) < 0)
@@ -129,6 +133,14 @@ static int plan_all(struct plan *plan, struct why *why)
     if (r == 0 && plan->images)
         r = db_set(plan->db, "exported", "", why);
     return r < 0 ? r : db_commit(plan->db, why);
+}
+
+int retries_count(struct db *db, uint64_t *ret_images, struct why *why)
+{
+    struct plan plan = { .db = db };
+    int r = db_walk_failed(db, plan_batch, &plan, why);
+    *ret_images = plan.images;
+    return r;
 }
 
 int retries_plan(struct db *db, uint32_t batch, uint64_t *ret_images, struct why *why)

@@ -10,6 +10,9 @@
 
 #include "coordinator/db.h"
 
+/* How many rows have a failure that may pass. */
+int retries_count(struct db *db, uint64_t *ret_images, struct why *why);
+
 /* Makes retries, of at most `batch` items, of all rows whose failure may pass, and forgets that tables were written: one transaction.
  * `ret_images` is how many run again; 0: there is nothing to retry, and nothing changed. */
 int retries_plan(struct db *db, uint32_t batch, uint64_t *ret_images, struct why *why);

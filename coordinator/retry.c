@@ -18,6 +18,8 @@ static int retry(struct session *session, const char *path, struct why *why)
     if (r == 0 && !state.all_rows)
         r = because(why, -EBUSY, "%s: this job is not complete; go on with it first: sleddog-coordinator resume %s", path, path);
     if (r == 0)
+        r = retries_count(session->db, &images, why);
+    if (r == 0 && images)
         r = session_prepare_work(session, why);
     if (r == 0)
         r = retries_plan(session->db, (uint32_t)session->spec->batch, &images, why);

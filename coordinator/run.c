@@ -76,7 +76,8 @@ int session_read_nodes(struct session *session, struct why *why)
     if (r == 0)
         r = limits_check_files(workers, why);
     if (r == 0 && session->local && !*session->spec->weights && strcmp(options->tuning.engine, "sim"))
-        r = because(why, -EINVAL, "workers started here have no model of their own, and this job names none; give --weights FILE to run, or --nodes FILE");
+        r = because(why, -EINVAL, "workers started here have no model of their own, and this job names none; give --weights FILE to run, or "
+                    "--nodes FILE, or --engine sim if it was begun so");
     return r;
 }
 
@@ -116,12 +117,15 @@ static void print_retry(const struct session *session, const struct finished *fi
     bytes_done(&command);
 }
 
-/* For `status`, which knows no options. Not worth failing for. */
+/* For `status`, which knows no options, may be asked from another folder, and of a job that was moved. Not worth failing for. */
 static void keep_hint(struct session *session)
 {
+    struct run_options options = session->options;
     struct bytes command;
     bytes_init(&command, 65536);
-    if (hint_command("resume", &session->options, session->dir.path, &command) == 0)
+    if (session->node_list)
+        options.nodes = session->node_list;
+    if (hint_command("resume", &options, NULL, &command) == 0)
         db_set(session->db, "hint", command.data, NULL);
     bytes_done(&command);
 }

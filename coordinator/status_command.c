@@ -4,7 +4,9 @@
 
 #include "common/log.h"
 #include "common/options.h"
+#include "coordinator/hint.h"
 #include "coordinator/jobdir.h"
+#include "coordinator/node.h"
 #include "coordinator/tally.h"
 
 #include <errno.h>
@@ -17,8 +19,9 @@ struct status {
     const char *folder;
     struct spec *spec;
     bool running, listed, complete;
+    bool exported;   /* its tables were written */
     char who[400];   /* runs it */
-    char *hint;      /* how to go on; NULL: not known */
+    char *hint;      /* how to go on, but for the folder; NULL: not known */
     struct db_counts list, again;
     uint64_t failed[ROW_ERRORS];
     json_t *now;     /* status.json, NULL: not running */
@@ -51,7 +54,7 @@ static int count_kinds(void *arg, const struct db_batch *batch, struct why *why)
 static int look(const char *folder, struct status *ret, struct why *why)
 {
     CLEANUP(db_closep) struct db *db = NULL;
-    CLEANUP(freep) char *listed = NULL;
+    CLEANUP(freep) char *listed = NULL, *exported = NULL;
     char path[PATH_MAX];
     ret->folder = folder;
     ret->running = jobdir_is_running(folder, ret->who, sizeof(ret->who));
@@ -66,6 +69,7 @@ static int look(const char *folder, struct status *ret, struct why *why)
         return r;
     ret->listed = db_get(db, "listed", &listed, NULL) == 0;
     ret->complete = ret->listed && ret->list.done_images == ret->list.images && ret->again.done_images == ret->again.images;
+    ret->exported = db_get(db, "exported", &exported, NULL) == 0 && *exported;
     db_get(db, "hint", &ret->hint, NULL);
     snprintf(path, sizeof(path), "%s/status.json", folder);
     ret->now = ret->running ? json_load_file(path, 0, NULL) : NULL;
@@ -84,13 +88,21 @@ static uint64_t all_failed(const struct status *status)
 
 static void print_state(const struct status *status)
 {
-    if (status->running)
+    if (status->running) {
         printf("state     running, by %s\n", status->who);
-    else if (status->complete)
+        return;
+    }
+    if (status->complete && status->exported) {
         puts("state     complete");
-    else
-        printf("state     stopped; go on with: %s%s\n", status->hint ? status->hint : "sleddog-coordinator resume ",
-               status->hint ? "" : status->folder);
+        return;
+    }
+    CLEANUP(bytes_done) struct bytes command;
+    CLEANUP(freep) char *folder = realpath(status->folder, NULL);
+    bytes_init(&command, 65536);
+    bytes_append_text(&command, status->hint ? status->hint : "sleddog-coordinator resume");
+    hint_word(&command, folder ? folder : status->folder);
+    printf("state     %s; go on with: %s\n", status->complete ? "complete, but its tables were not written" : "stopped",
+           bytes_error(&command) ? "sleddog-coordinator resume" : command.data);
 }
 
 static void print_counts(const struct status *status)
@@ -127,8 +139,9 @@ static void print_nodes(const json_t *now)
     printf("now       %.1f images/s, running for %.0f s\n", json_number_value(json_object_get(now, "images_per_second")),
            json_number_value(json_object_get(now, "seconds")));
     json_array_foreach(json_object_get(now, "nodes"), i, node) {
-        printf("node      %s, %s: %lld images done, %lld held  %s\n", text_at(node, "name"), text_at(node, "state"), number_at(node, "images_done"),
-               number_at(node, "images_held"), text_at(node, "why_not"));
+        const char *why_not = strcmp(text_at(node, "state"), node_state_name(NODE_READY)) ? text_at(node, "why_not") : "";
+        printf("node      %s, %s: %lld images done, %lld held%s%s\n", text_at(node, "name"), text_at(node, "state"), number_at(node, "images_done"),
+               number_at(node, "images_held"), *why_not ? "; " : "", why_not);
         json_array_foreach(json_object_get(node, "outstanding"), j, batch)
             printf("            batch %lld, %lld images, attempt %lld, for %.1f s\n", number_at(batch, "batch"), number_at(batch, "images"),
                    number_at(batch, "attempt"), json_number_value(json_object_get(batch, "seconds")));

@@ -222,6 +222,6 @@ void worker_on_bye(struct worker *worker, const struct peer *peer, const struct 
 {
     if (!job_of(worker, peer, message, message->bye.epoch))
         return;
-    worker_end_job(worker, worker->leaving ? "left" : "complete");
+    worker_end_job(worker, worker->leaving ? "left" : "over here");
     worker_leave_check(worker);
 }

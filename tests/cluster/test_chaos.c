@@ -56,7 +56,21 @@ static void draw_photos(void)
     }
 }
 
-static void check_tables(const char *name, const struct chaos_tally *tally)
+/* Else a run that is over too soon would prove nothing: at least half of what was planned was done, and frames met with a fault. */
+static void check_was_disturbed(const struct chaos_plan *plan, const struct chaos_tally *tally)
+{
+    int planned = 0, done = 0, frames = 0;
+    for (int i = 0; i < CHAOS_FAULTS; i++) {
+        planned += plan->faults[i];
+        done += tally->faults[i];
+    }
+    for (int i = 0; i < PROXY_FAULTS; i++)
+        frames += tally->frames[i];
+    CHECK(2 * done >= planned);
+    CHECK(frames > 0);
+}
+
+static void check_tables(const char *name, const struct chaos_plan *plan, const struct chaos_tally *tally)
 {
     char text[512];
     struct rows_difference rows = rows_compare("expected/predictions.jsonl", "job/predictions.jsonl");
@@ -64,6 +78,7 @@ static void check_tables(const char *name, const struct chaos_tally *tally)
     test_note("%s, %.1f s: %s; rows lost %ld, doubled %ld", name, tally->seconds, text, rows.lost, rows.doubled);
     CHECK_INT(rows.lost, 0);
     CHECK_INT(rows.doubled, 0);
+    check_was_disturbed(plan, tally);
     check_same_file("expected/predictions.jsonl", "job/predictions.jsonl");
     check_same_file("expected/predictions.csv", "job/predictions.csv");
 }
@@ -113,7 +128,7 @@ static void run_seed(int seed)
         model_write("model.safetensors", 1000);
     run_undisturbed(&plan, real);
     chaos_run(&plan, &tally);
-    check_tables(name, &tally);
+    check_tables(name, &plan, &tally);
     leave_folder();
 }
 
@@ -180,7 +195,7 @@ static void run_made_up(void)
     enter_folder("sim", command);
     run_undisturbed(&plan, false);
     chaos_run(&plan, &tally);
-    check_tables(source, &tally);
+    check_tables(source, &plan, &tally);
     leave_folder();
 }
 

@@ -37,7 +37,7 @@ TEST_WITHIN(90, a_node_that_is_added_to_the_list_joins_and_one_that_is_removed_l
     WAIT_FOR(process_said(&second.process, "epoch 1"));
     write_nodes("nodes", (const struct daemon *[]){ &second }, 1);
     process_signal(&run, SIGHUP);
-    WAIT_FOR(process_said(&first.process, ": complete"));
+    WAIT_FOR(process_said(&first.process, ": over here"));
     CHECK(process_running(&run));
     CHECK_INT(process_end(&run), 0);
     check_contains("run.err", "is off the node list, finishes what it has");

@@ -38,7 +38,7 @@ static void expect_whole_table(void)
     check_contains("status.out", "failed    1 of those\n            unsupported  1\n");
     check_lacks("status.out", "retry");
     CHECK_INT(COORDINATE("strict", "resume", "--strict", "the job"), 3);
-    CHECK_INT(COORDINATE("nothing", "retry", "--engine", "sim", "the job"), 0);
+    CHECK_INT(COORDINATE("nothing", "retry", "the job"), 0); /* no model is needed for that */
     check_contains("nothing.err", "the job: nothing to retry: no image of this job failed in a way that may pass");
     CHECK_INT(unlink("the job/predictions.csv"), 0);
     CHECK_INT(COORDINATE("nothing", "retry", "--engine", "sim", "the job"), 0);
@@ -62,6 +62,18 @@ TEST(what_failed_in_passing_runs_again_and_nothing_else)
     check_lacks("retry.err", "try again with");
     CHECK_INT(images_computed("the job"), GONE);
     expect_whole_table();
+}
+
+TEST(a_node_that_did_nothing_but_retries_is_in_the_summary_with_its_stages)
+{
+    struct daemon daemon;
+    make_job();
+    put_back();
+    WORKER(&daemon, "daemon", "--engine", "sim");
+    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    CHECK_INT(COORDINATE("retry", "retry", "--nodes", "nodes", "--mixed", "the job"), 0);
+    CHECK_INT(images_computed("the job"), GONE);
+    daemon_stop(&daemon);
 }
 
 TEST(what_fails_again_keeps_its_row_and_may_be_retried_again)

@@ -111,3 +111,42 @@ TEST_WITHIN(120, looking_again_and_again_stands_in_the_way_of_no_run_and_no_resu
         CHECK_INT(kill(looking[i], SIGKILL), 0);
     }
 }
+
+/* The command line that it ends with is run by a shell in another folder. */
+static void go_on_as_it_says(const char *job, const char *state)
+{
+    char expected[128];
+    CHECK_INT(COORDINATE("status", "status", job), 0);
+    snprintf(expected, sizeof(expected), "state     %s; go on with: sleddog-coordinator resume ", state);
+    check_contains("status.out", expected);
+    CHECK_INT(test_shell(NULL, "command=$(sed -n 's/.*go on with: //p' status.out) && cd / && PATH=%s:$PATH && eval \"$command\"", test_build()), 0);
+}
+
+TEST(a_job_that_was_moved_goes_on_as_its_status_says_from_wherever)
+{
+    struct process run;
+    struct daemon daemon;
+    CHECK_INT(COORDINATE("expected", "run", "--engine", "sim", "--job", "expected", "sim:2000"), 0);
+    WORKER(&daemon, "daemon", "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "1000");
+    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--batch", "20", "--job", "job", "sim:2000");
+    WAIT_FOR(job_done("job") > 0);
+    process_signal(&run, SIGKILL);
+    process_end(&run);
+    CHECK_INT(rename("job", "it's moved"), 0);
+    go_on_as_it_says("it's moved", "stopped");
+    check_same_file("it's moved/predictions.jsonl", "expected/predictions.jsonl");
+    daemon_stop(&daemon);
+}
+
+TEST(a_job_whose_tables_could_not_be_written_is_not_called_complete_and_no_more)
+{
+    CHECK_INT(COORDINATE("expected", "run", "--engine", "sim", "--job", "expected", "sim:100"), 0);
+    CHECK_INT(test_shell(NULL, "mkdir -p job/predictions.jsonl/in-the-way"), 0);
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--job", "job", "sim:100"), 1);
+    CHECK_INT(test_shell(NULL, "rm -r job/predictions.jsonl"), 0);
+    go_on_as_it_says("job", "complete, but its tables were not written");
+    check_same_file("job/predictions.jsonl", "expected/predictions.jsonl");
+    CHECK_INT(COORDINATE("status", "status", "job"), 0);
+    check_contains("status.out", "state     complete\n");
+}

@@ -106,7 +106,7 @@ TEST(suspects_are_named_to_the_coordinator_of_their_job_and_epoch_only)
     CHECK_INT(suspects_of_welcome(&other, "other", 3, 0), 0);
     say_bye(&other);
     caller_close(&other);
-    WAIT_FOR(process_said(&daemon.process, "job other: complete"));
+    WAIT_FOR(process_said(&daemon.process, "job other: over here"));
     caller_reconnect(&caller, daemon.port);
     CHECK(suspects_of_welcome(&caller, "job", 3, 77) > 0);
     caller_close(&caller);
