@@ -16,12 +16,14 @@
 
 struct check_options {
     const char *nodes;
+    struct texts group;
     int64_t timeout;
     bool help;
 };
 
 static const struct option_row rows[] = {
     { 'n', "nodes", OPTION_TEXT, offsetof(struct check_options, nodes), "FILE", "node list: one host[:port] a line", 0, 0, NULL },
+    { 0, "group", OPTION_TEXTS, offsetof(struct check_options, group), "NAME", "only the nodes of this [group] of the list; may be given again", 0, 0, NULL },
     { 0, "node-timeout", OPTION_INT, offsetof(struct check_options, timeout), "S", "how long to wait for answers, 5 by default", 1, 3600, NULL },
     { 'h', "help", OPTION_FLAG, offsetof(struct check_options, help), NULL, "print this help", 0, 0, NULL },
     { 0 },
@@ -131,7 +133,7 @@ static int open_all(struct check *check, const struct nodelist *list, struct why
     for (; r == 0 && check->count < list->count; check->count++) {
         struct asked *asked = &check->asked[check->count];
         char endpoint[512];
-        *asked = (struct asked){ .check = check, .name = list->nodes[check->count] };
+        *asked = (struct asked){ .check = check, .name = list->nodes[check->count].name };
         snprintf(endpoint, sizeof(endpoint), "tcp://%s", asked->name);
         r = link_connect(check->context, endpoint, &asked->link, why);
         if (r == 0)
@@ -156,7 +158,7 @@ static void close_all(struct check *check)
 static int check_nodes(const struct check_options *options, struct why *why)
 {
     struct nodelist list;
-    int r = nodelist_read(options->nodes, &list, why);
+    int r = nodelist_read(options->nodes, &options->group, &list, why);
     if (r < 0)
         return r;
     struct check check = { .incarnation = link_random_id(), .until_ns = clock_now_ns() + (uint64_t)options->timeout * NS_PER_S };

@@ -12,6 +12,7 @@
 #include "coordinator/history.h"
 #include "coordinator/lister.h"
 #include "coordinator/node.h"
+#include "coordinator/nodelist.h"
 #include "coordinator/progress.h"
 #include "coordinator/spec.h"
 #include "proto/tuning.h"
@@ -27,8 +28,9 @@ struct run_plan {
     struct s3_session *s3;  /* NULL: no source is in an object store */
     const char *job_dir;
     uint64_t epoch;
-    char **nodes;           /* endpoints' names, host[:port] */
+    const struct nodelist_node *nodes; /* from that list */
     int node_count;
+    const struct texts *groups; /* of the list: these only; see nodelist.h */
     const char *node_list;  /* absolute path of the file that they are from; NULL: none */
     int local;              /* workers to start here */
     const struct tuning *tuning; /* for those */

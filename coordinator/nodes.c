@@ -131,7 +131,7 @@ int nodes_open(struct coordinator *c, struct why *why)
 {
     for (int i = 0; i < c->plan->node_count; i++) {
         char endpoint[512];
-        const char *name = c->plan->nodes[i];
+        const char *name = c->plan->nodes[i].name;
         snprintf(endpoint, sizeof(endpoint), "tcp://%s", name);
         if (!node_add(c, name, endpoint, why))
             return -EINVAL;
