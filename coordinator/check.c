@@ -78,14 +78,14 @@ static void on_answer(void *arg)
         loop_stop(asked->check->loop);
 }
 
-/* It is called again by itself: what it says in the end counts. */
+/* Which side notices first that only one has keys is chance: the clearer word counts. */
 static void watch_handshake(struct asked *asked)
 {
     struct monitor_event event;
     while (monitor_next(asked->monitor, &event))
         if (event.kind == MONITOR_GREETED)
             asked->problem[0] = '\0';
-        else
+        else if (event.kind != MONITOR_BROKEN || !*asked->problem)
             handshake_problem(event.kind, &asked->check->trust, asked->key, asked->problem, sizeof(asked->problem));
 }
 

@@ -13,6 +13,8 @@
 #define CALL_AGAIN_NS (500 * NS_PER_MS)
 #define MESSAGES_A_ROUND 64
 #define GARBAGE_MAX      5 /* frames in a row after which a peer is no worker */
+#define CHATTER_MAX      20000.0 /* messages at once that bring nothing on, */
+#define CHATTER_REFILL   200.0   /* and a second; a worker says a few a batch and one a ping */
 
 /* ---- receiving ---- */
 
@@ -54,7 +56,10 @@ static void on_socket(void *arg)
         if (r < 0)
             return;
         node->garbage = 0;
-        dispatch(c, node, &message);
+        if (allowance_take(&node->chatter, 1, CHATTER_MAX, CHATTER_REFILL, clock_now_ns()))
+            dispatch(c, node, &message);
+        else if (node->state != NODE_REFUSED)
+            node_refused(node, "it floods this coordinator with messages that bring nothing on");
         message_free(&message);
     }
 }
@@ -83,6 +88,7 @@ int node_connect(struct node *node, struct why *why)
 {
     struct coordinator *c = node->coordinator;
     node_disconnect(node);
+    node->redial_ns = 0;
     int r = trust_connect(c->plan->trust, c->context, node->endpoint, node->key, largest_message(c->spec), &node->link, why);
     if (r == 0 && !node->local)
         r = monitor_open(c->context, link_socket(node->link), false, &node->monitor, why);

@@ -116,7 +116,7 @@ void door_tick(struct door *door)
 {
     int silent = guests_tick(&door->guests, clock_now_ns());
     if (silent)
-        complain(&door->strangers, "%d connections were ended that had said nothing of use for %d s", silent, GUEST_SILENT_S);
+        complain(&door->strangers, "%d connections were ended that had said nothing of use for %d s or in %d bytes", silent, GUEST_SILENT_S, GUEST_BYTES);
 }
 
 bool door_admits(struct door *door, const struct peer *peer, bool leads)

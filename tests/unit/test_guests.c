@@ -151,6 +151,26 @@ TEST(one_that_says_nothing_goes_after_a_while)
     guests_done(&guests);
 }
 
+TEST(one_that_says_much_and_nothing_of_use_goes)
+{
+    struct connection stranger = come("127.0.0.1"), useful = come("127.0.0.1");
+    static const char much[GUEST_BYTES + 1];
+    char out[64];
+    enters(&stranger, out);
+    enters(&useful, out);
+    guests_said(&guests, useful.here, true, 1, now);
+    CHECK(send(stranger.there, much, 1000, 0) > 0 && send(useful.there, much, 1000, 0) > 0);
+    CHECK_INT(guests_tick(&guests, now), 0);
+    int gone = 0;
+    for (char taken[1024]; !gone; gone = guests_tick(&guests, now)) {
+        CHECK(send(stranger.there, much, 1024, 0) > 0 && send(useful.there, much, 1024, 0) > 0);
+        CHECK(recv(stranger.here, taken, sizeof(taken), 0) > 0 && recv(useful.here, taken, sizeof(taken), 0) > 0);
+    }
+    CHECK_INT(gone, 1);
+    CHECK(is_shut(&stranger) && !is_shut(&useful));
+    guests_done(&guests);
+}
+
 TEST(a_descriptor_that_belongs_to_another_by_now_is_left_alone)
 {
     struct connection one = come("127.0.0.1"), other = come("127.0.0.1");
