@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/machine.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/lender.h"
 #include "coordinator/local.h"
 
 #include <errno.h>
@@ -114,8 +115,10 @@ static void call_node(struct coordinator *c, struct node *node)
                    .emit = spec->emit, .top = (uint32_t)spec->top, .batch = (uint32_t)spec->batch,
                    .expiry_ms = (uint32_t)(c->plan->expiry_s * 1000), .call = node->call, .interpolation = spec->interpolation,
                    .exif_orient = spec->exif_orient, .endpoint_url = spec->endpoint_url, .region = spec->region,
-                   .addressing_style = spec->addressing_style, .no_sign_request = spec->no_sign_request },
+                   .addressing_style = spec->addressing_style, .no_sign_request = spec->no_sign_request,
+                   .model_size = lender_model_size(c->lender) },
     };
+    message.hello.ranges_sha256 = lender_ranges(c->lender, &message.hello.ranges_size);
     /* Nobody there yet: try again at the next tick. */
     node->called_ns = coordinator_send(c, node, &message) < 0 ? 0 : clock_now_ns();
 }
