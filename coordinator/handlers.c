@@ -1,4 +1,5 @@
 /* handlers.c: what the coordinator does for each message of a worker. */
+#include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "coordinator/coordinator.h"
@@ -113,6 +114,7 @@ void coordinator_on_welcome(struct coordinator *c, struct node *node, const stru
     node->state = NODE_READY;
     node->reads_nothing = false;
     node->failures = node->still_ms = 0;
+    monitor_close(take(node->monitor));
     if (node->lent_bytes)
         log_info("%s: has the model from here, %" PRIu64 " bytes of it were sent", node->name, node->lent_bytes);
     node->lent_bytes = 0;

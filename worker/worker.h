@@ -11,6 +11,7 @@
 #include "common/thread.h"
 #include "proto/link.h"
 #include "proto/tuning.h"
+#include "worker/door.h"
 #include "worker/job.h"
 #include "worker/trail.h"
 #include "worker/verifier.h"
@@ -20,7 +21,9 @@
 struct worker_options {
     struct tuning tuning;
     const char *config;
-    const char *listen;  /* a ZeroMQ endpoint, or ADDRESS:PORT */
+    const char *listen;  /* a ZeroMQ endpoint, or ADDRESS:PORT; NULL: see door.h */
+    const char *key;     /* file of this worker's secret key; NULL: no keys */
+    const char *authorized; /* of the public keys of coordinators: a file or a folder */
     const char *weights; /* for jobs that name none; "" */
     int64_t drain_timeout; /* seconds */
     bool insecure;
@@ -51,6 +54,7 @@ struct worker {
     struct loop *loop;
     void *context;
     struct link *link;
+    struct door door;
     struct mailbox box;
     uint64_t incarnation;
     struct job *job;
@@ -59,7 +63,6 @@ struct worker {
     struct courier courier;  /* between the loader and the coordinator */
     struct verifier verifier;
     struct loop_timer tick;
-    uint64_t garbage;        /* frames that were no messages */
     struct trail trail;
     uint32_t inside;         /* works that the pipeline has */
     bool leaving;            /* said so: takes no more, and waits until what it holds is safe */
