@@ -56,3 +56,11 @@ int pipeline_watch(struct pipeline *pipeline, struct why *why)
                  round < LONGEST_ROUND_NS ? round : LONGEST_ROUND_NS, why);
     return r;
 }
+
+uint64_t pipeline_decode_cpu(const struct pipeline *pipeline)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < pipeline->spec.decode_threads; i++)
+        sum += pipeline->watched[i].cpu_ns;
+    return sum;
+}
