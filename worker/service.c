@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define TELL_NS (2 * NS_PER_S)
+#define TELL_NS NS_PER_S
 
 void service_open(struct service *service)
 {

@@ -54,7 +54,7 @@ TEST_WITHIN(90, a_worker_under_systemd_computes_in_its_sandbox_and_its_memory_is
     CHECK(system_is(&system, UNIT, "MemoryMax", "2483027968")); /* 2 GiB and an eighth and 64 MiB */
     free(system_do(&system, "test \"$(ps -o user= -C sleddog-worker)\" = sleddog"));
     system_path(&system, "/srv/photos", path, sizeof(path));
-    photos_draw(path, 30);
+    photos_draw(path, 12);
     system_path(&system, "/srv/model.safetensors", path, sizeof(path));
     model_write(path, 1000);
     free(system_do(&system, "cd /srv && chmod -R a+rX . && sleddog-coordinator run --nodes nodes --batch 8 --job unit photos && "
@@ -68,7 +68,7 @@ TEST_WITHIN(90, a_worker_says_what_it_does_drains_when_it_is_stopped_and_goes_on
     struct system system;
     struct process run;
     boot(&system, "engine = sim\nengine-threads = 1\nsim-cost-us = 2000\n", "30");
-    begin(&system, &run, "sleddog-coordinator run --nodes " NODES " --batch 10 --job /srv/job sim:3000");
+    begin(&system, &run, "sleddog-coordinator run --nodes " NODES " --batch 10 --job /srv/job sim:1500");
     WAIT_FOR(status_says(&system, "images/s, credit "));
     CHECK(status_says(&system, "job "));
     WAIT_FOR(!status_says(&system, ": 0.0 images/s"));
@@ -78,7 +78,7 @@ TEST_WITHIN(90, a_worker_says_what_it_does_drains_when_it_is_stopped_and_goes_on
     WAIT_FOR(process_said(&run, "it left: was asked to stop"));
     free(system_do(&system, "systemctl start " UNIT));
     CHECK_INT(process_end(&run), 0);
-    CHECK_CONTAINS(system_do(&system, "wc -l </srv/job/predictions.jsonl"), "3000");
+    CHECK_CONTAINS(system_do(&system, "wc -l </srv/job/predictions.jsonl"), "1500");
 }
 
 TEST_WITHIN(90, a_worker_that_is_killed_is_started_again_and_one_that_is_at_work_is_left_alone)
@@ -86,13 +86,13 @@ TEST_WITHIN(90, a_worker_that_is_killed_is_started_again_and_one_that_is_at_work
     struct system system;
     struct process run;
     boot(&system, "engine = sim\nengine-threads = 1\nsim-cost-us = 2000\n", "2");
-    begin(&system, &run, "sleddog-coordinator run --nodes " NODES " --batch 10 --job /srv/job sim:3000");
+    begin(&system, &run, "sleddog-coordinator run --nodes " NODES " --batch 10 --job /srv/job sim:2000");
     WAIT_FOR(status_says(&system, "images/s, credit "));
     free(system_do(&system, "systemctl kill -s KILL " UNIT));
     WAIT_FOR(restarts(&system) == 1);
     CHECK_INT(process_end(&run), 0);
     CHECK_INT(restarts(&system), 1);
-    CHECK_CONTAINS(system_do(&system, "wc -l </srv/job/predictions.jsonl"), "3000");
+    CHECK_CONTAINS(system_do(&system, "wc -l </srv/job/predictions.jsonl"), "2000");
 }
 
 TEST_WITHIN(90, a_worker_whose_work_stands_still_is_ended_by_the_watchdog_and_started_again)
@@ -101,7 +101,7 @@ TEST_WITHIN(90, a_worker_whose_work_stands_still_is_ended_by_the_watchdog_and_st
     struct process run;
     boot(&system, "engine = sim\nengine-batch = 1\nsim-cost-us = 60000000\n", "2");
     double start = now_s();
-    while (now_s() < start + 3) /* an idle one may stand still for longer */
+    while (now_s() < start + 2.5) /* an idle one may stand still for longer */
         rest(start + 4, __FILE__, __LINE__, "an idle worker");
     CHECK_INT(restarts(&system), 0);
     begin(&system, &run, "sleddog-coordinator run --nodes " NODES " --stall-timeout 600 --job /srv/job sim:10");
@@ -142,7 +142,7 @@ TEST_WITHIN(90, a_job_under_systemd_goes_on_after_it_was_stopped)
 {
     struct system system;
     boot(&system, "engine = sim\nengine-threads = 1\nsim-cost-us = 2000\n", "30");
-    system_write(&system, "/etc/sleddog/jobs/dogs.conf", "RUN=--nodes " NODES " --batch 10 sim:2000\nRESUME=--nodes " NODES "\n");
+    system_write(&system, "/etc/sleddog/jobs/dogs.conf", "RUN=--nodes " NODES " --batch 10 sim:1200\nRESUME=--nodes " NODES "\n");
     free(system_do(&system, "systemctl start sleddog-coordinator@dogs"));
     WAIT_FOR(status_says(&system, "images/s, credit "));
     free(system_do(&system, "systemctl stop sleddog-coordinator@dogs"));
@@ -151,7 +151,7 @@ TEST_WITHIN(90, a_job_under_systemd_goes_on_after_it_was_stopped)
     free(system_do(&system, "systemctl start sleddog-coordinator@dogs"));
     WAIT_FOR(system_is(&system, "sleddog-coordinator@dogs", "ActiveState", "inactive"));
     CHECK(system_is(&system, "sleddog-coordinator@dogs", "Result", "success"));
-    CHECK_CONTAINS(system_do(&system, "wc -l </var/lib/sleddog/dogs/predictions.jsonl"), "2000");
+    CHECK_CONTAINS(system_do(&system, "wc -l </var/lib/sleddog/dogs/predictions.jsonl"), "1200");
 }
 
 TEST_WITHIN(90, systemd_finds_nothing_wrong_with_the_units_and_little_that_they_expose)
