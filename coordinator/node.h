@@ -20,6 +20,7 @@
 #include "common/loop.h"
 #include "coordinator/batch.h"
 #include "proto/link.h"
+#include "proto/monitor.h"
 
 #include <sys/types.h>
 
@@ -32,7 +33,11 @@ struct node {
     struct coordinator *coordinator;
     char name[300];       /* host[:port], or "local 1" */
     char endpoint[512];
+    char key[KEY_TEXT];   /* public, that it must have; "": none, nothing is encrypted */
     struct link *link;
+    struct monitor *monitor; /* of that, until it is welcome; NULL: none */
+    int broken;           /* handshakes in a row that it broke off */
+    bool untrusted;       /* `why_not` is about keys: see handshake.c */
     enum node_state state;
     uint64_t call;        /* number of the introduction: raised with every new socket */
     uint64_t incarnation; /* of the worker behind it; 0: not known */

@@ -14,7 +14,9 @@
 
 static const struct option_row daemon_rows[] = {
     { 0, "config", OPTION_TEXT, OPTION(config), "FILE", "read options from FILE first: name = value lines", 0, 0, NULL },
-    { 0, "listen", OPTION_TEXT, OPTION(listen), "ADDRESS:PORT", "where coordinators connect, 127.0.0.1:5571 by default", 0, 0, NULL },
+    { 0, "listen", OPTION_TEXT, OPTION(listen), "ADDRESS:PORT", "where coordinators connect: *:5571 with keys, else 127.0.0.1:5571", 0, 0, NULL },
+    { 0, "key", OPTION_TEXT, OPTION(key), "FILE", "this worker's secret key, made by sleddog-coordinator keygen", 0, 0, NULL },
+    { 0, "authorized", OPTION_TEXT, OPTION(authorized), "FILE|DIR", "public keys of the coordinators that may use it; read again at SIGHUP", 0, 0, NULL },
     { 0, "insecure", OPTION_FLAG, OPTION(insecure), NULL, "listen beyond this machine although nothing is encrypted", 0, 0, NULL },
     { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE|URL", "model for jobs that name none", 0, 0, NULL },
     { 0, "drain-timeout", OPTION_INT, OPTION(drain_timeout), "S",
@@ -42,7 +44,7 @@ static void print_help(void)
     puts("\nManual: man sleddog-worker");
 }
 
-static const struct worker_options defaults = { .tuning = TUNING_DEFAULTS, .listen = "127.0.0.1:5571", .weights = "", .drain_timeout = 30 };
+static const struct worker_options defaults = { .tuning = TUNING_DEFAULTS, .weights = "", .drain_timeout = 30 };
 
 /* A configuration file gives defaults; the command line, read again after it, wins. */
 static int read_options(struct worker_options *options, struct config **config, int argc, char **argv, struct why *why)

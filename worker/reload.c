@@ -47,8 +47,7 @@ static int read_and_take(struct worker *worker, struct why *why)
 {
     struct worker_options *present = worker->options, future;
     CLEANUP(config_freep) struct config *config = NULL;
-    if (!present->read_again || !present->config)
-        return because(why, -ENOENT, "there is no --config file to read again");
+    log_info("SIGHUP: %s is read again", present->config);
     int r = present->read_again(&future, &config, why);
     if (r < 0)
         return r;
@@ -66,10 +65,14 @@ static int read_and_take(struct worker *worker, struct why *why)
 void worker_reload(struct worker *worker)
 {
     struct why why;
+    bool has_keys = worker->options->authorized;
     daemon_reloading();
-    log_info("SIGHUP: reading %s again", worker->options->config ? worker->options->config : "nothing");
-    if (read_and_take(worker, &why) < 0)
+    if (!worker->options->config && !has_keys)
+        log_warning("SIGHUP: there is neither a --config file nor an --authorized list to read again");
+    if (worker->options->config && read_and_take(worker, &why) < 0)
         log_error("%s; everything stays as it was", why.text);
+    if (has_keys)
+        door_reload(&worker->door);
     daemon_ready();
 }
 

@@ -285,11 +285,11 @@ static void on_socket(void *arg)
         if (r == -EAGAIN || r == -EINTR)
             return;
         if (r < 0) {
-            if (worker->garbage++ % 1000 == 0)
-                log_warning("a frame that is no message of this protocol was dropped (%s), %" PRIu64 " in all", why.text, worker->garbage);
+            door_garbage(&worker->door, &peer, why.text);
             continue;
         }
-        dispatch(worker, &peer, &message);
+        if (door_admits(&worker->door, &peer, worker->job && message.from == worker->job->coordinator))
+            dispatch(worker, &peer, &message);
         message_free(&message);
     }
 }
@@ -301,6 +301,7 @@ static void on_tick(void *arg)
     uint64_t now = clock_now_ns();
     worker_end_if_stuck(worker);
     service_tick(worker);
+    door_tick(&worker->door);
     loop_timer_set(worker->loop, &worker->tick, now + TICK_NS);
     if (worker->leaving)
         worker_leave_tick(worker);
@@ -343,6 +344,7 @@ static void free_mail(struct worker *worker)
 static void stop(struct worker *worker)
 {
     worker_end_job(worker, "left");
+    door_close(&worker->door);
     link_free(worker->link);
     link_context_free(worker->context);
     if (worker->status != 1)
@@ -361,18 +363,6 @@ static void stop(struct worker *worker)
     reload_done(&worker->reload);
 }
 
-static int endpoint_of(const struct worker_options *options, char *endpoint, size_t size, struct why *why)
-{
-    const char *listen = options->listen;
-    bool local = !strncmp(listen, "ipc://", 6) || !strncmp(listen, "127.", 4) || !strncmp(listen, "localhost:", 10) ||
-                 !strncmp(listen, "[::1]:", 6) || !strncmp(listen, "tcp://127.", 10) || !strncmp(listen, "tcp://[::1]:", 12);
-    if (!local && !options->insecure)
-        return because(why, -EPERM, "--listen %s: anybody who reaches this address could use the worker; add --insecure if the network is trusted",
-                       listen);
-    snprintf(endpoint, size, "%s%s", strstr(listen, "://") ? "" : "tcp://", listen);
-    return 0;
-}
-
 /* An engine that was asked for and cannot work is an error now, not when the first job comes. */
 static int check_engine(const struct tuning *tuning, struct why *why)
 {
@@ -388,12 +378,9 @@ static int check_engine(const struct tuning *tuning, struct why *why)
 
 static int start(struct worker *worker, struct why *why)
 {
-    char endpoint[512];
-    int r = endpoint_of(worker->options, endpoint, sizeof(endpoint), why);
+    int r = check_engine(&worker->options->tuning, why);
     if (r == 0)
-        r = check_engine(&worker->options->tuning, why);
-    if (r == 0)
-        r = link_bind(worker->context, endpoint, &worker->link, why);
+        r = door_open(&worker->door, worker->options, worker->loop, worker->context, &worker->link, why);
     if (r < 0)
         return r;
     r = loop_add_socket(worker->loop, link_socket(worker->link), on_socket, worker);
@@ -415,6 +402,7 @@ static int start(struct worker *worker, struct why *why)
 
 int worker_run(struct worker_options *options, struct why *why)
 {
+    machine_raise_files();
     struct worker worker = { .options = options, .incarnation = link_random_id(), .loader.mail.kind = MAIL_LOADED };
     int r = mailbox_init(&worker.box);
     if (r == 0)

@@ -11,6 +11,7 @@
 #include "common/thread.h"
 #include "proto/link.h"
 #include "proto/tuning.h"
+#include "worker/door.h"
 #include "worker/job.h"
 #include "worker/reload.h"
 #include "worker/service.h"
@@ -22,12 +23,14 @@
 struct worker_options {
     struct tuning tuning;
     const char *config;
-    const char *listen;  /* a ZeroMQ endpoint, or ADDRESS:PORT */
+    const char *listen;  /* a ZeroMQ endpoint, or ADDRESS:PORT; NULL: see door.h */
+    const char *key;     /* file of this worker's secret key; NULL: no keys */
+    const char *authorized; /* of the public keys of coordinators: a file or a folder */
     const char *weights; /* for jobs that name none; "" */
     int64_t drain_timeout; /* seconds */
     bool insecure;
     bool verbose, help, version;
-    const struct option_row *rows; /* and how to read them again, from the command line and --config; NULL: they cannot be */
+    const struct option_row *rows; /* and how to read them again, from the command line and --config */
     int (*read_again)(struct worker_options *ret, struct config **config, struct why *why);
 };
 
@@ -52,6 +55,7 @@ struct worker {
     struct loop *loop;
     void *context;
     struct link *link;
+    struct door door;
     struct mailbox box;
     uint64_t incarnation;
     struct job *job;
@@ -59,7 +63,6 @@ struct worker {
     struct loader loader;
     struct verifier verifier;
     struct loop_timer tick;
-    uint64_t garbage;        /* frames that were no messages */
     struct trail trail;
     struct service service;
     uint32_t inside;         /* works that the pipeline has */
