@@ -37,8 +37,8 @@ TEST_WITHIN(120, what_is_installed_runs_from_there_and_wherever_the_tree_is_move
 TEST(units_name_the_places_of_their_prefix)
 {
     make("install-built", "/opt/sleddog");
-    check_shell("", "grep -rn '@[A-Z]*@' dest || true");
-    check_shell("ExecStart=/opt/sleddog/bin/sleddog-worker --config /opt/sleddog/etc/sleddog/worker.conf\n",
+    check_shell("", "grep -rnI '@[A-Z]*@' dest || true");
+    check_shell("ExecStart=/opt/sleddog/bin/sleddog-worker --config /opt/sleddog/etc/sleddog/worker.conf $SLEDDOG_KEY\n",
                 "grep ExecStart= dest/opt/sleddog/lib/systemd/system/sleddog-worker.service");
     check_shell("", "test -x dest/opt/sleddog/lib/sleddog/sleddog-job && test -x dest/opt/sleddog/lib/systemd/system-generators/sleddog-generator && "
                     "test -e dest/opt/sleddog/lib/sysusers.d/sleddog.conf && test -e dest/opt/sleddog/etc/sleddog/worker.conf");
@@ -96,20 +96,21 @@ TEST(what_the_example_configuration_shows_are_the_defaults)
 
 /* ---- the generator ---- */
 
-static void check_limit(const char *config, const char *expected)
+static void check_generated(const char *config, const char *expected)
 {
     char command[PATH_MAX + 256];
     write_text("worker.conf", config);
     snprintf(command, sizeof(command), "rm -rf units; mkdir units; SLEDDOG_CONFIG=worker.conf sh %s/deploy/systemd/sleddog-generator units a b && "
-             "cat units/*/* 2>/dev/null | grep Max || true", test_source());
+             "cat units/*/* 2>/dev/null | grep = || true", test_source());
     check_shell(expected, command);
 }
 
-TEST(the_unit_may_hold_what_memory_limit_says_and_a_little_more)
+TEST(the_unit_may_hold_what_memory_limit_says_and_a_little_more_and_is_handed_its_key)
 {
-    check_limit("memory-limit = 2G\n", "MemoryMax=2483027968\n");
-    check_limit("# memory-limit = 4G\n  memory-limit=512M\nmemory-limit = 1073741824\n", "MemoryMax=1275068416\n");
-    check_limit("memory-limit = 0\n", "");
-    check_limit("memory-limit = lots\n", "");
-    check_limit("threads = 4\n", "");
+    check_generated("memory-limit = 2G\n", "MemoryMax=2483027968\n");
+    check_generated("# memory-limit = 4G\n  memory-limit=512M\nmemory-limit = 1073741824\n", "MemoryMax=1275068416\n");
+    check_generated("memory-limit = 0\n", "");
+    check_generated("memory-limit = lots\n", "");
+    check_generated("threads = 4\n#key = no\n", "");
+    check_generated("key = /keys/50%.key\n", "LoadCredential=key:/keys/50%%.key\nEnvironment=\"SLEDDOG_KEY=--key=%d/key\"\n");
 }

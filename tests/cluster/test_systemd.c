@@ -138,6 +138,21 @@ TEST_WITHIN(90, a_configuration_is_reloaded_and_one_with_an_error_changes_nothin
     CHECK(system_is(&system, UNIT, "MainPID", pid));
 }
 
+TEST_WITHIN(90, a_key_that_only_root_can_read_reaches_the_worker)
+{
+    struct system system;
+    boot(&system, "engine = sim\n", "30");
+    free(system_do(&system, "sleddog-coordinator keygen /etc/sleddog/keys worker coordinator stranger && mkdir /etc/sleddog/authorized && "
+                            "cp /etc/sleddog/keys/coordinator.pub /etc/sleddog/authorized"));
+    system_write(&system, "/etc/sleddog/worker.conf", "engine = sim\nkey = /etc/sleddog/keys/worker.key\nauthorized = /etc/sleddog/authorized\n");
+    system_write(&system, NODES, "127.0.0.1 key=/etc/sleddog/keys/worker.pub\n");
+    free(system_do(&system, "systemctl daemon-reload && systemctl restart " UNIT));
+    free(system_do(&system, "sleddog-coordinator run --nodes " NODES " --key /etc/sleddog/keys/coordinator.key --job /srv/job sim:100"));
+    CHECK(system_try(&system, NULL, "sleddog-coordinator run --nodes " NODES " --key /etc/sleddog/keys/stranger.key --node-timeout 1 --job /srv/other sim:100"));
+    free(system_do(&system, "cp /etc/sleddog/keys/stranger.pub /etc/sleddog/authorized && systemctl reload " UNIT));
+    free(system_do(&system, "sleddog-coordinator run --nodes " NODES " --key /etc/sleddog/keys/stranger.key --job /srv/third sim:100"));
+}
+
 TEST_WITHIN(90, a_job_under_systemd_goes_on_after_it_was_stopped)
 {
     struct system system;
