@@ -182,3 +182,59 @@ TEST_WITHIN(90, systemd_finds_nothing_wrong_with_the_units_and_little_that_they_
                             "systemctl daemon-reload && systemd-analyze verify --man=no sleddog-worker.service && "
                             "systemd-analyze security --no-pager --threshold=20 sleddog-worker.service"));
 }
+
+/* ---- deploy/ssh, against a real sshd of that machine ---- */
+
+/* Two addresses of it, which are one machine: one at a time. */
+static void start_sshd(const struct system *system)
+{
+    if (system_try(system, NULL, "test -x /usr/sbin/sshd"))
+        test_skip("there is no sshd (Debian's package openssh-server)");
+    free(system_do(system,
+                   "mkdir -p /run/sshd /root/.ssh && rm -f /root/.ssh/* && ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519 && "
+                   "ssh-keygen -q -t ed25519 -N '' -f /srv/host && cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys && chmod 700 /root /root/.ssh && "
+                   "printf 'Port 22\\nListenAddress 127.0.0.1\\nListenAddress 127.0.0.2\\nHostKey /srv/host\\nUsePAM no\\nPermitRootLogin yes\\n' >/srv/sshd_config && "
+                   "/usr/sbin/sshd -f /srv/sshd_config && sed 's/^/127.0.0.1,127.0.0.2 /' /srv/host.pub >/root/.ssh/known_hosts"));
+}
+
+static int ssh_script(const struct system *system, char **ret_output, const char *script)
+{
+    return system_try(system, ret_output, "cd %s && HOME=/root SLEDDOG_AT_ONCE=1 SLEDDOG_SUDO= SLEDDOG_COORDINATOR=%s/sleddog-coordinator BUILD=%s PREFIX=/usr CONFIG=/srv/worker.conf "
+                      "deploy/ssh/%s --nodes " NODES " --group all", test_source(), test_build(), test_build(), script);
+}
+
+TEST_WITHIN(120, the_scripts_of_deploy_ssh_install_start_stop_and_look_at_the_nodes_of_a_list)
+{
+    struct system system;
+    char *output;
+    if (is_sanitized())
+        test_skip("files do not depend on the compiler");
+    system_boot(&system);
+    start_sshd(&system);
+    system_write(&system, NODES, "elsewhere.invalid\n[all]\n127.0.0.[1-2]\n127.0.0.2:5600\n");
+    system_write(&system, "/srv/worker.conf", "engine = sim\n");
+    free(system_do(&system, "rm -rf /etc/sleddog /usr/bin/sleddog-* /usr/lib/sleddog /lib/systemd/system/sleddog-*"));
+    CHECK(ssh_script(&system, &output, "start") == 1);
+    if (ssh_script(&system, &output, "install"))
+        test_fail(__FILE__, __LINE__, "install: %s", output);
+    CHECK_STR(output, "127.0.0.1: installed\n127.0.0.2: installed\n");
+    CHECK_INT(ssh_script(&system, &output, "start"), 0);
+    CHECK_STR(output, "127.0.0.1: started\n127.0.0.2: started\n");
+    CHECK_INT(ssh_script(&system, &output, "status"), 0);
+    CHECK_STR(output, "127.0.0.1: active idle, on tcp://127.0.0.1:5571\n127.0.0.2: active idle, on tcp://127.0.0.1:5571\n");
+    free(system_do(&system, "sleddog-coordinator run --nodes " NODES " --group all --job /srv/job sim:100"));
+    system_write(&system, "/etc/sleddog/worker.conf", "engine = sim\nthreads = 5\n");
+    CHECK_INT(ssh_script(&system, &output, "install"), 0);
+    free(system_do(&system, "grep -q 'threads = 5' /etc/sleddog/worker.conf"));
+    CHECK_INT(ssh_script(&system, &output, "stop"), 0);
+    CHECK_INT(ssh_script(&system, &output, "status"), 1);
+    CHECK_CONTAINS(output, "127.0.0.1: inactive");
+    system_write(&system, NODES, "[all]\n127.0.0.1\n127.0.0.3\n");
+    CHECK_INT(ssh_script(&system, &output, "start"), 1);
+    CHECK_CONTAINS(output, "127.0.0.1: started\n");
+    CHECK_CONTAINS(output, "127.0.0.3: ssh: connect to host 127.0.0.3 port 22: Connection refused");
+    CHECK_CONTAINS(output, "start: 1 of 2 hosts failed");
+    system_write(&system, NODES, "[all]\ngpu[1-\n");
+    CHECK(ssh_script(&system, &output, "status") > 0);
+    CHECK_CONTAINS(output, NODES ", line 2");
+}
