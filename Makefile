@@ -244,6 +244,10 @@ bench: packages-check all $(BUILD)/tests/bench/bench_export
 	tests/bench/resume
 	$(BUILD)/tests/bench/bench_export
 
+# Throughput against the number of nodes: NODES="1 2 4 8" BATCH="1 60" and what else tests/bench/scale says.
+scale: packages-check all
+	@BUILD=$(abspath $(BUILD)) tests/bench/scale
+
 # ---- installing: PREFIX for the programs, SYSCONFDIR for what an administrator writes, DESTDIR in front of all for packagers -----------
 SYSCONFDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),,$(PREFIX))/etc
 BINDIR     := $(PREFIX)/bin
@@ -283,6 +287,6 @@ uninstall:
 clean:
 	rm -rf build
 
-.PHONY: all no-cuda install install-built uninstall tests check chaos fuzz lint bench demo asan tsan clang clean
+.PHONY: all no-cuda install install-built uninstall tests check chaos fuzz lint bench scale demo asan tsan clang clean
 .SECONDARY:
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
