@@ -1,7 +1,7 @@
 /* keys.h: CURVE keys (RFC 26) as texts and files.
  *
- * A key is 40 characters of Z85 (RFC 32). A file with one has it as the first word of a line; what follows it is a note, and lines that begin with '#' and are
- * no key are comments. A list is such a file with a public key a line, or a folder whose NAME.pub files are read.
+ * A key is 40 characters of Z85 (RFC 32). A file with one has it as the first word of a line; what follows it is a note, and lines that begin with '#',
+ * as no key can, are comments. A list is such a file with a public key a line, or a folder whose NAME.pub files are read.
  *
  * A secret key must be ours or root's, and nobody else may read it; the group may where it is root's (root:sleddog 0640, and what systemd passes on as a
  * credential). A name without '/' is looked for in $CREDENTIALS_DIRECTORY first.

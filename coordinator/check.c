@@ -6,8 +6,9 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/options.h"
-#include "coordinator/nodelist.h"
+#include "coordinator/check_table.h"
 #include "coordinator/handshake.h"
+#include "coordinator/nodelist.h"
 
 #include <errno.h>
 #include <string.h>
@@ -19,6 +20,7 @@ struct check_options {
     struct texts group;
     struct trust_options trust;
     int64_t timeout;
+    struct check_wishes wishes;
     bool help;
 };
 
@@ -27,6 +29,8 @@ static const struct option_row rows[] = {
     { 0, "group", OPTION_TEXTS, offsetof(struct check_options, group), "NAME", "only the nodes of this [group] of the list; may be given again", 0, 0, NULL },
     TRUST_ROWS(struct check_options, trust),
     { 0, "node-timeout", OPTION_INT, offsetof(struct check_options, timeout), "S", "how long to wait for answers, 5 by default", 1, 3600, NULL },
+    { 0, "require-gpu", OPTION_FLAG, offsetof(struct check_options, wishes.require_gpu), NULL, "a node whose engine does not compute on a GPU is an error", 0, 0, NULL },
+    { 0, "mixed", OPTION_FLAG, offsetof(struct check_options, wishes.mixed), NULL, "nodes whose numbers may differ in the last digits are no error", 0, 0, NULL },
     { 'h', "help", OPTION_FLAG, offsetof(struct check_options, help), NULL, "print this help", 0, 0, NULL },
     { 0 },
 };
@@ -78,14 +82,14 @@ static void on_answer(void *arg)
         loop_stop(asked->check->loop);
 }
 
-/* It is called again by itself: what it says in the end counts. */
+/* Which side notices first that only one has keys is chance: the clearer word counts. */
 static void watch_handshake(struct asked *asked)
 {
     struct monitor_event event;
     while (monitor_next(asked->monitor, &event))
         if (event.kind == MONITOR_GREETED)
             asked->problem[0] = '\0';
-        else
+        else if (event.kind != MONITOR_BROKEN || !*asked->problem)
             handshake_problem(event.kind, &asked->check->trust, asked->key, asked->problem, sizeof(asked->problem));
 }
 
@@ -106,39 +110,17 @@ static void ask_all(void *arg)
     loop_timer_set(check->loop, &check->tick, now + ASK_AGAIN_NS);
 }
 
-static void print_verdict(const struct msg_status *status)
+/* Returns how many nodes are not as they should be. */
+static int print_answers(const struct check *check, const struct check_wishes *wishes, struct why *why)
 {
-    switch ((enum verdict)status->verdict) {
-    case VERDICT_RIGHT:
-        fputs(", verified", stdout);
-        break;
-    case VERDICT_WRONG:
-        printf(", ITS ANSWERS ARE NOT PYTORCH'S: %s", status->verdict_detail);
-        break;
-    case VERDICT_PENDING:
-        fputs(", not verified yet", stdout);
-        break;
-    case VERDICT_NONE:
-        printf(", not verified%s%s", *status->verdict_detail ? ": " : "", status->verdict_detail);
-        break;
+    CLEANUP(freep) struct check_answer *answers = calloc((size_t)check->count, sizeof(*answers));
+    if (!answers)
+        return because(why, -ENOMEM, "out of memory");
+    for (int i = 0; i < check->count; i++) {
+        const struct asked *asked = &check->asked[i];
+        answers[i] = (struct check_answer){ asked->name, asked->answer.kind ? &asked->answer.status : NULL, asked->problem };
     }
-}
-
-/* Returns whether something is wrong with the node. */
-static bool print_answer(const struct asked *asked)
-{
-    const struct msg_status *status = &asked->answer.status;
-    if (!asked->answer.kind) {
-        printf("%-24s MISSING   %s\n", asked->name, *asked->problem ? asked->problem : "no answer; is sleddog-worker running there, and the port open?");
-        return true;
-    }
-    bool same = !strcmp(status->version, SLEDDOG_VERSION), wrong = status->verdict == VERDICT_WRONG;
-    printf("%-24s %-9s %s, %s, %s, %u threads, %.1f GiB%s%s", asked->name, !same ? "MISMATCH" : wrong ? "WRONG" : "ok", status->version,
-           status->engine, status->device, status->threads, (double)status->memory / (1 << 30), *status->job ? ", busy with a job of " : "",
-           *status->job ? status->owner : "");
-    print_verdict(status);
-    puts(same ? "" : "; this is " SLEDDOG_VERSION ": install the same release");
-    return !same || wrong;
+    return check_table_print(answers, check->count, wishes, stdout);
 }
 
 static int open_all(struct check *check, const struct nodelist *list, struct why *why)
@@ -186,7 +168,6 @@ static int check_nodes(const struct check_options *options, struct why *why)
         return r;
     struct check check = { .incarnation = link_random_id(), .until_ns = clock_now_ns() + (uint64_t)options->timeout * NS_PER_S };
     check.tick = (struct loop_timer){ .due = ask_all, .arg = &check };
-    int bad = 0;
     r = trust_open(&options->trust, &check.trust, why);
     if (r == 0)
         r = trust_nodes(&check.trust, &list, why);
@@ -196,11 +177,11 @@ static int check_nodes(const struct check_options *options, struct why *why)
         loop_timer_set(check.loop, &check.tick, clock_now_ns());
         r = loop_run(check.loop);
     }
-    for (int i = 0; r == 0 && i < check.count; i++)
-        bad += print_answer(&check.asked[i]);
+    if (r == 0)
+        r = print_answers(&check, &options->wishes, why);
     close_all(&check);
     nodelist_free(&list);
-    return r < 0 ? r : bad;
+    return r;
 }
 
 int command_check(int argc, char **argv)
@@ -210,7 +191,8 @@ int command_check(int argc, char **argv)
     int first;
     int r = options_parse(rows, &options, argc, argv, &first, &why);
     if (r == 0 && options.help) {
-        puts("sleddog-coordinator check --nodes FILE: one line a node; exit status 1 if one is missing, of another release, or answers wrongly\n");
+        puts("sleddog-coordinator check --nodes FILE: a line a node; exit status 1 if one is missing, of another release or with other numbers,\n"
+             "wrong in its answers, busy, or has no GPU where one is required\n");
         options_print(rows, stdout);
         return 0;
     }

@@ -18,6 +18,7 @@
 #include "coordinator/trust.h"
 #include "proto/tuning.h"
 
+struct lender;
 struct local;
 
 struct s3_session;
@@ -49,6 +50,7 @@ struct coordinator {
     struct store *store;
     struct lister *lister;
     struct local *local;
+    struct lender *lender; /* of the model */
     struct progress *progress;
     uint64_t incarnation;
 
@@ -122,6 +124,11 @@ struct node *node_find(struct coordinator *c, const char *name);
 void node_refused(struct node *node, const char *reason); /* for this job; the next reading of the node list tries again */
 void nodes_start_if_enough(struct coordinator *c);
 void nodes_tick(struct coordinator *c);
+
+/* model.c */
+int model_lend(struct coordinator *c, struct why *why); /* from now on */
+struct lent;
+void model_send(struct coordinator *c, struct lent *lent); /* a piece that was read */
 
 /* lost.c */
 uint64_t node_give_back(struct node *node); /* what it has goes to others; returns how many batches */

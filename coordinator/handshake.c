@@ -2,11 +2,13 @@
  * it. */
 #include "coordinator/handshake.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "coordinator/coordinator.h"
 
 #include <string.h>
 
+#define REDIAL_NS    (2 * NS_PER_S)
 #define BROKEN_OFTEN 3 /* in a row: a worker that was only just started, or that has too many guests, may end one */
 
 static void tell(struct node *node, const char *text)
@@ -26,9 +28,9 @@ bool handshake_problem(enum monitor_kind kind, const struct trust *trust, const 
         snprintf(text, size, *key ? "has no keys, and here is one for it: give that worker --key and --authorized"
                                   : "wants keys: give --key and the node's public key");
     else if (kind == MONITOR_BROKEN && *key)
-        snprintf(text, size, "breaks off the handshake: its key is not %s, or it is no sleddog-worker", key);
+        snprintf(text, size, "breaks off the handshake: its key is not %s, or it has no keys, or it is no sleddog-worker", key);
     else if (kind == MONITOR_BROKEN)
-        snprintf(text, size, "breaks off the handshake: it is no sleddog-worker");
+        snprintf(text, size, "breaks off the handshake: it wants keys (--key and the node's public key), or it is no sleddog-worker");
     else
         return false;
     return true;
@@ -42,14 +44,30 @@ static void greeted(struct node *node)
     node->broken = 0;
 }
 
+/* True: it has a new socket. */
+static bool redial(struct node *node, uint64_t now_ns)
+{
+    struct why why;
+    if (!node->redial_ns || now_ns < node->redial_ns)
+        return false;
+    node->redial_ns = 0;
+    if (node_connect(node, &why) < 0)
+        node_refused(node, why.text);
+    return true;
+}
+
 void node_watch(struct node *node)
 {
     struct monitor_event event;
     char text[LIMIT_TEXT];
+    uint64_t now = clock_now_ns();
+    if (redial(node, now))
+        return;
     while (node->monitor && monitor_next(node->monitor, &event)) {
+        node->redial_ns = event.kind == MONITOR_GREETED ? 0 : node->redial_ns ? node->redial_ns : now + REDIAL_NS;
         if (event.kind == MONITOR_GREETED)
             greeted(node);
-        else if ((event.kind != MONITOR_BROKEN || ++node->broken >= BROKEN_OFTEN) &&
+        else if ((event.kind != MONITOR_BROKEN || (!node->untrusted && ++node->broken >= BROKEN_OFTEN)) &&
                  handshake_problem(event.kind, node->coordinator->plan->trust, node->key, text, sizeof(text)))
             tell(node, text);
     }

@@ -17,6 +17,7 @@
  * Ownership: a node owns its link; batches it holds belong to the table. */
 #pragma once
 
+#include "common/allowance.h"
 #include "common/loop.h"
 #include "coordinator/batch.h"
 #include "proto/link.h"
@@ -26,6 +27,7 @@
 
 enum node_state { NODE_CALLING, NODE_LOADING, NODE_READY, NODE_DRAINING, NODE_GONE, NODE_REFUSED };
 
+struct borrower;
 struct coordinator;
 
 struct node {
@@ -37,6 +39,7 @@ struct node {
     struct link *link;
     struct monitor *monitor; /* of that, until it is welcome; NULL: none */
     int broken;           /* handshakes in a row that it broke off */
+    uint64_t redial_ns;   /* ZeroMQ gives a connection up whose handshake fails: then a new socket is made; 0: no need */
     bool untrusted;       /* `why_not` is about keys: see handshake.c */
     enum node_state state;
     uint64_t call;        /* number of the introduction: raised with every new socket */
@@ -49,6 +52,7 @@ struct node {
     uint64_t sent;        /* images, since the welcome */
     uint64_t sent_batches;
     int garbage;          /* frames in a row that were no messages */
+    struct allowance chatter; /* messages, less those that a finished batch is worth */
     uint64_t held;        /* images sent and not answered */
     uint32_t storing;     /* its results that are on their way to job.db: it keeps them until they are safe */
     bool leaving, removed; /* NODE_DRAINING: its process ends; it is not on the node list any more */
@@ -65,6 +69,8 @@ struct node {
     /* how fast it is */
     uint64_t busy_since_ns; /* since when it works on its oldest batch */
     uint64_t busy_ns, busy_images;
+    struct borrower *borrower; /* of the model: lender.h; NULL: it has not asked yet */
+    uint64_t lent_bytes;
     /* for the report */
     char engine[64], device[LIMIT_TEXT], fingerprint[LIMIT_TEXT], host[256];
     char version[64];

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/machine.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/lender.h"
 #include "coordinator/local.h"
 
 #include <errno.h>
@@ -13,6 +14,8 @@
 #define CALL_AGAIN_NS (500 * NS_PER_MS)
 #define MESSAGES_A_ROUND 64
 #define GARBAGE_MAX      5 /* frames in a row after which a peer is no worker */
+#define CHATTER_MAX      20000.0 /* messages at once that bring nothing on, */
+#define CHATTER_REFILL   200.0   /* and a second; a worker says a few a batch and one a ping */
 
 /* ---- receiving ---- */
 
@@ -54,7 +57,10 @@ static void on_socket(void *arg)
         if (r < 0)
             return;
         node->garbage = 0;
-        dispatch(c, node, &message);
+        if (allowance_take(&node->chatter, 1, CHATTER_MAX, CHATTER_REFILL, clock_now_ns()))
+            dispatch(c, node, &message);
+        else if (node->state != NODE_REFUSED)
+            node_refused(node, "it floods this coordinator with messages that bring nothing on");
         message_free(&message);
     }
 }
@@ -83,6 +89,7 @@ int node_connect(struct node *node, struct why *why)
 {
     struct coordinator *c = node->coordinator;
     node_disconnect(node);
+    node->redial_ns = 0;
     int r = trust_connect(c->plan->trust, c->context, node->endpoint, node->key, largest_message(c->spec), &node->link, why);
     if (r == 0 && !node->local)
         r = monitor_open(c->context, link_socket(node->link), false, &node->monitor, why);
@@ -108,8 +115,10 @@ static void call_node(struct coordinator *c, struct node *node)
                    .emit = spec->emit, .top = (uint32_t)spec->top, .batch = (uint32_t)spec->batch,
                    .expiry_ms = (uint32_t)(c->plan->expiry_s * 1000), .call = node->call, .interpolation = spec->interpolation,
                    .exif_orient = spec->exif_orient, .endpoint_url = spec->endpoint_url, .region = spec->region,
-                   .addressing_style = spec->addressing_style, .no_sign_request = spec->no_sign_request },
+                   .addressing_style = spec->addressing_style, .no_sign_request = spec->no_sign_request,
+                   .model_size = lender_model_size(c->lender) },
     };
+    message.hello.ranges_sha256 = lender_ranges(c->lender, &message.hello.ranges_size);
     /* Nobody there yet: try again at the next tick. */
     node->called_ns = coordinator_send(c, node, &message) < 0 ? 0 : clock_now_ns();
 }

@@ -1,6 +1,7 @@
 #include "coordinator/run_options.h"
 
 #include "common/cache.h"
+#include "common/cache_limit.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/s3/uri.h"
@@ -131,6 +132,7 @@ static int locate_weights(struct spec *spec, const struct run_options *options, 
     int r = cache_get(options->tuning.cache, given, "", tell_download, &file, why);
     if (r < 0)
         return r;
+    cache_make_room(options->tuning.cache, (uint64_t)options->tuning.cache_limit, 0, NULL); /* a limit that it does not keep is said by workers */
     snprintf(hex, SHA256_HEX, "%s", file.sha256);
     spec->weights = strdup(given);
     return spec->weights ? 0 : because(why, -ENOMEM, "out of memory");

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 
 #include <arpa/inet.h>
+#include <linux/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,12 +179,20 @@ bool guests_put_out(struct guests *guests, int fd)
     return guest;
 }
 
+static bool says_too_much(const struct guest *guest)
+{
+    struct tcp_info info = { 0 };
+    socklen_t size = sizeof(info);
+    return getsockopt(guest->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_bytes_received > GUEST_BYTES;
+}
+
 int guests_tick(struct guests *guests, uint64_t now_ns)
 {
     int count = 0;
     for (int i = 0; i < guests->count; i++) {
         struct guest *guest = &guests->all[i];
-        if (guest->out || guest->useful || now_ns < guest->since_ns + GUEST_SILENT_S * NS_PER_S)
+        bool silent = now_ns >= guest->since_ns + GUEST_SILENT_S * NS_PER_S;
+        if (guest->out || guest->useful || (!silent && !says_too_much(guest)))
             continue;
         put_out(guests, guest);
         count++;

@@ -4,7 +4,7 @@
  * should not be there is shut down, which ZeroMQ takes for a peer that closed it:
  *   - more than GUESTS_FROM_ONE of one address: the oldest of them that has said nothing of use;
  *   - more than GUESTS_MAX in all: the same, of the address that has most of those;
- *   - one that has said nothing of use for GUEST_SILENT_S (the handshake has a shorter limit of its own: link.h);
+ *   - one that has said nothing of use for GUEST_SILENT_S (the handshake has a shorter limit of its own: link.h), or in GUEST_BYTES;
  *   - one whose allowance is spent: GUEST_MOST at once, GUEST_REFILL a second.
  * One that has been useful is never put out for the sake of others. Local sockets are not counted.
  *
@@ -22,6 +22,7 @@
 #define GUESTS_MAX      128
 #define GUESTS_FROM_ONE 32
 #define GUEST_SILENT_S  30
+#define GUEST_BYTES     32768 /* that one may have sent before it was of use */
 #define GUEST_MOST      1000
 #define GUEST_REFILL    100
 
@@ -56,7 +57,7 @@ bool guests_said(struct guests *guests, int fd, bool useful, double cost, uint64
 /* Put it out. False: it is not here any more. */
 bool guests_put_out(struct guests *guests, int fd);
 
-/* From time to time. How many were put out for their silence. */
+/* From time to time. How many were put out that had said nothing of use for too long, or in too many words. */
 int guests_tick(struct guests *guests, uint64_t now_ns);
 
 void guests_address(const struct guests *guests, int fd, char *ret, size_t size); /* "?" if it is not here */

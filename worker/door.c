@@ -13,25 +13,25 @@
 #define COST_MESSAGE 1.0
 #define COST_GARBAGE 10.0
 /* Lines about strangers: so many at once, so many a second. */
-#define LINES        10.0
+#define LINES        5.0
 #define LINES_REFILL 0.1
 
-static void complain(struct door *door, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void complain(struct door_lines *lines, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-static void complain(struct door *door, const char *format, ...)
+static void complain(struct door_lines *lines, const char *format, ...)
 {
     char text[512], more[64] = "";
-    if (!allowance_take(&door->lines, 1, LINES, LINES_REFILL, clock_now_ns())) {
-        door->unsaid++;
+    if (!allowance_take(&lines->allowance, 1, LINES, LINES_REFILL, clock_now_ns())) {
+        lines->unsaid++;
         return;
     }
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    if (door->unsaid)
-        snprintf(more, sizeof(more), " (%" PRIu64 " more such lines were left out)", door->unsaid);
-    door->unsaid = 0;
+    if (lines->unsaid)
+        snprintf(more, sizeof(more), " (%" PRIu64 " more such lines were left out)", lines->unsaid);
+    lines->unsaid = 0;
     log_warning("%s%s", text, more);
 }
 
@@ -42,7 +42,7 @@ static bool judge(void *arg, const char *address, const char *key)
     struct door *door = arg;
     const struct key_entry *entry = key_list_find(&door->authorized, key);
     if (!entry)
-        complain(door, "%s: denied, its key %s is not in %s; %" PRIu64 " were denied so far", *address ? address : "a local socket", key, door->list_path,
+        complain(&door->denials, "%s: denied, its key %s is not in %s; %" PRIu64 " were denied so far", *address ? address : "a local socket", key, door->list_path,
                  ++door->denied);
     else
         log_debug("%s: let in, %s", address, *entry->note ? entry->note : key);
@@ -95,11 +95,11 @@ static void on_monitor(void *arg)
         switch (event.kind) {
         case MONITOR_CAME:
             if (guests_came(&door->guests, event.fd, clock_now_ns(), address, sizeof(address)))
-                complain(door, "%s: too many connections, one was ended; %" PRIu64 " so far", address, door->guests.put_out);
+                complain(&door->strangers, "%s: too many connections, one was ended; %" PRIu64 " so far", address, door->guests.put_out);
             break;
         case MONITOR_WENT:
             if (guests_went(&door->guests, event.fd, address, sizeof(address)) && door->failed != MONITOR_GREETED)
-                complain(door, "%s: sent away, %s", address, failure(door->failed));
+                complain(&door->strangers, "%s: sent away, %s", address, failure(door->failed));
             door->failed = MONITOR_GREETED;
             break;
         case MONITOR_MECHANISM:
@@ -116,7 +116,7 @@ void door_tick(struct door *door)
 {
     int silent = guests_tick(&door->guests, clock_now_ns());
     if (silent)
-        complain(door, "%d connections were ended that had said nothing of use for %d s", silent, GUEST_SILENT_S);
+        complain(&door->strangers, "%d connections were ended that had said nothing of use for %d s or in %d bytes", silent, GUEST_SILENT_S, GUEST_BYTES);
 }
 
 bool door_admits(struct door *door, const struct peer *peer, bool leads)
@@ -125,13 +125,13 @@ bool door_admits(struct door *door, const struct peer *peer, bool leads)
     if (door->zap && !key_list_find(&door->authorized, peer->key)) {
         guests_address(&door->guests, peer->fd, address, sizeof(address));
         if (guests_put_out(&door->guests, peer->fd))
-            complain(door, "%s: sent away, its key %s is no longer in %s", address, peer->key, door->list_path);
+            complain(&door->strangers, "%s: sent away, its key %s is no longer in %s", address, peer->key, door->list_path);
         return false;
     }
     if (!guests_said(&door->guests, peer->fd, true, leads ? 0 : COST_MESSAGE, clock_now_ns()))
         return true;
     guests_address(&door->guests, peer->fd, address, sizeof(address));
-    complain(door, "%s: sent away, it says more than any coordinator would", address);
+    complain(&door->strangers, "%s: sent away, it says more than any coordinator would", address);
     return false;
 }
 
@@ -142,7 +142,7 @@ void door_garbage(struct door *door, const struct peer *peer, const char *reason
     if (door->garbage++ % 1000 == 0)
         log_warning("%s: a frame that is no message of this protocol was dropped (%s), %" PRIu64 " in all", address, reason, door->garbage);
     if (guests_said(&door->guests, peer->fd, false, COST_GARBAGE, clock_now_ns()))
-        complain(door, "%s: sent away, what it says is no protocol of ours", address);
+        complain(&door->strangers, "%s: sent away, what it says is no protocol of ours", address);
 }
 
 /* ---- opening ---- */

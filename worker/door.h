@@ -17,6 +17,12 @@
 
 struct worker_options;
 
+/* What is logged of one kind. */
+struct door_lines {
+    struct allowance allowance;
+    uint64_t unsaid; /* left out since the last one */
+};
+
 struct door {
     struct link *link; /* the worker's */
     struct zap *zap;   /* NULL: no keys */
@@ -25,8 +31,7 @@ struct door {
     struct key_list authorized;
     struct guests guests;
     enum monitor_kind failed; /* how the handshake failed of the connection that goes next; MONITOR_GREETED: none */
-    struct allowance lines;
-    uint64_t unsaid;   /* lines left out since the last one */
+    struct door_lines denials, strangers;
     uint64_t denied, garbage;
 };
 

@@ -66,6 +66,7 @@ void worker_leave(struct worker *worker, const char *farewell)
     worker->leaving = true;
     worker->farewell = farewell;
     download_stop(); /* nobody will need the model */
+    courier_cancel(&worker->courier);
     uint64_t within_ns = (uint64_t)worker->options->drain_timeout * NS_PER_S;
     worker->leave_until_ns = clock_now_ns() + within_ns;
     daemon_stopping(within_ns + SLACK_NS);
