@@ -27,7 +27,7 @@
     { 0, "node-timeout", OPTION_INT, OPTION(node_timeout), "S", "give up when there are fewer for S seconds, 60 by default", 1, 86400, NULL }, \
     { 0, "expiry", OPTION_INT, OPTION(expiry), "S", "a worker silent for S seconds is lost, 10 by default", 1, 3600, NULL },           \
     { 0, "stall-timeout", OPTION_INT, OPTION(stall_timeout), "S",                                                                     \
-      "a worker is lost that says it is alive, but has images and finishes none for S seconds, 60 by default", 1, 86400, NULL }
+      "a worker is lost that says it is alive, but has images and stands still for S seconds, 10 by default", 1, 86400, NULL }
 
 static const struct option_row rows[] = {
     NODE_ROWS,
