@@ -68,8 +68,5 @@ const struct engine_info *pipeline_engine(const struct pipeline *pipeline);
  * if the engine stands still. That is marked among the crumbs; the process should end. */
 int pipeline_watch(struct pipeline *pipeline, struct why *why);
 
-/* Processor time that the threads which decode have spent, as pipeline_watch() saw it last: while it grows, something is being decoded. */
-uint64_t pipeline_decode_cpu(const struct pipeline *pipeline);
-
 /* STAGE_COUNT records */
 void pipeline_stages(const struct pipeline *pipeline, struct rec_stage *ret);

@@ -8,7 +8,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define TELL_NS NS_PER_S
+#define TELL_NS  NS_PER_S
+#define STILL_MS 1000 /* two looks: as long as nothing */
 
 void service_open(struct service *service)
 {
@@ -19,26 +20,24 @@ void service_open(struct service *service)
 
 /* ---- signs of life ---- */
 
-bool service_gets_on(struct service *service, const struct rec_stage *stages, uint64_t decode_cpu_ns)
+bool service_gets_on(const struct rec_stage *stages, uint32_t count)
 {
-    uint64_t counted = decode_cpu_ns;
-    uint32_t active = 0;
-    for (int i = 0; i < STAGE_COUNT; i++) {
-        counted += stages[i].items + stages[i].retries + stages[i].copies;
-        active += i == STAGE_FETCH ? 0 : stages[i].active;
-    }
-    bool moved = counted != service->counted;
-    service->counted = counted;
-    return moved || !active;
+    for (uint32_t i = 0; i < count; i++)
+        if (stages[i].still_ms > STILL_MS && strcmp(stages[i].name, "fetch"))
+            return false;
+    return true;
 }
 
-static bool gets_on(struct worker *worker)
+/* Not worker_stages(): what a job has left behind in the pipeline may hang as well. */
+static bool gets_on(const struct worker *worker)
 {
-    struct rec_stage stages[STAGE_COUNT];
-    if (!worker->runtime || !worker->inside)
+    struct rec_stage stages[STAGE_COUNT] = { { .name = "load", .still_ms = worker->loader.still_ns / NS_PER_MS } };
+    if (worker->loader.running)
+        return service_gets_on(stages, 1);
+    if (!worker->runtime)
         return true;
     pipeline_stages(worker->runtime->pipeline, stages);
-    return service_gets_on(&worker->service, stages, pipeline_decode_cpu(worker->runtime->pipeline));
+    return service_gets_on(stages, STAGE_COUNT);
 }
 
 static void give_sign(struct worker *worker, uint64_t now)
@@ -52,7 +51,7 @@ static void give_sign(struct worker *worker, uint64_t now)
         service->standing = false;
     } else if (!service->standing && now - service->alive_ns > service->watchdog_ns / 2) {
         service->standing = true;
-        log_warning("nothing has moved for %llu s though there is work; in %llu s more the service manager ends this process",
+        log_warning("a stage has stood still for %llu s; in %llu s more the service manager ends this process",
                     (now - service->alive_ns) / NS_PER_S, (service->watchdog_ns - (now - service->alive_ns)) / NS_PER_S);
     }
 }

@@ -1,9 +1,9 @@
 /* service.h: the daemon as the system's service manager sees it: what it is doing, and whether it gets on.
  *
- * A sign of life is given while the loop turns and the pipeline gets on: it is empty, or a stage has counted something since the last look, or a
- * decoder has used processor time, or all that it has waits for the network, which has time limits of its own (--fetch-timeout,
- * --store-timeout). So WatchdogSec= is how long work may stand still, and a decoder that computes for ever is left to
- * pipeline_watch(), which knows the image.
+ * A sign of life is given while the loop turns and no stage stands still (rec_stage.still_ms says how it is found out): decoding, the engine, or the
+ * loading of a model. Fetching does not count: a dead mount has its own time limit (--store-timeout), and is not mended by a new process. So
+ * WatchdogSec= is how long work may stand still, whether a coordinator is there to notice or not; before that, pipeline_watch() ends a process whose
+ * image it can name.
  *
  * Threads:   the loop's. Errors: none. */
 #pragma once
@@ -13,11 +13,9 @@
 #include <stdbool.h>
 
 struct worker;
-struct pipeline;
 
 struct service {
     uint64_t watchdog_ns; /* 0: nobody watches */
-    uint64_t counted;     /* by all stages, at the last look */
     uint64_t alive_ns;    /* when the last sign of life was given */
     bool standing;        /* said so already */
     uint64_t told_ns;     /* the last status */
@@ -28,5 +26,5 @@ struct service {
 void service_open(struct service *service);
 void service_tick(struct worker *worker);
 
-/* The rule, for the pipeline's counters: whether they got on since the last look. */
-bool service_gets_on(struct service *service, const struct rec_stage *stages, uint64_t decode_cpu_ns);
+/* The rule: whether none of these stages stands still. */
+bool service_gets_on(const struct rec_stage *stages, uint32_t count);

@@ -70,11 +70,3 @@ int pipeline_watch(struct pipeline *pipeline, struct why *why)
         r = look(pipeline, &pipeline->watched[i], crumbs_decoder(pipeline->spec.crumbs, (size_t)i), round, why);
     return r;
 }
-
-uint64_t pipeline_decode_cpu(const struct pipeline *pipeline)
-{
-    uint64_t sum = 0;
-    for (int i = 0; i < pipeline->spec.decode_threads; i++)
-        sum += pipeline->watched[i].cpu_ns;
-    return sum;
-}

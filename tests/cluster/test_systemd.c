@@ -95,21 +95,38 @@ TEST_WITHIN(90, a_worker_that_is_killed_is_started_again_and_one_that_is_at_work
     CHECK_CONTAINS(system_do(&system, "wc -l </srv/job/predictions.jsonl"), "2000");
 }
 
+/* Its decoder waits for ever at one photo. */
+static void hang_at(const struct system *system, const char *photo)
+{
+    char outside[PATH_MAX], *output;
+    system_write(system, "/etc/systemd/system/sleddog-worker.service.d/hang.conf", "[Service]\nEnvironment=LD_PRELOAD=/srv/hang.so\n");
+    system_path(system, "/srv", outside, sizeof(outside));
+    if (test_shell(&output, "cp %s/tests/preload/poison.so %s/hang.so && echo sleddog-poison:hang >>%s%s", test_build(), outside, outside, photo))
+        test_fail(__FILE__, __LINE__, "%s", output);
+    free(output);
+    free(system_do(system, "systemctl daemon-reload && systemctl restart " UNIT));
+}
+
 TEST_WITHIN(90, a_worker_whose_work_stands_still_is_ended_by_the_watchdog_and_started_again)
 {
     struct system system;
     struct process run;
-    boot(&system, "engine = sim\nengine-batch = 1\nsim-cost-us = 60000000\n", "2");
+    char path[PATH_MAX];
+    boot(&system, "engine = sim\n", "2");
+    system_path(&system, "/srv/photos", path, sizeof(path));
+    photos_draw(path, 12);
+    hang_at(&system, "/photos/a/000.jpg");
     double start = now_s();
     while (now_s() < start + 2.5) /* an idle one may stand still for longer */
         rest(start + 4, __FILE__, __LINE__, "an idle worker");
     CHECK_INT(restarts(&system), 0);
-    begin(&system, &run, "sleddog-coordinator run --nodes " NODES " --stall-timeout 600 --job /srv/job sim:10");
+    begin(&system, &run, "chmod -R a+rX /srv; sleddog-coordinator run --nodes " NODES " --stall-timeout 600 --batch 4 --job /srv/job /srv/photos");
     WAIT_FOR(restarts(&system) >= 1);
-    CHECK(system_said(&system, UNIT, "nothing has moved for "));
+    CHECK(system_said(&system, UNIT, "a stage has stood still for "));
     CHECK(system_said(&system, UNIT, "Watchdog timeout"));
-    process_signal(&run, SIGKILL);
-    process_end(&run);
+    WAIT_FOR(!process_running(&run)); /* that photo is found out, and all others have their rows */
+    CHECK_INT(run.status, 0);
+    CHECK_CONTAINS(system_do(&system, "grep -c '\"error\":null' /srv/job/predictions.jsonl"), "11\n");
 }
 
 TEST_WITHIN(90, a_worker_whose_process_is_stopped_is_ended_by_the_watchdog)
