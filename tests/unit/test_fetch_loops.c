@@ -428,6 +428,32 @@ TEST(a_store_that_is_down_is_waited_for)
     web_stop(web);
 }
 
+/* The store is back, and only the object that it is asked for first never comes. */
+TEST(one_object_that_stalls_does_not_keep_a_store_down)
+{
+    struct web *web = serve(&(struct web_spec){ 0 });
+    static struct rec_item items[10];
+    char text[10][256];
+    web_put(web, "/never", "", 0);
+    for (int i = 0; i < 10; i++) {
+        snprintf(text[i], sizeof(text[i]), "%s", web_url(web, i ? "/a" : "/never?silent"));
+        items[i] = item_of(text[i]);
+    }
+    open_loops(&(struct setting){ .concurrency = 1, .stall_ms = 300, .store_timeout_ms = 60000 });
+    web_down(web);
+    CHECK_INT(work_new(1, 1, items, 10, 1, 0, &f.work), 0);
+    loops_submit(f.loops, &f.work->tasks[0]);
+    WAIT_FOR(atomic_load(&f.stage.down) == 1);
+    for (int i = 1; i < 10; i++)
+        loops_submit(f.loops, &f.work->tasks[i]);
+    web_up(web);
+    wait_for_done(9);
+    for (int i = 1; i < 10; i++)
+        CHECK_INT(f.outcomes[i].error, ROW_OK);
+    close_loops();
+    web_stop(web);
+}
+
 TEST(a_store_that_stays_down_is_given_up_in_the_end)
 {
     struct web *web = serve(&(struct web_spec){ 0 });
