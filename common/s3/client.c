@@ -261,7 +261,11 @@ int s3_client_list(struct s3_client *client, struct s3_page_call *page, s3_on_it
     s3_call_list(&exchange.call, page);
     int r = s3_client_exchange(client, &exchange, why);
     if (r == 0) {
+        char asked[S3_TOKEN_MAX];
+        snprintf(asked, sizeof(asked), "%s", page->token ? page->token : "");
         r = list ? s3_list_end(list, check_after, &after, token) : -EBADMSG;
+        if (r == 0 && *token && !strcmp(token, asked))
+            r = -EOPNOTSUPP;
         if (r < 0)
             list_failed(r, page, why);
     }
@@ -291,8 +295,10 @@ int s3_client_head(struct s3_client *client, const struct s3_uri *uri, struct s3
 
 /* What comes goes behind what was there; an attempt that fails is forgotten. */
 struct getting {
+    const struct s3_client *client;
     struct bytes *out;
     size_t start;
+    uint64_t wanted; /* bytes of a range; 0: all there are */
 };
 
 static int begin_get(void *arg)
@@ -310,18 +316,29 @@ static int take_get(void *arg, const char *data, size_t size)
     return bytes_append(((struct getting *)arg)->out, data, size);
 }
 
+/* A part is no success. */
+static void check_got(void *arg, struct s3_error *error)
+{
+    const struct getting *getting = arg;
+    bool whole = getting->wanted ? getting->out->size - getting->start == getting->wanted : s3_answer_has_end(getting->client->curl);
+    if (whole)
+        return;
+    error->fault = S3_CONNECTION;
+    snprintf(error->message, sizeof(error->message), getting->wanted ? "fewer bytes came than were asked for" : "the answer does not say how long it is");
+}
+
 int s3_client_get(struct s3_client *client, const struct s3_uri *uri, struct bytes *out, struct why *why)
 {
-    struct getting getting = { out, out->size };
-    struct exchange exchange = { .call = call_for("GET", uri), .begin = begin_get, .receive = take_get, .arg = &getting };
+    struct getting getting = { client, out, out->size, 0 };
+    struct exchange exchange = { .call = call_for("GET", uri), .begin = begin_get, .receive = take_get, .check = check_got, .arg = &getting };
     return s3_client_exchange(client, &exchange, why);
 }
 
 int s3_client_get_range(struct s3_client *client, const struct s3_uri *uri, uint64_t first, uint64_t size, const char *etag, struct bytes *out,
                         struct why *why)
 {
-    struct getting getting = { out, out->size };
-    struct exchange exchange = { .call = call_for("GET", uri), .begin = begin_get, .receive = take_get, .arg = &getting };
+    struct getting getting = { client, out, out->size, size };
+    struct exchange exchange = { .call = call_for("GET", uri), .begin = begin_get, .receive = take_get, .check = check_got, .arg = &getting };
     exchange.call.ranged = true;
     exchange.call.first = first;
     exchange.call.last = first + size - 1;

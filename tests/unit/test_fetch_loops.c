@@ -263,6 +263,25 @@ TEST(a_body_that_is_cut_off_is_asked_for_again)
     web_stop(web);
 }
 
+/* It may have been cut off on the way, unless the list says how long it is. */
+TEST(a_body_that_only_ends_with_its_connection_is_taken_if_its_length_is_known)
+{
+    struct web *web = serve(&(struct web_spec){ 0 });
+    struct setting setting = { 0 };
+    CHECK_INT(fetch_one(&setting, web_url(web, "/a?unmarked"))->error, ROW_FETCH);
+    CHECK_CONTAINS(f.outcomes[0].detail, "does not say how long the file is");
+    struct rec_item item = item_of(web_url(web, "/a?unmarked"));
+    item.size = BODY;
+    CHECK_INT(fetch_item(&setting, item)->error, ROW_OK);
+    CHECK_INT(f.stage.retries, 0);
+    item = item_of(web_url(web, "/b?unmarked&cut=20000&times=1"));
+    web_put(web, "/b", body(), BODY);
+    item.size = BODY;
+    CHECK_INT(fetch_item(&setting, item)->error, ROW_OK);
+    CHECK_INT(f.stage.retries, 1);
+    web_stop(web);
+}
+
 TEST(what_is_not_as_it_was_listed_is_an_error_that_says_so)
 {
     struct web *web = serve(&(struct web_spec){ 0 });

@@ -326,6 +326,36 @@ TEST(a_broken_connection_is_tried_again_and_leaves_nothing_behind)
     end();
 }
 
+/* Of a body that ends with its connection nobody knows whether it is whole; of a range one does. */
+static void send_part(void *arg, int fd, const struct origin_request *request)
+{
+    static const char part[] = "HTTP/1.1 200 OK\r\n\r\ncont";
+    char text[64];
+    (void)arg;
+    if (request->number == 2)
+        origin_answer(fd, 200, "", "content", 7);
+    else if (origin_header(request, "Range", text, sizeof(text)))
+        origin_answer(fd, 206, "", "content", request->number == 3 ? 4 : 7);
+    else {
+        origin_send(fd, part, strlen(part));
+        shutdown(fd, SHUT_RDWR);
+    }
+}
+
+TEST(a_part_is_not_taken_for_the_whole)
+{
+    struct bytes out;
+    bytes_init(&out, 100);
+    begin(send_part, NULL);
+    MUST(get("content", why));
+    CHECK_INT(origin_count(store), 3);
+    MUST(s3_client_get_range(client, &object, 0, 7, NULL, &out, why));
+    CHECK_STR(out.data, "content");
+    CHECK_INT(origin_count(store), 5);
+    bytes_done(&out);
+    end();
+}
+
 TEST(a_transfer_that_stands_still_is_given_up_and_tried_again)
 {
     int once = 1;
@@ -433,6 +463,31 @@ TEST(a_store_that_would_send_one_page_for_ever_is_told)
     page.delimiter = "/";
     page.token = NULL;
     REFUSED(s3_client_list(client, &page, count_item, &items, token, why), -EOPNOTSUPP, "does not go on");
+    end();
+}
+
+/* Empty pages, the second and third with the same token. */
+static void answer_nothing(void *arg, int fd, const struct origin_request *request)
+{
+    char page[256];
+    (void)arg;
+    snprintf(page, sizeof(page), "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>%c</NextContinuationToken></ListBucketResult>",
+             request->number ? 'b' : 'a');
+    origin_answer(fd, 200, "", page, strlen(page));
+}
+
+TEST(empty_pages_are_gone_through_unless_they_lead_nowhere)
+{
+    char token[S3_TOKEN_MAX] = "";
+    int items = 0;
+    struct s3_page_call page = { .bucket = "bucket", .token = token };
+    begin(answer_nothing, NULL);
+    MUST(s3_client_list(client, &page, count_item, &items, token, why));
+    CHECK_STR(token, "a");
+    MUST(s3_client_list(client, &page, count_item, &items, token, why));
+    CHECK_STR(token, "b");
+    REFUSED(s3_client_list(client, &page, count_item, &items, token, why), -EOPNOTSUPP, "does not go on where the page before ended");
+    CHECK_INT(items, 0);
     end();
 }
 

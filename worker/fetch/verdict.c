@@ -264,6 +264,10 @@ void verdict_of_end(struct getter *getter, struct transfer *transfer, enum trans
     case TRANSFER_CHANGED:
         verdict_fail(getter, get, ROW_FETCH, "the object has changed since it was listed; begin a new job to have it listed again");
         break;
+    case TRANSFER_UNMEASURED:
+        verdict_fail(getter, get, ROW_FETCH, "the server does not say how long the file is (neither Content-Length nor chunks), so that a part of it could not be told "
+                     "from the whole; fetch it from a server that does");
+        break;
     case TRANSFER_NO_MEMORY:
         verdict_fail(getter, get, ROW_FETCH, "the worker is out of memory");
         break;

@@ -13,6 +13,7 @@
  *   cut=N             N bytes, then the end           reset            the connection is reset
  *   length=N          a Content-Length that lies      infinite         a body without end
  *   chunked           no Content-Length               etag=X           this ETag
+ *   unmarked         neither: it ends with the connection
  *   redirect=URL      302 to URL (to the end of the query)
  *
  * `bad` and `kinds` do such things to a share of all requests: reset, truncate, stall, silent, or a status.
