@@ -126,7 +126,7 @@ static int locate_weights(struct spec *spec, const struct run_options *options, 
         return r < 0 ? r : sha256_check_name(given, hex, why) < 0 ? -EBADMSG : 0;
     }
     struct cached file;
-    int r = cache_get(options->tuning.cache, given, "", tell_download, &file, why);
+    int r = cache_get(options->tuning.cache, given, "", &options->tuning.s3, tell_download, &file, why);
     if (r < 0)
         return r;
     snprintf(hex, SHA256_HEX, "%s", file.sha256);

@@ -68,22 +68,24 @@ static void tell_download(const char *url)
 }
 
 /* The file itself, or the cached copy of what is at an address. */
-static int locate_weights(const struct runtime_spec *spec, const char *cache, struct cached *ret, struct why *why)
+static int locate_weights(const struct runtime_spec *spec, const struct tuning *tuning, struct cached *ret, struct why *why)
 {
+    struct s3_options s3 = tuning->s3;
+    s3_place_fill(&spec->store, &s3);
     if (cache_is_url(spec->weights))
-        return cache_get(cache, spec->weights, spec->sha256, tell_download, ret, why);
+        return cache_get(tuning->cache, spec->weights, spec->sha256, &s3, tell_download, ret, why);
     snprintf(ret->path, sizeof(ret->path), "%.*s", (int)sizeof(ret->path) - 1, spec->weights);
     return 0;
 }
 
-static int read_weights(struct runtime *runtime, const char *cache, struct weights **ret, const struct network **ret_network, struct why *why)
+static int read_weights(struct runtime *runtime, const struct tuning *tuning, struct weights **ret, const struct network **ret_network, struct why *why)
 {
     CLEANUP(weights_closep) struct weights *weights = NULL;
     const char *expected = runtime->spec.sha256;
     struct cached file;
     if (!*runtime->spec.weights)
         return because(why, -EINVAL, "no weights: give --weights FILE to the run, or \"weights = FILE\" in the worker's configuration");
-    int r = locate_weights(&runtime->spec, cache, &file, why);
+    int r = locate_weights(&runtime->spec, tuning, &file, why);
     if (r == 0)
         r = weights_open(file.path, &weights, why);
     if (r < 0)
@@ -121,7 +123,7 @@ static int open_engine(struct runtime *runtime, const struct tuning *tuning, str
     memcpy(engine.std, spec->preset.std, sizeof(engine.std));
     CLEANUP(weights_closep) struct weights *weights = NULL;
     if (strcmp(tuning->engine, "sim")) {
-        int r = read_weights(runtime, tuning->cache, &weights, &engine.network, why);
+        int r = read_weights(runtime, tuning, &weights, &engine.network, why);
         if (r < 0)
             return r;
         engine.weights = weights;

@@ -34,6 +34,7 @@ struct web_spec {
     unsigned seed;
     bool closes;       /* no keep-alive: one answer a connection */
     int port;          /* 0: a free one */
+    const char *wants; /* a request without this text is answered with 403; NULL: none */
 };
 
 struct web_counts {

@@ -85,6 +85,10 @@ void web_decide(struct web *web, struct connection *c)
         object->requests++;
     else
         c->answer.status = 404;
+    if (web->spec.wants && !strstr(path, web->spec.wants)) {
+        c->answer.status = 403;
+        return;
+    }
     const char *times = query ? parameter(query + 1, "times") : NULL;
     if (query && (!times || (object && object->requests <= strtoull(times, NULL, 10))))
         follow_query(&c->answer, query + 1);
