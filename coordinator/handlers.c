@@ -112,9 +112,9 @@ void coordinator_on_welcome(struct coordinator *c, struct node *node, const stru
         node_restarted(node);
     node->incarnation = node->served = message->from;
     node->state = NODE_READY;
+    monitor_close(take(node->monitor));
     node->reads_nothing = false;
     node->failures = node->still_ms = 0;
-    monitor_close(take(node->monitor));
     if (node->lent_bytes)
         log_info("%s: has the model from here, %" PRIu64 " bytes of it were sent", node->name, node->lent_bytes);
     node->lent_bytes = 0;

@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include "common/clock.h"
+#include "common/daemon.h"
 #include "common/download.h"
 #include "common/log.h"
 #include "common/machine.h"
@@ -401,8 +402,9 @@ static void on_tick(void *arg)
     struct job *job = worker->job;
     uint64_t now = clock_now_ns();
     worker_end_if_stuck(worker);
-    look_at_loader(&worker->loader);
+    service_tick(worker);
     door_tick(&worker->door);
+    look_at_loader(&worker->loader);
     loop_timer_set(worker->loop, &worker->tick, now + TICK_NS);
     if (worker->leaving)
         worker_leave_tick(worker);
@@ -424,7 +426,7 @@ static void on_signal(void *arg)
     struct worker *worker = arg;
     int number = signals_read();
     if (number == SIGHUP)
-        door_reload(&worker->door);
+        worker_reload(worker);
     if (number != SIGTERM && number != SIGINT)
         return;
     log_info("%s: leaving%s", number == SIGTERM ? "SIGTERM" : "SIGINT", worker->leaving ? " at once" : "");
@@ -465,6 +467,7 @@ static void stop(struct worker *worker)
     courier_done(&worker->courier);
     mailbox_done(&worker->box);
     loop_free(worker->loop);
+    reload_done(&worker->reload);
 }
 
 /* An engine that was asked for and cannot work is an error now, not when the first job comes. */
@@ -498,10 +501,13 @@ static int start(struct worker *worker, struct why *why)
     loop_timer_set(worker->loop, &worker->tick, clock_now_ns() + TICK_NS);
     trail_open(&worker->trail, link_endpoint(worker->link), worker->options->tuning.cache);
     log_info("version %s listens on %s", SLEDDOG_VERSION, link_endpoint(worker->link));
+    service_open(&worker->service);
+    service_tick(worker);
+    daemon_ready();
     return 0;
 }
 
-int worker_run(const struct worker_options *options, struct why *why)
+int worker_run(struct worker_options *options, struct why *why)
 {
     machine_raise_files();
     struct worker worker = { .options = options, .incarnation = link_random_id(), .loader.mail.kind = MAIL_LOADED };

@@ -13,6 +13,8 @@
 #include "proto/tuning.h"
 #include "worker/door.h"
 #include "worker/job.h"
+#include "worker/reload.h"
+#include "worker/service.h"
 #include "worker/trail.h"
 #include "worker/verifier.h"
 
@@ -28,6 +30,8 @@ struct worker_options {
     int64_t drain_timeout; /* seconds */
     bool insecure;
     bool verbose, help, version;
+    const struct option_row *rows; /* and how to read them again, from the command line and --config */
+    int (*read_again)(struct worker_options *ret, struct config **config, struct why *why);
 };
 
 /* Runs a model's loading beside the loop. */
@@ -50,7 +54,8 @@ struct loader {
 };
 
 struct worker {
-    const struct worker_options *options;
+    struct worker_options *options;
+    struct reload reload;
     struct loop *loop;
     void *context;
     struct link *link;
@@ -64,6 +69,7 @@ struct worker {
     struct verifier verifier;
     struct loop_timer tick;
     struct trail trail;
+    struct service service;
     uint32_t inside;         /* works that the pipeline has */
     bool leaving;            /* said so: takes no more, and waits until what it holds is safe */
     const char *farewell;    /* why */
@@ -73,7 +79,7 @@ struct worker {
     int status;              /* exit status */
 };
 
-int worker_run(const struct worker_options *options, struct why *why);
+int worker_run(struct worker_options *options, struct why *why);
 
 /* A handler for each message to a worker, made from messages.def: one that is missing fails at link. */
 #define ON_to_worker(name) \
