@@ -61,6 +61,8 @@ TEST_WITHIN(60, a_name_service_that_does_not_answer_silences_no_other_node)
     setenv("LD_PRELOAD", library, 1);
     CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", "--insecure", "--expiry", "1", "--batch", "10", "--job", "job", "sim:1000"), 0);
     check_lacks("run.err", "silent for too long");
+    CHECK_INT(COORDINATE("check", "check", "--nodes", "nodes", "--insecure", "--node-timeout", "2"), 1);
+    check_contains("check.out", "41 nodes: 1 ok, 40 MISSING");
     unsetenv("LD_PRELOAD");
     daemon_stop(&daemon);
 }
@@ -89,5 +91,7 @@ TEST_WITHIN(60, a_name_that_is_not_known_is_told_and_the_others_go_on)
     write_text("nodes", text);
     CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", "--insecure", "--job", "job", "sim:3000"), 0);
     check_contains("run.err", "no-such-gpu.invalid:5571: its name cannot be looked up: ");
+    CHECK_INT(COORDINATE("check", "check", "--nodes", "nodes", "--insecure", "--node-timeout", "1"), 1);
+    check_contains("check.out", "its name cannot be looked up: ");
     daemon_stop(&daemon);
 }
