@@ -113,6 +113,9 @@ void coordinator_on_welcome(struct coordinator *c, struct node *node, const stru
     node->state = NODE_READY;
     node->reads_nothing = false;
     node->failures = node->still_ms = 0;
+    if (node->lent_bytes)
+        log_info("%s: has the model from here, %" PRIu64 " bytes of it were sent", node->name, node->lent_bytes);
+    node->lent_bytes = 0;
     node->granted = node->sent = node->sent_batches = 0;
     remember(c, node, welcome);
     nodes_start_if_enough(c);

@@ -29,6 +29,7 @@
 
 enum node_state { NODE_CALLING, NODE_LOADING, NODE_READY, NODE_DRAINING, NODE_GONE, NODE_REFUSED };
 
+struct borrower;
 struct coordinator;
 
 struct node {
@@ -66,6 +67,8 @@ struct node {
     /* how fast it is */
     uint64_t busy_since_ns; /* since when it works on its oldest batch */
     uint64_t busy_ns, busy_images;
+    struct borrower *borrower; /* of the model: lender.h; NULL: it has not asked yet */
+    uint64_t lent_bytes;
     /* for the report */
     char engine[64], device[LIMIT_TEXT], fingerprint[LIMIT_TEXT], host[256];
     char version[64];

@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "common/machine.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/lender.h"
 #include "coordinator/local.h"
 
 #include <errno.h>
@@ -97,8 +98,10 @@ static void call_node(struct coordinator *c, struct node *node)
                    .expiry_ms = (uint32_t)(c->plan->expiry_s * 1000), .call = node->call, .interpolation = spec->interpolation,
                    .exif_orient = spec->exif_orient, .endpoint_url = spec->endpoint_url, .region = spec->region,
                    .addressing_style = spec->addressing_style, .no_sign_request = spec->no_sign_request,
-                   .stall_ms = (uint32_t)(c->plan->stall_s * 1000) },
+                   .stall_ms = (uint32_t)(c->plan->stall_s * 1000),
+                   .model_size = lender_model_size(c->lender) },
     };
+    message.hello.ranges_sha256 = lender_ranges(c->lender, &message.hello.ranges_size);
     /* Nobody there yet: try again at the next tick. */
     node->called_ns = coordinator_send(c, node, &message) < 0 ? 0 : clock_now_ns();
 }
@@ -132,7 +135,7 @@ int nodes_open(struct coordinator *c, struct why *why)
 {
     for (int i = 0; i < c->plan->node_count; i++) {
         char endpoint[512];
-        const char *name = c->plan->nodes[i];
+        const char *name = c->plan->nodes[i].name;
         snprintf(endpoint, sizeof(endpoint), "tcp://%s", name);
         if (!node_add(c, name, endpoint, why))
             return -EINVAL;

@@ -3,6 +3,8 @@
  * Threads:   plain data.
  * Ownership: a decoded message owns its spans, texts and lists: they live until message_free(). In a message that is about to be
  *            encoded they are borrowed from the caller.
+ * Versions:  hello, probe, refuse and status are understood between programs of different protocol versions, so that each can name the other's: of such a
+ *            message the fields that both know are read, the others are 0 or "" (protocol says which version wrote it).
  * Errors:    -EBADMSG for bytes that are not a message of this protocol, -EMSGSIZE for one beyond a limit, -ENOMEM. */
 #pragma once
 

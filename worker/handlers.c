@@ -25,13 +25,18 @@ static void greet_again(struct worker *worker, const struct peer *peer, uint64_t
 {
     if (call < worker->job->call)
         return; /* late, by a connection that was given up */
+    bool anew = call > worker->job->call;
     worker->job->peer = *peer;
     worker->job->call = call;
     worker->job->heard_ns = clock_now_ns();
-    if (worker->job->state == JOB_READY)
+    if (worker->job->state == JOB_READY) {
         worker_welcome(worker);
-    else
-        worker_send(worker, peer, &(struct message){ .kind = MESSAGE_loading, .loading = { .detail = "the model is being loaded" } });
+        return;
+    }
+    worker_send(worker, peer, &(struct message){ .kind = MESSAGE_loading, .loading = { .detail = "the model is being loaded" } });
+    if (anew)
+        courier_again(&worker->courier); /* pieces of it may have been lost with the connection */
+    worker_ask_for_model(worker);
 }
 
 /* Whether somebody else's claim to this worker is stronger. */
@@ -233,4 +238,10 @@ void worker_on_bye(struct worker *worker, const struct peer *peer, const struct 
         return;
     worker_end_job(worker, worker->leaving ? "left" : "over here");
     worker_leave_check(worker);
+}
+
+void worker_on_model_chunk(struct worker *worker, const struct peer *peer, const struct message *message)
+{
+    if (job_of(worker, peer, message, message->model_chunk.epoch))
+        courier_deliver(&worker->courier, &message->model_chunk);
 }

@@ -61,6 +61,9 @@ int job_new(const struct peer *peer, const struct message *message, struct job *
     };
     snprintf(spec->weights, sizeof(spec->weights), "%s", hello->model_uri.data);
     snprintf(spec->sha256, sizeof(spec->sha256), "%s", hello->model_sha256);
+    snprintf(spec->ranges_sha256, sizeof(spec->ranges_sha256), "%s", hello->ranges_sha256);
+    spec->lent_size = hello->model_size;
+    spec->ranges_size = hello->ranges_size;
     s3_place_from_hello(&spec->store, hello);
     *ret = job;
     return 0;

@@ -113,13 +113,17 @@ void worker_send_status(struct worker *worker, const struct peer *peer, uint64_t
     struct why why = { "" };
     if (engines_find(tuning->engine, &ops, &why) < 0 || ops->probe(device, sizeof(device), &why) < 0)
         snprintf(device, sizeof(device), "%s", why.text);
+    struct why no_gpu = { "" };
+    const char *engine = ops ? ops->name : tuning->engine;
+    bool gpu = engines_on_gpu(engine, &no_gpu);
     struct message message = {
         .kind = MESSAGE_status,
         .to = to,
-        .status = { .version = SLEDDOG_VERSION, .host = machine_host(), .engine = ops ? ops->name : tuning->engine, .device = device,
+        .status = { .version = SLEDDOG_VERSION, .host = machine_host(), .engine = engine, .device = device,
                     .threads = (uint32_t)tuning->threads, .memory = machine_memory(), .memory_used = machine_resident(),
                     .job = job ? job->id : "", .owner = job ? job->owner : "",
-                    .verdict = worker->verifier.verdict, .verdict_detail = verifier_text(&worker->verifier) },
+                    .verdict = worker->verifier.verdict, .verdict_detail = verifier_text(&worker->verifier),
+                    .fingerprint = worker->verifier.found.fingerprint, .gpu = gpu, .gpu_detail = gpu ? "" : no_gpu.text },
     };
     worker_send(worker, peer, &message);
 }
@@ -133,6 +137,7 @@ void worker_end_job(struct worker *worker, const char *reason)
     log_info("job %s: %s", worker->job->id, reason);
     job_free(worker->job);
     worker->job = NULL;
+    courier_cancel(&worker->courier);
     if (worker->runtime)
         pipeline_abandoned(worker->runtime->pipeline);
 }
@@ -142,7 +147,7 @@ static void run_loader(void *arg)
     struct loader *loader = arg;
     runtime_free(loader->old);
     loader->old = NULL;
-    loader->result = runtime_open(loader->tuning, &loader->spec, loader->box, loader->crumbs, &loader->runtime, &loader->why);
+    loader->result = runtime_open(loader->tuning, &loader->spec, loader->box, loader->crumbs, loader->courier, &loader->runtime, &loader->why);
     mailbox_post(loader->box, &loader->mail);
 }
 
@@ -163,6 +168,8 @@ void worker_load(struct worker *worker)
     loader->tuning = &worker->options->tuning;
     loader->box = &worker->box;
     loader->crumbs = worker->trail.crumbs;
+    loader->courier = &worker->courier;
+    courier_allow(&worker->courier);
     int r = thread_start(&loader->thread, "load", run_loader, loader);
     if (r < 0) {
         worker->runtime = take(loader->old);
@@ -246,6 +253,17 @@ static bool may_pass(int r, bool seen)
     }
 }
 
+void worker_ask_for_model(struct worker *worker)
+{
+    char sha256[SHA256_HEX];
+    uint64_t offset;
+    uint32_t length;
+    while (worker->job && courier_next(&worker->courier, sha256, &offset, &length)) {
+        struct message message = { .kind = MESSAGE_want_model, .want_model = { worker->job->epoch, sha256, offset, length } };
+        worker_send(worker, &worker->job->peer, &message);
+    }
+}
+
 static void finish_loading(struct worker *worker)
 {
     struct loader *loader = &worker->loader;
@@ -260,7 +278,8 @@ static void finish_loading(struct worker *worker)
     }
     if (!worker->job || worker->leaving)
         return;
-    bool mine = runtime_spec_equal(&loader->spec, &worker->job->spec);
+    /* Cancelled for a job that is gone: for this one it begins again. */
+    bool mine = loader->result != -ECANCELED && runtime_spec_equal(&loader->spec, &worker->job->spec);
     if (mine && loader->result < 0) {
         worker_refuse_job(worker, may_pass(loader->result, *loader->spec.sha256) ? REFUSE_FAILED : REFUSE_MODEL, loader->why.text);
     } else if (mine) {
@@ -315,6 +334,10 @@ static void on_mail(void *arg)
             break;
         case MAIL_VERIFIED:
             verifier_finish(&worker->verifier);
+            break;
+        case MAIL_COURIER:
+            courier_took_mail(&worker->courier);
+            worker_ask_for_model(worker);
             break;
         case MAIL_BROKEN:
             worker_leave_broken(worker, (struct pipeline_notice *)mail);
@@ -387,6 +410,8 @@ static void on_tick(void *arg)
         worker_end_job(worker, "its coordinator is gone");
         return;
     }
+    if (courier_stalled(&worker->courier, now, job->expiry_ns / 2))
+        worker_ask_for_model(worker);
     for (struct work *work = job->held; work; work = work->next)
         if (work->done && now - work->sent_ns > OFFER_AGAIN_NS)
             worker_offer(worker, work);
@@ -425,12 +450,14 @@ static void stop(struct worker *worker)
     if (worker->status || worker->hurry)
         _exit(worker->status); /* a broken engine's threads may never return, a decoder's may take long */
     download_stop(); /* a loader that waits for a server must not hold up the end */
+    courier_cancel(&worker->courier);
     thread_join(&worker->loader.thread);
     verifier_done(&worker->verifier);
     runtime_free(worker->loader.runtime);
     runtime_free(worker->runtime);
     trail_close(&worker->trail);
     free_mail(worker);
+    courier_done(&worker->courier);
     mailbox_done(&worker->box);
     loop_free(worker->loop);
 }
@@ -488,6 +515,8 @@ int worker_run(const struct worker_options *options, struct why *why)
 {
     struct worker worker = { .options = options, .incarnation = link_random_id(), .loader.mail.kind = MAIL_LOADED };
     int r = mailbox_init(&worker.box);
+    if (r == 0)
+        r = courier_init(&worker.courier, &worker.box);
     if (r == 0)
         r = loop_new(&worker.loop);
     if (r < 0)

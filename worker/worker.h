@@ -35,6 +35,7 @@ struct loader {
     const struct tuning *tuning;
     struct mailbox *box;
     struct crumbs *crumbs;
+    struct courier *courier;
     struct runtime_spec spec;
     struct runtime *old; /* freed first: two models need not fit in memory */
     struct runtime *runtime;
@@ -55,6 +56,7 @@ struct worker {
     struct job *job;
     struct runtime *runtime; /* NULL while none is open or it is being loaded */
     struct loader loader;
+    struct courier courier;  /* between the loader and the coordinator */
     struct verifier verifier;
     struct loop_timer tick;
     uint64_t garbage;        /* frames that were no messages */
@@ -92,6 +94,7 @@ void worker_grant(struct worker *worker);
 void worker_offer(struct worker *worker, struct work *work);
 void worker_end_job(struct worker *worker, const char *reason);
 void worker_load(struct worker *worker);
+void worker_ask_for_model(struct worker *worker); /* for what the loader needs of it now */
 void worker_submit(struct worker *worker, struct work *work);
 bool worker_stands_still(const struct worker *worker, uint64_t stall_ns, char *text, size_t size); /* and says what of it */
 uint32_t worker_stages(const struct worker *worker, struct rec_stage ret[STAGE_COUNT]); /* as a heartbeat says them; how many */
