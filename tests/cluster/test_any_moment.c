@@ -90,15 +90,20 @@ TEST_WITHIN(600, a_coordinator_may_be_killed_at_any_change_of_a_file)
         long at = count > 1 ? 1 + i * (changes - 1) / (count - 1) : 1;
         if (i && i < count - 1)
             at += below(changes / count + 1);
-        snprintf(moment, sizeof(moment), "kill %ld", at);
+        /* A busy machine commits more at once, and there are fewer changes: then the run ends before, and the last tenth is left out. */
+        for (bool hit = false; !hit; at -= at / 10 + 1) {
+            CHECK(at > changes / 4 || at <= 10);
+            CHECK_INT(test_shell(NULL, "rm -rf out job"), 0);
+            snprintf(moment, sizeof(moment), "kill %ld", at);
+            hit = run_with(moment, RUN) == 128 + 9;
+        }
         snprintf(again, sizeof(again), "kill %ld", 1 + below(changes));
-        killed += run_with(moment, RUN) == 128 + 9;
+        killed++;
         go_on(RUN, again, again);
         go_on(RUN, moment, "");
         expect_same_files(moment);
     }
     fprintf(stderr, "%ld of %ld runs killed at one of %ld changes, each resumed to the same files\n", killed, count, changes);
-    CHECK(killed * 10 >= count * 9); /* the number of changes differs a little from run to run */
 }
 
 /* ---- while it lists ---- */
