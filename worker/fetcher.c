@@ -63,9 +63,11 @@ static int moved(void *arg)
 
 static void begin(struct fetcher *fetcher, struct task *task)
 {
+    const struct span *uri = &task->item->uri;
+    size_t size = uri->size < LIMIT_URI ? uri->size : LIMIT_URI; /* no file has a longer name */
     pthread_mutex_lock(&fetcher->lock);
-    memcpy(fetcher->uri, task->item->uri.data, task->item->uri.size);
-    fetcher->uri[task->item->uri.size] = '\0';
+    memcpy(fetcher->uri, uri->data, size);
+    fetcher->uri[size] = '\0';
     fetcher->task = task;
     fetcher->reserved = 0;
     fetcher->moves++;
@@ -101,7 +103,7 @@ static bool fetch_task(struct fetcher *fetcher, struct pipeline *pipeline, struc
 {
     struct why why = { "" };
     struct fetch_reader reader = { reserve, moved, fetcher };
-    struct rec_item item = { .uri = { fetcher->uri, task->item->uri.size } };
+    struct rec_item item = { .uri = { fetcher->uri, task->item->uri.size < LIMIT_URI ? task->item->uri.size : LIMIT_URI } };
     char *data = NULL;
     size_t size = 0;
     begin(fetcher, task);

@@ -3,40 +3,9 @@
  * objects are those of an undisturbed run. SLEDDOG_MOMENTS=N tries N moments instead of a few. */
 #include "tests/cluster/lib/bucket.h"
 #include "tests/cluster/lib/cluster.h"
+#include "tests/cluster/lib/moments.h"
 
 #include <unistd.h>
-
-static unsigned long long state = 88172645463325252ull;
-
-/* xorshift64* (Vigna 2016) */
-static long below(long bound)
-{
-    state ^= state >> 12;
-    state ^= state << 25;
-    state ^= state >> 27;
-    return bound > 1 ? (long)((state * 2685821657736338717ull) >> 33) % bound : 0;
-}
-
-static long moments(long usual)
-{
-    const char *count = getenv("SLEDDOG_MOMENTS");
-    return count ? atol(count) : usual;
-}
-
-static int run_with(const char *fault, const char *const *arguments)
-{
-    char library[4096], order[4200];
-    snprintf(library, sizeof(library), "%s/tests/preload/fault.so", test_build());
-    snprintf(order, sizeof(order), "sleddog-coordinator %s", fault);
-    if (*fault) {
-        setenv("LD_PRELOAD", library, 1);
-        setenv("SLEDDOG_FAULT", order, 1);
-    }
-    int status = coordinate("run", arguments);
-    unsetenv("LD_PRELOAD");
-    unsetenv("SLEDDOG_FAULT");
-    return status;
-}
 
 /* A job whose output goes below a prefix of its own. */
 struct job {
@@ -48,7 +17,7 @@ static int run_job(const struct bucket *bucket, const struct job *job, const cha
 {
     char output[256];
     snprintf(output, sizeof(output), "s3://%s/%s/", bucket->name, prefix);
-    return run_with(fault, ARGV("run", "--engine", "sim", "--emit", job->emit, "--format", job->format, "--job", "job", "-o", output, job->each ? job->each : "--top=5",
+    return coordinate_with(fault, ARGV("run", "--engine", "sim", "--emit", job->emit, "--format", job->format, "--job", "job", "-o", output, job->each ? job->each : "--top=5",
                                 job->source));
 }
 
@@ -92,7 +61,7 @@ static void try_moments(const struct job *job, long count)
         char prefix[32], fault[64];
         long at = count > 1 ? 1 + i * (sends - 1) / (count - 1) : 1;
         if (i && i < count - 1)
-            at += below(sends / count + 1);
+            at += moments_below(sends / count + 1);
         snprintf(prefix, sizeof(prefix), "at-%ld", at);
         snprintf(fault, sizeof(fault), "kill-send %ld", at);
         int status = run_job(bucket, job, prefix, fault);
@@ -101,11 +70,11 @@ static void try_moments(const struct job *job, long count)
         if (access("job/job.db", F_OK) < 0) {
             CHECK_INT(run_job(bucket, job, prefix, ""), 0);
         } else {
-            snprintf(fault, sizeof(fault), "kill-send %ld", 1 + below(sends));
-            status = run_with(fault, ARGV("resume", "--engine", "sim", "job"));
+            snprintf(fault, sizeof(fault), "kill-send %ld", 1 + moments_below(sends));
+            status = coordinate_with(fault, ARGV("resume", "--engine", "sim", "job"));
             CHECK(status == 0 || status == 128 + 9);
             check_objects(bucket, job, prefix, false);
-            CHECK_INT(run_with("", ARGV("resume", "--engine", "sim", "job")), 0);
+            CHECK_INT(coordinate_with("", ARGV("resume", "--engine", "sim", "job")), 0);
         }
         check_objects(bucket, job, prefix, true);
         CHECK_INT(test_shell(NULL, "rm -r job"), 0);
