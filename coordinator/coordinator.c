@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define CHATTER_A_BATCH 4 /* messages that a worker says about it */
 #define TICK_NS (100 * NS_PER_MS)
 
 /* ---- ending ---- */
@@ -82,6 +83,7 @@ static void take_result(struct coordinator *c, struct store_request *request)
         c->counts.errors += request->errors;
         node->images_done += batch->count;
         node->batches_done++;
+        node->chatter.spent -= CHATTER_A_BATCH; /* may be below nothing, for a moment: see allowance.c */
         node->starts = 1; /* it works: only deaths in a row count */
         node->deaths_alone = 0;
     }
@@ -230,12 +232,14 @@ static int start(struct coordinator *c, struct db *db, struct why *why)
     if (r == 0)
         r = lister_place_read(db, &place, why);
     CLEANUP(freep) char *listed = NULL;
+    c->listed = db_get(db, "listed", &listed, NULL) == 0;
+    if (r == 0 && !c->listed)
+        r = db_forget_private(db, place.batches, why);
     if (r < 0) {
         db_close(db);
         return r;
     }
     c->resumed_images = c->counts.done_images;
-    c->listed = db_get(db, "listed", &listed, NULL) == 0;
     read_facts(c, db);
     r = store_start(db, &c->box, &c->store, why);
     if (r == 0 && !c->listed)
