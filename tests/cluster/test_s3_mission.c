@@ -166,3 +166,21 @@ TEST(wrong_names_and_keys_are_each_told_in_a_sentence_of_their_own)
     refused("none", source, "credentials");
     check_lacks("stranger.err", bucket->server.secret);
 }
+
+/* Not after hours of work. */
+TEST_WITHIN(120, results_that_may_not_be_written_are_told_before_anything_is_done)
+{
+    CLEANUP(bucket_closep) struct bucket *bucket = bucket_open("rgw");
+    char output[128];
+    size_t size;
+    snprintf(output, sizeof(output), "s3://%s/out/", bucket->name);
+    CHECK_INT(COORDINATE("good", "run", "--engine", "sim", "--job", "good", "-o", output, "sim:10"), 0);
+    s3_server_stranger(&bucket->server);
+    s3_server_environment(&bucket->server);
+    CHECK_INT(COORDINATE("denied", "run", "--engine", "sim", "--job", "denied", "-o", output, "sim:10"), 1);
+    check_contains("denied.err", "/out/_SUCCESS: access denied");
+    check_contains("denied.err", "s3:PutObject where results go");
+    CHECK(access("denied", F_OK) < 0);
+    CLEANUP(freep) char *table = bucket_get(bucket, "out/predictions.jsonl", &size);
+    CHECK(table && size);
+}
