@@ -1,4 +1,5 @@
 /* nodes.c: calling the nodes, hearing from them, noticing that one is silent or hung. */
+#include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/machine.h"
@@ -13,6 +14,8 @@
 #define CALL_AGAIN_NS (500 * NS_PER_MS)
 #define MESSAGES_A_ROUND 64
 #define GARBAGE_MAX      5 /* frames in a row after which a peer is no worker */
+#define CHATTER_MAX      20000.0 /* messages at once that bring nothing on, */
+#define CHATTER_REFILL   200.0   /* and a second; a worker says a few a batch and one a ping */
 
 /* ---- receiving ---- */
 
@@ -54,7 +57,10 @@ static void on_socket(void *arg)
         if (r < 0)
             return;
         node->garbage = 0;
-        dispatch(c, node, &message);
+        if (allowance_take(&node->chatter, 1, CHATTER_MAX, CHATTER_REFILL, clock_now_ns()))
+            dispatch(c, node, &message);
+        else if (node->state != NODE_REFUSED)
+            node_refused(node, "it floods this coordinator with messages that bring nothing on");
         message_free(&message);
     }
 }
@@ -66,15 +72,27 @@ void node_disconnect(struct node *node)
     if (!node->link)
         return;
     loop_remove(node->coordinator->loop, node);
+    monitor_close(take(node->monitor));
     link_free(node->link);
     node->link = NULL;
+}
+
+/* That a worker has reason to send in this job: a result with as much as it may hold, or a welcome with all suspects. */
+static size_t largest_message(const struct spec *spec)
+{
+    size_t row = LIMIT_TEXT + 64 + (spec->emit == ROW_TOPK ? 16 * (size_t)spec->top : 4 * LIMIT_CLASSES);
+    size_t all = LIMIT_FRAME_REST + 64 * LIMIT_SUSPECTS + (size_t)spec->batch * row;
+    return all < LIMIT_FRAME ? all : LIMIT_FRAME;
 }
 
 int node_connect(struct node *node, struct why *why)
 {
     struct coordinator *c = node->coordinator;
     node_disconnect(node);
-    int r = link_connect(c->context, node->endpoint, &node->link, why);
+    node->redial_ns = 0;
+    int r = trust_connect(c->plan->trust, c->context, node->endpoint, node->key, largest_message(c->spec), &node->link, why);
+    if (r == 0 && !node->local)
+        r = monitor_open(c->context, link_socket(node->link), false, &node->monitor, why);
     if (r == 0)
         r = loop_add_socket(c->loop, link_socket(node->link), on_socket, node);
     node->state = r < 0 ? NODE_REFUSED : NODE_CALLING;
@@ -106,7 +124,7 @@ static void call_node(struct coordinator *c, struct node *node)
     node->called_ns = coordinator_send(c, node, &message) < 0 ? 0 : clock_now_ns();
 }
 
-struct node *node_add(struct coordinator *c, const char *name, const char *endpoint, struct why *why)
+struct node *node_add(struct coordinator *c, const char *name, const char *endpoint, const char *key, struct why *why)
 {
     struct node *node = calloc(1, sizeof(*node)), **last = &c->nodes;
     if (!node) {
@@ -116,6 +134,7 @@ struct node *node_add(struct coordinator *c, const char *name, const char *endpo
     node->coordinator = c;
     snprintf(node->name, sizeof(node->name), "%s", name);
     snprintf(node->endpoint, sizeof(node->endpoint), "%s", endpoint);
+    snprintf(node->key, sizeof(node->key), "%s", key);
     while (*last)
         last = &(*last)->next;
     *last = node;
@@ -137,7 +156,7 @@ int nodes_open(struct coordinator *c, struct why *why)
         char endpoint[512];
         const char *name = c->plan->nodes[i].name;
         snprintf(endpoint, sizeof(endpoint), "tcp://%s", name);
-        if (!node_add(c, name, endpoint, why))
+        if (!node_add(c, name, endpoint, c->plan->nodes[i].key, why))
             return -EINVAL;
     }
     return c->plan->local ? local_start(c, &c->local, why) : 0;
@@ -188,6 +207,7 @@ static void tick_node(struct coordinator *c, struct node *node, uint64_t now)
 {
     uint64_t expiry = (uint64_t)c->plan->expiry_s * NS_PER_S;
     if (node->state == NODE_CALLING) {
+        node_watch(node);
         if (now >= node->call_from_ns && now - node->called_ns > CALL_AGAIN_NS)
             call_node(c, node);
         return;

@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include "common/clock.h"
+#include "common/daemon.h"
 #include "common/download.h"
 #include "common/log.h"
 #include "common/machine.h"
@@ -385,11 +386,11 @@ static void on_socket(void *arg)
         if (r == -EAGAIN || r == -EINTR)
             return;
         if (r < 0) {
-            if (worker->garbage++ % 1000 == 0)
-                log_warning("a frame that is no message of this protocol was dropped (%s), %" PRIu64 " in all", why.text, worker->garbage);
+            door_garbage(&worker->door, &peer, why.text);
             continue;
         }
-        dispatch(worker, &peer, &message);
+        if (door_admits(&worker->door, &peer, worker->job && message.from == worker->job->coordinator))
+            dispatch(worker, &peer, &message);
         message_free(&message);
     }
 }
@@ -400,6 +401,8 @@ static void on_tick(void *arg)
     struct job *job = worker->job;
     uint64_t now = clock_now_ns();
     worker_end_if_stuck(worker);
+    service_tick(worker);
+    door_tick(&worker->door);
     look_at_loader(&worker->loader);
     loop_timer_set(worker->loop, &worker->tick, now + TICK_NS);
     if (worker->leaving)
@@ -421,6 +424,8 @@ static void on_signal(void *arg)
 {
     struct worker *worker = arg;
     int number = signals_read();
+    if (number == SIGHUP)
+        worker_reload(worker);
     if (number != SIGTERM && number != SIGINT)
         return;
     log_info("%s: leaving%s", number == SIGTERM ? "SIGTERM" : "SIGINT", worker->leaving ? " at once" : "");
@@ -443,6 +448,7 @@ static void free_mail(struct worker *worker)
 static void stop(struct worker *worker)
 {
     worker_end_job(worker, "left");
+    door_close(&worker->door);
     link_free(worker->link);
     link_context_free(worker->context);
     if (worker->status != 1)
@@ -460,18 +466,7 @@ static void stop(struct worker *worker)
     courier_done(&worker->courier);
     mailbox_done(&worker->box);
     loop_free(worker->loop);
-}
-
-static int endpoint_of(const struct worker_options *options, char *endpoint, size_t size, struct why *why)
-{
-    const char *listen = options->listen;
-    bool local = !strncmp(listen, "ipc://", 6) || !strncmp(listen, "127.", 4) || !strncmp(listen, "localhost:", 10) ||
-                 !strncmp(listen, "[::1]:", 6) || !strncmp(listen, "tcp://127.", 10) || !strncmp(listen, "tcp://[::1]:", 12);
-    if (!local && !options->insecure)
-        return because(why, -EPERM, "--listen %s: anybody who reaches this address could use the worker; add --insecure if the network is trusted",
-                       listen);
-    snprintf(endpoint, size, "%s%s", strstr(listen, "://") ? "" : "tcp://", listen);
-    return 0;
+    reload_done(&worker->reload);
 }
 
 /* An engine that was asked for and cannot work is an error now, not when the first job comes. */
@@ -489,12 +484,9 @@ static int check_engine(const struct tuning *tuning, struct why *why)
 
 static int start(struct worker *worker, struct why *why)
 {
-    char endpoint[512];
-    int r = endpoint_of(worker->options, endpoint, sizeof(endpoint), why);
+    int r = check_engine(&worker->options->tuning, why);
     if (r == 0)
-        r = check_engine(&worker->options->tuning, why);
-    if (r == 0)
-        r = link_bind(worker->context, endpoint, &worker->link, why);
+        r = door_open(&worker->door, worker->options, worker->loop, worker->context, &worker->link, why);
     if (r < 0)
         return r;
     r = loop_add_socket(worker->loop, link_socket(worker->link), on_socket, worker);
@@ -508,11 +500,15 @@ static int start(struct worker *worker, struct why *why)
     loop_timer_set(worker->loop, &worker->tick, clock_now_ns() + TICK_NS);
     trail_open(&worker->trail, link_endpoint(worker->link), worker->options->tuning.cache);
     log_info("version %s listens on %s", SLEDDOG_VERSION, link_endpoint(worker->link));
+    service_open(&worker->service);
+    service_tick(worker);
+    daemon_ready();
     return 0;
 }
 
-int worker_run(const struct worker_options *options, struct why *why)
+int worker_run(struct worker_options *options, struct why *why)
 {
+    machine_raise_files();
     struct worker worker = { .options = options, .incarnation = link_random_id(), .loader.mail.kind = MAIL_LOADED };
     int r = mailbox_init(&worker.box);
     if (r == 0)

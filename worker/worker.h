@@ -11,7 +11,10 @@
 #include "common/thread.h"
 #include "proto/link.h"
 #include "proto/tuning.h"
+#include "worker/door.h"
 #include "worker/job.h"
+#include "worker/reload.h"
+#include "worker/service.h"
 #include "worker/trail.h"
 #include "worker/verifier.h"
 
@@ -20,11 +23,15 @@
 struct worker_options {
     struct tuning tuning;
     const char *config;
-    const char *listen;  /* a ZeroMQ endpoint, or ADDRESS:PORT */
+    const char *listen;  /* a ZeroMQ endpoint, or ADDRESS:PORT; NULL: see door.h */
+    const char *key;     /* file of this worker's secret key; NULL: no keys */
+    const char *authorized; /* of the public keys of coordinators: a file or a folder */
     const char *weights; /* for jobs that name none; "" */
     int64_t drain_timeout; /* seconds */
     bool insecure;
     bool verbose, help, version;
+    const struct option_row *rows; /* and how to read them again, from the command line and --config */
+    int (*read_again)(struct worker_options *ret, struct config **config, struct why *why);
 };
 
 /* Runs a model's loading beside the loop. */
@@ -47,10 +54,12 @@ struct loader {
 };
 
 struct worker {
-    const struct worker_options *options;
+    struct worker_options *options;
+    struct reload reload;
     struct loop *loop;
     void *context;
     struct link *link;
+    struct door door;
     struct mailbox box;
     uint64_t incarnation;
     struct job *job;
@@ -59,8 +68,8 @@ struct worker {
     struct courier courier;  /* between the loader and the coordinator */
     struct verifier verifier;
     struct loop_timer tick;
-    uint64_t garbage;        /* frames that were no messages */
     struct trail trail;
+    struct service service;
     uint32_t inside;         /* works that the pipeline has */
     bool leaving;            /* said so: takes no more, and waits until what it holds is safe */
     const char *farewell;    /* why */
@@ -70,7 +79,7 @@ struct worker {
     int status;              /* exit status */
 };
 
-int worker_run(const struct worker_options *options, struct why *why);
+int worker_run(struct worker_options *options, struct why *why);
 
 /* A handler for each message to a worker, made from messages.def: one that is missing fails at link. */
 #define ON_to_worker(name) \

@@ -53,7 +53,7 @@ static void begin(struct process *run, struct machine *machines, int count)
         machine_worker(&machines[i], name, WORKER_OPTIONS);
     }
     CHECK_INT(COORDINATE("expected", "run", "--local", "1", "--engine", "sim", "--job", "expected", "sim:1000"), 0);
-    BEGIN(run, "run", "run", "--nodes", "nodes", "--expiry", "2", "--batch", "5", "--job", "job", "sim:1000");
+    BEGIN(run, "run", "run", "--insecure", "--nodes", "nodes", "--expiry", "2", "--batch", "5", "--job", "job", "sim:1000");
 }
 
 static void wait_until_used(const struct machine *machine)
@@ -142,7 +142,7 @@ TEST(machines_cut_off_before_and_during_their_introduction_are_introduced_later)
     for (int i = 0; i < 3; i++)
         machine_worker(&machines[i], i == 0 ? "worker-1" : i == 1 ? "worker-2" : "worker-3", ARGV("--engine-threads", "1", "--threads", "2"));
     machine_link(&machines[0], false);
-    BEGIN(&run, "run", "run", "--nodes", "nodes", "--min-nodes", "3", "--expiry", "2", "--batch", "4", "--weights", "model.safetensors", "--job", "job",
+    BEGIN(&run, "run", "run", "--insecure", "--nodes", "nodes", "--min-nodes", "3", "--expiry", "2", "--batch", "4", "--weights", "model.safetensors", "--job", "job",
           "photos");
     cut_off_while_it_loads(&machines[1]);
     machine_link(&machines[1], true);

@@ -78,13 +78,22 @@ static bool is_listening(struct machine *machine)
     return process_said(&machine->worker, "listens on tcp://");
 }
 
+static bool has_word(const char *const *words, const char *word)
+{
+    while (*words && strcmp(*words, word))
+        words++;
+    return *words;
+}
+
 void machine_worker(struct machine *machine, const char *name, const char *const *arguments)
 {
     char space[64], program[4096];
-    const char *argv[64] = { "/usr/bin/env", "nsenter", space, program, "--listen", machine->address, "--insecure" };
-    int count = 7;
+    const char *argv[64] = { "/usr/bin/env", "nsenter", space, program, "--listen", machine->address };
+    int count = 6;
     snprintf(space, sizeof(space), "--net=/proc/%d/ns/net", (int)machine->holder);
-    snprintf(program, sizeof(program), "%s/sleddog-worker", test_build());
+    snprintf(program, sizeof(program), "%s/%s", test_build(), machine->program ? machine->program : "sleddog-worker");
+    if (!has_word(arguments, "--key"))
+        argv[count++] = "--insecure";
     for (; *arguments && count < 63; arguments++)
         argv[count++] = *arguments;
     process_start(&machine->worker, name, argv);

@@ -16,6 +16,7 @@
 struct machine {
     int number;
     pid_t holder;      /* a process that does nothing but be there */
+    const char *program; /* of its worker; NULL: the one that is tested */
     char address[32];  /* its worker's, as a coordinator names it: 10.77.0.N:5571 */
     struct process worker;
 };
@@ -25,7 +26,7 @@ void network_open(struct machine *machines, int count);
 /* Pulls the plug at the switch, or puts it back. */
 void machine_link(const struct machine *machine, bool up);
 
-/* A worker there. Returns when it listens. */
+/* A worker there, with --insecure unless it has a --key. Returns when it listens. */
 void machine_worker(struct machine *machine, const char *name, const char *const *arguments);
 
 void network_write_nodes(const char *path, const struct machine *machines, int count);
