@@ -34,7 +34,7 @@ TEST_WITHIN(60, a_node_that_comes_back_with_another_address_is_found_by_its_name
     WORKER(&old, "old", "--listen", "127.0.0.2:0", WORKS);
     snprintf(text, sizeof(text), "gpu-of-a-test:%d\n", old.port);
     write_text("nodes", text);
-    BEGIN(&run, "run", "run", "--nodes", "nodes", "--expiry", "1", "--batch", "10", "--job", "job", "sim:2000");
+    BEGIN(&run, "run", "run", "--insecure", "--nodes", "nodes", "--expiry", "1", "--batch", "10", "--job", "job", "sim:2000");
     WAIT_FOR(job_done("job") > 0);
     process_signal(&old.process, SIGKILL);
     process_end(&old.process);
