@@ -112,5 +112,6 @@ TEST(the_unit_may_hold_what_memory_limit_says_and_a_little_more_and_is_handed_it
     check_generated("memory-limit = 0\n", "");
     check_generated("memory-limit = lots\n", "");
     check_generated("threads = 4\n#key = no\n", "");
+    check_generated("key = worker.key\n", "LoadCredential=worker.key:./worker.key\n");
     check_generated("key = /keys/50%.key\n", "LoadCredential=key:/keys/50%%.key\nEnvironment=\"SLEDDOG_KEY=--key=%d/key\"\n");
 }
