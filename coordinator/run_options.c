@@ -129,7 +129,7 @@ static int locate_weights(struct spec *spec, const struct run_options *options, 
         return r < 0 ? r : sha256_check_name(given, hex, why) < 0 ? -EBADMSG : 0;
     }
     struct cached file;
-    int r = cache_get(options->tuning.cache, given, "", tell_download, &file, why);
+    int r = cache_get(options->tuning.cache, given, "", &options->tuning.s3, tell_download, &file, why);
     if (r < 0)
         return r;
     cache_make_room(options->tuning.cache, (uint64_t)options->tuning.cache_limit, 0, NULL); /* a limit that it does not keep is said by workers */
