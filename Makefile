@@ -135,7 +135,7 @@ $(BUILD)/tests/gpu/plans: $(call objects,tests/gpu/plans.c worker/engines/gpu_ch
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_cudnn)
 
 # The same engine over the GPU of the tests, for whole workers (test_gpu_engine).
-$(BUILD)/tests/gpu/sleddog-engine-cudnn.so: $(call objects,tests/gpu/fake_plugin.c tests/gpu/fake_support.c tests/fake_gpu.c tests/fake_gpu_math.c $(CUDNN_PLAIN) $(ENGINE) $(NETWORK)) $(LIB_common)
+$(BUILD)/tests/gpu/sleddog-engine-cudnn.so: $(call objects,tests/gpu/fake_plugin.c tests/gpu/fake_support.c $(sort $(wildcard tests/fake_gpu*.c)) $(CUDNN_PLAIN) $(ENGINE) $(NETWORK)) $(LIB_common)
 	@mkdir -p $(@D)
 	$(call say,LD )
 	$(Q)$(CC) $(ALL_LDFLAGS) -shared -o $@ $^ $(call pkg,jansson,-ljansson) $(call pkg,zlib,-lz) $(LIBS_common) -lm

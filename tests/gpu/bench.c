@@ -13,6 +13,7 @@
 #include "tests/gpu/flat.h"
 #include "worker/engines/cudnn.h"
 #include "worker/engines/cudnn_device.h"
+#include "worker/engines/cudnn_wait.h"
 
 #include <errno.h>
 #include <string.h>
@@ -122,7 +123,7 @@ static int time_device(struct device *device, double seconds, double *ret_ms, st
         for (int i = 0; i < launches && r == 0; i++)
             r = gpu->ops->graph_launch(gpu, lane->graph, device->stream, why);
         if (r < 0 || (r = gpu->ops->event_record(gpu, lane->done, device->stream, why)) < 0 ||
-            (r = gpu->ops->event_wait(gpu, lane->done, why)) < 0 || (r = gpu->ops->event_between(gpu, lane->begun, lane->done, &ms, why)) < 0)
+            (r = wait_event(gpu, lane->done, why)) < 0 || (r = gpu->ops->event_between(gpu, lane->begun, lane->done, &ms, why)) < 0)
             return r;
         *ret_ms = (double)ms / launches;
         enough = (double)ms >= 1e3 * seconds || launches > 1 << 20;
@@ -138,7 +139,7 @@ static int fill_with_noise(struct device *device, struct why *why)
     for (size_t i = 0; noise && i < bytes; i++)
         noise[i] = (uint8_t)((state = state * 6364136223846793005u + 1442695040888963407u) >> 56);
     int r = noise ? device->gpu->ops->copy(device->gpu, device->stream, device->lanes[0].pixels, noise, bytes, why) : -ENOMEM;
-    return r < 0 ? r : device->gpu->ops->stream_wait(device->gpu, device->stream, why);
+    return r < 0 ? r : wait_stream(device->gpu, device->stream, why);
 }
 
 static enum number_format format_of(enum precision precision)
@@ -249,7 +250,7 @@ static int time_step(struct device *device, int step, int runs, float *ret_ms, s
     for (int i = 0; i < 2 && r == 0; i++) /* the first one warms up */
         if ((r = gpu->ops->event_record(gpu, lane->begun, device->stream, why)) == 0 &&
             (r = gpu->ops->graph_launch(gpu, graph, device->stream, why)) == 0 &&
-            (r = gpu->ops->event_record(gpu, lane->done, device->stream, why)) == 0 && (r = gpu->ops->event_wait(gpu, lane->done, why)) == 0)
+            (r = gpu->ops->event_record(gpu, lane->done, device->stream, why)) == 0 && (r = wait_event(gpu, lane->done, why)) == 0)
             r = gpu->ops->event_between(gpu, lane->begun, lane->done, ret_ms, why);
     gpu->ops->graph_free(gpu, graph);
     *ret_ms /= (float)runs;

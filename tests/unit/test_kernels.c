@@ -180,7 +180,7 @@ static void run_top(const float *logits, int classes, int top, struct top_predic
     CHECK_INT(fake_gpu.open(0, &gpu, NULL), 0);
     CHECK_INT(fake_gpu.stream_new(gpu, &stream, NULL), 0);
     CHECK_INT(fake_gpu.top(gpu, stream, &args, NULL), 0);
-    CHECK_INT(fake_gpu.stream_wait(gpu, stream, NULL), 0);
+    CHECK_INT(fake_gpu.stream_done(gpu, stream, NULL), 0);
     fake_gpu.stream_free(gpu, stream);
     fake_gpu.close(gpu);
 }

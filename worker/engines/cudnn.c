@@ -8,13 +8,15 @@
  *
  * Several devices take slots from one queue. They must be of one kind: else an image's row would depend on where it was computed.
  *
- * When memory is short, open tries half the batch, and again, down to one image. */
+ * When memory is short, open tries half the batch, and again, down to one image. An engine whose device hangs is left as it is when it is closed: a
+ * thread may be in the driver for good, and the device may still write. The process should end. */
 #include "worker/engines/cudnn.h"
 
 #include "common/cleanup.h"
 #include "worker/engines/cudnn_device.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define DEFAULT_BATCH 256
@@ -27,6 +29,7 @@ struct engine {
     int count, numbers[DEVICES_MAX]; /* of devices */
     struct device devices[DEVICES_MAX];
     void *pinned[3];
+    struct engine *next_left; /* of those that were left as they are */
 };
 
 static const struct gpu_ops *ops; /* set once, before any engine is opened */
@@ -160,7 +163,15 @@ static void describe(struct engine *engine, const struct engine_spec *spec, int 
 
 /* ---- open and close ------------------------------------------------------------------------------------------------------- */
 
-/* Everything but the list of devices; the engine can be tried again after it. */
+static bool hangs(const struct engine *engine)
+{
+    bool any = false;
+    for (int i = 0; i < engine->count; i++)
+        any = any || device_hangs(&engine->devices[i]);
+    return any;
+}
+
+/* Everything but the list of devices; the engine can be tried again after it, unless a device hangs. */
 static void close_all(struct engine *engine)
 {
     struct gpu *gpu = engine->devices[0].gpu;
@@ -168,6 +179,8 @@ static void close_all(struct engine *engine)
         slots_stop(&engine->slots);
     for (int i = 0; i < engine->count; i++)
         device_stop(&engine->devices[i]);
+    if (hangs(engine)) /* what was still under way has not ended */
+        return;
     for (size_t i = 0; i < ARRAY_SIZE(engine->pinned); i++) {
         if (engine->pinned[i])
             gpu->ops->unpin(gpu, engine->pinned[i]);
@@ -180,12 +193,24 @@ static void close_all(struct engine *engine)
     engine->slots_ready = false;
 }
 
+static void leave_as_it_is(struct engine *engine)
+{
+    static struct engine *_Atomic left;
+    engine->next_left = atomic_exchange(&left, engine);
+    if (engine->slots_ready)
+        slots_stop(&engine->slots);
+}
+
 static void cudnn_close(struct engine *engine)
 {
     if (!engine)
         return;
-    close_all(engine);
-    free(engine);
+    if (!hangs(engine))
+        close_all(engine);
+    if (hangs(engine))
+        leave_as_it_is(engine);
+    else
+        free(engine);
 }
 DEFINE_FREEP(cudnn_close, struct engine)
 
@@ -260,6 +285,8 @@ static int cudnn_open(const struct engine_spec *spec, struct engine **ret, struc
     int wanted = spec->batch ? spec->batch : DEFAULT_BATCH, batch = wanted;
     while ((r = open_at(engine, spec, batch, wanted, why)) == -ENOMEM && batch > 1) {
         close_all(engine);
+        if (hangs(engine))
+            return because_in(why, -ENOTRECOVERABLE, "engine cudnn: the GPU hangs; before that");
         batch /= 2;
     }
     if (r < 0)

@@ -19,6 +19,7 @@ struct net_step {
     const void *input, *residual;
     void *output;
     const void *weight, *bias;
+    struct gpu_plan *plan;  /* of a convolution */
     struct pool_args pool;  /* of the two pools */
 };
 
@@ -32,7 +33,7 @@ struct net {
     struct net_step steps[NETWORK_LAYERS_MAX];
     int count;
     struct conv_shape shapes[NETWORK_LAYERS_MAX];
-    struct gpu_plan *plans[NETWORK_LAYERS_MAX]; /* of the shapes */
+    bool swallows[NETWORK_LAYERS_MAX]; /* a shape's ReLU makes 0 of what is not a number */
     int shape_count;
     struct gpu_fc *fc;
     void *arena[NETWORK_LAYERS_MAX + 1];
@@ -41,6 +42,7 @@ struct net {
     void *weights, *workspace;
     size_t weight_bytes;
     struct normalise_args normalise;
+    uint32_t *broken;                   /* (batch): an image with a number that is not finite, 1 */
     float *values;                      /* (batch, classes) logits, or (batch, features) */
     struct top_prediction *predictions; /* (batch, top), when it classifies */
     struct pack_report report;

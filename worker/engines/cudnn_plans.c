@@ -44,10 +44,18 @@ const char *book_find(const struct book *book, const char *shape)
     return at < 0 ? NULL : book->lines[at].plan;
 }
 
-static int add(struct book *book, const char *shape, const char *plan)
+static void forget(struct book *book, int at)
 {
-    if (book->count == BOOK_LINES_MAX)
-        return -ENOSPC;
+    struct book_line *line = &book->lines[at];
+    free(line->shape);
+    free(line->plan);
+    book->count--;
+    memmove(line, line + 1, (size_t)(book->count - at) * sizeof(*line));
+}
+
+/* There is room. */
+static int insert(struct book *book, int at, const char *shape, const char *plan)
+{
     if (!book->lines)
         book->lines = calloc(BOOK_LINES_MAX, sizeof(*book->lines));
     if (!book->lines)
@@ -58,15 +66,17 @@ static int add(struct book *book, const char *shape, const char *plan)
         free(line.plan);
         return -ENOMEM;
     }
-    book->lines[book->count++] = line;
+    memmove(&book->lines[at + 1], &book->lines[at], (size_t)(book->count - at) * sizeof(line));
+    book->lines[at] = line;
+    book->count++;
     return 0;
 }
 
-static void forget(struct book *book, int at)
+static int add(struct book *book, const char *shape, const char *plan)
 {
-    free(book->lines[at].shape);
-    free(book->lines[at].plan);
-    book->lines[at] = book->lines[--book->count];
+    if (book->count == BOOK_LINES_MAX)
+        forget(book, 0);
+    return insert(book, book->count, shape, plan);
 }
 
 int book_put(struct book *book, const char *shape, const char *plan)
@@ -202,7 +212,7 @@ int book_open(struct book *book, const char *folder, const char *key, struct why
 
 /* ---- writing ------------------------------------------------------------------------------------------------------------ */
 
-/* Lines that another process saved meanwhile. */
+/* Lines that another process saved meanwhile, as far as there is room: they are older than what we changed. */
 static void merge(struct book *book, int folder)
 {
     struct book other = { 0 };
@@ -211,9 +221,10 @@ static void merge(struct book *book, int folder)
     memcpy(other.name, book->name, sizeof(other.name));
     if (read_book(&other, folder, NULL) < 0)
         return;
-    for (int i = 0; i < other.count; i++)
-        if (position(book, other.lines[i].shape) < 0)
-            add(book, other.lines[i].shape, other.lines[i].plan);
+    int ours = book->count, at = 0;
+    for (int i = other.count - 1; i >= 0 && ours + at < BOOK_LINES_MAX; i--)
+        if (position(book, other.lines[i].shape) < 0 && insert(book, 0, other.lines[i].shape, other.lines[i].plan) == 0)
+            at++;
     book_done(&other);
 }
 

@@ -69,9 +69,12 @@ static descriptor pointwise(struct builder *builder, descriptor x, descriptor b,
 {
     struct chain *chain = &builder->chain;
     cudnnPointwiseMode_t mode = b ? CUDNN_POINTWISE_ADD : CUDNN_POINTWISE_RELU_FWD;
+    cudnnNanPropagation_t nan = CUDNN_PROPAGATE_NAN; /* asked for; cudnn_choose.c sees which plans do */
     descriptor what = part(builder, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
     chain_set(chain, what, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
     chain_set_type(chain, what, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT);
+    if (!b)
+        chain_set(chain, what, CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_TYPE_NAN_PROPOGATION, 1, &nan);
     chain_finalize(chain, what);
     descriptor it = part(builder, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
     chain_set_part(chain, it, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, what);

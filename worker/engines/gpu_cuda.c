@@ -7,17 +7,22 @@
 #include "common/cleanup.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
+#define PATIENCE_NS 60000000000u /* the largest batch of the largest network takes some seconds on the smallest GPU */
+
+/* This process had a device: what is missing now was lost, and is not absent. */
+static atomic_bool was_open;
+
 /* Errors after which no call in this process works on the device any more (CUDA Runtime API, "cudaError": those whose text says that the
- * process must be terminated), and those of a device that fell off the bus. */
+ * process must be terminated). */
 static bool is_lost(cudaError_t error)
 {
     static const cudaError_t lost[] = {
         cudaErrorIllegalAddress, cudaErrorLaunchTimeout, cudaErrorAssert, cudaErrorHardwareStackError, cudaErrorIllegalInstruction,
         cudaErrorMisalignedAddress, cudaErrorInvalidAddressSpace, cudaErrorInvalidPc, cudaErrorLaunchFailure, cudaErrorECCUncorrectable,
-        cudaErrorNvlinkUncorrectable, cudaErrorDevicesUnavailable, cudaErrorContextIsDestroyed, cudaErrorDeviceUninitialized,
-        cudaErrorExternalDevice, cudaErrorUnknown,
+        cudaErrorNvlinkUncorrectable, cudaErrorContextIsDestroyed, cudaErrorDeviceUninitialized, cudaErrorExternalDevice,
 #if CUDART_VERSION >= 13000
         cudaErrorContained,
 #endif
@@ -28,17 +33,49 @@ static bool is_lost(cudaError_t error)
     return false;
 }
 
+/* Of a device that is being opened: there is none to use, and a new process would find none either. Of one in use: it fell off the bus. */
 static bool is_absent(cudaError_t error)
 {
     return error == cudaErrorNoDevice || error == cudaErrorInsufficientDriver || error == cudaErrorInvalidDevice ||
-           error == cudaErrorCompatNotSupportedOnDevice || error == cudaErrorSystemDriverMismatch || error == cudaErrorStubLibrary;
+           error == cudaErrorCompatNotSupportedOnDevice || error == cudaErrorSystemDriverMismatch || error == cudaErrorStubLibrary ||
+           error == cudaErrorInitializationError || error == cudaErrorSystemNotReady || error == cudaErrorUnknown;
+}
+
+static int say(int r, cudaError_t error, const char *call, struct why *why)
+{
+    cudaGetLastError();
+    return because(why, r, "%s: %s (%s)", call, cudaGetErrorString(error), cudaGetErrorName(error));
 }
 
 int cuda_failed(cudaError_t error, const char *call, struct why *why)
 {
-    int r = error == cudaErrorMemoryAllocation ? -ENOMEM : is_lost(error) ? -ENOTRECOVERABLE : is_absent(error) ? -ENODEV : -EIO;
-    cudaGetLastError();
-    return because(why, r, "%s: %s (%s)", call, cudaGetErrorString(error), cudaGetErrorName(error));
+    bool lost = is_lost(error) || is_absent(error) || error == cudaErrorDevicesUnavailable;
+    return say(error == cudaErrorMemoryAllocation ? -ENOMEM : lost ? -ENOTRECOVERABLE : -EIO, error, call, why);
+}
+
+/* In front of a device's first use. A card that is busy or gone is no reason to start this process anew for ever. */
+static int opening_failed(cudaError_t error, const char *call, struct why *why)
+{
+    if (atomic_load(&was_open) || is_lost(error) || error == cudaErrorMemoryAllocation)
+        return cuda_failed(error, call, why);
+    int r = is_absent(error) ? -ENODEV : error == cudaErrorDevicesUnavailable ? -EBUSY : -EIO;
+    say(r, error, call, why);
+    return r == -EBUSY ? because_in(why, r, "another process has the GPU for itself (see nvidia-smi: its compute mode, and its processes)") : r;
+}
+
+int cuda_blame(const struct gpu *gpu, int r, struct why *why)
+{
+    size_t unused, total;
+    if (r == 0)
+        return 0;
+    cudaError_t error = cudaGetLastError();
+    if (!is_lost(error))
+        error = cudaSetDevice(gpu->info.device);
+    if (!error)
+        error = cudaMemGetInfo(&unused, &total); /* asks the driver, and waits for nothing */
+    if (!error || cuda_failed(error, "", NULL) != -ENOTRECOVERABLE)
+        return r;
+    return because_in(why, -ENOTRECOVERABLE, "%s (%s)", cudaGetErrorString(error), cudaGetErrorName(error));
 }
 
 int cuda_enter(const struct gpu *gpu, struct why *why)
@@ -67,7 +104,7 @@ static int cuda_count(int *ret, struct why *why)
         return because(why, -ENODEV, "no usable GPU: there is no NVIDIA driver here, or one that is too old for CUDA %d.%d",
                        CUDART_VERSION / 1000, CUDART_VERSION / 10 % 100);
     if (error)
-        return cuda_failed(error, "no usable GPU: cudaGetDeviceCount", why);
+        return opening_failed(error, "no usable GPU: cudaGetDeviceCount", why);
     return *ret > 0 ? 0 : because(why, -ENODEV, "no usable GPU: the driver knows of none");
 }
 
@@ -76,7 +113,7 @@ static int cuda_look(int device, struct gpu_info *info, struct why *why)
     struct cudaDeviceProp properties;
     cudaError_t error = cudaGetDeviceProperties(&properties, device);
     if (error)
-        return cuda_failed(error, "cudaGetDeviceProperties", why);
+        return opening_failed(error, "cudaGetDeviceProperties", why);
     snprintf(info->name, sizeof(info->name), "%.*s", (int)sizeof(info->name) - 1, properties.name);
     info->device = device;
     info->major = properties.major;
@@ -104,6 +141,18 @@ static void cuda_close(struct gpu *gpu)
 }
 DEFINE_FREEP(cuda_close, struct gpu)
 
+static int make_context(int device, struct why *why)
+{
+    cudaError_t error = cudaSetDevice(device);
+    if (error)
+        return opening_failed(error, "cudaSetDevice", why);
+    /* What waits inside the driver sleeps: the cores belong to the decoders. Refused when somebody made the context before us: no matter. */
+    if (cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync))
+        cudaGetLastError();
+    error = cudaFree(NULL); /* makes the context, and tells what is wrong with it */
+    return error ? opening_failed(error, "cudaFree", why) : 0;
+}
+
 static int cuda_open(int device, struct gpu **ret, struct why *why)
 {
     struct cuda_gpu *cuda = calloc(1, sizeof(*cuda));
@@ -111,20 +160,21 @@ static int cuda_open(int device, struct gpu **ret, struct why *why)
         return because(why, -ENOMEM, "out of memory");
     CLEANUP(cuda_closep) struct gpu *gpu = &cuda->gpu;
     gpu->ops = &gpu_cuda;
+    gpu->patience_ns = PATIENCE_NS;
     int r = cuda_look(device, &gpu->info, why);
     if (r < 0)
         return r;
-    /* A waiting thread sleeps: the cores belong to the decoders. Refused when somebody made the context before us: no matter. */
-    TRY("cudaSetDevice", cudaSuccess);
-    if (cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync))
-        cudaGetLastError();
-    TRY("cudaFree", cudaFree(NULL)); /* makes the context, and tells what is wrong with it */
+    r = make_context(device, why);
+    if (r < 0)
+        return r;
     cudnnStatus_t status = cudnnCreate(&cuda->cudnn);
     if (status)
-        return cudnn_failed(status, "cudnnCreate", why);
+        return cuda_blame(gpu, cudnn_failed(status, "cudnnCreate", why), why);
     cublasStatus_t made = cublasLtCreate(&cuda->cublaslt);
     if (made)
-        return because(why, made == CUBLAS_STATUS_ALLOC_FAILED ? -ENOMEM : -EIO, "cublasLtCreate: %s", cublasLtGetStatusName(made));
+        return cuda_blame(gpu, because(why, made == CUBLAS_STATUS_ALLOC_FAILED ? -ENOMEM : -EIO, "cublasLtCreate: %s", cublasLtGetStatusName(made)),
+                          why);
+    atomic_store(&was_open, true);
     *ret = take(gpu);
     return 0;
 }
@@ -193,10 +243,19 @@ static void cuda_stream_free(struct gpu *gpu, struct gpu_stream *stream)
         cudaStreamDestroy(stream_of(stream));
 }
 
-static int cuda_stream_wait(struct gpu *gpu, struct gpu_stream *stream, struct why *why)
+/* "Not ready" is no failure. */
+static int done(cudaError_t error, const char *call, struct why *why)
 {
-    TRY("cudaStreamSynchronize", cudaStreamSynchronize(stream_of(stream)));
-    return 0;
+    if (error != cudaErrorNotReady)
+        return error ? cuda_failed(error, call, why) : 0;
+    cudaGetLastError();
+    return -EAGAIN;
+}
+
+static int cuda_stream_done(struct gpu *gpu, struct gpu_stream *stream, struct why *why)
+{
+    int r = cuda_enter(gpu, why);
+    return r < 0 ? r : done(cudaStreamQuery(stream_of(stream)), "cudaStreamQuery", why);
 }
 
 static int cuda_copy(struct gpu *gpu, struct gpu_stream *stream, void *to, const void *from, size_t bytes, struct why *why)
@@ -225,10 +284,10 @@ static int cuda_event_record(struct gpu *gpu, struct gpu_event *event, struct gp
     return 0;
 }
 
-static int cuda_event_wait(struct gpu *gpu, struct gpu_event *event, struct why *why)
+static int cuda_event_done(struct gpu *gpu, struct gpu_event *event, struct why *why)
 {
-    TRY("cudaEventSynchronize", cudaEventSynchronize(event_of(event)));
-    return 0;
+    int r = cuda_enter(gpu, why);
+    return r < 0 ? r : done(cudaEventQuery(event_of(event)), "cudaEventQuery", why);
 }
 
 static int cuda_event_hold(struct gpu *gpu, struct gpu_stream *stream, struct gpu_event *event, struct why *why)
@@ -301,6 +360,12 @@ static int cuda_average_pool(struct gpu *gpu, struct gpu_stream *stream, const s
     return 0;
 }
 
+static int cuda_finite(struct gpu *gpu, struct gpu_stream *stream, const struct finite_args *args, struct why *why)
+{
+    TRY("kernel finite", (cudaError_t)kernels_finite(args, stream));
+    return 0;
+}
+
 static int cuda_top(struct gpu *gpu, struct gpu_stream *stream, const struct top_args *args, struct why *why)
 {
     TRY("kernel top", (cudaError_t)kernels_top(args, stream));
@@ -318,12 +383,12 @@ const struct gpu_ops gpu_cuda = {
     .unpin = cuda_unpin,
     .stream_new = cuda_stream_new,
     .stream_free = cuda_stream_free,
-    .stream_wait = cuda_stream_wait,
+    .stream_done = cuda_stream_done,
     .copy = cuda_copy,
     .event_new = cuda_event_new,
     .event_free = cuda_event_free,
     .event_record = cuda_event_record,
-    .event_wait = cuda_event_wait,
+    .event_done = cuda_event_done,
     .event_hold = cuda_event_hold,
     .event_between = cuda_event_between,
     .capture_begin = cuda_capture_begin,
@@ -340,5 +405,6 @@ const struct gpu_ops gpu_cuda = {
     .normalise = cuda_normalise,
     .max_pool = cuda_max_pool,
     .average_pool = cuda_average_pool,
+    .finite = cuda_finite,
     .top = cuda_top,
 };

@@ -17,8 +17,13 @@ struct cuda_gpu {
     cublasLtHandle_t cublaslt;
 };
 
-/* "CALL: CUDA's words", and the code for it. Clears an error that does not stick. */
+/* "CALL: CUDA's words", and the code for it on a device that is in use: one that is not there any more is lost. Clears an error that does not
+ * stick. */
 int cuda_failed(cudaError_t error, const char *call, struct why *why);
+
+/* After a library failed with `r` and its sentence: is it the device? Then that is what is said. Libraries have one status for "not supported" and
+ * for all that a lost device makes of their calls. */
+int cuda_blame(const struct gpu *gpu, int r, struct why *why);
 
 /* The calling thread's device is this one from now on. */
 int cuda_enter(const struct gpu *gpu, struct why *why);

@@ -19,8 +19,7 @@ struct gpu_fc {
 static int failed(cublasStatus_t status, const char *call, struct why *why)
 {
     int r = status == CUBLAS_STATUS_ALLOC_FAILED ? -ENOMEM : status == CUBLAS_STATUS_NOT_SUPPORTED ? -ENOTSUP : -EIO;
-    cudaError_t error = cudaPeekAtLastError();
-    return error ? cuda_failed(error, call, why) : because(why, r, "%s: %s", call, cublasLtGetStatusName(status));
+    return because(why, r, "%s: %s", call, cublasLtGetStatusName(status));
 }
 
 void cuda_fc_free(struct gpu *gpu, struct gpu_fc *fc)
@@ -92,7 +91,7 @@ int cuda_fc_new(struct gpu *gpu, int batch, int inputs, int classes, struct gpu_
     }
     if (status) {
         cuda_fc_free(gpu, fc);
-        return failed(status, call, why);
+        return cuda_blame(gpu, failed(status, call, why), why);
     }
     *ret = fc;
     return 0;
@@ -109,5 +108,5 @@ int cuda_fc_run(struct gpu *gpu, struct gpu_stream *stream, struct gpu_fc *fc, c
         status = cublasLtMatmul(((struct cuda_gpu *)gpu)->cublaslt, fc->product, &one, memory->weight, fc->weight, memory->features, fc->features,
                                 &zero, memory->logits, fc->logits, memory->logits, fc->logits, &fc->algorithm, memory->workspace,
                                 GPU_FC_WORKSPACE, (cudaStream_t)(void *)stream);
-    return status ? failed(status, "cublasLtMatmul", why) : 0;
+    return status ? cuda_blame(gpu, failed(status, "cublasLtMatmul", why), why) : 0;
 }

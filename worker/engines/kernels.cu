@@ -30,6 +30,12 @@ __global__ static void __launch_bounds__(THREADS) average_pool(pool_args args)
     average_pool_eight(FORMAT, &args, thread_index());
 }
 
+template <number_format FORMAT>
+__global__ static void __launch_bounds__(THREADS) finite(finite_args args)
+{
+    finite_eight(FORMAT, &args, thread_index());
+}
+
 /* ---- softmax and top-k: a block a row ----------------------------------------------------------------------------------- */
 
 /* Every thread returns the result; all must call. */
@@ -108,6 +114,12 @@ extern "C" int kernels_max_pool(const pool_args *args, void *stream)
 extern "C" int kernels_average_pool(const pool_args *args, void *stream)
 {
     LAUNCH(average_pool, args->format, (size_t)args->batch * (args->channels / CHANNELS_STEP), args, stream);
+    return (int)cudaGetLastError();
+}
+
+extern "C" int kernels_finite(const finite_args *args, void *stream)
+{
+    LAUNCH(finite, args->format, (size_t)args->batch * (args->numbers / CHANNELS_STEP), args, stream);
     return (int)cudaGetLastError();
 }
 

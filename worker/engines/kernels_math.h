@@ -75,7 +75,9 @@ ON_BOTH void normalise_rest(enum number_format format, const struct normalise_ar
 /* Pixels NORMALISE_STEP * i and the next three; they lie on a multiple of 4 bytes. */
 ON_BOTH void normalise_four(enum number_format format, const struct normalise_args *args, size_t i)
 {
-    size_t pixel = NORMALISE_STEP * i;
+    size_t pixel = NORMALISE_STEP * i, threads = (args->count + NORMALISE_STEP - 1) / NORMALISE_STEP;
+    for (size_t n = i; args->broken && n < (size_t)args->batch; n += threads)
+        args->broken[n] = 0;
     if (pixel + NORMALISE_STEP > args->count) {
         normalise_rest(format, args, pixel);
         return;
@@ -115,7 +117,7 @@ ON_BOTH void max_pool_eight(enum number_format format, const struct pool_args *a
             size_t pixel = (image * (size_t)args->height + (size_t)h) * (size_t)args->width + (size_t)w;
             load_eight(format, args->input, pixel * (size_t)args->channels + channel, values);
             for (int k = 0; k < CHANNELS_STEP; k++)
-                best[k] = fmaxf(best[k], values[k]);
+                best[k] = values[k] > best[k] || isnan(values[k]) ? values[k] : best[k];
         }
     store_eight(format, args->output, i * CHANNELS_STEP, best);
 }
@@ -135,8 +137,24 @@ ON_BOTH void average_pool_eight(enum number_format format, const struct pool_arg
             sum[k] += values[k];
     }
     for (int k = 0; k < CHANNELS_STEP; k++)
-        sum[k] /= (float)pixels;
+        sum[k] = args->broken && args->broken[image] ? NAN : sum[k] / (float)pixels;
     store_eight(NUMBER_F32, args->output, i * CHANNELS_STEP, sum);
+}
+
+/* ---- what is not finite --------------------------------------------------------------------------------------------------- */
+
+/* Numbers 8 * i to 8 * i + 7, which are all of one image. */
+ON_BOTH void finite_eight(enum number_format format, const struct finite_args *args, size_t i)
+{
+    size_t image = i * CHANNELS_STEP / args->numbers;
+    if (image >= (size_t)args->batch)
+        return;
+    float values[CHANNELS_STEP], sum = 0;
+    load_eight(format, args->input, i * CHANNELS_STEP, values);
+    for (int k = 0; k < CHANNELS_STEP; k++)
+        sum += values[k] * 0; /* 0, or not a number */
+    if (sum != 0)
+        args->broken[image] = 1;
 }
 
 /* ---- softmax and top-k: TOP_THREADS threads a row, then a tree over what they found -------------------------------------- */
