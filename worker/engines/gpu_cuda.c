@@ -191,8 +191,11 @@ static int cuda_allocate(struct gpu *gpu, size_t bytes, void **ret, struct why *
 
 static void cuda_release(struct gpu *gpu, void *memory)
 {
-    if (memory && cuda_enter(gpu, NULL) == 0)
-        cudaFree(memory);
+    if (!memory)
+        return;
+    cuda_enter(gpu, NULL); /* they know their device themselves */
+    if (cudaFree(memory))
+        cudaGetLastError();
 }
 
 static int cuda_pin(struct gpu *gpu, void *memory, size_t bytes, struct why *why)
@@ -213,7 +216,10 @@ static int cuda_pin(struct gpu *gpu, void *memory, size_t bytes, struct why *why
 
 static void cuda_unpin(struct gpu *gpu, void *memory)
 {
-    if (memory && cuda_enter(gpu, NULL) == 0 && cudaHostUnregister(memory))
+    if (!memory)
+        return;
+    cuda_enter(gpu, NULL);
+    if (cudaHostUnregister(memory))
         cudaGetLastError();
 }
 
@@ -239,8 +245,11 @@ static int cuda_stream_new(struct gpu *gpu, struct gpu_stream **ret, struct why 
 
 static void cuda_stream_free(struct gpu *gpu, struct gpu_stream *stream)
 {
-    if (stream && cuda_enter(gpu, NULL) == 0)
-        cudaStreamDestroy(stream_of(stream));
+    if (!stream)
+        return;
+    cuda_enter(gpu, NULL); /* they know their device themselves */
+    if (cudaStreamDestroy(stream_of(stream)))
+        cudaGetLastError();
 }
 
 /* "Not ready" is no failure. */
@@ -274,8 +283,11 @@ static int cuda_event_new(struct gpu *gpu, struct gpu_event **ret, struct why *w
 
 static void cuda_event_free(struct gpu *gpu, struct gpu_event *event)
 {
-    if (event && cuda_enter(gpu, NULL) == 0)
-        cudaEventDestroy(event_of(event));
+    if (!event)
+        return;
+    cuda_enter(gpu, NULL); /* they know their device themselves */
+    if (cudaEventDestroy(event_of(event)))
+        cudaGetLastError();
 }
 
 static int cuda_event_record(struct gpu *gpu, struct gpu_event *event, struct gpu_stream *stream, struct why *why)
@@ -336,8 +348,11 @@ static int cuda_graph_launch(struct gpu *gpu, struct gpu_graph *graph, struct gp
 
 static void cuda_graph_free(struct gpu *gpu, struct gpu_graph *graph)
 {
-    if (graph && cuda_enter(gpu, NULL) == 0)
-        cudaGraphExecDestroy((cudaGraphExec_t)(void *)graph);
+    if (!graph)
+        return;
+    cuda_enter(gpu, NULL); /* they know their device themselves */
+    if (cudaGraphExecDestroy((cudaGraphExec_t)(void *)graph))
+        cudaGetLastError();
 }
 
 /* ---- our kernels --------------------------------------------------------------------------------------------------------- */
