@@ -21,6 +21,7 @@ struct fake_settings {
     size_t memory;            /* bytes a device; 0: plenty */
     int major, minor;         /* 0: 9.0 */
     int launches;             /* of the whole network, after which the device is lost; 0: never, -1: at once */
+    bool hangs;               /* with that launch, and is not lost */
     int fail_at, fail_code;   /* the n-th call from now on gives this; 0: none */
     int hang_at;              /* from the n-th call on nothing that is enqueued is ever done; 0: none */
     uint64_t patience_ns;     /* how long its user waits for it; 0: long */

@@ -258,7 +258,9 @@ int fake_graph_launch(struct gpu *gpu, struct gpu_graph *graph, struct gpu_strea
     int r = fake_enter("graph_launch", why);
     if (r < 0)
         return r;
-    fake.lost = fake.lost || (fake.settings.launches && is_network(graph) && fake.launches[gpu->info.device] >= fake.settings.launches);
+    bool last = fake.settings.launches && is_network(graph) && fake.launches[gpu->info.device] >= fake.settings.launches;
+    fake.hung = fake.hung || (last && fake.settings.hangs);
+    fake.lost = fake.lost || (last && !fake.settings.hangs);
     if (fake.lost) {
         fake_leave();
         return because(why, -ENOTRECOVERABLE, "graph_launch: the GPU fell off the bus");

@@ -22,5 +22,8 @@ const char *engines_name(int i);
 /* `name`: one of them, or "auto": cudnn where its plugin and a device are, else onednn. */
 int engines_find(const char *name, const struct engine_ops **ret, struct why *why);
 
+/* 0 where there is no driver for GPUs, or one and a GPU that can be used; else why it cannot, of which a person who wrote "auto" should hear. */
+int engines_gpu_unused(struct why *why);
+
 /* engines_find(), then open(). */
 int engines_open(const char *name, const struct engine_spec *spec, struct engines_opened *ret, struct why *why);

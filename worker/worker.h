@@ -11,11 +11,10 @@
 #include "common/thread.h"
 #include "proto/link.h"
 #include "proto/tuning.h"
+#include "worker/commands.h"
 #include "worker/job.h"
 #include "worker/trail.h"
 #include "worker/verifier.h"
-
-#define EXIT_DEVICE_LOST 75 /* EX_TEMPFAIL of sysexits.h: this process cannot reach its GPU any more, a new one may; start it again */
 
 struct worker_options {
     struct tuning tuning;

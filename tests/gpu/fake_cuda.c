@@ -11,21 +11,21 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fake_cuda settings;
-static int calls, left;
+static int calls, counted, left;
 static const char *failed;
 static cudaError_t last, stuck;
 
 void fake_cuda_set(const struct fake_cuda *wanted)
 {
     settings = *wanted;
-    calls = 0;
+    calls = counted = 0;
     failed = NULL;
     last = stuck = cudaSuccess;
 }
 
-int fake_cuda_calls(void)
+int fake_cuda_counted(void)
 {
-    return calls;
+    return counted;
 }
 
 const char *fake_cuda_failed(void)
@@ -43,6 +43,7 @@ static cudaError_t step(const char *call)
 {
     pthread_mutex_lock(&lock);
     cudaError_t error = stuck;
+    counted += settings.counted && !strcmp(settings.counted, call);
     if (++calls == settings.fail_at) {
         failed = call;
         error = settings.error;

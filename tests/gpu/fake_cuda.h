@@ -17,12 +17,13 @@ struct fake_cuda {
     cudaError_t error; /* so; a call of a library fails in its own words */
     bool sticks;
     int hang_at;       /* from the n-th call on nothing is ready any more; 0: none */
+    const char *counted; /* a call, or NULL */
     bool no_support;   /* the library that fails says "not supported" */
 };
 
 /* From the next call on, counted from 1. */
 void fake_cuda_set(const struct fake_cuda *settings);
 
-int fake_cuda_calls(void);         /* since then */
+int fake_cuda_counted(void);        /* of that call since then */
 const char *fake_cuda_failed(void); /* the call that failed, NULL if none did */
 int fake_cuda_left(void);          /* things not freed */

@@ -8,6 +8,7 @@
 #include "worker/engines/cudnn.h"
 
 #include <cudnn.h>
+#include <time.h>
 
 static struct engine_spec spec_for(struct weights **weights)
 {
@@ -171,6 +172,27 @@ TEST_WITHIN(120, memory_that_is_short_for_a_moment_costs_half_the_batch_at_most)
         if (r == -ENOMEM && strcmp(fake_cuda_failed(), "cudaGetDeviceCount"))
             test_fail(__FILE__, __LINE__, "%s was short of memory once: %s", fake_cuda_failed(), why.text);
     } while (r < 0 || fake_cuda_failed());
+}
+
+/* ---- time --------------------------------------------------------------------------------------------------------------------- */
+
+/* All that `--tune off` costs but cuDNN's own share (tests/gpu/plans --untuned says that) and the device's. */
+TEST_WITHIN(120, an_open_without_tuning_runs_one_plan_a_shape_and_measures_none)
+{
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    struct engine_spec spec = engine_spec_of(network_find("resnet50"), &weights);
+    struct timespec from, to;
+    spec.precision = PRECISION_F16;
+    spec.emit = EMIT_TOPK;
+    spec.height = spec.width = 224;
+    spec.batch = 256;
+    struct why why = { "" };
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+    CHECK_INT(open_with(&spec, &(struct fake_cuda){ .counted = "cudnnBackendExecute" }, &why), 0);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+    test_note("%.2f s of CPU for ResNet-50, batch 256, f16", (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec));
+    /* 24 shapes: by itself, in a graph, and 20 with a ReLU on NaNs; 53 layers: to warm up, and in the graphs of two lanes. */
+    CHECK_INT(fake_cuda_counted(), 24 * 2 + 20 + 53 * 3);
 }
 
 /* ---- a device that hangs ---------------------------------------------------------------------------------------------------- */
