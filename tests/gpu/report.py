@@ -1,6 +1,7 @@
 """report.py: is the cuDNN engine right, and how fast is it beside PyTorch on the same card? One markdown report. Started by tests/gpu/run."""
 import argparse
 import copy
+import ctypes
 import glob
 import gzip
 import json
@@ -122,6 +123,12 @@ def make_pixels(args):
     return (255 * noise.clamp(0, 1)).byte().permute(0, 2, 3, 1).contiguous(), f"{count} images of noise (top-1 agreement means little)"
 
 
+def as_bytes(tensor):
+    """Without numpy, which PyTorch does not bring along."""
+    tensor = tensor.contiguous().cpu()
+    return ctypes.string_at(tensor.data_ptr(), tensor.numel() * tensor.element_size())
+
+
 def write_flat(model, args):
     """What tests/gpu/flat.c reads."""
     index, numbers, offset = os.path.join(args.work, "weights.index"), os.path.join(args.work, "weights.f32"), 0
@@ -129,7 +136,7 @@ def write_flat(model, args):
         for name, tensor in model.state_dict().items():
             if not name.endswith("num_batches_tracked"):
                 names.write(f"{name} {tensor.dim()} {' '.join(str(n) for n in tensor.shape)} {offset}\n")
-                data = tensor.contiguous().cpu().numpy().tobytes()
+                data = as_bytes(tensor)
                 file.write(data)
                 offset += len(data)
     return [index, numbers]
@@ -157,7 +164,7 @@ def words(output):
 def engine_logits(args, flat, precision, batch, pixels, wrap=(), plans=True):
     source, target = os.path.join(args.work, "pixels.u8"), os.path.join(args.work, "logits.f32")
     with open(source, "wb") as file:
-        file.write(pixels.numpy().tobytes())
+        file.write(as_bytes(pixels))
     code, output, error = bench(args, "logits", *setting(args, flat, precision, batch), source, str(len(pixels)), target, wrap=wrap, plans=plans)
     if code:
         return None, error or output

@@ -117,7 +117,7 @@ static int open_folder(const char *folder, struct why *why)
 }
 
 /* The whole file as a string; -ENOENT when there is none. */
-static int read_file(int folder, const struct book *book, char **ret, struct why *why)
+static int read_file(int folder, const struct book *book, char **ret, size_t *ret_size, struct why *why)
 {
     CLEANUP(closep) int fd = openat(folder, book->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     struct stat status;
@@ -135,9 +135,8 @@ static int read_file(int folder, const struct book *book, char **ret, struct why
     for (ssize_t n; size < BOOK_BYTES_MAX && (n = read(fd, text + size, BOOK_BYTES_MAX - size)) != 0; size += (size_t)n)
         if (n < 0)
             return because(why, -errno, "%s/%s: %s", book->folder, book->name, strerror(errno));
-    if (memchr(text, '\0', size))
-        return because(why, -EINVAL, "%s/%s: not a file of plans; plans are tuned again", book->folder, book->name);
     *ret = take(text);
+    *ret_size = size;
     return 0;
 }
 
@@ -168,9 +167,9 @@ static int read_line(struct book *book, char *line)
     return add(book, line, plan);
 }
 
-static int read_lines(struct book *book, char *text)
+static int read_lines(struct book *book, char *text, size_t size)
 {
-    char *line = next_line(&text);
+    char *line = memchr(text, '\0', size) ? NULL : next_line(&text);
     if (!line || strcmp(line, FIRST_LINE) || !(line = next_line(&text)) || strcmp(line, book->key))
         return -EINVAL;
     int r = 0;
@@ -179,17 +178,24 @@ static int read_lines(struct book *book, char *text)
     return r == 1 && !*text ? 0 : r < 0 ? r : -EINVAL;
 }
 
+int book_parse(struct book *book, char *text, size_t size)
+{
+    int r = read_lines(book, text, size);
+    if (r < 0)
+        book_done(book);
+    return r;
+}
+
 static int read_book(struct book *book, int folder, struct why *why)
 {
     CLEANUP(freep) char *text = NULL;
-    int r = read_file(folder, book, &text, why);
+    size_t size = 0;
+    int r = read_file(folder, book, &text, &size, why);
     if (r < 0)
         return r;
-    r = read_lines(book, text);
-    if (r < 0) {
-        book_done(book);
+    r = book_parse(book, text, size);
+    if (r < 0)
         return because(why, r, "%s/%s: damaged, or not for this GPU; plans are tuned again", book->folder, book->name);
-    }
     return 0;
 }
 

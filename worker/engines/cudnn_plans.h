@@ -44,6 +44,10 @@ struct book {
 int book_open(struct book *book, const char *folder, const char *key, struct why *why);
 void book_done(struct book *book); /* accepts zeroed memory */
 
+/* The lines of a file for an empty book with its key, which stays empty if they are refused. `text`, which is written to, ends with a '\0'
+ * behind its `size` bytes. */
+int book_parse(struct book *book, char *text, size_t size);
+
 /* NULL when there is none. */
 const char *book_find(const struct book *book, const char *shape);
 
