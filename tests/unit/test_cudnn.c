@@ -5,6 +5,7 @@
 #include "worker/engines/cudnn.h"
 #include "tests/cluster/lib/process.h"
 #include "worker/engines/rows.h"
+#include "worker/weights/seeded.h"
 
 #include <math.h>
 
@@ -87,6 +88,40 @@ TEST_WITHIN(120, half_precision_is_near_and_features_are_the_pooled_ones)
     compare(network_find("resnet18"), PRECISION_BF16, EMIT_LOGITS, 4e-2);
     compare(network_find("resnet50"), PRECISION_AUTO, EMIT_FEATURES, 5e-3);
     compare(&tiny_network, PRECISION_F32, EMIT_FEATURES, 1e-5);
+}
+
+/* What a preset says of pixels, and how many classes there are, as in the CPU engine. */
+static void compare_variant(int classes, float mean, float std, int height)
+{
+    struct fake_settings settings = fake_one_device();
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    struct engine_spec spec = engine_spec_of(&tiny_network, &weights);
+    struct why why;
+    weights_closep(&weights);
+    CHECK_INT(seeded_weights(&tiny_network, classes, &weights, &why), 0);
+    spec.weights = weights;
+    spec.height = height;
+    spec.top = 1;
+    for (int c = 0; c < 3; c++) {
+        spec.mean[c] = mean * (float)(c + 1);
+        spec.std[c] = std;
+    }
+    CLEANUP(freep) uint8_t *pixels = engine_pixels(&spec, 3);
+    CLEANUP(freep) float *expected = ask_onednn(spec, pixels, 3);
+    fake_gpu_reset(&settings);
+    struct engines_opened it = engine_open_fake(&spec);
+    CHECK_INT(engine_info_of(it)->classes, classes);
+    CLEANUP(freep) float *values = engine_run(it, pixels, 3, NULL);
+    CHECK(difference(values, expected, 3 * (size_t)classes) <= 1e-5);
+    engine_close(it);
+    fake_gpu_reset(&settings);
+}
+
+TEST(presets_and_class_counts_are_those_of_the_cpu_engine)
+{
+    compare_variant(1, 0.2f, 0.25f, 19);
+    compare_variant(7, 0, 1, 23); /* as in the preset `article` */
+    compare_variant(1000, 0.2f, 0.25f, 1);
 }
 
 /* ---- slots ---------------------------------------------------------------------------------------------------------------- */

@@ -81,7 +81,8 @@ TEST(plans_that_are_not_to_be_trusted_are_tuned_again)
         { "chmod 755 .", "others may use it (mode 755)" },
         { "f=$(ls); mv $f /tmp/$$.plans; ln -s /tmp/$$.plans $f", "" },
         { "f=$(ls); rm $f; mkfifo -m 600 $f", "not a file of plans" },
-        { "f=$(ls); head -c 2000000 /dev/zero >$f", "not a file of plans" },
+        { "f=$(ls); head -c 2000 /dev/zero >$f", "damaged" },
+        { "f=$(ls); head -c 5000000 /dev/zero >$f", "not a file of plans" },
     };
     struct fake_settings settings = fake_one_device();
     CLEANUP(weights_closep) struct weights *weights = NULL;
