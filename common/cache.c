@@ -258,3 +258,16 @@ int cache_get(const char *folder, const char *uri, const char *sha256, void (*te
     r = make_folder(place, why);
     return r < 0 ? r : fetch(&wanted, ret->sha256, why);
 }
+
+int cache_find(const char *folder, const char *uri, const char *sha256, char path[PATH_MAX])
+{
+    char place[PATH_MAX], hex[SHA256_HEX];
+    struct wanted wanted = { .url = "" };
+    int r = choose_folder(folder, place, NULL);
+    if (r == 0)
+        r = understand(place, uri, sha256, &wanted, NULL);
+    if (r < 0)
+        return r;
+    snprintf(path, PATH_MAX, "%s", wanted.path);
+    return sha256_file(path, hex, NULL) == 0 && check_content(&wanted, hex, NULL) == 0 ? 0 : -ENOENT;
+}

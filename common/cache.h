@@ -29,6 +29,9 @@ int cache_check_url(const char *uri, struct why *why);
 /* `folder`: NULL for $XDG_CACHE_HOME/sleddog or ~/.cache/sleddog; made when missing. */
 int cache_folder(const char *folder, char path[PATH_MAX], struct why *why);
 
+/* Where the file of an address is, if it is in the cache with this content; -ENOENT. Downloads nothing. */
+int cache_find(const char *folder, const char *uri, const char *sha256, char path[PATH_MAX]);
+
 /* `folder` as above. `sha256`: "" for any. `tell` is called before a
  * download; may be NULL. */
 int cache_get(const char *folder, const char *uri, const char *sha256, void (*tell)(const char *url), struct cached *ret,

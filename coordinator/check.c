@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/options.h"
+#include "coordinator/check_table.h"
 #include "coordinator/nodelist.h"
 #include "proto/link.h"
 
@@ -16,13 +17,18 @@
 
 struct check_options {
     const char *nodes;
+    struct texts group;
     int64_t timeout;
+    struct check_wishes wishes;
     bool help;
 };
 
 static const struct option_row rows[] = {
     { 'n', "nodes", OPTION_TEXT, offsetof(struct check_options, nodes), "FILE", "node list: one host[:port] a line", 0, 0, NULL },
+    { 0, "group", OPTION_TEXTS, offsetof(struct check_options, group), "NAME", "only the nodes of this [group] of the list; may be given again", 0, 0, NULL },
     { 0, "node-timeout", OPTION_INT, offsetof(struct check_options, timeout), "S", "how long to wait for answers, 5 by default", 1, 3600, NULL },
+    { 0, "require-gpu", OPTION_FLAG, offsetof(struct check_options, wishes.require_gpu), NULL, "a node whose engine does not compute on a GPU is an error", 0, 0, NULL },
+    { 0, "mixed", OPTION_FLAG, offsetof(struct check_options, wishes.mixed), NULL, "nodes whose numbers may differ in the last digits are no error", 0, 0, NULL },
     { 'h', "help", OPTION_FLAG, offsetof(struct check_options, help), NULL, "print this help", 0, 0, NULL },
     { 0 },
 };
@@ -86,39 +92,17 @@ static void ask_all(void *arg)
     loop_timer_set(check->loop, &check->tick, now + ASK_AGAIN_NS);
 }
 
-static void print_verdict(const struct msg_status *status)
+/* Returns how many nodes are not as they should be. */
+static int print_answers(const struct check *check, const struct check_wishes *wishes, struct why *why)
 {
-    switch ((enum verdict)status->verdict) {
-    case VERDICT_RIGHT:
-        fputs(", verified", stdout);
-        break;
-    case VERDICT_WRONG:
-        printf(", ITS ANSWERS ARE NOT PYTORCH'S: %s", status->verdict_detail);
-        break;
-    case VERDICT_PENDING:
-        fputs(", not verified yet", stdout);
-        break;
-    case VERDICT_NONE:
-        printf(", not verified%s%s", *status->verdict_detail ? ": " : "", status->verdict_detail);
-        break;
+    CLEANUP(freep) struct check_answer *answers = calloc((size_t)check->count, sizeof(*answers));
+    if (!answers)
+        return because(why, -ENOMEM, "out of memory");
+    for (int i = 0; i < check->count; i++) {
+        const struct asked *asked = &check->asked[i];
+        answers[i] = (struct check_answer){ asked->name, asked->answer.kind ? &asked->answer.status : NULL, asked->problem };
     }
-}
-
-/* Returns whether something is wrong with the node. */
-static bool print_answer(const struct asked *asked)
-{
-    const struct msg_status *status = &asked->answer.status;
-    if (!asked->answer.kind) {
-        printf("%-24s MISSING   %s\n", asked->name, *asked->problem ? asked->problem : "no answer; is sleddog-worker running there, and the port open?");
-        return true;
-    }
-    bool same = !strcmp(status->version, SLEDDOG_VERSION), wrong = status->verdict == VERDICT_WRONG;
-    printf("%-24s %-9s %s, %s, %s, %u threads, %.1f GiB%s%s", asked->name, !same ? "MISMATCH" : wrong ? "WRONG" : "ok", status->version,
-           status->engine, status->device, status->threads, (double)status->memory / (1 << 30), *status->job ? ", busy with a job of " : "",
-           *status->job ? status->owner : "");
-    print_verdict(status);
-    puts(same ? "" : "; this is " SLEDDOG_VERSION ": install the same release");
-    return !same || wrong;
+    return check_table_print(answers, check->count, wishes, stdout);
 }
 
 static int open_all(struct check *check, const struct nodelist *list, struct why *why)
@@ -131,7 +115,7 @@ static int open_all(struct check *check, const struct nodelist *list, struct why
     for (; r == 0 && check->count < list->count; check->count++) {
         struct asked *asked = &check->asked[check->count];
         char endpoint[512];
-        *asked = (struct asked){ .check = check, .name = list->nodes[check->count] };
+        *asked = (struct asked){ .check = check, .name = list->nodes[check->count].name };
         snprintf(endpoint, sizeof(endpoint), "tcp://%s", asked->name);
         r = link_connect(check->context, endpoint, &asked->link, why);
         if (r == 0)
@@ -156,22 +140,21 @@ static void close_all(struct check *check)
 static int check_nodes(const struct check_options *options, struct why *why)
 {
     struct nodelist list;
-    int r = nodelist_read(options->nodes, &list, why);
+    int r = nodelist_read(options->nodes, &options->group, &list, why);
     if (r < 0)
         return r;
     struct check check = { .incarnation = link_random_id(), .until_ns = clock_now_ns() + (uint64_t)options->timeout * NS_PER_S };
     check.tick = (struct loop_timer){ .due = ask_all, .arg = &check };
-    int bad = 0;
     r = open_all(&check, &list, why);
     if (r == 0) {
         loop_timer_set(check.loop, &check.tick, clock_now_ns());
         r = loop_run(check.loop);
     }
-    for (int i = 0; r == 0 && i < check.count; i++)
-        bad += print_answer(&check.asked[i]);
+    if (r == 0)
+        r = print_answers(&check, &options->wishes, why);
     close_all(&check);
     nodelist_free(&list);
-    return r < 0 ? r : bad;
+    return r;
 }
 
 int command_check(int argc, char **argv)
@@ -181,7 +164,8 @@ int command_check(int argc, char **argv)
     int first;
     int r = options_parse(rows, &options, argc, argv, &first, &why);
     if (r == 0 && options.help) {
-        puts("sleddog-coordinator check --nodes FILE: one line a node; exit status 1 if one is missing, of another release, or answers wrongly\n");
+        puts("sleddog-coordinator check --nodes FILE: a line a node; exit status 1 if one is missing, of another release or with other numbers,\n"
+             "wrong in its answers, busy, or has no GPU where one is required\n");
         options_print(rows, stdout);
         return 0;
     }

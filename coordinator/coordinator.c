@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/signals.h"
+#include "coordinator/lender.h"
 #include "coordinator/local.h"
 
 #include <errno.h>
@@ -134,6 +135,8 @@ static void on_mail(void *arg)
         next = mail->next;
         if (mail->kind == MAIL_LISTER)
             finish_listing(c);
+        else if (mail->kind == MAIL_LENT)
+            model_send(c, (struct lent *)mail);
         else {
             take_answer(c, (struct store_request *)mail);
             store_request_free((struct store_request *)mail);
@@ -238,6 +241,8 @@ static int start(struct coordinator *c, struct db *db, struct why *why)
     if (r == 0 && !c->listed)
         r = lister_start(c->spec, c->plan->s3, c->store, &c->box, &place, &c->lister, why);
     if (r == 0 && !is_complete(c))
+        r = model_lend(c, why);
+    if (r == 0 && !is_complete(c))
         r = nodes_open(c, why);
     if (r == 0)
         r = progress_new(c->plan->job_dir, &c->progress, why);
@@ -282,10 +287,13 @@ static void stop_parts(struct coordinator *c)
     c->progress = NULL;
     lister_stop(c->lister);
     store_stop(c->store);
+    lender_stop(c->lender);
     for (struct mail *mail = c->box.last ? mailbox_take(&c->box) : NULL, *next; mail; mail = next) {
         next = mail->next;
         if (mail->kind == MAIL_STORE)
             count_late_answer(c, (struct store_request *)mail);
+        else if (mail->kind == MAIL_LENT)
+            lender_drop((struct lent *)mail);
     }
     lister_free(c->lister);
     c->lister = NULL;
@@ -343,6 +351,7 @@ void coordinator_free(struct coordinator *c)
         free(node);
     }
     link_context_free(c->context);
+    lender_free(c->lender);
     loop_free(c->loop);
     mailbox_done(&c->box);
     free(c);

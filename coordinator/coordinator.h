@@ -12,10 +12,12 @@
 #include "coordinator/history.h"
 #include "coordinator/lister.h"
 #include "coordinator/node.h"
+#include "coordinator/nodelist.h"
 #include "coordinator/progress.h"
 #include "coordinator/spec.h"
 #include "proto/tuning.h"
 
+struct lender;
 struct local;
 
 struct s3_session;
@@ -27,8 +29,9 @@ struct run_plan {
     struct s3_session *s3;  /* NULL: no source is in an object store */
     const char *job_dir;
     uint64_t epoch;
-    char **nodes;           /* endpoints' names, host[:port] */
+    const struct nodelist_node *nodes; /* from that list */
     int node_count;
+    const struct texts *groups; /* of the list: these only; see nodelist.h */
     const char *node_list;  /* absolute path of the file that they are from; NULL: none */
     int local;              /* workers to start here */
     const struct tuning *tuning; /* for those */
@@ -45,6 +48,7 @@ struct coordinator {
     struct store *store;
     struct lister *lister;
     struct local *local;
+    struct lender *lender; /* of the model */
     struct progress *progress;
     uint64_t incarnation;
 
@@ -118,6 +122,11 @@ struct node *node_find(struct coordinator *c, const char *name);
 void node_refused(struct node *node, const char *reason); /* for this job; the next reading of the node list tries again */
 void nodes_start_if_enough(struct coordinator *c);
 void nodes_tick(struct coordinator *c);
+
+/* model.c */
+int model_lend(struct coordinator *c, struct why *why); /* from now on */
+struct lent;
+void model_send(struct coordinator *c, struct lent *lent); /* a piece that was read */
 
 /* lost.c */
 uint64_t node_give_back(struct node *node); /* what it has goes to others; returns how many batches */

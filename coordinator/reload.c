@@ -2,7 +2,6 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "coordinator/coordinator.h"
-#include "coordinator/nodelist.h"
 
 #include <string.h>
 #include <strings.h>
@@ -72,7 +71,7 @@ static void remove_node(struct node *node)
 static bool is_listed(const struct nodelist *list, const struct node *node)
 {
     for (int i = 0; i < list->count; i++)
-        if (!strcasecmp(list->nodes[i], node->name))
+        if (!strcasecmp(list->nodes[i].name, node->name))
             return true;
     return false;
 }
@@ -104,13 +103,13 @@ void nodes_reload(struct coordinator *c)
 {
     struct nodelist list;
     struct why why;
-    if (nodelist_read(c->plan->node_list, &list, &why) < 0) {
+    if (nodelist_read(c->plan->node_list, c->plan->groups, &list, &why) < 0) {
         log_error("%s; the nodes stay as they were", why.text);
         return;
     }
     log_info("%s is read again", c->plan->node_list);
     for (int i = 0; i < list.count; i++)
-        join(c, list.nodes[i]);
+        join(c, list.nodes[i].name);
     for (struct node *node = c->nodes; node; node = node->next)
         if (!node->local && node->state != NODE_GONE && !node->removed && !is_listed(&list, node))
             remove_node(node);

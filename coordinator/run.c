@@ -66,7 +66,7 @@ int session_open_labels(struct session *session, struct why *why)
 int session_read_nodes(struct session *session, struct why *why)
 {
     struct run_options *options = &session->options;
-    int r = options->nodes ? nodelist_read(options->nodes, &session->nodes, why) : 0;
+    int r = options->nodes ? nodelist_read(options->nodes, &options->group, &session->nodes, why) : 0;
     if (r == 0 && options->nodes && !(session->node_list = realpath(options->nodes, NULL)))
         r = because(why, -errno, "%s: %s", options->nodes, strerror(errno));
     session->local = options->nodes || options->local ? (int)options->local : 1;
@@ -161,6 +161,7 @@ int session_run(struct session *session)
         .epoch = session->epoch,
         .nodes = session->nodes.nodes,
         .node_count = session->nodes.count,
+        .groups = &options->group,
         .node_list = session->node_list,
         .local = session->local,
         .tuning = &options->tuning,

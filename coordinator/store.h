@@ -13,7 +13,7 @@
 #include "coordinator/db.h"
 
 /* Kinds of mail to the coordinator's loop. */
-enum coordinator_mail { MAIL_STORE, MAIL_LISTER };
+enum coordinator_mail { MAIL_STORE, MAIL_LISTER, MAIL_LENT };
 
 enum store_kind {
     STORE_ADD_BATCH, /* id, first, count, source, at, data = items */

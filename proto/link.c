@@ -200,6 +200,20 @@ int link_send(struct link *link, const struct peer *peer, const struct message *
     return r < 0 ? r : link_send_frame(link, peer, link->frame.data, link->frame.size);
 }
 
+int link_send_owned(struct link *link, void *frame, size_t size, link_sent *sent, void *arg)
+{
+    zmq_msg_t message;
+    if (zmq_msg_init_data(&message, frame, size, sent, arg) < 0) {
+        sent(frame, arg);
+        return -ENOMEM;
+    }
+    if (zmq_msg_send(&message, link->socket, ZMQ_DONTWAIT) >= 0)
+        return 0;
+    int r = -errno;
+    zmq_msg_close(&message); /* calls `sent` */
+    return r;
+}
+
 uint64_t link_random_id(void)
 {
     uint64_t id = 0;

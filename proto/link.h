@@ -43,5 +43,10 @@ int link_send(struct link *link, const struct peer *peer, const struct message *
 /* Sends a frame that message_encode() made. */
 int link_send_frame(struct link *link, const struct peer *peer, const void *frame, size_t size);
 
+/* Sends a frame without copying it; whatever becomes of it, `sent` is called once, from any thread, when the memory is not needed any more: also after
+ * an error, and long before the peer has it. */
+typedef void link_sent(void *frame, void *arg);
+int link_send_owned(struct link *link, void *frame, size_t size, link_sent *sent, void *arg);
+
 /* A random number, never 0: an incarnation or a job's identity. */
 uint64_t link_random_id(void);

@@ -25,5 +25,8 @@ int engines_find(const char *name, const struct engine_ops **ret, struct why *wh
 /* 0 where there is no driver for GPUs, or one and a GPU that can be used; else why it cannot, of which a person who wrote "auto" should hear. */
 int engines_gpu_unused(struct why *why);
 
+/* Whether the engine of this name computes on a GPU; if none here can, why not. */
+bool engines_on_gpu(const char *name, struct why *why);
+
 /* engines_find(), then open(). */
 int engines_open(const char *name, const struct engine_spec *spec, struct engines_opened *ret, struct why *why);

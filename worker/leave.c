@@ -63,6 +63,7 @@ void worker_leave(struct worker *worker, const char *farewell)
     worker->leaving = true;
     worker->farewell = farewell;
     download_stop(); /* nobody will need the model */
+    courier_cancel(&worker->courier);
     worker->leave_until_ns = clock_now_ns() + (uint64_t)worker->options->drain_timeout * NS_PER_S;
     if (worker->job) {
         return_unfinished(worker);

@@ -31,10 +31,18 @@ void worker_send(struct worker *worker, const struct peer *peer, struct message 
         log_debug("%s not sent: %s", message_name(message->kind), strerror(-r));
 }
 
-void worker_refuse(struct worker *worker, const struct peer *peer, uint64_t to, enum refuse_reason reason, const char *detail)
+void worker_refuse(struct worker *worker, const struct peer *peer, uint64_t to, uint64_t call, enum refuse_reason reason, const char *detail)
 {
-    struct message message = { .kind = MESSAGE_refuse, .to = to, .refuse = { reason, detail } };
+    struct message message = { .kind = MESSAGE_refuse, .to = to, .refuse = { reason, detail, call } };
     worker_send(worker, peer, &message);
+}
+
+void worker_refuse_job(struct worker *worker, enum refuse_reason reason, const char *detail)
+{
+    const struct job *job = worker->job;
+    log_error("%s", detail);
+    worker_refuse(worker, &job->peer, job->coordinator, job->call, reason, detail);
+    worker_end_job(worker, "refused");
 }
 
 void worker_grant(struct worker *worker)
@@ -69,8 +77,7 @@ void worker_welcome(struct worker *worker)
     const struct engine_info *info = pipeline_engine(runtime->pipeline);
     struct why why;
     if (job_check_rows(job, info, &why) < 0) {
-        worker_refuse(worker, &job->peer, job->coordinator, REFUSE_MODEL, why.text);
-        worker_end_job(worker, why.text);
+        worker_refuse_job(worker, REFUSE_MODEL, why.text);
         return;
     }
     struct rec_suspect *suspects;
@@ -106,13 +113,17 @@ void worker_send_status(struct worker *worker, const struct peer *peer, uint64_t
     struct why why = { "" };
     if (engines_find(tuning->engine, &ops, &why) < 0 || ops->probe(device, sizeof(device), &why) < 0)
         snprintf(device, sizeof(device), "%s", why.text);
+    struct why no_gpu = { "" };
+    const char *engine = ops ? ops->name : tuning->engine;
+    bool gpu = engines_on_gpu(engine, &no_gpu);
     struct message message = {
         .kind = MESSAGE_status,
         .to = to,
-        .status = { .version = SLEDDOG_VERSION, .host = machine_host(), .engine = ops ? ops->name : tuning->engine, .device = device,
+        .status = { .version = SLEDDOG_VERSION, .host = machine_host(), .engine = engine, .device = device,
                     .threads = (uint32_t)tuning->threads, .memory = machine_memory(), .memory_used = machine_resident(),
                     .job = job ? job->id : "", .owner = job ? job->owner : "",
-                    .verdict = worker->verifier.verdict, .verdict_detail = verifier_text(&worker->verifier) },
+                    .verdict = worker->verifier.verdict, .verdict_detail = verifier_text(&worker->verifier),
+                    .fingerprint = worker->verifier.found.fingerprint, .gpu = gpu, .gpu_detail = gpu ? "" : no_gpu.text },
     };
     worker_send(worker, peer, &message);
 }
@@ -126,6 +137,7 @@ void worker_end_job(struct worker *worker, const char *reason)
     log_info("job %s: %s", worker->job->id, reason);
     job_free(worker->job);
     worker->job = NULL;
+    courier_cancel(&worker->courier);
     if (worker->runtime)
         pipeline_abandoned(worker->runtime->pipeline);
 }
@@ -135,7 +147,7 @@ static void run_loader(void *arg)
     struct loader *loader = arg;
     runtime_free(loader->old);
     loader->old = NULL;
-    loader->result = runtime_open(loader->tuning, &loader->spec, loader->box, loader->crumbs, &loader->runtime, &loader->why);
+    loader->result = runtime_open(loader->tuning, &loader->spec, loader->box, loader->crumbs, loader->courier, &loader->runtime, &loader->why);
     mailbox_post(loader->box, &loader->mail);
 }
 
@@ -156,14 +168,100 @@ void worker_load(struct worker *worker)
     loader->tuning = &worker->options->tuning;
     loader->box = &worker->box;
     loader->crumbs = worker->trail.crumbs;
+    loader->courier = &worker->courier;
+    courier_allow(&worker->courier);
     int r = thread_start(&loader->thread, "load", run_loader, loader);
     if (r < 0) {
         worker->runtime = take(loader->old);
-        worker_refuse(worker, &job->peer, job->coordinator, REFUSE_MODEL, "cannot start a thread");
-        worker_end_job(worker, "no thread to load its model");
+        worker_refuse_job(worker, REFUSE_FAILED, "cannot start a thread to load the model");
         return;
     }
     loader->running = true;
+    loader->still_ns = 0;
+    loader->looked_ns = clock_now_ns();
+}
+
+/* A download that trickles in moves its thread a little; an engine that tries itself may do so on other threads. */
+static void look_at_loader(struct loader *loader)
+{
+    uint64_t now = clock_now_ns(), round = now - loader->looked_ns, cpu = thread_cpu_ns(&loader->thread) / NS_PER_MS;
+    uint64_t process = clock_process_cpu_ns() - clock_thread_cpu_ns();
+    bool moved = cpu != loader->cpu_ms || process - loader->process_ns > round / 100;
+    loader->still_ns = moved ? 0 : loader->still_ns + (round < NS_PER_S ? round : NS_PER_S); /* it may have been stopped */
+    loader->looked_ns = now;
+    loader->cpu_ms = cpu;
+    loader->process_ns = process;
+}
+
+uint32_t worker_stages(const struct worker *worker, struct rec_stage ret[STAGE_COUNT])
+{
+    const struct job *job = worker->job;
+    if (worker->loader.running) {
+        ret[0] = (struct rec_stage){ .name = "load", .threads = 1, .active = 1, .still_ms = worker->loader.still_ns / NS_PER_MS };
+        return 1;
+    }
+    if (!worker->runtime || !job || job->state != JOB_READY)
+        return 0;
+    job_stages(job, worker->runtime->pipeline, ret);
+    return STAGE_COUNT;
+}
+
+bool worker_stands_still(const struct worker *worker, uint64_t stall_ns, char *text, size_t size)
+{
+    struct rec_stage stages[STAGE_COUNT];
+    if (worker->loader.running) {
+        snprintf(text, size, "loading a model stands still there");
+        return worker->loader.still_ns >= LOAD_STALLS * stall_ns;
+    }
+    if (!worker->runtime)
+        return false;
+    pipeline_stages(worker->runtime->pipeline, stages);
+    for (int i = STAGE_COUNT; i-- > 0;)
+        if (stages[i].still_ms * NS_PER_MS >= stall_ns) {
+            snprintf(text, size, "its stage \"%s\" stands still with %u images", stages[i].name, stages[i].active);
+            return true;
+        }
+    return false;
+}
+
+/* Whether the next attempt to load a model may fare better. A file that somebody else has seen may come: its mount is not there yet. */
+static bool may_pass(int r, bool seen)
+{
+    switch (-r) {
+    case ENOENT:
+    case ENOTDIR:
+        return seen;
+    case ENOMEM:
+    case EAGAIN:
+    case EBUSY:
+    case EIO:
+    case EINTR:
+    case ESTALE:
+    case ENOSPC:
+    case EDQUOT:
+    case EMFILE:
+    case ENFILE:
+    case ETIMEDOUT:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ECONNREFUSED:
+    case ECONNRESET:
+        return true;
+    default:
+        return false;
+    }
+}
+
+void worker_ask_for_model(struct worker *worker)
+{
+    char sha256[SHA256_HEX];
+    uint64_t offset;
+    uint32_t length;
+    while (worker->job && courier_next(&worker->courier, sha256, &offset, &length)) {
+        struct message message = { .kind = MESSAGE_want_model, .want_model = { worker->job->epoch, sha256, offset, length } };
+        worker_send(worker, &worker->job->peer, &message);
+    }
 }
 
 static void finish_loading(struct worker *worker)
@@ -180,11 +278,10 @@ static void finish_loading(struct worker *worker)
     }
     if (!worker->job || worker->leaving)
         return;
-    bool mine = runtime_spec_equal(&loader->spec, &worker->job->spec);
+    /* Cancelled for a job that is gone: for this one it begins again. */
+    bool mine = loader->result != -ECANCELED && runtime_spec_equal(&loader->spec, &worker->job->spec);
     if (mine && loader->result < 0) {
-        log_error("%s", loader->why.text);
-        worker_refuse(worker, &worker->job->peer, worker->job->coordinator, REFUSE_MODEL, loader->why.text);
-        worker_end_job(worker, "its model cannot be used here");
+        worker_refuse_job(worker, may_pass(loader->result, *loader->spec.sha256) ? REFUSE_FAILED : REFUSE_MODEL, loader->why.text);
     } else if (mine) {
         log_info("ready: %s, %s", *worker->runtime->network ? worker->runtime->network : "no model", pipeline_engine(worker->runtime->pipeline)->device);
         worker_welcome(worker);
@@ -237,6 +334,10 @@ static void on_mail(void *arg)
             break;
         case MAIL_VERIFIED:
             verifier_finish(&worker->verifier);
+            break;
+        case MAIL_COURIER:
+            courier_took_mail(&worker->courier);
+            worker_ask_for_model(worker);
             break;
         case MAIL_BROKEN:
             worker_leave_broken(worker, (struct pipeline_notice *)mail);
@@ -299,6 +400,7 @@ static void on_tick(void *arg)
     struct job *job = worker->job;
     uint64_t now = clock_now_ns();
     worker_end_if_stuck(worker);
+    look_at_loader(&worker->loader);
     loop_timer_set(worker->loop, &worker->tick, now + TICK_NS);
     if (worker->leaving)
         worker_leave_tick(worker);
@@ -308,6 +410,8 @@ static void on_tick(void *arg)
         worker_end_job(worker, "its coordinator is gone");
         return;
     }
+    if (courier_stalled(&worker->courier, now, job->expiry_ns / 2))
+        worker_ask_for_model(worker);
     for (struct work *work = job->held; work; work = work->next)
         if (work->done && now - work->sent_ns > OFFER_AGAIN_NS)
             worker_offer(worker, work);
@@ -346,12 +450,14 @@ static void stop(struct worker *worker)
     if (worker->status || worker->hurry)
         _exit(worker->status); /* a broken engine's threads may never return, a decoder's may take long */
     download_stop(); /* a loader that waits for a server must not hold up the end */
+    courier_cancel(&worker->courier);
     thread_join(&worker->loader.thread);
     verifier_done(&worker->verifier);
     runtime_free(worker->loader.runtime);
     runtime_free(worker->runtime);
     trail_close(&worker->trail);
     free_mail(worker);
+    courier_done(&worker->courier);
     mailbox_done(&worker->box);
     loop_free(worker->loop);
 }
@@ -412,6 +518,8 @@ int worker_run(const struct worker_options *options, struct why *why)
 {
     struct worker worker = { .options = options, .incarnation = link_random_id(), .loader.mail.kind = MAIL_LOADED };
     int r = mailbox_init(&worker.box);
+    if (r == 0)
+        r = courier_init(&worker.courier, &worker.box);
     if (r == 0)
         r = loop_new(&worker.loop);
     if (r < 0)

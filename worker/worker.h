@@ -34,11 +34,15 @@ struct loader {
     const struct tuning *tuning;
     struct mailbox *box;
     struct crumbs *crumbs;
+    struct courier *courier;
     struct runtime_spec spec;
     struct runtime *old; /* freed first: two models need not fit in memory */
     struct runtime *runtime;
     int result;
     struct why why;
+    /* does it get on? */
+    uint64_t looked_ns, still_ns;
+    uint64_t cpu_ms, process_ns; /* of its thread; of all but the loop's */
 };
 
 struct worker {
@@ -51,6 +55,7 @@ struct worker {
     struct job *job;
     struct runtime *runtime; /* NULL while none is open or it is being loaded */
     struct loader loader;
+    struct courier courier;  /* between the loader and the coordinator */
     struct verifier verifier;
     struct loop_timer tick;
     uint64_t garbage;        /* frames that were no messages */
@@ -80,14 +85,18 @@ int worker_run(const struct worker_options *options, struct why *why);
 
 /* worker.c, for the handlers */
 void worker_send(struct worker *worker, const struct peer *peer, struct message *message);
-void worker_refuse(struct worker *worker, const struct peer *peer, uint64_t to, enum refuse_reason reason, const char *detail);
+void worker_refuse(struct worker *worker, const struct peer *peer, uint64_t to, uint64_t call, enum refuse_reason reason, const char *detail);
+void worker_refuse_job(struct worker *worker, enum refuse_reason reason, const char *detail); /* the present one, which is over then */
 void worker_welcome(struct worker *worker);
 void worker_disown(struct worker *worker, const struct peer *peer, uint64_t to);
 void worker_grant(struct worker *worker);
 void worker_offer(struct worker *worker, struct work *work);
 void worker_end_job(struct worker *worker, const char *reason);
 void worker_load(struct worker *worker);
+void worker_ask_for_model(struct worker *worker); /* for what the loader needs of it now */
 void worker_submit(struct worker *worker, struct work *work);
+bool worker_stands_still(const struct worker *worker, uint64_t stall_ns, char *text, size_t size); /* and says what of it */
+uint32_t worker_stages(const struct worker *worker, struct rec_stage ret[STAGE_COUNT]); /* as a heartbeat says them; how many */
 void worker_send_status(struct worker *worker, const struct peer *peer, uint64_t to);
 
 /* leave.c */

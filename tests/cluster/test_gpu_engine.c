@@ -45,7 +45,7 @@ static void compare_tables(const char *gpu, const char *cpu)
     table_done(&right);
 }
 
-TEST_WITHIN(120, a_job_on_two_gpus_gives_the_rows_of_the_cpu)
+TEST(a_job_on_two_gpus_gives_the_rows_of_the_cpu)
 {
     gather();
     use_fake(false);
@@ -84,7 +84,7 @@ static void run_auto(const char *name, const char *devices, const char *device, 
     check_contains(file, log);
 }
 
-TEST_WITHIN(120, auto_takes_the_gpu_where_there_is_one_and_says_which)
+TEST(auto_takes_the_gpu_where_there_is_one_and_says_which)
 {
     gather();
     make_driver_and_plugins();
@@ -125,29 +125,29 @@ static void lose(const char *name, const char *value, const char *nodes, const c
 #define FELL_OFF "graph_launch: the GPU fell off the bus"
 #define HANGS    "the GPU hangs: what it was given was not done after 0.2 s"
 
-TEST_WITHIN(120, a_lost_gpu_ends_its_worker_with_status_75_and_its_batches_go_elsewhere)
+TEST(a_lost_gpu_ends_its_worker_with_status_75_and_its_batches_go_elsewhere)
 {
     lose("FAKE_GPU_LAUNCHES", "-1", "2", FELL_OFF); /* with the first image */
 }
 
-TEST_WITHIN(120, a_gpu_that_is_lost_while_a_model_is_loaded_ends_its_worker_as_well)
+TEST(a_gpu_that_is_lost_while_a_model_is_loaded_ends_its_worker_as_well)
 {
     lose("FAKE_GPU_CALLS", "20", "1", "made to fail");
 }
 
-TEST_WITHIN(120, a_gpu_that_hangs_ends_its_worker_with_status_75_and_its_batches_go_elsewhere)
+TEST(a_gpu_that_hangs_ends_its_worker_with_status_75_and_its_batches_go_elsewhere)
 {
     setenv("FAKE_GPU_HANGS", "200", 1);
     lose("FAKE_GPU_LAUNCHES", "-1", "2", HANGS);
 }
 
-TEST_WITHIN(120, a_gpu_that_hangs_while_a_model_is_loaded_ends_its_worker_as_well)
+TEST(a_gpu_that_hangs_while_a_model_is_loaded_ends_its_worker_as_well)
 {
     setenv("FAKE_GPU_HANGS", "200", 1);
     lose("FAKE_GPU_CALLS", "20", "1", HANGS);
 }
 
-TEST_WITHIN(120, a_gpu_that_hangs_or_is_lost_ends_classify_with_status_75_too)
+TEST(a_gpu_that_hangs_or_is_lost_ends_classify_with_status_75_too)
 {
     gather();
     use_fake(true);

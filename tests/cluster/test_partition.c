@@ -130,7 +130,7 @@ static void cut_off_while_it_loads(const struct machine *machine)
     WAIT_FOR(process_said(&machine->worker, "ready: "));
 }
 
-TEST_WITHIN(120, machines_cut_off_before_and_during_their_introduction_are_introduced_later)
+TEST(machines_cut_off_before_and_during_their_introduction_are_introduced_later)
 {
     struct machine machines[3];
     struct process run;

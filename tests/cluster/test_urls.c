@@ -36,7 +36,7 @@ static void check_same_rows(const char *job, const char *other)
 }
 
 /* One answer in five is bad; the rows are those of the files. */
-TEST_WITHIN(120, a_list_of_addresses_gives_the_rows_of_the_files_although_the_server_is_bad)
+TEST(a_list_of_addresses_gives_the_rows_of_the_files_although_the_server_is_bad)
 {
     struct web *web = serve_photos(&(struct web_spec){ .delay_ms = 5, .bad = 0.2, .kinds = "reset,truncate,503,500,429", .seed = 3 }, "");
     model_write("model.safetensors", 1000);
@@ -49,7 +49,7 @@ TEST_WITHIN(120, a_list_of_addresses_gives_the_rows_of_the_files_although_the_se
 }
 
 /* A store in front of which something fails for every fifth request, and which is away for a while: signed requests, path style. */
-TEST_WITHIN(120, an_object_store_that_is_bad_and_then_down_costs_no_image)
+TEST(an_object_store_that_is_bad_and_then_down_costs_no_image)
 {
     struct web *web = serve_photos(&(struct web_spec){ .delay_ms = 20, .bad = 0.2, .kinds = "reset,truncate,503,500,429", .seed = 4 }, "");
     struct process run;

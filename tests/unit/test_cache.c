@@ -277,7 +277,7 @@ TEST(the_cache_is_where_the_environment_says)
 }
 
 /* The programs, end to end. */
-TEST_WITHIN(120, a_job_and_its_workers_use_what_the_coordinator_downloaded)
+TEST(a_job_and_its_workers_use_what_the_coordinator_downloaded)
 {
     char *output;
     struct why why;
@@ -305,7 +305,7 @@ TEST_WITHIN(120, a_job_and_its_workers_use_what_the_coordinator_downloaded)
     free(output);
 }
 
-TEST_WITHIN(120, a_node_fetches_for_itself_what_the_coordinator_hashed)
+TEST(a_node_fetches_for_itself_what_the_coordinator_hashed)
 {
     struct daemon daemon;
     struct why why;

@@ -67,7 +67,7 @@ static void compare(const struct network *network, enum precision precision, enu
 }
 
 #define WIRED(name)                                                                     \
-    TEST_WITHIN(120, name##_is_wired_as_in_the_cpu_engine)                              \
+    TEST(name##_is_wired_as_in_the_cpu_engine)                                          \
     {                                                                                   \
         compare(network_find(#name), PRECISION_F32, EMIT_LOGITS, 1e-5);                 \
     }
@@ -82,7 +82,7 @@ WIRED(resnext50_32x4d)
 WIRED(resnext101_32x8d)
 WIRED(resnext101_64x4d)
 
-TEST_WITHIN(120, half_precision_is_near_and_features_are_the_pooled_ones)
+TEST(half_precision_is_near_and_features_are_the_pooled_ones)
 {
     compare(network_find("resnet18"), PRECISION_F16, EMIT_LOGITS, 5e-3);
     compare(network_find("resnet18"), PRECISION_BF16, EMIT_LOGITS, 4e-2);

@@ -82,7 +82,7 @@ static int lose(int (*with)(const struct engine_spec *, const struct fake_cuda *
     }
 }
 
-TEST_WITHIN(120, a_device_that_is_lost_at_any_call_of_an_open_is_lost_and_no_plan_is_blamed)
+TEST(a_device_that_is_lost_at_any_call_of_an_open_is_lost_and_no_plan_is_blamed)
 {
     CLEANUP(weights_closep) struct weights *weights = NULL;
     struct engine_spec spec = spec_for(&weights);
@@ -95,7 +95,7 @@ TEST_WITHIN(120, a_device_that_is_lost_at_any_call_of_an_open_is_lost_and_no_pla
     test_note("%d calls of an open with a book", lose(open_with, &spec, cudaErrorLaunchFailure, true));
 }
 
-TEST_WITHIN(120, a_device_in_use_that_is_not_there_any_more_is_lost)
+TEST(a_device_in_use_that_is_not_there_any_more_is_lost)
 {
     static const cudaError_t errors[] = { cudaErrorNoDevice, cudaErrorUnknown, cudaErrorDevicesUnavailable, cudaErrorInvalidDevice };
     CLEANUP(weights_closep) struct weights *weights = NULL;
@@ -138,7 +138,7 @@ TEST(a_card_that_is_not_there_is_an_error_and_no_reason_to_start_again)
 }
 
 /* Each call fails once, and the device is well. */
-TEST_WITHIN(120, every_call_that_fails_is_named_or_done_without)
+TEST(every_call_that_fails_is_named_or_done_without)
 {
     CLEANUP(weights_closep) struct weights *weights = NULL;
     struct engine_spec spec = spec_for(&weights);
@@ -159,7 +159,7 @@ TEST_WITHIN(120, every_call_that_fails_is_named_or_done_without)
     CHECK(named > 500);
 }
 
-TEST_WITHIN(120, memory_that_is_short_for_a_moment_costs_half_the_batch_at_most)
+TEST(memory_that_is_short_for_a_moment_costs_half_the_batch_at_most)
 {
     CLEANUP(weights_closep) struct weights *weights = NULL;
     struct engine_spec spec = spec_for(&weights);
@@ -177,7 +177,7 @@ TEST_WITHIN(120, memory_that_is_short_for_a_moment_costs_half_the_batch_at_most)
 /* ---- time --------------------------------------------------------------------------------------------------------------------- */
 
 /* All that `--tune off` costs but cuDNN's own share (tests/gpu/plans --untuned says that) and the device's. */
-TEST_WITHIN(120, an_open_without_tuning_runs_one_plan_a_shape_and_measures_none)
+TEST(an_open_without_tuning_runs_one_plan_a_shape_and_measures_none)
 {
     CLEANUP(weights_closep) struct weights *weights = NULL;
     struct engine_spec spec = engine_spec_of(network_find("resnet50"), &weights);

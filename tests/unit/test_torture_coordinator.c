@@ -80,7 +80,7 @@ static struct nodelist nodes;
 
 static int use_nodelist(struct why *why)
 {
-    int r = nodelist_read("nodes", &nodes, why);
+    int r = nodelist_read("nodes", NULL, &nodes, why);
     if (r < 0)
         return r;
     CHECK_INT(nodes.count, 3);
@@ -131,7 +131,7 @@ static int use_old_spec(struct why *why)
 TEST(descriptions_survive_refused_memory)
 {
     test_write_file("labels", "a\nb\n", 4);
-    test_write_file("nodes", "a\nb:1 # c\n[::1]:7\n", 18);
+    test_write_file("nodes", "a\n[x]\nb:1 key=k.pub # c\n[::1]:7\n", 32);
     torture_sqlite();
     torture(use_nodelist);
     torture(use_truth);

@@ -193,7 +193,7 @@ static int use_runtime(struct why *why)
     int r = mailbox_init(&box);
     if (r < 0)
         return out_of_memory(why, r);
-    r = runtime_open(&tuning, &spec, &box, NULL, &runtime, why);
+    r = runtime_open(&tuning, &spec, &box, NULL, NULL, &runtime, why);
     if (r == 0) {
         r = classify(runtime, &box, why);
         runtime_free(runtime);

@@ -22,7 +22,7 @@ int coordinate(const char *name, const char *const *arguments);
 #define BEGIN(process, name, ...)  coordinator_begin(process, name, ARGV(__VA_ARGS__))
 #define COORDINATE(name, ...)      coordinate(name, ARGV(__VA_ARGS__))
 
-/* Listens on a free port of 127.0.0.1, or on the `port` it had before when that is not 0. */
+/* Listens on a free port of 127.0.0.1 (of what --listen among the arguments says), or on the `port` it had before when that is not 0. */
 void daemon_start(struct daemon *daemon, const char *name, int port, const char *const *arguments);
 #define WORKER(daemon, name, ...)  daemon_start(daemon, name, 0, ARGV(__VA_ARGS__))
 /* What workers that are killed leave behind stays in the test's folder. daemon_start() does it. */
