@@ -59,6 +59,9 @@ bool ranges_has_pair(const struct network *network, int layer);
 /* Completes ranges whose pairs of the image and the convolutions are set: pools, sha256. -EINVAL when a pair is impossible. */
 int ranges_finish(struct ranges *ranges, const struct network *network, struct why *why);
 
+/* Whether ranges_save() will be able to write `path`, as far as that can be known beforehand: before minutes of measuring. */
+int ranges_check_target(const char *path, struct why *why);
+
 /* Puts a set into the file at `path`, in place of the one with the same normalisation, keeping the others, whole or not at all. A file of other
  * weights, or a damaged one, is replaced: its sets are of no use any more. */
 int ranges_save(const char *path, const struct ranges *ranges, const struct weights *weights, const struct network *network, struct why *why);

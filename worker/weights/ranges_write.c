@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <string.h>
 
 #define DIGITS 9 /* of a number: each f32 comes back as it was */
@@ -30,20 +31,29 @@ static json_t *describe(const struct ranges *ranges, const struct network *netwo
                      "crop", ranges->crop, "images", ranges->images, "clipping", ranges->clipping, "agreement", ranges->agreement, "tensors", tensors);
 }
 
-/* The sets that stay: of the same weights, for another normalisation. A file that is none of ours is not written over. */
+/* A ranges file, NULL for none. A file that is none of ours is not written over. */
+static int read_target(const char *path, json_t **ret, struct why *why)
+{
+    CLEANUP(freep) char *text = NULL;
+    size_t size;
+    int r = ranges_json_read(path, &text, &size, why);
+    if (r == -ENOENT) {
+        *ret = NULL;
+        return 0;
+    }
+    if (r == 0)
+        r = ranges_json_parse(path, text, size, ret, why);
+    return r < 0 ? because_in(why, r, "not written over, remove it or choose another file with --output") : 0;
+}
+
+/* The sets that stay: of the same weights, for another normalisation. */
 static int keep_others(const char *path, const struct ranges *ranges, const struct weights *weights, const struct network *network,
                        json_t *sets, struct why *why)
 {
-    CLEANUP(freep) char *text = NULL;
     CLEANUP(json_decref_nullablep) json_t *file = NULL;
-    size_t size;
-    int r = ranges_json_read(path, &text, &size, why);
-    if (r == -ENOENT)
-        return 0;
-    if (r == 0)
-        r = ranges_json_parse(path, text, size, &file, why);
-    if (r < 0)
-        return because_in(why, r, "not written over, remove it or choose another file with --output");
+    int r = read_target(path, &file, why);
+    if (r < 0 || !file)
+        return r;
     const json_t *old = json_object_get(file, "sets");
     if (ranges_json_check(path, file, weights, network, NULL) < 0)
         return 0;
@@ -80,6 +90,11 @@ static int write_temporary(const char *temporary, const char *text)
     return r;
 }
 
+static int cannot_write(const char *path, int r, struct why *why)
+{
+    return because(why, r, "%s: cannot write the activation ranges: %s; choose another place with --output", path, strerror(-r));
+}
+
 static int write_file(const char *path, const char *text, struct why *why)
 {
     CLEANUP(freep) char *temporary = NULL;
@@ -90,7 +105,19 @@ static int write_file(const char *path, const char *text, struct why *why)
         r = -errno;
         unlink(temporary);
     }
-    return r < 0 ? because(why, r, "%s: cannot write the activation ranges: %s; choose another place with --output", path, strerror(-r)) : 0;
+    return r < 0 ? cannot_write(path, r, why) : 0;
+}
+
+int ranges_check_target(const char *path, struct why *why)
+{
+    CLEANUP(json_decref_nullablep) json_t *file = NULL;
+    CLEANUP(freep) char *copy = strdup(path);
+    int r = read_target(path, &file, why);
+    if (r < 0)
+        return r;
+    if (!copy)
+        return because(why, -ENOMEM, "%s: no memory", path);
+    return access(dirname(copy), W_OK) < 0 ? cannot_write(path, -errno, why) : 0;
 }
 
 int ranges_save(const char *path, const struct ranges *ranges, const struct weights *weights, const struct network *network, struct why *why)
