@@ -36,6 +36,8 @@ bool runtime_is_current(const struct runtime *runtime)
 {
     const struct stat *old = &runtime->state;
     struct stat now;
+    if (!calibrated_is_current(&runtime->calibrated))
+        return false;
     if (!*runtime->file || *runtime->spec.sha256)
         return true;
     return stat(runtime->file, &now) == 0 && now.st_dev == old->st_dev && now.st_ino == old->st_ino && now.st_size == old->st_size &&
@@ -115,6 +117,9 @@ static int open_engine(struct runtime *runtime, const struct tuning *tuning, str
         engine.classes = runtime->classes;
         if (engine.top > engine.classes)
             engine.top = engine.classes;
+        r = calibrated_find(&runtime->calibrated, tuning, runtime->file, &engine, why);
+        if (r < 0)
+            return r;
     }
     return engines_open(tuning->engine, &engine, ret, why);
 }
