@@ -74,6 +74,18 @@ static double sum_of_mean(const struct int8_place *place, const int8_t *filter, 
     return sum;
 }
 
+/* What rounding the filter takes from its output on average. `group`: the first channel that it reads. */
+static double mean_error(const struct int8_place *place, const float *filter, const int8_t *rounded, struct filter_shape shape, double step, size_t group)
+{
+    double sum = 0;
+    for (size_t c = 0; c < shape.channels && place->in_means; c++) {
+        double mean = (double)place->in_means[group + c] * (place->std ? 255.0 * (double)place->std[c] : 1);
+        for (size_t k = 0; k < shape.area; k++)
+            sum += mean * (met(place, filter[c * shape.area + k], c) - step * rounded[c * shape.area + k]);
+    }
+    return sum;
+}
+
 /* The step of a filter's numbers. Where the bias dwarfs the filter, as in channels that are always off, a coarser one keeps their sum in f32. */
 static double choose_step(const struct int8_place *place, const float *filter, struct filter_shape shape, double bias)
 {
@@ -91,7 +103,9 @@ void int8_quantise(const struct layer *layer, const struct int8_place *place, co
         int8_t *rounded = ret + (size_t)o * size;
         double offset = (double)bias[o] + (double)place->residual_low - (double)place->out.low;
         double step = choose_step(place, filter, shape, offset), unit = step * (double)place->in.step;
+        size_t group = (size_t)(o / (layer->outputs / layer->groups)) * shape.channels;
         round_filter(place, filter, shape, step, rounded);
+        offset += mean_error(place, filter, rounded, shape, step, group);
         bias[o] = (float)(offset / unit - sum_of_mean(place, rounded, shape));
         scale[o] = (float)(unit / (double)place->out.step);
     }
