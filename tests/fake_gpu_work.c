@@ -86,8 +86,9 @@ int fake_plan_run(struct gpu *gpu, struct gpu_stream *stream, struct gpu_plan *g
         fake_leave();
         return because(why, -ENOTSUP, "plan_run: not number %d", plan->number);
     }
-    CHECK(memory->x && memory->w && memory->b && memory->y && memory->workspace && (memory->z != NULL) == plan->shape.residual);
-    CHECK(memory->y != memory->x && memory->y != memory->z);
+    bool scaled = plan->shape.format == NUMBER_S8;
+    CHECK(memory->x && memory->w && memory->b && memory->y && memory->workspace && (memory->z != NULL) == (plan->shape.residual || scaled));
+    CHECK(memory->y != memory->x && (memory->y == memory->z) == (scaled && !plan->shape.residual));
     fake_enqueue(stream, &(struct fake_op){ .kind = OP_PLAN, .as.plan = { plan->shape, *memory, plan_ms(plan->number) } });
     return fake_leave();
 }

@@ -23,8 +23,6 @@ TEST(what_it_cannot_do_is_refused_in_words)
     CLEANUP(weights_closep) struct weights *weights = NULL;
     struct engine_spec good = engine_spec_of(&tiny_network, &weights), spec = good;
     check_refused(&good, &none, -ENODEV, "engine cudnn: no usable GPU");
-    spec.precision = PRECISION_INT8;
-    check_refused(&spec, &one, -ENOTSUP, "does not compute in int8; use --precision");
     spec.precision = PRECISION_BF16;
     check_refused(&spec, &old, -ENOTSUP, "Fake GPU (compute capability 7.5) cannot compute in bf16");
     spec = good;

@@ -14,6 +14,7 @@
 
 #include "common/cleanup.h"
 #include "worker/engines/cudnn_device.h"
+#include "worker/weights/ranges.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -89,8 +90,8 @@ static int check_spec(const struct engine_spec *spec, struct why *why)
 {
     if (!spec->network || !spec->weights)
         return because(why, -EINVAL, "engine cudnn: needs a network and weights");
-    if (spec->precision == PRECISION_INT8)
-        return because(why, -ENOTSUP, "engine cudnn: does not compute in int8; use --precision f16, bf16 or f32");
+    if (spec->precision == PRECISION_INT8 && !spec->ranges)
+        return because(why, -ENOENT, "engine cudnn: int8 needs activation ranges of these weights; make them with: sleddog-worker calibrate");
     for (int c = 0; c < 3; c++)
         if (!(spec->std[c] > 0))
             return because(why, -EINVAL, "engine cudnn: std %g of the preset cannot be divided by", (double)spec->std[c]);
@@ -101,7 +102,9 @@ static int check_spec(const struct engine_spec *spec, struct why *why)
 
 static enum number_format format_of(enum precision precision)
 {
-    return precision == PRECISION_F32 ? NUMBER_F32 : precision == PRECISION_BF16 ? NUMBER_BF16 : NUMBER_F16;
+    static const enum number_format formats[] = { [PRECISION_AUTO] = NUMBER_F16, [PRECISION_F32] = NUMBER_F32, [PRECISION_F16] = NUMBER_F16,
+                                                  [PRECISION_BF16] = NUMBER_BF16, [PRECISION_INT8] = NUMBER_S8 };
+    return formats[precision];
 }
 
 static int check_device(const struct engine *engine, const struct device *device, enum number_format format, struct why *why)
@@ -125,7 +128,7 @@ static int check_classes(const struct net *net, const struct engine_spec *spec, 
     return 0;
 }
 
-static void name_device(struct engine *engine)
+static void name_device(struct engine *engine, const struct engine_spec *spec)
 {
     struct engine_info *info = &engine->info;
     const struct net *net = &engine->devices[0].net;
@@ -134,8 +137,11 @@ static void name_device(struct engine *engine)
     if (engine->count > 1)
         snprintf(several, sizeof(several), "%d x ", engine->count);
     snprintf(info->device, sizeof(info->device), "%s%s, %s, batch %d", several, gpu->name, number_name(net->format), net->batch);
-    snprintf(info->fingerprint, sizeof(info->fingerprint), "cudnn: %s, %s %d.%d, %s, batch %d, kernels %d, plans %s", gpu->libraries,
-             gpu->name, gpu->major, gpu->minor, number_name(net->format), net->batch, KERNELS_VERSION, net->hash);
+    char ranges[40] = "";
+    if (net->format == NUMBER_S8)
+        snprintf(ranges, sizeof(ranges), ", ranges %.16s", spec->ranges->sha256);
+    snprintf(info->fingerprint, sizeof(info->fingerprint), "cudnn: %s, %s %d.%d, %s%s, batch %d, kernels %d, plans %s", gpu->libraries,
+             gpu->name, gpu->major, gpu->minor, number_name(net->format), ranges, net->batch, KERNELS_VERSION, net->hash);
 }
 
 static void describe(struct engine *engine, const struct engine_spec *spec, int wanted)
@@ -154,7 +160,7 @@ static void describe(struct engine *engine, const struct engine_spec *spec, int 
         .top = features ? 0 : spec->top,
         .values = features ? (size_t)net->features : spec->emit == EMIT_LOGITS ? (size_t)net->classes : 0,
     };
-    name_device(engine);
+    name_device(engine, spec);
     int n = 0;
     if (net->batch < wanted)
         n = snprintf(engine->info.note, sizeof(engine->info.note), "there is no memory for batches of %d: %d are computed at once%s", wanted,

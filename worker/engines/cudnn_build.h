@@ -31,6 +31,9 @@ int net_failed_in(const struct net *net, const struct net_step *step, int r, str
 
 struct conv_memory net_memory_of(const struct net *net, const struct net_step *step);
 
+/* In which format activation `a` lies there. */
+enum number_format build_format(const struct builder *builder, int a);
+
 /* Bytes between the beginnings of two things in one allocation. */
 size_t build_aligned(size_t bytes);
 
@@ -39,7 +42,7 @@ int build_send(struct builder *builder, void *to, const void *from, size_t bytes
 
 int build_weights(struct builder *builder);
 
-/* Numbers between -1 and 1 for all activations: zeros are multiplied faster than what comes later. */
+/* Numbers between -1 and 1 (in s8 -127 and 127) for all activations: zeros are multiplied faster than what comes later. */
 int build_noise(struct builder *builder);
 
 int build_plans(struct builder *builder);

@@ -31,10 +31,21 @@ static void unload(struct builder *builder, struct net_step *step)
     step->plan = NULL;
 }
 
+/* In s8 a plan is made for the scales of its layer. */
+static struct conv_shape shape_of(const struct net *net, const struct net_step *step)
+{
+    struct conv_shape shape = net->shapes[step->shape];
+    if (shape.format == NUMBER_S8) {
+        shape.sum_scale = step->sum_scale;
+        shape.residual_scale = step->residual_scale;
+    }
+    return shape;
+}
+
 static int load(struct builder *builder, struct net_step *step, const char *text)
 {
-    const struct conv_shape *shape = &builder->net->shapes[step->shape];
-    int r = builder->gpu->ops->plan_load(builder->gpu, shape, text, &step->plan, builder->why);
+    struct conv_shape shape = shape_of(builder->net, step);
+    int r = builder->gpu->ops->plan_load(builder->gpu, &shape, text, &step->plan, builder->why);
     if (r == 0 && step->plan->workspace > PLAN_WORKSPACE_MAX) {
         unload(builder, step);
         r = because(builder->why, -ENOTSUP, "plan \"%s\" wants too much workspace", text);
@@ -112,7 +123,8 @@ static int choose(struct builder *builder, struct net_step *step, const char *na
         if (r < 0)
             return r;
     }
-    int r = tuner_choose(&builder->tuner, &net->shapes[step->shape], &memory, first, &text, builder->why);
+    struct conv_shape shape = shape_of(net, step);
+    int r = tuner_choose(&builder->tuner, &shape, &memory, first, &text, builder->why);
     if (r == 0)
         r = load(builder, step, text);
     if (r == 0 && !first)

@@ -3,6 +3,7 @@
 
 #include "common/cleanup.h"
 #include "worker/weights/check.h"
+#include "worker/weights/ranges.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,10 +18,15 @@ size_t build_aligned(size_t bytes)
 
 /* ---- sizes and memory ----------------------------------------------------------------------------------------------------- */
 
-static bool is_f32(const struct network *network, int activation)
+/* What is pooled over the whole plane and classified is f32. In s8 the image and what a convolution makes of it are f16; a max pool rounds. */
+enum number_format build_format(const struct builder *builder, int a)
 {
-    enum layer_kind kind = activation == NETWORK_IMAGE ? LAYER_CONV : network->layers[activation - 1].kind;
-    return kind == LAYER_AVG_POOL || kind == LAYER_FC;
+    const struct layer *layers = builder->network->layers;
+    enum layer_kind kind = a == NETWORK_IMAGE ? LAYER_CONV : layers[a - 1].kind;
+    if (kind == LAYER_AVG_POOL || kind == LAYER_FC)
+        return NUMBER_F32;
+    bool early = a == NETWORK_IMAGE || (kind == LAYER_CONV && layers[a - 1].input == NETWORK_IMAGE);
+    return builder->net->format == NUMBER_S8 && early ? NUMBER_F16 : builder->net->format;
 }
 
 static size_t activation_bytes(const struct builder *builder, int a)
@@ -28,7 +34,7 @@ static size_t activation_bytes(const struct builder *builder, int a)
     const struct net *net = builder->net;
     int channels = a == NETWORK_IMAGE ? IMAGE_CHANNELS : network_channels(builder->network, a, net->classes);
     size_t numbers = (size_t)net->batch * (size_t)builder->planes[a].height * (size_t)builder->planes[a].width * (size_t)channels;
-    return build_aligned(numbers * number_size(is_f32(builder->network, a) ? NUMBER_F32 : net->format));
+    return build_aligned(numbers * number_size(build_format(builder, a)));
 }
 
 static void size_arenas(struct builder *builder)
@@ -41,12 +47,20 @@ static void size_arenas(struct builder *builder)
     }
 }
 
+static size_t bias_bytes(const struct net *net, const struct layer *layer)
+{
+    enum number_format format = conv_format(layer, net->format);
+    if (layer->kind == LAYER_FC)
+        return (size_t)net->classes * sizeof(float);
+    return (size_t)layer->outputs * number_size(format == NUMBER_S8 ? NUMBER_F32 : format);
+}
+
 static size_t layer_bytes(const struct net *net, const struct layer *layer)
 {
     if (layer->kind == LAYER_CONV)
-        return build_aligned(pack_filter_count(layer) * number_size(net->format)) + build_aligned((size_t)layer->outputs * number_size(net->format));
+        return build_aligned(pack_filter_count(layer) * number_size(conv_format(layer, net->format))) + build_aligned(bias_bytes(net, layer));
     if (layer->kind == LAYER_FC)
-        return build_aligned((size_t)net->classes * (size_t)layer->inputs * sizeof(float)) + build_aligned((size_t)net->classes * sizeof(float));
+        return build_aligned((size_t)net->classes * (size_t)layer->inputs * sizeof(float)) + build_aligned(bias_bytes(net, layer));
     return 0;
 }
 
@@ -83,8 +97,37 @@ static void describe_pool(const struct builder *builder, struct net_step *step)
     step->pool = (struct pool_args){
         .input = step->input, .output = step->output, .batch = builder->net->batch, .height = in.height, .width = in.width,
         .channels = step->layer.inputs, .kernel = step->layer.kernel, .stride = step->layer.stride, .padding = step->layer.padding,
-        .out_height = out.height, .out_width = out.width, .format = builder->net->format, .broken = builder->net->broken,
+        .out_height = out.height, .out_width = out.width, .format = build_format(builder, step->layer.input), .to = builder->net->format, .scale = 1, .broken = builder->net->broken,
     };
+    float unit = builder->net->units[step->layer.input];
+    if (builder->net->format == NUMBER_S8)
+        step->pool.scale = step->layer.kind == LAYER_MAX_POOL ? 1 / unit : unit;
+}
+
+/* An activation's 127 is the end of its range. What is always 0 may have any unit. */
+static void choose_units(struct builder *builder)
+{
+    struct net *net = builder->net;
+    for (int a = 0; a <= builder->network->count; a++) {
+        const struct range *range = &builder->spec->ranges->of[a];
+        float most = fmaxf(-range->low, range->high);
+        net->units[a] = (most > 0 ? most : 1) / NUMBER_S8_MOST;
+    }
+}
+
+/* Convolutions and pools read s8, but for what reads the image, and the max pool behind that. */
+static int check_s8(const struct builder *builder)
+{
+    const struct network *network = builder->network;
+    for (int i = 0; i < network->count; i++) {
+        const struct layer *layer = &network->layers[i];
+        bool reads = layer->kind == LAYER_CONV && layer->input != NETWORK_IMAGE;
+        if ((reads && build_format(builder, layer->input) != NUMBER_S8) ||
+            (layer->kind == LAYER_AVG_POOL && build_format(builder, layer->input) != NUMBER_S8) ||
+            (layer->residual != NETWORK_NONE && build_format(builder, layer->residual) != NUMBER_S8))
+            return because(builder->why, -ENOTSUP, "%s: %s reads what is not int8; use --precision f16", network->name, layer->name);
+    }
+    return 0;
 }
 
 /* Layer i is step i; `fc` is left out of a net that does not classify. */
@@ -100,11 +143,10 @@ static void describe_steps(struct builder *builder)
         step->output = net->arena[builder->arena[i + 1]];
         if (layer->residual != NETWORK_NONE)
             step->residual = net->arena[builder->arena[layer->residual]];
-        size_t bytes = layer_bytes(net, layer), bias = layer->kind == LAYER_FC ? (size_t)net->classes * sizeof(float)
-                                                                               : (size_t)layer->outputs * number_size(net->format);
+        size_t bytes = layer_bytes(net, layer);
         if (bytes) {
             step->weight = weights;
-            step->bias = weights + bytes - build_aligned(bias);
+            step->bias = weights + bytes - build_aligned(bias_bytes(net, layer));
             weights += bytes;
         }
         describe_pool(builder, step);
@@ -123,7 +165,7 @@ static void describe_input(struct builder *builder)
     net->normalise = (struct normalise_args){
         .image = net->arena[builder->arena[NETWORK_IMAGE]],
         .count = (size_t)net->batch * (size_t)net->height * (size_t)net->width,
-        .format = net->format,
+        .format = build_format(builder, NETWORK_IMAGE),
         .broken = net->broken,
         .batch = net->batch,
     };
@@ -160,6 +202,10 @@ static int build(struct builder *builder, const struct net_options *options)
 {
     struct net *net = builder->net;
     int r = describe(builder, options);
+    if (r == 0 && builder->net->format == NUMBER_S8) {
+        choose_units(builder);
+        r = check_s8(builder);
+    }
     if (r == 0)
         r = allocate_all(builder);
     if (r < 0)

@@ -14,7 +14,10 @@ int net_failed_in(const struct net *net, const struct net_step *step, int r, str
 
 struct conv_memory net_memory_of(const struct net *net, const struct net_step *step)
 {
-    return (struct conv_memory){ .x = step->input, .w = step->weight, .z = step->residual, .b = step->bias, .y = step->output,
+    /* In s8 a residual is always added, here 0 times what is there. */
+    bool scaled = step->shape >= 0 && net->shapes[step->shape].format == NUMBER_S8;
+    const void *added = scaled && !step->residual ? step->output : step->residual;
+    return (struct conv_memory){ .x = step->input, .w = step->weight, .z = added, .b = step->bias, .y = step->output,
                                  .workspace = net->workspace };
 }
 

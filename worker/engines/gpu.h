@@ -38,7 +38,8 @@ struct gpu {
     atomic_bool hung;     /* it took longer: nothing may be freed, waited for or closed any more */
 };
 
-/* One convolution as a plan sees it: y = relu(conv(x, w) + z + b); tensors are NHWC, filters KRSC. */
+/* One convolution as a plan sees it: y = relu(conv(x, w) + z + b); tensors are NHWC, filters KRSC. In s8: y = relu(sum_scale * conv(x, w) +
+ * residual_scale * z + b), the product summed up in 32 bits, b in f32, rounded and cut off once. */
 struct conv_shape {
     int batch;
     int height, width; /* of x */
@@ -47,11 +48,12 @@ struct conv_shape {
     bool residual; /* z is there, of y's shape */
     bool relu;
     enum number_format format; /* of everything; sums are f32 */
+    float sum_scale, residual_scale; /* s8: parts of a plan, but not of which one is the fastest */
 };
 
 struct conv_memory {
-    const void *x, *w, *z, *b; /* z is NULL without a residual */
-    void *y;                   /* must not be any of them */
+    const void *x, *w, *z, *b; /* z is NULL without a residual, in s8 y then */
+    void *y;                   /* must not be any other of them */
     void *workspace;
 };
 

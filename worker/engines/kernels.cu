@@ -94,6 +94,8 @@ static unsigned int blocks(size_t threads)
             kernel<NUMBER_F16><<<blocks(threads), THREADS, 0, (cudaStream_t)(stream)>>>(*(args));             \
         else if ((format) == NUMBER_BF16)                                                                     \
             kernel<NUMBER_BF16><<<blocks(threads), THREADS, 0, (cudaStream_t)(stream)>>>(*(args));            \
+        else if ((format) == NUMBER_S8)                                                                       \
+            kernel<NUMBER_S8><<<blocks(threads), THREADS, 0, (cudaStream_t)(stream)>>>(*(args));              \
         else                                                                                                  \
             kernel<NUMBER_F32><<<blocks(threads), THREADS, 0, (cudaStream_t)(stream)>>>(*(args));             \
     } while (0)

@@ -35,7 +35,8 @@ struct pool_args {
     void *output;      /* (batch, out_height, out_width, channels) in `format`, or (batch, channels) f32 */
     int batch, height, width, channels;
     int kernel, stride, padding, out_height, out_width; /* max pool */
-    enum number_format format;
+    enum number_format format, to; /* of the input, and what a max pool makes of it */
+    float scale;                   /* what comes out is multiplied by it: by the step of an s8 that is read, by 1 / that of one that is written */
     const uint32_t *broken; /* average pool: (batch), or NULL */
 };
 
