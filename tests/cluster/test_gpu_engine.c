@@ -58,6 +58,27 @@ TEST(a_job_on_two_gpus_gives_the_rows_of_the_cpu)
     check_contains("gpu/summary.json", "cudnn: fake 1, Fake GPU 9.0, f32, batch 2, kernels 1, plans ");
 }
 
+TEST(int8_on_a_gpu_takes_the_ranges_beside_the_weights_and_is_refused_without_or_with_wrong_ones)
+{
+    static const char classify[] = "%s/sleddog-worker classify --engine cudnn --engine-batch 2 --precision int8 --tune off --weights %s --resize 40 "
+                                   "--crop 33 photos/*/*.jpg";
+    CLEANUP(freep) char *without = NULL, *wrong = NULL;
+    gather();
+    CHECK_INT(test_shell(NULL, "%s/sleddog-worker calibrate --images photos --weights model.safetensors --resize 40 --crop 33",
+                         test_build()), 0);
+    CHECK_INT(test_shell(NULL, "cp model.safetensors bare.safetensors && cp model.safetensors.ranges.json ranges.json && "
+                         "sed 's/\"weights\": *\"..../\"weights\": \"0000/' ranges.json >bare.safetensors.ranges.json"), 0);
+    use_fake(true);
+    CHECK_INT(test_shell(&wrong, classify, test_build(), "bare.safetensors"), 1);
+    CHECK_CONTAINS(wrong, "bare.safetensors.ranges.json: ");
+    CHECK_INT(test_shell(NULL, "rm bare.safetensors.ranges.json"), 0);
+    CHECK_INT(test_shell(&without, classify, test_build(), "bare.safetensors"), 1);
+    CHECK_CONTAINS(without, "sleddog-worker calibrate");
+    CHECK_INT(COORDINATE("int8", "run", "--local", "1", "--engine", "cudnn", "--engine-batch", "2", "--precision", "int8", "--tune", "off", JOB("int8")), 0);
+    check_contains("int8/summary.json", "Fake GPU, int8, batch 2");
+    check_contains("int8/summary.json", ", int8, ranges ");
+}
+
 /* What `auto` looks at: a driver, which is empty here, and plugins: the tests' GPU and the real oneDNN. */
 static void make_driver_and_plugins(void)
 {
