@@ -5,7 +5,7 @@
  *     bench speed  SETTING SECONDS               "device IMAGES/S MS", "upload IMAGES/S", "tune S", "open S", "fingerprint ..."
  *     bench layers SETTING                       "layer NAME MS FLOP BYTES SHAPE" each
  *
- * SETTING is six arguments: INDEX NUMBERS NETWORK SIDE PRECISION BATCH; plans are kept in $BENCH_PLANS, and not looked for without it.
+ * SETTING is six arguments: INDEX NUMBERS NETWORK SIDE PRECISION BATCH; plans are kept in $BENCH_PLANS, and not looked for without it. int8 takes the ranges in $BENCH_RANGES.
  * "device": the captured network alone, pixels there already. "upload": through slots, from pinned memory to predictions. Exit status: 3 without a
  * device. */
 #include "common/cleanup.h"
@@ -25,6 +25,7 @@
 struct setting {
     struct engine_spec spec;
     struct weights *weights;
+    struct ranges ranges; /* for int8 */
 };
 
 static double now_s(void)
@@ -42,7 +43,7 @@ static int complain(int r, const struct why *why)
 
 static enum precision precision_of(const char *name)
 {
-    return !strcmp(name, "f32") ? PRECISION_F32 : !strcmp(name, "bf16") ? PRECISION_BF16 : PRECISION_F16;
+    return !strcmp(name, "f32") ? PRECISION_F32 : !strcmp(name, "bf16") ? PRECISION_BF16 : !strcmp(name, "int8") ? PRECISION_INT8 : PRECISION_F16;
 }
 
 static int read_setting(char **args, struct setting *setting, struct why *why)
@@ -56,7 +57,8 @@ static int read_setting(char **args, struct setting *setting, struct why *why)
         return because(why, -EINVAL, "there is no network %s", args[2]);
     int r = flat_open(args[0], args[1], &setting->weights, why);
     setting->spec.weights = setting->weights;
-    return r;
+    setting->spec.ranges = &setting->ranges;
+    return r == 0 && setting->spec.precision == PRECISION_INT8 ? flat_ranges(getenv("BENCH_RANGES"), setting->spec.network, &setting->ranges, why) : r;
 }
 
 /* ---- probe ----------------------------------------------------------------------------------------------------------------- */
@@ -144,7 +146,10 @@ static int fill_with_noise(struct device *device, struct why *why)
 
 static enum number_format format_of(enum precision precision)
 {
-    return precision == PRECISION_F32 ? NUMBER_F32 : precision == PRECISION_BF16 ? NUMBER_BF16 : NUMBER_F16;
+    return precision == PRECISION_F32    ? NUMBER_F32
+           : precision == PRECISION_BF16 ? NUMBER_BF16
+           : precision == PRECISION_INT8 ? NUMBER_S8
+                                         : NUMBER_F16;
 }
 
 static int open_device(struct device *device, const struct setting *setting, struct why *why)
@@ -260,7 +265,8 @@ static int time_step(struct device *device, int step, int runs, float *ret_ms, s
 static void print_step(const struct net *net, const struct net_step *step, double ms)
 {
     const struct pool_args *pool = &step->pool;
-    double size = (double)number_size(net->format), in = (double)pool->batch * pool->height * pool->width * pool->channels;
+    double in = (double)number_size(pool->format) * pool->batch * pool->height * pool->width * pool->channels;
+    double out = (double)number_size(pool->to) * pool->batch * pool->out_height * pool->out_width * pool->channels;
     if (step->shape >= 0) {
         char shape[SHAPE_TEXT];
         conv_shape_text(&net->shapes[step->shape], shape);
@@ -271,8 +277,7 @@ static void print_step(const struct net *net, const struct net_step *step, doubl
                4.0 * ((double)net->batch * (net->features + net->classes) + (double)net->features * net->classes));
     else
         printf("layer %s %.5f 0 %.0f %s\n", step->layer.name, ms,
-               in * size + (step->layer.kind == LAYER_AVG_POOL ? 4.0 * pool->batch * pool->channels
-                                                               : size * pool->batch * pool->out_height * pool->out_width * pool->channels),
+               in + (step->layer.kind == LAYER_AVG_POOL ? 4.0 * pool->batch * pool->channels : out),
                number_name(net->format));
 }
 

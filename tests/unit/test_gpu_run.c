@@ -45,12 +45,14 @@ TEST_WITHIN(240, the_gpu_report_compares_with_pytorch)
     if (test_shell(NULL, "/usr/bin/python3 -c 'import torch'"))
         test_skip("PyTorch is not here");
     int status = test_shell(&output, "GPU_BUILD=$PWD/gpu PYTHON=/usr/bin/python3 %s/tests/gpu/run --fake --network resnet18 --side 20 "
-                            "--precisions f32,f16 --batches 2 --seconds 0.01 --out report.md", test_source());
+                            "--precisions f32,f16,int8 --batches 2 --seconds 0.01 --out report.md", test_source());
     if (status)
         test_fail(__FILE__, __LINE__, "%s", output);
     CLEANUP(freep) char *report = test_read_file("report.md", NULL);
     CHECK_CONTAINS(report, "this tries the scripts, its times mean nothing");
     CHECK_CONTAINS(report, "| f32 | 2 | ");
+    CHECK_CONTAINS(report, "| int8 | 2 | ");
+    CHECK_CONTAINS(report, "| int8 device | ");
     CHECK_CONTAINS(report, "5 of 5 | ok | same bytes |");
     CHECK_CONTAINS(report, "| normalise | u8 | ");
     CHECK_CONTAINS(report, "| layer4.0.downsample.0 | f16 2 2x2 256->512 1x1/2+0 | ");
