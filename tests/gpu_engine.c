@@ -5,6 +5,8 @@
 #include "worker/engines/cudnn.h"
 #include "worker/weights/seeded.h"
 
+#include <math.h>
+
 /* Every kind of layer, a block with a downsample, grouped, and one without: small enough to be run hundreds of times. */
 #define CONV(name_, in_, out_, k_, s_, g_, relu_, input_, residual_)                                                                     \
     { .kind = LAYER_CONV, .name = name_, .norm = name_ "_bn", .inputs = in_, .outputs = out_, .kernel = k_, .stride = s_,               \
@@ -102,4 +104,30 @@ uint8_t *engine_pixels(const struct engine_spec *spec, int count)
     CHECK(pixels);
     seeded_pixels("pixels", pixels, size);
     return pixels;
+}
+
+double engine_difference(const float *a, const float *b, size_t count)
+{
+    double apart = 0, norm = 0;
+    for (size_t i = 0; i < count; i++) {
+        apart += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+        norm += (double)b[i] * (double)b[i];
+    }
+    CHECK(norm > 0);
+    return sqrt(apart / norm);
+}
+
+int engine_run_slots(const struct engine_ops *ops, struct engine *engine, struct why *why)
+{
+    struct engine_slot *slot;
+    int r = 0;
+    for (int i = 0; i < 2 && r == 0; i++) {
+        CHECK_INT(ops->slot_acquire(engine, &slot), 0);
+        memset(slot->pixels, 77, 2 * ops->info(engine)->image_bytes);
+        r = ops->submit(engine, slot, 2, why);
+    }
+    for (int i = 0; i < 2 && r == 0; i++)
+        if ((r = ops->wait(engine, &slot, why)) == 0)
+            ops->slot_release(engine, slot);
+    return r;
 }

@@ -26,3 +26,9 @@ uint8_t *engine_pixels(const struct engine_spec *spec, int count);
 
 /* The values of `count` images, with as many slots under way as there are; and their predictions, if asked. */
 float *engine_run(struct engines_opened it, const uint8_t *pixels, int count, struct prediction *predictions);
+
+/* Two full slots, both under way before either is waited for; the first error, with its sentence. */
+int engine_run_slots(const struct engine_ops *ops, struct engine *engine, struct why *why);
+
+/* The normalised error, |a - b| / |b|. */
+double engine_difference(const float *a, const float *b, size_t count);

@@ -9,18 +9,6 @@
 
 #include <math.h>
 
-/* |a - b| / |b| */
-static double difference(const float *a, const float *b, size_t count)
-{
-    double apart = 0, norm = 0;
-    for (size_t i = 0; i < count; i++) {
-        apart += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-        norm += (double)b[i] * (double)b[i];
-    }
-    CHECK(norm > 0);
-    return sqrt(apart / norm);
-}
-
 /* ---- wiring, against the oneDNN engine, which is compared with PyTorch ------------------------------------------------------ */
 
 static float *ask_onednn(struct engine_spec spec, const uint8_t *pixels, int count)
@@ -59,7 +47,7 @@ static void compare(const struct network *network, enum precision precision, enu
     fake_gpu_reset(&settings);
     struct engines_opened it = engine_open_fake(&spec);
     CLEANUP(freep) float *values = engine_run(it, pixels, 3, NULL);
-    double error = difference(values, expected, 3 * engine_info_of(it)->values);
+    double error = engine_difference(values, expected, 3 * engine_info_of(it)->values);
     printf("%s in %s: normalised error %.2e\n", network->name, engine_info_of(it)->device, error);
     CHECK(error <= most);
     engine_close(it);
@@ -112,7 +100,7 @@ static void compare_variant(int classes, float mean, float std, int height)
     struct engines_opened it = engine_open_fake(&spec);
     CHECK_INT(engine_info_of(it)->classes, classes);
     CLEANUP(freep) float *values = engine_run(it, pixels, 3, NULL);
-    CHECK(difference(values, expected, 3 * (size_t)classes) <= 1e-5);
+    CHECK(engine_difference(values, expected, 3 * (size_t)classes) <= 1e-5);
     engine_close(it);
     fake_gpu_reset(&settings);
 }

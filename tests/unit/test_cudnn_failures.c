@@ -265,21 +265,11 @@ TEST_WITHIN(300, any_call_may_fail_while_plans_are_tuned)
 static bool run_with_failure(const struct engine_spec *spec, int n, int code)
 {
     struct fake_settings settings = fake_one_device();
-    struct engine_slot *slot;
     struct why why = { "" };
     fake_gpu_reset(&settings);
     struct engines_opened it = engine_open_fake(spec);
     fake_gpu_fail(n, code);
-    int r = 0;
-    for (int i = 0; i < 2; i++) {
-        CHECK_INT(it.ops->slot_acquire(it.engine, &slot), 0);
-        memset(slot->pixels, 77, 2 * engine_info_of(it)->image_bytes);
-        if (r == 0)
-            r = it.ops->submit(it.engine, slot, 2, &why);
-    }
-    for (int i = 0; i < 2 && r == 0; i++)
-        if ((r = it.ops->wait(it.engine, &slot, &why)) == 0)
-            it.ops->slot_release(it.engine, slot);
+    int r = engine_run_slots(it.ops, it.engine, &why);
     bool failed = *fake_gpu_failed();
     CHECK_INT(r, failed ? code : 0);
     if (failed)
@@ -314,19 +304,13 @@ static bool hang_at(const struct engine_spec *spec, int n, bool in_open)
     struct fake_settings settings = { .devices = 2, .patience_ns = PATIENCE_NS, .hang_at = in_open ? n : 0 };
     const struct engine_ops *ops = cudnn_engine(&fake_gpu);
     struct engine *engine = NULL;
-    struct engine_slot *slot;
     struct why why = { "" };
     fake_gpu_reset(&settings);
     int r = ops->open(spec, &engine, &why);
     if (r == 0 && !in_open)
         fake_gpu_hang(n);
-    for (int i = 0; i < 2 && r == 0 && !in_open; i++) {
-        CHECK_INT(ops->slot_acquire(engine, &slot), 0);
-        r = ops->submit(engine, slot, 2, &why);
-    }
-    for (int i = 0; i < 2 && r == 0 && !in_open; i++)
-        if ((r = ops->wait(engine, &slot, &why)) == 0)
-            ops->slot_release(engine, slot);
+    if (r == 0 && !in_open)
+        r = engine_run_slots(ops, engine, &why);
     bool noticed = r < 0;
     if (noticed) {
         CHECK_INT(r, -ENOTRECOVERABLE);

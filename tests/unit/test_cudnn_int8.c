@@ -50,18 +50,6 @@ static float *measure(struct engine_spec spec, const uint8_t *pixels, int count,
     return values;
 }
 
-/* |a - b| / |b| */
-static double difference(const float *a, const float *b, size_t count)
-{
-    double apart = 0, norm = 0;
-    for (size_t i = 0; i < count; i++) {
-        apart += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-        norm += (double)b[i] * (double)b[i];
-    }
-    CHECK(norm > 0);
-    return sqrt(apart / norm);
-}
-
 static void compare(const struct network *network, enum emit emit, double most)
 {
     struct fake_settings settings = fake_one_device();
@@ -80,7 +68,7 @@ static void compare(const struct network *network, enum emit emit, double most)
     fake_gpu_reset(&settings);
     struct engines_opened it = engine_open_fake(&spec);
     CLEANUP(freep) float *values = engine_run(it, pixels, 3, NULL);
-    double error = difference(values, expected, 3 * engine_info_of(it)->values);
+    double error = engine_difference(values, expected, 3 * engine_info_of(it)->values);
     test_note("%s: normalised error of %s %.1e", network->name, emit == EMIT_FEATURES ? "features" : "logits", error);
     CHECK_CONTAINS(engine_info_of(it)->device, "Fake GPU, int8, batch 2");
     CHECK_STR(engine_info_of(it)->precision, "int8");
@@ -204,7 +192,7 @@ TEST(int8_is_what_its_formula_says)
     float expected[16];
     for (int c = 0; c < 16; c++)
         expected[c] = (float)plain.real[tiny_network.count - 1][c];
-    double error = difference(values, expected, 16);
+    double error = engine_difference(values, expected, 16);
     test_note("normalised error %.1e", error);
     CHECK(error < 2e-3); /* a tie here and there is rounded the other way */
     engine_close(it);

@@ -19,21 +19,6 @@ static struct engine_spec spec_for(struct weights **weights)
     return spec;
 }
 
-/* Two slots, as whole workers do it. */
-static int run_slots(const struct engine_ops *ops, struct engine *engine, struct why *why)
-{
-    struct engine_slot *slot;
-    int r = 0;
-    for (int i = 0; i < 2 && r == 0; i++) {
-        CHECK_INT(ops->slot_acquire(engine, &slot), 0);
-        r = ops->submit(engine, slot, 2, why);
-    }
-    for (int i = 0; i < 2 && r == 0; i++)
-        if ((r = ops->wait(engine, &slot, why)) == 0)
-            ops->slot_release(engine, slot);
-    return r;
-}
-
 /* What an open says when this goes wrong; the engine is closed again. */
 static int open_with(const struct engine_spec *spec, const struct fake_cuda *wrong, struct why *why)
 {
@@ -54,7 +39,7 @@ static int run_with(const struct engine_spec *spec, const struct fake_cuda *wron
     fake_cuda_set(&(struct fake_cuda){ 0 });
     CHECK_INT(ops->open(spec, &engine, why), 0);
     fake_cuda_set(wrong);
-    int r = run_slots(ops, engine, why);
+    int r = engine_run_slots(ops, engine, why);
     ops->close(engine);
     CHECK_INT(fake_cuda_left(), 0);
     return r;
@@ -217,7 +202,7 @@ TEST(a_device_that_is_never_ready_is_lost_and_its_engine_can_be_closed)
     fake_cuda_set(&(struct fake_cuda){ 0 });
     CHECK_INT(ops->open(&spec, &engine, &why), 0);
     fake_cuda_set(&(struct fake_cuda){ .hang_at = 10 });
-    CHECK_INT(run_slots(ops, engine, &why), -ENOTRECOVERABLE);
+    CHECK_INT(engine_run_slots(ops, engine, &why), -ENOTRECOVERABLE);
     CHECK_CONTAINS(why.text, "device 0, Fake CUDA: the GPU is lost, and comes back, if at all, for a new process only: the GPU hangs");
     int left = fake_cuda_left();
     ops->close(engine);
