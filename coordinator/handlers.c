@@ -1,4 +1,5 @@
 /* handlers.c: what the coordinator does for each message of a worker. */
+#include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "coordinator/coordinator.h"
@@ -111,6 +112,7 @@ void coordinator_on_welcome(struct coordinator *c, struct node *node, const stru
         node_restarted(node);
     node->incarnation = node->served = message->from;
     node->state = NODE_READY;
+    monitor_close(take(node->monitor));
     node->reads_nothing = false;
     node->failures = node->still_ms = 0;
     if (node->lent_bytes)

@@ -21,9 +21,11 @@
  * Ownership: a node owns its link; batches it holds belong to the table. */
 #pragma once
 
+#include "common/allowance.h"
 #include "common/loop.h"
 #include "coordinator/batch.h"
 #include "proto/link.h"
+#include "proto/monitor.h"
 
 #include <sys/types.h>
 
@@ -37,7 +39,16 @@ struct node {
     struct coordinator *coordinator;
     char name[300];       /* host[:port], or "local 1" */
     char endpoint[512];
-    struct link *link;
+    char key[KEY_TEXT];   /* public, that it must have; "": none, nothing is encrypted */
+    char address[512];    /* the endpoint with an address in place of a name: where the link goes */
+    uint64_t resolve_ns;  /* when to look its name up again, while it does not answer */
+    unsigned looked_up;   /* so often */
+    uint64_t dialled_ns;
+    struct link *link;    /* NULL: refused, gone, or its name is being looked up */
+    struct monitor *monitor; /* of that, until it is welcome; NULL: none */
+    int broken;           /* handshakes in a row that it broke off */
+    uint64_t redial_ns;   /* ZeroMQ gives a connection up whose handshake fails: then a new socket is made; 0: no need */
+    bool untrusted;       /* `why_not` is about keys: see handshake.c */
     enum node_state state;
     uint64_t call;        /* number of the introduction: raised with every new socket */
     uint64_t incarnation; /* of the worker behind it; 0: not known */
@@ -49,6 +60,7 @@ struct node {
     uint64_t sent;        /* images, since the welcome */
     uint64_t sent_batches;
     int garbage;          /* frames in a row that were no messages */
+    struct allowance chatter; /* messages, less those that a finished batch is worth */
     uint64_t held;        /* images sent and not answered */
     uint32_t storing;     /* its results that are on their way to job.db: it keeps them until they are safe */
     bool leaving, removed; /* NODE_DRAINING: its process ends; it is not on the node list any more */

@@ -14,7 +14,6 @@
 #define MAX_NAME   255
 #define MAX_GROUP  63
 #define MAX_GROUPS 256
-#define Z85        "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 
 /* A node while the list is read. */
 struct said {
@@ -120,8 +119,7 @@ static int check_wanted(const struct reader *reader, struct why *why)
 
 static bool is_key(const char *text)
 {
-    size_t size = strlen(text);
-    return size == KEY_TEXT - 1 && strspn(text, Z85) == size && strcmp(text + size - 4, ".pub");
+    return key_is_valid(text) && strcmp(text + KEY_TEXT - 5, ".pub");
 }
 
 static int check_key(const char *text, struct why *why)

@@ -16,6 +16,7 @@
  * Errors:    -EINVAL naming file and line: a bad name, port, range or key, a node said twice; or naming a group that is not there. */
 #pragma once
 
+#include "common/keys.h"
 #include "common/options.h"
 #include "common/why.h"
 
@@ -24,7 +25,6 @@
 
 #define DEFAULT_PORT 5571
 #define MAX_NODES    4096
-#define KEY_TEXT     41 /* bytes of a CURVE public key in Z85, with its NUL */
 
 struct nodelist_node {
     char *name;         /* "host:port" */

@@ -5,11 +5,13 @@
 
 #include "common/options.h"
 #include "coordinator/spec.h"
+#include "coordinator/trust.h"
 #include "proto/preset.h"
 #include "proto/tuning.h"
 
 struct run_options {
     struct tuning tuning;
+    struct trust_options trust;
     struct preset_options preset;
     const char *nodes, *job, *output, *format, *emit, *weights, *labels, *truth;
     int64_t local, min_nodes, node_timeout, expiry, stall_timeout, batch, top;

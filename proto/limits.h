@@ -2,6 +2,8 @@
 #pragma once
 
 #define LIMIT_FRAME      (64u << 20) /* bytes of one message */
+#define LIMIT_TO_WORKER  (LIMIT_BATCH * (LIMIT_URI + 256u) + LIMIT_FRAME_REST) /* bytes of one message that a worker takes: the largest batch */
+#define LIMIT_FRAME_REST 65536u      /* bytes of whatever else is in a message with a list */
 #define LIMIT_DECODED    (512u << 20) /* bytes of memory one decoded message may take */
 #define LIMIT_TEXT       1024u       /* bytes of a sentence or a name */
 #define LIMIT_URI        4096u       /* bytes of an image's or a model's address */

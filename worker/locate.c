@@ -12,7 +12,7 @@ static void tell_download(const char *url)
 int locate_weights(const char *uri, const char *cache, const char *sha256, struct cached *ret, struct why *why)
 {
     if (cache_is_url(uri))
-        return cache_get(cache, uri, sha256, tell_download, ret, why);
+        return cache_get(cache, uri, sha256, NULL, tell_download, ret, why);
     snprintf(ret->path, sizeof(ret->path), "%.*s", (int)sizeof(ret->path) - 1, uri);
     return 0;
 }
