@@ -308,6 +308,9 @@ static int check_engine(const struct tuning *tuning, struct why *why)
         r = ops->probe(text, sizeof(text), why);
     if (r == 0)
         log_info("engine %s: %s", ops->name, text);
+    struct why unused;
+    if (!strcmp(tuning->engine, "auto") && engines_gpu_unused(&unused) < 0)
+        log_warning("there is a driver for GPUs, but none is used: %s", unused.text);
     return r < 0 && strcmp(tuning->engine, "auto") ? r : 0;
 }
 

@@ -11,14 +11,13 @@
 #include "common/thread.h"
 #include "proto/link.h"
 #include "proto/tuning.h"
+#include "worker/commands.h"
 #include "worker/door.h"
 #include "worker/job.h"
 #include "worker/reload.h"
 #include "worker/service.h"
 #include "worker/trail.h"
 #include "worker/verifier.h"
-
-#define EXIT_DEVICE_LOST 75 /* EX_TEMPFAIL of sysexits.h: this process cannot reach its GPU any more, a new one may; start it again */
 
 struct worker_options {
     struct tuning tuning;
