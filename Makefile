@@ -140,13 +140,14 @@ $(BUILD)/tests/gpu/sleddog-engine-cudnn.so: $(call objects,tests/gpu/fake_plugin
 	$(call say,LD )
 	$(Q)$(CC) $(ALL_LDFLAGS) -shared -o $@ $^ $(call pkg,jansson,-ljansson) $(call pkg,zlib,-lz) $(LIBS_common) -lm
 
-# A worker of another release, which speaks another protocol (test_four_nodes).
-$(OBJ)/tests/other/handlers.o: worker/handlers.c tests/other_release.h Makefile
+# A worker of another protocol version (test_security, test_four_nodes): what knows the version is compiled again.
+VERSIONED := $(wildcard proto/decode.c worker/handlers.c)
+$(OBJ)/other/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC )
-	$(Q)$(CC) $(ALL_CFLAGS) -include tests/other_release.h -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -DPROTOCOL_VERSION=9999u -c -o $@ $<
 
-$(BUILD)/tests/other/sleddog-worker: $(OBJ)/worker/main.o $(OBJ)/tests/other/handlers.o $(LIB_worker) $(LIB_proto) $(LIB_common)
+$(BUILD)/tests/other/sleddog-worker: $(VERSIONED:%.c=$(OBJ)/other/%.o) $(OBJ)/worker/main.o $(LIB_worker) $(LIB_proto) $(LIB_common)
 	@mkdir -p $(@D)
 	$(call say,LD )
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_worker) $(LIBS_proto) $(LIBS_common)
@@ -180,7 +181,7 @@ $(REPLAY): $(BUILD)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_FOREIGN)
 
 $(BUILD)/tests/unit/test_corpus: | $(REPLAY)
-$(BUILD)/tests/cluster/test_four_nodes: | $(BUILD)/tests/other/sleddog-worker
+$(BUILD)/tests/cluster/test_security $(BUILD)/tests/cluster/test_four_nodes: | $(BUILD)/tests/other/sleddog-worker
 $(BUILD)/tests/cluster/test_gpu_engine: | $(BUILD)/tests/gpu/sleddog-engine-cudnn.so
 $(BUILD)/tests/unit/test_gpu_simulated: | $(if $(HAVE_CUDA),$(BUILD)/tests/gpu/plans)
 

@@ -284,6 +284,23 @@ TEST(nodes_with_a_wrong_key_no_key_or_no_use_for_ours_are_named_and_the_others_d
     daemon_stop(&plain);
 }
 
+TEST(a_worker_of_another_protocol_version_is_named_and_the_others_do_the_job)
+{
+    struct daemon good, other;
+    char sentence[128];
+    make_keys();
+    expect_table("sim:1000");
+    WORKER(&good, "good", SIM, "--sim-cost-us", "500", KEYED);
+    daemon_start_as(&other, OTHER_WORKER, "other", 0, ARGV(SIM, KEYED));
+    write_nodes("nodes", (const struct daemon *[]){ &other, &good }, 2);
+    CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", WITH_KEYS, "--job", "job", "sim:1000"), 0);
+    check_same_file("expected/predictions.jsonl", "job/predictions.jsonl");
+    snprintf(sentence, sizeof(sentence), "127.0.0.1:%d takes no part in this job: speaks protocol 9999 (version ", other.port);
+    check_contains("run.err", sentence);
+    daemon_stop(&good);
+    daemon_stop(&other);
+}
+
 /* ---- attacks on a worker ---- */
 
 static long kib_of(pid_t pid, const char *what)

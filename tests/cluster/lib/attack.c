@@ -196,7 +196,8 @@ static void flood(struct attack *attack)
     void *context;
     struct link *link;
     struct why why;
-    char endpoint[64], noise[3000] = { 0 };
+    char endpoint[64];
+    static char noise[16 << 20];
     struct message messages[] = {
         { .kind = MESSAGE_ping, .from = 7, .to = 9, .ping = { 1, 1 } },
         { .kind = MESSAGE_probe, .from = 7, .probe = { PROTOCOL_VERSION } },
@@ -207,7 +208,7 @@ static void flood(struct attack *attack)
     if (link_context_new(&context, &why) < 0 || link_connect(context, endpoint, &link, &why) < 0)
         _exit(1);
     for (unsigned number = 0;; number++) {
-        int r = number % 5 < 4 ? link_send(link, NULL, &messages[number % 5]) : link_send_frame(link, NULL, noise, sizeof(noise));
+        int r = number % 5 < 4 ? link_send(link, NULL, &messages[number % 5]) : link_send_frame(link, NULL, noise, number % 500 == 4 ? sizeof(noise) : 3000);
         atomic_fetch_add(attack->count, r == 0);
         if (r < 0 || number % 64 == 0)
             nap(1000);

@@ -55,13 +55,18 @@ static bool find_port(struct daemon *daemon)
     return daemon->port;
 }
 
-void daemon_start(struct daemon *daemon, const char *name, int port, const char *const *arguments)
+void daemon_start_as(struct daemon *daemon, const char *program, const char *name, int port, const char *const *arguments)
 {
     char listen[32];
     choose_runtime_folder();
     snprintf(listen, sizeof(listen), "127.0.0.1:%d", port);
-    begin(&daemon->process, name, "sleddog-worker", (const char *const[]){ "--listen", listen, NULL }, arguments);
+    begin(&daemon->process, name, program, (const char *const[]){ "--listen", listen, NULL }, arguments);
     WAIT_FOR(find_port(daemon));
+}
+
+void daemon_start(struct daemon *daemon, const char *name, int port, const char *const *arguments)
+{
+    daemon_start_as(daemon, "sleddog-worker", name, port, arguments);
 }
 
 void daemon_stop(struct daemon *daemon)
