@@ -8,6 +8,9 @@
 #include <pthread.h>
 #include <pwd.h>
 #include <string.h>
+#include <sys/resource.h>
+
+#define FILES_ENOUGH 65536
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static char host[256], owner[320];
@@ -62,4 +65,13 @@ int machine_beside(const char *name, char *path, size_t size)
     if (slash)
         *slash = '\0';
     return (size_t)snprintf(path, size, "%s/%s", self, name) < size ? 0 : -ENAMETOOLONG;
+}
+
+void machine_raise_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= FILES_ENOUGH)
+        return;
+    limit.rlim_cur = limit.rlim_max < FILES_ENOUGH ? limit.rlim_max : FILES_ENOUGH;
+    setrlimit(RLIMIT_NOFILE, &limit);
 }

@@ -5,7 +5,9 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/signals.h"
+#include "coordinator/lender.h"
 #include "coordinator/local.h"
+#include "coordinator/resolver.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,6 +15,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define CHATTER_A_BATCH 4 /* messages that a worker says about it */
 #define TICK_NS (100 * NS_PER_MS)
 
 /* ---- ending ---- */
@@ -49,7 +52,7 @@ int coordinator_send(struct coordinator *c, struct node *node, struct message *m
 {
     message->from = c->incarnation;
     message->to = message->kind == MESSAGE_hello ? 0 : node->incarnation;
-    return link_send(node->link, NULL, message);
+    return node->link ? link_send(node->link, NULL, message) : -ENOTCONN;
 }
 
 /* ---- answers of the store ---- */
@@ -81,6 +84,7 @@ static void take_result(struct coordinator *c, struct store_request *request)
         c->counts.errors += request->errors;
         node->images_done += batch->count;
         node->batches_done++;
+        node->chatter.spent -= CHATTER_A_BATCH; /* may be below nothing, for a moment: see allowance.c */
         node->starts = 1; /* it works: only deaths in a row count */
         node->deaths_alone = 0;
     }
@@ -134,6 +138,12 @@ static void on_mail(void *arg)
         next = mail->next;
         if (mail->kind == MAIL_LISTER)
             finish_listing(c);
+        else if (mail->kind == MAIL_LENT)
+            model_send(c, (struct lent *)mail);
+        else if (mail->kind == MAIL_RESOLVED) {
+            node_resolved(((struct resolved *)mail)->user, (struct resolved *)mail);
+            free(mail);
+        }
         else {
             take_answer(c, (struct store_request *)mail);
             store_request_free((struct store_request *)mail);
@@ -227,16 +237,20 @@ static int start(struct coordinator *c, struct db *db, struct why *why)
     if (r == 0)
         r = lister_place_read(db, &place, why);
     CLEANUP(freep) char *listed = NULL;
+    c->listed = db_get(db, "listed", &listed, NULL) == 0;
+    if (r == 0 && !c->listed)
+        r = db_forget_private(db, place.batches, why);
     if (r < 0) {
         db_close(db);
         return r;
     }
     c->resumed_images = c->counts.done_images;
-    c->listed = db_get(db, "listed", &listed, NULL) == 0;
     read_facts(c, db);
     r = store_start(db, &c->box, &c->store, why);
     if (r == 0 && !c->listed)
         r = lister_start(c->spec, c->plan->s3, c->store, &c->box, &place, &c->lister, why);
+    if (r == 0 && !is_complete(c))
+        r = model_lend(c, why);
     if (r == 0 && !is_complete(c))
         r = nodes_open(c, why);
     if (r == 0)
@@ -270,7 +284,7 @@ static int open_parts(struct coordinator *c, struct why *why)
 static void count_late_answer(struct coordinator *c, struct store_request *request)
 {
     struct batch *batch = batches_find(&c->batches, request->id);
-    if (request->kind == STORE_RESULT && request->r >= 0 && batch)
+    if (request->kind == STORE_RESULT && request->r > 0 && batch) /* 0: was there already, and counted */
         c->counts.done_images += batch->count;
     store_request_free(request);
 }
@@ -282,10 +296,16 @@ static void stop_parts(struct coordinator *c)
     c->progress = NULL;
     lister_stop(c->lister);
     store_stop(c->store);
+    lender_stop(c->lender);
+    resolver_close(take(c->resolver));
     for (struct mail *mail = c->box.last ? mailbox_take(&c->box) : NULL, *next; mail; mail = next) {
         next = mail->next;
         if (mail->kind == MAIL_STORE)
             count_late_answer(c, (struct store_request *)mail);
+        else if (mail->kind == MAIL_LENT)
+            lender_drop((struct lent *)mail);
+        else if (mail->kind == MAIL_RESOLVED)
+            free(mail);
     }
     lister_free(c->lister);
     c->lister = NULL;
@@ -343,6 +363,7 @@ void coordinator_free(struct coordinator *c)
         free(node);
     }
     link_context_free(c->context);
+    lender_free(c->lender);
     loop_free(c->loop);
     mailbox_done(&c->box);
     free(c);

@@ -12,11 +12,15 @@
 #include "coordinator/history.h"
 #include "coordinator/lister.h"
 #include "coordinator/node.h"
+#include "coordinator/nodelist.h"
 #include "coordinator/progress.h"
 #include "coordinator/spec.h"
+#include "coordinator/trust.h"
 #include "proto/tuning.h"
 
+struct lender;
 struct local;
+struct resolver;
 
 struct s3_session;
 
@@ -27,9 +31,11 @@ struct run_plan {
     struct s3_session *s3;  /* NULL: no source is in an object store */
     const char *job_dir;
     uint64_t epoch;
-    char **nodes;           /* endpoints' names, host[:port] */
+    const struct nodelist_node *nodes; /* from that list */
     int node_count;
+    const struct texts *groups; /* of the list: these only; see nodelist.h */
     const char *node_list;  /* absolute path of the file that they are from; NULL: none */
+    const struct trust *trust; /* keys */
     int local;              /* workers to start here */
     const struct tuning *tuning; /* for those */
     int min_nodes;
@@ -45,6 +51,8 @@ struct coordinator {
     struct store *store;
     struct lister *lister;
     struct local *local;
+    struct lender *lender; /* of the model */
+    struct resolver *resolver; /* of names on the node list */
     struct progress *progress;
     uint64_t incarnation;
 
@@ -111,19 +119,29 @@ void coordinator_convict(struct coordinator *c, struct node *node, struct batch 
 /* nodes.c */
 int nodes_open(struct coordinator *c, struct why *why);
 void nodes_close(struct coordinator *c);
-struct node *node_add(struct coordinator *c, const char *name, const char *endpoint, struct why *why);
+struct node *node_add(struct coordinator *c, const char *name, const char *endpoint, const char *key, struct why *why);
 int node_connect(struct node *node, struct why *why); /* a new socket, and hello soon */
 void node_disconnect(struct node *node);
+struct resolved;
+void node_resolved(struct node *node, const struct resolved *resolved); /* where it is */
 struct node *node_find(struct coordinator *c, const char *name);
 void node_refused(struct node *node, const char *reason); /* for this job; the next reading of the node list tries again */
 void nodes_start_if_enough(struct coordinator *c);
 void nodes_tick(struct coordinator *c);
+
+/* model.c */
+int model_lend(struct coordinator *c, struct why *why); /* from now on */
+struct lent;
+void model_send(struct coordinator *c, struct lent *lent); /* a piece that was read */
 
 /* lost.c */
 uint64_t node_give_back(struct node *node); /* what it has goes to others; returns how many batches */
 void node_lost(struct node *node, const char *reason); /* its batches go back; it is called again */
 void node_hung(struct node *node); /* the same, for one that says it is alive and does nothing */
 void node_judge(struct node *node, const struct message *message); /* a welcome: what became of the process that was lost? */
+
+/* handshake.c */
+void node_watch(struct node *node); /* one that is called: what became of the connection? */
 
 /* reload.c */
 void nodes_reload(struct coordinator *c); /* reads the node list again; a bad one changes nothing */

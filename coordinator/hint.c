@@ -21,10 +21,20 @@ static bool differs(const char *a, const char *b)
     return a && (!b || strcmp(a, b));
 }
 
+static void put_texts(struct bytes *out, const char *name, const struct texts *texts)
+{
+    for (int i = 0; i < texts->count; i++) {
+        bytes_printf(out, " --%s", name);
+        hint_word(out, texts->text[i]);
+    }
+}
+
 static void put_option(struct bytes *out, const struct option_row *row, const void *at, const void *usual)
 {
     const char *text = row->type == OPTION_TEXT || row->type == OPTION_CHOICE ? *(const char *const *)at : NULL;
-    if (text && differs(text, *(const char *const *)usual)) {
+    if (row->type == OPTION_TEXTS)
+        put_texts(out, row->name, at);
+    else if (text && differs(text, *(const char *const *)usual)) {
         bytes_printf(out, " --%s", row->name);
         hint_word(out, text);
     } else if ((row->type == OPTION_INT || row->type == OPTION_SIZE) && *(const int64_t *)at != *(const int64_t *)usual)

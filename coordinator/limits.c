@@ -1,21 +1,18 @@
 #include "coordinator/limits.h"
 
+#include "common/machine.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
 
 #define FILES_ALWAYS   64    /* job.db and its journal, threads' wake-ups, folders being listed, tables */
-#define FILES_A_NODE   3     /* ZeroMQ: a wake-up, a connection, and the next one while the old is being closed */
-#define FILES_ENOUGH   65536
+#define FILES_A_NODE   5     /* ZeroMQ: a wake-up, a connection, the next one while the old is being closed, and two wake-ups more until it is welcome */
 
 void limits_prepare(void)
 {
-    struct rlimit limit;
     signal(SIGXFSZ, SIG_IGN);
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= FILES_ENOUGH)
-        return;
-    limit.rlim_cur = limit.rlim_max < FILES_ENOUGH ? limit.rlim_max : FILES_ENOUGH;
-    setrlimit(RLIMIT_NOFILE, &limit);
+    machine_raise_files();
 }
 
 int limits_check_files(int nodes, struct why *why)

@@ -119,7 +119,7 @@ int local_start(struct coordinator *c, struct local **ret, struct why *why)
         char name[32], endpoint[160];
         snprintf(name, sizeof(name), "local %d", i);
         snprintf(endpoint, sizeof(endpoint), "ipc://%s/%d", local->sockets.folder, i);
-        struct node *node = node_add(c, name, endpoint, why);
+        struct node *node = node_add(c, name, endpoint, "", why);
         if (node)
             node->local = true;
         r = node ? start_worker(local, node, why) : -ENOMEM;

@@ -2,30 +2,234 @@
 
 #include "common/bytes.h"
 #include "common/cleanup.h"
+#include "coordinator/noderange.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
+#include <search.h>
 #include <string.h>
 
-#define MAX_FILE (4u << 20)
-#define MAX_NAME 255
+#define MAX_FILE   (4u << 20)
+#define MAX_NAME   255
+#define MAX_GROUP  63
+#define MAX_GROUPS 256
+
+/* A node while the list is read. */
+struct said {
+    struct nodelist_node node;
+    struct said *next;
+    int group;     /* that it was last said in; 0: before any heading */
+    bool selected;
+};
+
+struct reader {
+    const char *path;
+    const struct texts *wanted;
+    struct said *first, **last;
+    void *names;   /* of entries: a tree */
+    int count;
+    char groups[MAX_GROUPS + 1][MAX_GROUP + 1]; /* from 1 on */
+    int group_count;
+    int group;     /* the present one */
+    bool selected; /* whether its nodes are wanted */
+    int line;
+    const char *key; /* of the present line; "": none */
+};
+
+/* ---- groups ---- */
+
+/* Whether a comma-separated list has the name in it. */
+static bool has_word(const char *list, const char *word)
+{
+    size_t size = strlen(word);
+    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+        if (strcspn(at, ",") == size && !strncmp(at, word, size))
+            return true;
+    return false;
+}
+
+static bool is_wanted(const struct texts *wanted, const char *group)
+{
+    for (int i = 0; wanted && i < wanted->count; i++)
+        if (has_word(wanted->text[i], group))
+            return true;
+    return !wanted || !wanted->count;
+}
+
+static int find_group(const struct reader *reader, const char *name)
+{
+    int i = reader->group_count;
+    while (i && strcmp(reader->groups[i], name))
+        i--;
+    return i;
+}
+
+static int read_heading(struct reader *reader, const char *line, size_t size, struct why *why)
+{
+    char name[MAX_GROUP + 1];
+    if (size < 3 || size - 2 > MAX_GROUP)
+        return because(why, -EINVAL, "the name of a group has 1 to %d characters", MAX_GROUP);
+    for (size_t i = 1; i < size - 1; i++)
+        if (!isalnum((unsigned char)line[i]) && (!line[i] || !strchr("-._", line[i])))
+            return because(why, -EINVAL, "\"%.*s\": the name of a group has letters, digits, '-', '.' and '_'", (int)size, line);
+    snprintf(name, sizeof(name), "%.*s", (int)size - 2, line + 1);
+    reader->group = find_group(reader, name);
+    if (!reader->group && reader->group_count == MAX_GROUPS)
+        return because(why, -EINVAL, "more than %d groups", MAX_GROUPS);
+    if (!reader->group) {
+        reader->group = ++reader->group_count;
+        snprintf(reader->groups[reader->group], sizeof(name), "%s", name);
+    }
+    reader->selected = is_wanted(reader->wanted, name);
+    return 0;
+}
+
+static void list_groups(const struct reader *reader, char *text, size_t size)
+{
+    size_t used = 0;
+    snprintf(text, size, "none");
+    for (int i = 1; i <= reader->group_count && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", reader->groups[i]);
+}
+
+static int check_group(const struct reader *reader, const char *name, struct why *why)
+{
+    char known[400];
+    int group = find_group(reader, name);
+    list_groups(reader, known, sizeof(known));
+    return group ? 0 : because(why, -EINVAL, "%s: has no group \"%.63s\"; its groups: %s", reader->path, name, known);
+}
+
+/* A group that was asked for and is not there. */
+static int check_wanted(const struct reader *reader, struct why *why)
+{
+    for (int i = 0; reader->wanted && i < reader->wanted->count; i++)
+        for (const char *at = reader->wanted->text[i]; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+            char name[MAX_GROUP + 2];
+            snprintf(name, sizeof(name), "%.*s", (int)strcspn(at, ","), at);
+            int r = check_group(reader, name, why);
+            if (r < 0)
+                return r;
+        }
+    return 0;
+}
+
+/* ---- keys ---- */
+
+static bool is_key(const char *text)
+{
+    return key_is_valid(text) && strcmp(text + KEY_TEXT - 5, ".pub");
+}
+
+static int check_key(const char *text, struct why *why)
+{
+    size_t size = strlen(text);
+    if (is_key(text) || (size > 4 && size < PATH_MAX && !strcmp(text + size - 4, ".pub")))
+        return 0;
+    return because(why, -EINVAL, "key=%.80s: a public key has %d characters of Z85 (this has %zu), or give the path of a .pub file", text,
+                   KEY_TEXT - 1, size);
+}
+
+/* The path that a list means: from its own folder, %h being the host. */
+static int place_key_file(const struct reader *reader, const char *node, char **ret)
+{
+    struct bytes path;
+    bytes_init(&path, PATH_MAX);
+    const char *slash = strrchr(reader->path, '/');
+    if (*reader->key != '/' && slash)
+        bytes_append(&path, reader->path, (size_t)(slash + 1 - reader->path));
+    for (const char *c = reader->key; *c; c++)
+        if (c[0] == '%' && c[1] == 'h') {
+            bytes_append(&path, node, (size_t)(strrchr(node, ':') - node));
+            c++;
+        } else
+            bytes_append_char(&path, *c);
+    int r = bytes_error(&path);
+    *ret = bytes_take(&path);
+    return r;
+}
+
+static int set_key(struct reader *reader, struct said *entry, struct why *why)
+{
+    struct nodelist_node *node = &entry->node;
+    CLEANUP(freep) char *file = NULL;
+    if (!*reader->key)
+        return 0;
+    int r = is_key(reader->key) ? 0 : place_key_file(reader, node->name, &file);
+    if (r < 0)
+        return because(why, r, r == -ENOMEM ? "out of memory" : "key=: the path is too long");
+    const char *key = file ? "" : reader->key, *old_file = node->key_file ? node->key_file : "";
+    bool had = *node->key || node->key_file;
+    if (had && (strcmp(node->key, key) || strcmp(old_file, file ? file : "")))
+        return because(why, -EINVAL, "%s has another key in line %d", node->name, node->line);
+    if (had)
+        return 0;
+    snprintf(node->key, sizeof(node->key), "%s", key);
+    node->key_file = take(file);
+    return 0;
+}
+
+/* ---- nodes ---- */
+
+static int compare(const void *a, const void *b)
+{
+    return strcasecmp(((const struct said *)a)->node.name, ((const struct said *)b)->node.name);
+}
+
+static void free_said(struct said *entry)
+{
+    free(entry->node.name);
+    free(entry->node.key_file);
+    free(entry);
+}
+DEFINE_FREEP(free_said, struct said)
+
+static int add_node(struct reader *reader, const char *name, struct why *why)
+{
+    CLEANUP(free_saidp) struct said *entry = calloc(1, sizeof(*entry));
+    if (!entry || !(entry->node.name = strdup(name)))
+        return because(why, -ENOMEM, "out of memory");
+    struct said **found = tsearch(entry, &reader->names, compare), *old = found ? *found : NULL;
+    if (!found)
+        return because(why, -ENOMEM, "out of memory");
+    if (old != entry) {
+        if (old->group == reader->group)
+            return because(why, -EINVAL, "%s is there already, in line %d; one line a node", name, old->node.line);
+        old->group = reader->group;
+        old->selected |= reader->selected;
+        return set_key(reader, old, why);
+    }
+    entry->node.line = reader->line;
+    entry->group = reader->group;
+    entry->selected = reader->selected;
+    *reader->last = entry;
+    reader->last = &entry->next;
+    reader->count++;
+    if (reader->count > MAX_NODES) {
+        (void)take(entry);
+        return because(why, -EINVAL, "more than %d nodes", MAX_NODES);
+    }
+    return set_key(reader, take(entry), why);
+}
 
 /* "host", "host:port", "1.2.3.4", "[::1]:port". Writes it with its port. */
-static int parse_node(const char *text, size_t size, char *ret, size_t ret_size, const char **problem)
+static int parse_node(const char *text, char *ret, size_t ret_size, const char **problem)
 {
+    size_t size = strlen(text);
     const char *end = text + size, *colon = NULL;
     if (*text == '[') {
-        const char *bracket = memchr(text, ']', size);
+        const char *bracket = strchr(text, ']');
         colon = bracket && bracket + 1 < end ? bracket + 1 : NULL;
         *problem = !bracket ? "a '[' without ']'" : colon && *colon != ':' ? "something between ']' and the port" : NULL;
     } else {
-        colon = memchr(text, ':', size);
-        *problem = colon && memchr(colon + 1, ':', (size_t)(end - colon - 1)) ? "an IPv6 address needs brackets: [::1]:5571" : NULL;
+        colon = strchr(text, ':');
+        *problem = colon && strchr(colon + 1, ':') ? "an IPv6 address needs brackets: [::1]:5571" : NULL;
     }
     size_t host = colon ? (size_t)(colon - text) : size;
     int port = DEFAULT_PORT;
     for (size_t i = 0; i < host && !*problem; i++)
-        if (!isalnum((unsigned char)text[i]) && (!text[i] || !strchr(*text == '[' ? "[]:.%-" : "-._", text[i])))
+        if (!isalnum((unsigned char)text[i]) && !strchr(*text == '[' ? "[]:.%-" : "-._", text[i]))
             *problem = "not a host name";
     if (colon && !*problem) {
         port = 0;
@@ -42,64 +246,151 @@ static int parse_node(const char *text, size_t size, char *ret, size_t ret_size,
     return 0;
 }
 
-static int add_node(struct nodelist *list, const char *node)
+static int take_name(void *arg, const char *text, struct why *why)
 {
-    char **nodes = realloc(list->nodes, (size_t)(list->count + 1) * sizeof(char *));
-    if (!nodes)
-        return -ENOMEM;
-    list->nodes = nodes;
-    nodes[list->count] = strdup(node);
-    if (!nodes[list->count])
-        return -ENOMEM;
-    list->count++;
-    return 0;
-}
-
-static int parse_line(const char *line, size_t size, struct nodelist *list, struct why *why)
-{
-    const char *comment = memchr(line, '#', size), *problem;
+    struct reader *reader = arg;
     char node[MAX_NAME + 16];
-    if (comment)
-        size = (size_t)(comment - line);
-    while (size && isspace((unsigned char)*line))
-        line++, size--;
-    while (size && isspace((unsigned char)line[size - 1]))
-        size--;
-    if (!size)
-        return 0;
-    if (parse_node(line, size, node, sizeof(node), &problem) < 0)
-        return because(why, -EINVAL, "\"%.*s\": %s", (int)(size > 80 ? 80 : size), line, problem);
-    for (int i = 0; i < list->count; i++)
-        if (!strcasecmp(list->nodes[i], node))
-            return because(why, -EINVAL, "%s is there already; one line a node", node);
-    if (list->count == MAX_NODES)
-        return because(why, -EINVAL, "more than %d nodes", MAX_NODES);
-    return add_node(list, node) < 0 ? because(why, -ENOMEM, "out of memory") : 0;
+    const char *problem;
+    if (parse_node(text, node, sizeof(node), &problem) < 0)
+        return because(why, -EINVAL, "\"%.80s\": %s", text, problem);
+    return add_node(reader, node, why);
 }
 
-int nodelist_parse(const char *name, const char *text, size_t size, struct nodelist *ret, struct why *why)
+/* ---- lines ---- */
+
+static void trim(const char **line, size_t *size)
 {
-    struct nodelist list = { NULL, 0 };
-    int number = 0, r = 0;
-    for (const char *at = text, *end = text + size; at < end && r == 0;) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
-        size_t length = newline ? (size_t)(newline - at) : (size_t)(end - at);
-        number++;
-        r = parse_line(at, length, &list, why);
-        if (r < 0)
-            because_in(why, r, "%s, line %d", name, number);
-        at = newline ? newline + 1 : end;
+    while (*size && isspace((unsigned char)**line))
+        ++*line, --*size;
+    while (*size && isspace((unsigned char)(*line)[*size - 1]))
+        --*size;
+}
+
+/* Bytes of the first word. In a name '#' begins a comment; a key may have one in it. */
+static size_t word_size(const char *text, size_t size, bool key)
+{
+    size_t length = 0;
+    while (length < size && !isspace((unsigned char)text[length]) && (text[length] != '#' || (key && length)))
+        length++;
+    return length;
+}
+
+/* What follows a name. */
+static int read_key(const char *text, size_t size, char key[PATH_MAX], struct why *why)
+{
+    bool found = false;
+    *key = '\0';
+    for (trim(&text, &size); size && *text != '#'; trim(&text, &size)) {
+        size_t length = word_size(text, size, true);
+        if (length < 4 || length >= PATH_MAX || memcmp(text, "key=", 4) || memchr(text, '\0', length))
+            return because(why, -EINVAL, "\"%.*s\": one node a line; behind it only key=KEY and a comment", (int)(length > 80 ? 80 : length), text);
+        if (found)
+            return because(why, -EINVAL, "two keys; one node has one");
+        snprintf(key, PATH_MAX, "%.*s", (int)length - 4, text + 4);
+        found = true;
+        text += length;
+        size -= length;
     }
-    if (r == 0 && !list.count)
-        r = because(why, -EINVAL, "%s: names no node; one host[:port] a line", name);
+    return found ? check_key(key, why) : 0;
+}
+
+/* "[group]": alone in its line, and no colon, which every IPv6 address has. */
+static bool is_heading(const char *line, size_t length, size_t size)
+{
+    const char *rest = line + length;
+    size_t rest_size = size - length;
+    trim(&rest, &rest_size);
+    return *line == '[' && line[length - 1] == ']' && !memchr(line, ':', length) && memchr(line, ']', length) == line + length - 1 &&
+           (!rest_size || *rest == '#');
+}
+
+static int parse_line(struct reader *reader, const char *line, size_t size, struct why *why)
+{
+    char key[PATH_MAX];
+    trim(&line, &size);
+    size_t length = word_size(line, size, false);
+    if (!length)
+        return 0;
+    if (is_heading(line, length, size))
+        return read_heading(reader, line, length, why);
+    int r = read_key(line + length, size - length, key, why);
     if (r < 0)
-        nodelist_free(&list);
-    else
-        *ret = list;
+        return r;
+    reader->key = key;
+    r = noderange_expand(line, length, MAX_NODES, take_name, reader, why);
+    reader->key = NULL;
     return r;
 }
 
-int nodelist_read(const char *path, struct nodelist *ret, struct why *why)
+static int read_lines(struct reader *reader, const char *text, size_t size, struct why *why)
+{
+    int r = 0;
+    for (const char *at = text, *end = text + size; at < end && r == 0;) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        size_t length = newline ? (size_t)(newline - at) : (size_t)(end - at);
+        reader->line++;
+        r = parse_line(reader, at, length, why);
+        if (r < 0)
+            because_in(why, r, "%s, line %d", reader->path, reader->line);
+        at = newline ? newline + 1 : end;
+    }
+    return r;
+}
+
+/* ---- the whole ---- */
+
+static int collect(struct reader *reader, struct nodelist *ret, struct why *why)
+{
+    int count = 0;
+    for (const struct said *entry = reader->first; entry; entry = entry->next)
+        count += entry->selected;
+    if (!count)
+        return because(why, -EINVAL, "%s: names no node%s; one host[:port] a line", reader->path, reader->count ? " in these groups" : "");
+    ret->nodes = calloc((size_t)count, sizeof(*ret->nodes));
+    if (!ret->nodes)
+        return because(why, -ENOMEM, "out of memory");
+    ret->count = 0;
+    for (struct said *entry = reader->first; entry; entry = entry->next)
+        if (entry->selected) {
+            ret->nodes[ret->count++] = entry->node;
+            entry->node.name = entry->node.key_file = NULL;
+        }
+    return 0;
+}
+
+static void keep_entry(void *entry)
+{
+    (void)entry; /* the list frees it */
+}
+
+static void done(struct reader *reader)
+{
+    tdestroy(reader->names, keep_entry);
+    while (reader->first) {
+        struct said *entry = reader->first;
+        reader->first = entry->next;
+        free_said(entry);
+    }
+    free(reader);
+}
+DEFINE_FREEP(done, struct reader)
+
+int nodelist_parse(const char *name, const char *text, size_t size, const struct texts *groups, struct nodelist *ret, struct why *why)
+{
+    CLEANUP(donep) struct reader *reader = calloc(1, sizeof(*reader));
+    if (!reader)
+        return because(why, -ENOMEM, "out of memory");
+    reader->path = name;
+    reader->wanted = groups;
+    reader->last = &reader->first;
+    reader->selected = !groups || !groups->count;
+    int r = read_lines(reader, text, size, why);
+    if (r == 0)
+        r = check_wanted(reader, why);
+    return r < 0 ? r : collect(reader, ret, why);
+}
+
+int nodelist_read(const char *path, const struct texts *groups, struct nodelist *ret, struct why *why)
 {
     struct bytes text;
     bytes_init(&text, MAX_FILE);
@@ -107,15 +398,17 @@ int nodelist_read(const char *path, struct nodelist *ret, struct why *why)
     if (r == -EMSGSIZE)
         because(why, r, "%s: too large for a node list", path);
     if (r == 0)
-        r = nodelist_parse(path, text.data ? text.data : "", text.size, ret, why);
+        r = nodelist_parse(path, text.data ? text.data : "", text.size, groups, ret, why);
     bytes_done(&text);
     return r;
 }
 
 void nodelist_free(struct nodelist *list)
 {
-    for (int i = 0; i < list->count; i++)
-        free(list->nodes[i]);
+    for (int i = 0; i < list->count; i++) {
+        free(list->nodes[i].name);
+        free(list->nodes[i].key_file);
+    }
     free(list->nodes);
     *list = (struct nodelist){ NULL, 0 };
 }

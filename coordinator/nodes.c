@@ -1,17 +1,23 @@
 /* nodes.c: calling the nodes, hearing from them, noticing that one is silent or hung. */
+#include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/machine.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/lender.h"
 #include "coordinator/local.h"
+#include "coordinator/resolver.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #define CALL_AGAIN_NS (500 * NS_PER_MS)
+#define RESOLVE_AGAIN_NS (5 * NS_PER_S)
 #define MESSAGES_A_ROUND 64
 #define GARBAGE_MAX      5 /* frames in a row after which a peer is no worker */
+#define CHATTER_MAX      20000.0 /* messages at once that bring nothing on, */
+#define CHATTER_REFILL   200.0   /* and a second; a worker says a few a batch and one a ping */
 
 /* ---- receiving ---- */
 
@@ -53,7 +59,10 @@ static void on_socket(void *arg)
         if (r < 0)
             return;
         node->garbage = 0;
-        dispatch(c, node, &message);
+        if (allowance_take(&node->chatter, 1, CHATTER_MAX, CHATTER_REFILL, clock_now_ns()))
+            dispatch(c, node, &message);
+        else if (node->state != NODE_REFUSED)
+            node_refused(node, "it floods this coordinator with messages that bring nothing on");
         message_free(&message);
     }
 }
@@ -65,22 +74,84 @@ void node_disconnect(struct node *node)
     if (!node->link)
         return;
     loop_remove(node->coordinator->loop, node);
+    monitor_close(take(node->monitor));
     link_free(node->link);
     node->link = NULL;
 }
 
-int node_connect(struct node *node, struct why *why)
+/* That a worker has reason to send in this job: a result with as much as it may hold, or a welcome with all suspects. */
+static size_t largest_message(const struct spec *spec)
+{
+    size_t row = LIMIT_TEXT + 64 + (spec->emit == ROW_TOPK ? 16 * (size_t)spec->top : 4 * LIMIT_CLASSES);
+    size_t all = LIMIT_FRAME_REST + 64 * LIMIT_SUSPECTS + (size_t)spec->batch * row;
+    return all < LIMIT_FRAME ? all : LIMIT_FRAME;
+}
+
+static int dial(struct node *node, struct why *why)
 {
     struct coordinator *c = node->coordinator;
-    node_disconnect(node);
-    int r = link_connect(c->context, node->endpoint, &node->link, why);
+    node->dialled_ns = clock_now_ns();
+    int r = trust_connect(c->plan->trust, c->context, node->address, node->key, largest_message(c->spec), &node->link, why);
+    if (r == 0 && !node->local)
+        r = monitor_open(c->context, link_socket(node->link), false, &node->monitor, why);
     if (r == 0)
         r = loop_add_socket(c->loop, link_socket(node->link), on_socket, node);
+    return r;
+}
+
+/* Its name is looked up, now and from time to time until it answers: node_resolved(). */
+static void resolve(struct node *node, uint64_t now)
+{
+    node->resolve_ns = now + RESOLVE_AGAIN_NS;
+    if (resolver_ask(node->coordinator->resolver, node->endpoint, node->looked_up++, node, node->call) < 0)
+        snprintf(node->why_not, sizeof(node->why_not), "there is no thread to look its name up");
+}
+
+/* Nothing came from where its name leads. */
+static bool is_unheard(const struct node *node)
+{
+    return resolver_is_name(node->endpoint) && (!node->link || node->heard_ns < node->dialled_ns);
+}
+
+void node_resolved(struct node *node, const struct resolved *resolved)
+{
+    struct why why;
+    if (node->state != NODE_CALLING || resolved->number != node->call)
+        return;
+    if (resolved->r < 0) {
+        if (!node->link && strcmp(node->why_not, resolved->why.text))
+            log_warning("%s: %s; it is tried again", node->name, resolved->why.text);
+        if (!node->link)
+            snprintf(node->why_not, sizeof(node->why_not), "%s", resolved->why.text);
+        return;
+    }
+    if (node->link && (!is_unheard(node) || !strcmp(node->address, resolved->endpoint)))
+        return;
+    if (!node->link)
+        node->why_not[0] = '\0';
+    node_disconnect(node);
+    snprintf(node->address, sizeof(node->address), "%s", resolved->endpoint);
+    if (dial(node, &why) < 0)
+        node_refused(node, why.text);
+}
+
+int node_connect(struct node *node, struct why *why)
+{
+    int r = 0;
+    node_disconnect(node);
+    node->redial_ns = 0;
+    bool named = resolver_is_name(node->endpoint);
+    if (!named) {
+        snprintf(node->address, sizeof(node->address), "%s", node->endpoint);
+        r = dial(node, why);
+    }
     node->state = r < 0 ? NODE_REFUSED : NODE_CALLING;
     node->incarnation = 0;
     node->leaving = node->removed = false;
-    node->called_ns = node->call_from_ns = 0;
+    node->called_ns = node->call_from_ns = node->still_ms = 0;
     node->call++;
+    if (named)
+        resolve(node, clock_now_ns());
     return r;
 }
 
@@ -96,13 +167,16 @@ static void call_node(struct coordinator *c, struct node *node)
                    .emit = spec->emit, .top = (uint32_t)spec->top, .batch = (uint32_t)spec->batch,
                    .expiry_ms = (uint32_t)(c->plan->expiry_s * 1000), .call = node->call, .interpolation = spec->interpolation,
                    .exif_orient = spec->exif_orient, .endpoint_url = spec->endpoint_url, .region = spec->region,
-                   .addressing_style = spec->addressing_style, .no_sign_request = spec->no_sign_request },
+                   .addressing_style = spec->addressing_style, .no_sign_request = spec->no_sign_request,
+                   .stall_ms = (uint32_t)(c->plan->stall_s * 1000),
+                   .model_size = lender_model_size(c->lender) },
     };
+    message.hello.ranges_sha256 = lender_ranges(c->lender, &message.hello.ranges_size);
     /* Nobody there yet: try again at the next tick. */
     node->called_ns = coordinator_send(c, node, &message) < 0 ? 0 : clock_now_ns();
 }
 
-struct node *node_add(struct coordinator *c, const char *name, const char *endpoint, struct why *why)
+struct node *node_add(struct coordinator *c, const char *name, const char *endpoint, const char *key, struct why *why)
 {
     struct node *node = calloc(1, sizeof(*node)), **last = &c->nodes;
     if (!node) {
@@ -112,6 +186,7 @@ struct node *node_add(struct coordinator *c, const char *name, const char *endpo
     node->coordinator = c;
     snprintf(node->name, sizeof(node->name), "%s", name);
     snprintf(node->endpoint, sizeof(node->endpoint), "%s", endpoint);
+    snprintf(node->key, sizeof(node->key), "%s", key);
     while (*last)
         last = &(*last)->next;
     *last = node;
@@ -129,11 +204,14 @@ struct node *node_find(struct coordinator *c, const char *name)
 
 int nodes_open(struct coordinator *c, struct why *why)
 {
+    int r = resolver_open(&c->box, MAIL_RESOLVED, &c->resolver, why);
+    if (r < 0)
+        return r;
     for (int i = 0; i < c->plan->node_count; i++) {
         char endpoint[512];
-        const char *name = c->plan->nodes[i];
+        const char *name = c->plan->nodes[i].name;
         snprintf(endpoint, sizeof(endpoint), "tcp://%s", name);
-        if (!node_add(c, name, endpoint, why))
+        if (!node_add(c, name, endpoint, c->plan->nodes[i].key, why))
             return -EINVAL;
     }
     return c->plan->local ? local_start(c, &c->local, why) : 0;
@@ -184,7 +262,10 @@ static void tick_node(struct coordinator *c, struct node *node, uint64_t now)
 {
     uint64_t expiry = (uint64_t)c->plan->expiry_s * NS_PER_S;
     if (node->state == NODE_CALLING) {
-        if (now >= node->call_from_ns && now - node->called_ns > CALL_AGAIN_NS)
+        node_watch(node);
+        if (now >= node->resolve_ns && is_unheard(node))
+            resolve(node, now);
+        if (node->link && now >= node->call_from_ns && now - node->called_ns > CALL_AGAIN_NS)
             call_node(c, node);
         return;
     }
@@ -194,7 +275,8 @@ static void tick_node(struct coordinator *c, struct node *node, uint64_t now)
         node_lost(node, "silent for too long");
         return;
     }
-    if (node_stalled_ns(node, node->heard_ns) > (uint64_t)c->plan->stall_s * NS_PER_S) {
+    uint64_t stall = (uint64_t)c->plan->stall_s * NS_PER_S * (node->state == NODE_LOADING ? LOAD_STALLS : 1);
+    if (node_stalled_ns(node) >= stall) {
         node_hung(node);
         return;
     }
@@ -237,16 +319,25 @@ void nodes_start_if_enough(struct coordinator *c)
         c->started_ns = clock_now_ns();
 }
 
+/* A mount that does not answer is waited for like another store. */
+static uint64_t patience_s(const struct coordinator *c)
+{
+    bool waits = false;
+    for (const struct node *node = c->nodes; node; node = node->next)
+        waits |= node->reads_nothing;
+    return (uint64_t)(c->plan->node_timeout_s + (waits ? c->plan->tuning->store_timeout : 0));
+}
+
 static void check_enough(struct coordinator *c, uint64_t now)
 {
     int wanted = c->started ? 1 : c->plan->min_nodes;
+    uint64_t patience = patience_s(c);
     if (count_nodes(c, NODE_READY) + count_nodes(c, NODE_LOADING) >= wanted)
         c->enough_ns = now;
-    else if (now - c->enough_ns > (uint64_t)c->plan->node_timeout_s * NS_PER_S) {
+    else if (now - c->enough_ns > patience * NS_PER_S) {
         char text[600];
         describe_nodes(c, text, sizeof(text));
-        coordinator_fail(c, -ETIMEDOUT, "fewer than %d workers ready for %" PRId64 " s (%s); check --nodes says more", wanted,
-                         c->plan->node_timeout_s, text);
+        coordinator_fail(c, -ETIMEDOUT, "fewer than %d workers ready for %" PRIu64 " s (%s); check --nodes says more", wanted, patience, text);
     }
 }
 

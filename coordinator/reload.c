@@ -2,7 +2,6 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "coordinator/coordinator.h"
-#include "coordinator/nodelist.h"
 
 #include <string.h>
 #include <strings.h>
@@ -72,17 +71,33 @@ static void remove_node(struct node *node)
 static bool is_listed(const struct nodelist *list, const struct node *node)
 {
     for (int i = 0; i < list->count; i++)
-        if (!strcasecmp(list->nodes[i], node->name))
+        if (!strcasecmp(list->nodes[i].name, node->name))
             return true;
     return false;
 }
 
-static int join(struct coordinator *c, const char *name)
+/* From its next connection on. */
+static int take_key(struct node *node, const char *key, struct why *why)
+{
+    if (!strcmp(node->key, key))
+        return 0;
+    memcpy(node->key, key, KEY_TEXT);
+    return node->state == NODE_CALLING ? node_connect(node, why) : 0;
+}
+
+static int join(struct coordinator *c, struct nodelist_node *listed)
 {
     char endpoint[512];
     struct why why;
+    const char *name = listed->name;
     struct node *node = node_find(c, name);
-    int r = 0;
+    int r = trust_node(c->plan->trust, listed, &why);
+    if (r == 0 && node)
+        r = take_key(node, listed->key, &why);
+    if (r < 0) {
+        log_error("%s", why.text);
+        return r;
+    }
     snprintf(endpoint, sizeof(endpoint), "tcp://%s", name);
     if (node && node->removed) {
         node->removed = false;
@@ -90,7 +105,7 @@ static int join(struct coordinator *c, const char *name)
     } else if (node && (node->state == NODE_GONE || node->state == NODE_REFUSED))
         r = node_connect(node, &why);
     else if (!node)
-        r = node_add(c, name, endpoint, &why) ? 0 : -1;
+        r = node_add(c, name, endpoint, listed->key, &why) ? 0 : -1;
     else
         return 0;
     if (r < 0)
@@ -104,13 +119,13 @@ void nodes_reload(struct coordinator *c)
 {
     struct nodelist list;
     struct why why;
-    if (nodelist_read(c->plan->node_list, &list, &why) < 0) {
+    if (nodelist_read(c->plan->node_list, c->plan->groups, &list, &why) < 0) {
         log_error("%s; the nodes stay as they were", why.text);
         return;
     }
     log_info("%s is read again", c->plan->node_list);
     for (int i = 0; i < list.count; i++)
-        join(c, list.nodes[i]);
+        join(c, &list.nodes[i]);
     for (struct node *node = c->nodes; node; node = node->next)
         if (!node->local && node->state != NODE_GONE && !node->removed && !is_listed(&list, node))
             remove_node(node);

@@ -11,6 +11,7 @@
 #include "coordinator/lister.h"
 #include "coordinator/objectstore.h"
 #include "coordinator/session.h"
+#include "coordinator/shown.h"
 #include "coordinator/source/source.h"
 #include "coordinator/truth.h"
 
@@ -28,6 +29,7 @@ void session_done(struct session *session)
     labels_close(session->labels);
     nodelist_free(&session->nodes);
     free(session->node_list);
+    trust_done(&session->trust);
     s3_session_close(session->s3);
     jobdir_close(&session->dir);
 }
@@ -66,9 +68,13 @@ int session_open_labels(struct session *session, struct why *why)
 int session_read_nodes(struct session *session, struct why *why)
 {
     struct run_options *options = &session->options;
-    int r = options->nodes ? nodelist_read(options->nodes, &session->nodes, why) : 0;
+    int r = options->nodes ? nodelist_read(options->nodes, &options->group, &session->nodes, why) : 0;
     if (r == 0 && options->nodes && !(session->node_list = realpath(options->nodes, NULL)))
         r = because(why, -errno, "%s: %s", options->nodes, strerror(errno));
+    if (r == 0)
+        r = trust_open(&options->trust, &session->trust, why);
+    if (r == 0)
+        r = trust_nodes(&session->trust, &session->nodes, why);
     session->local = options->nodes || options->local ? (int)options->local : 1;
     int workers = session->local + session->nodes.count;
     if (r == 0 && options->min_nodes > workers)
@@ -123,8 +129,13 @@ static void keep_hint(struct session *session)
     struct run_options options = session->options;
     struct bytes command;
     bytes_init(&command, 65536);
+    char key[PATH_MAX], node_key[PATH_MAX];
     if (session->node_list)
         options.nodes = session->node_list;
+    if (options.trust.key && realpath(options.trust.key, key))
+        options.trust.key = key;
+    if (options.trust.node_key && realpath(options.trust.node_key, node_key))
+        options.trust.node_key = node_key;
     if (hint_command("resume", &options, NULL, &command) == 0)
         db_set(session->db, "hint", command.data, NULL);
     bytes_done(&command);
@@ -161,7 +172,9 @@ int session_run(struct session *session)
         .epoch = session->epoch,
         .nodes = session->nodes.nodes,
         .node_count = session->nodes.count,
+        .groups = &options->group,
         .node_list = session->node_list,
+        .trust = &session->trust,
         .local = session->local,
         .tuning = &options->tuning,
         .min_nodes = (int)options->min_nodes,
@@ -243,6 +256,20 @@ static int prepare_run(struct session *session, char **sources, int count, struc
     return r;
 }
 
+/* What `ps` shows to everybody. The description has a copy. */
+static void hide_private(char **sources, int count)
+{
+    for (int i = 0; i < count; i++) {
+        char *shown = shown_text(sources[i]);
+        size_t size = strlen(sources[i]), rest = shown ? strlen(shown) : 0;
+        if (shown && rest < size) {
+            memcpy(sources[i], shown, rest);
+            memset(sources[i] + rest, '\0', size - rest);
+        }
+        free(shown);
+    }
+}
+
 int command_run(int argc, char **argv)
 {
     struct session session = SESSION_EMPTY;
@@ -259,6 +286,7 @@ int command_run(int argc, char **argv)
         return session_usage_error(&why);
     }
     int r = prepare_run(&session, argv + first, argc - first, &why);
+    hide_private(argv + first, argc - first);
     int status = r < 0 ? session_failure(&why, r) : session_run(&session);
     session_done(&session);
     return status;

@@ -1,6 +1,7 @@
 #include "coordinator/run_options.h"
 
 #include "common/cache.h"
+#include "common/cache_limit.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/s3/uri.h"
@@ -19,12 +20,14 @@
 
 #define NODE_ROWS                                                                                                                       \
     { 'n', "nodes", OPTION_TEXT, OPTION(nodes), "FILE", "node list: one host[:port] a line, # comments", 0, 0, NULL },                \
+    { 0, "group", OPTION_TEXTS, OPTION(group), "NAME", "only the nodes of this [group] of the list; may be given again", 0, 0, NULL }, \
+    TRUST_ROWS(struct run_options, trust),                                                                                             \
     { 0, "local", OPTION_INT, OPTION(local), "N", "start N workers on this machine; 1 if there is no --nodes", 0, 256, NULL },        \
     { 0, "min-nodes", OPTION_INT, OPTION(min_nodes), "N", "start when N nodes are ready, 1 by default", 1, 4096, NULL },              \
     { 0, "node-timeout", OPTION_INT, OPTION(node_timeout), "S", "give up when there are fewer for S seconds, 60 by default", 1, 86400, NULL }, \
     { 0, "expiry", OPTION_INT, OPTION(expiry), "S", "a worker silent for S seconds is lost, 10 by default", 1, 3600, NULL },           \
     { 0, "stall-timeout", OPTION_INT, OPTION(stall_timeout), "S",                                                                     \
-      "a worker is lost that says it is alive, but has images and finishes none for S seconds, 60 by default", 1, 86400, NULL }
+      "a worker is lost that says it is alive, but has images and stands still for S seconds, 10 by default", 1, 86400, NULL }
 
 static const struct option_row rows[] = {
     NODE_ROWS,
@@ -126,9 +129,10 @@ static int locate_weights(struct spec *spec, const struct run_options *options, 
         return r < 0 ? r : sha256_check_name(given, hex, why) < 0 ? -EBADMSG : 0;
     }
     struct cached file;
-    int r = cache_get(options->tuning.cache, given, "", tell_download, &file, why);
+    int r = cache_get(options->tuning.cache, given, "", &options->tuning.s3, tell_download, &file, why);
     if (r < 0)
         return r;
+    cache_make_room(options->tuning.cache, (uint64_t)options->tuning.cache_limit, 0, NULL); /* a limit that it does not keep is said by workers */
     snprintf(hex, SHA256_HEX, "%s", file.sha256);
     spec->weights = strdup(given);
     return spec->weights ? 0 : because(why, -ENOMEM, "out of memory");

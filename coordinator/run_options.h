@@ -5,22 +5,24 @@
 
 #include "common/options.h"
 #include "coordinator/spec.h"
+#include "coordinator/trust.h"
 #include "proto/preset.h"
 #include "proto/tuning.h"
 
 struct run_options {
     struct tuning tuning;
+    struct trust_options trust;
     struct preset_options preset;
     const char *nodes, *job, *output, *format, *emit, *weights, *labels, *truth;
     int64_t local, min_nodes, node_timeout, expiry, stall_timeout, batch, top;
-    struct texts include, exclude;
+    struct texts group, include, exclude;
     bool per_image, strict, mixed, null_separated, help;
 };
 
 #define RUN_DEFAULTS                                                                                                       \
     {                                                                                                                      \
         .tuning = TUNING_DEFAULTS, .format = "jsonl", .emit = "topk", .preset = PRESET_OPTIONS_DEFAULTS, .weights = "", .labels = "", .truth = "", \
-        .min_nodes = 1, .node_timeout = 60, .expiry = 10, .stall_timeout = 60, .batch = 60, .top = 5                                            \
+        .min_nodes = 1, .node_timeout = 60, .expiry = 10, .stall_timeout = 10, .batch = 60, .top = 5                                            \
     }
 
 const struct option_row *run_rows(void);

@@ -7,6 +7,7 @@
 #include "coordinator/jobdir.h"
 #include "coordinator/nodelist.h"
 #include "coordinator/run_options.h"
+#include "coordinator/trust.h"
 
 struct session {
     struct run_options options;
@@ -17,6 +18,7 @@ struct session {
     struct s3_session *s3; /* of sources and output; NULL: not needed */
     struct nodelist nodes;
     char *node_list; /* its file, absolute; NULL: none */
+    struct trust trust;
     int local;
     uint64_t epoch;
 };

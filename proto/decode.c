@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <mpack.h>
+#include <stdbool.h>
 #include <string.h>
 
 struct reader {
@@ -185,7 +186,24 @@ static int get_fields(struct reader *reader, const struct layout *layout, char *
     return 0;
 }
 
-static int get_head(struct reader *reader, struct message *message)
+/* Who are you, and no: what programs of different versions must understand of each other. */
+static bool is_for_all_versions(uint64_t kind)
+{
+    return kind == MESSAGE_hello || kind == MESSAGE_probe || kind == MESSAGE_refuse || kind == MESSAGE_status;
+}
+
+/* Fields of another version that are missing. */
+static void clear_fields(const struct layout *layout, int from, char *base)
+{
+    for (int i = from; i < layout->fields; i++) {
+        if (layout->field[i].type == FIELD_TEXT)
+            *(const char **)(base + layout->field[i].offset) = "";
+        else if (layout->field[i].type == FIELD_BYTES)
+            *(struct span *)(base + layout->field[i].offset) = (struct span){ "", 0 };
+    }
+}
+
+static int get_head(struct reader *reader, struct message *message, int *ret_fields)
 {
     uint32_t fields;
     uint64_t kind;
@@ -200,11 +218,28 @@ static int get_head(struct reader *reader, struct message *message)
         return r;
     if (kind == MESSAGE_none || kind >= MESSAGE_KINDS)
         return bad(reader, "an unknown kind of message");
-    if (fields != (uint32_t)message_layouts[kind]->fields + 3)
+    *ret_fields = (int)fields - 3;
+    if (*ret_fields != message_layouts[kind]->fields && (*ret_fields < 1 || !is_for_all_versions(kind)))
         return bad(reader, "a message with another number of fields");
     message->kind = (enum message_kind)kind;
     r = get_uint(reader, UINT64_MAX, &message->from);
     return r < 0 ? r : get_uint(reader, UINT64_MAX, &message->to);
+}
+
+static int get_body(struct reader *reader, struct message *message, int fields)
+{
+    struct layout layout = *message_layouts[message->kind];
+    bool same = fields == layout.fields;
+    if (fields < layout.fields) {
+        clear_fields(&layout, fields, message_body(message));
+        layout.fields = fields;
+    }
+    int r = get_fields(reader, &layout, message_body(message));
+    if (r == 0 && !same && message->kind == MESSAGE_hello && message->hello.protocol == PROTOCOL_VERSION)
+        r = bad(reader, "a message with another number of fields");
+    if (!same)
+        reader->left = 0; /* what this version does not know */
+    return r;
 }
 
 int message_decode(const void *frame, size_t size, struct message *ret, struct why *why)
@@ -214,9 +249,10 @@ int message_decode(const void *frame, size_t size, struct message *ret, struct w
     struct message message = { 0 };
     arena_init(&message.arena, LIMIT_DECODED);
     struct reader reader = { frame, size, &message.arena, why, "head" };
-    int r = get_head(&reader, &message);
+    int fields = 0;
+    int r = get_head(&reader, &message, &fields);
     if (r == 0)
-        r = get_fields(&reader, message_layouts[message.kind], message_body(&message));
+        r = get_body(&reader, &message, fields);
     if (r == 0 && reader.left)
         r = bad(&reader, "bytes after the last field");
     if (r < 0) {

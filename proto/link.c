@@ -7,8 +7,12 @@
 #include <sys/random.h>
 #include <zmq.h>
 
-/* Above any credit in messages: sends block on credit, never on ZeroMQ's own queue. */
-#define HIGH_WATER_MARK 100000
+/* Messages that may wait to be sent to one peer. A coordinator's: above any credit, so that sends block on credit, never on ZeroMQ's own queue. A worker offers
+ * again what it could not send, so for a peer that reads nothing it keeps little. */
+#define SEND_CONNECTED  100000
+#define SEND_BOUND      4096
+/* That came and were not read: beyond this the other side has to wait. */
+#define RECEIVE         256
 
 struct link {
     void *socket;
@@ -24,7 +28,7 @@ int link_context_new(void **ret, struct why *why)
     void *context = zmq_ctx_new();
     if (!context)
         return because(why, -errno, "ZeroMQ: %s", zmq_strerror(errno));
-    zmq_ctx_set(context, ZMQ_MAX_SOCKETS, 8192);
+    zmq_ctx_set(context, ZMQ_MAX_SOCKETS, 16384); /* a node has one, and two more while its first handshake is watched */
     *ret = context;
     return 0;
 }
@@ -41,7 +45,21 @@ static void set_int(void *socket, int option, int value)
     zmq_setsockopt(socket, option, &value, sizeof(value));
 }
 
-static int open_socket(void *context, int type, const char *endpoint, struct link **ret, struct why *why)
+static int set_keys(void *socket, bool server, const struct link_options *options, struct why *why)
+{
+    int yes = 1;
+    if (server && !options->zap)
+        return because(why, -EINVAL, "keys: nobody judges who may connect"); /* ZeroMQ would let everybody in */
+    bool ok = zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, options->keys->secret, KEY_TEXT) == 0 &&
+              zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, options->keys->public, KEY_TEXT) == 0;
+    if (ok && server)
+        ok = zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &yes, sizeof(yes)) == 0 && zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, "sleddog", 7) == 0;
+    else if (ok)
+        ok = zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, options->server, KEY_TEXT) == 0;
+    return ok ? 0 : because(why, -errno, "keys: %s", zmq_strerror(errno));
+}
+
+static int open_socket(void *context, int type, const char *endpoint, const struct link_options *options, struct link **ret, struct why *why)
 {
     CLEANUP(link_freep) struct link *link = calloc(1, sizeof(*link));
     if (!link)
@@ -50,13 +68,17 @@ static int open_socket(void *context, int type, const char *endpoint, struct lin
     link->socket = zmq_socket(context, type);
     if (!link->socket)
         return because(why, -errno, "%s: %s; too many nodes for RLIMIT_NOFILE (ulimit -n)?", endpoint, zmq_strerror(errno));
-    int64_t largest = LIMIT_FRAME;
+    int64_t largest = (int64_t)(options->largest ? options->largest : LIMIT_FRAME);
     zmq_setsockopt(link->socket, ZMQ_MAXMSGSIZE, &largest, sizeof(largest));
     set_int(link->socket, ZMQ_LINGER, 1000); /* for the last words, on a busy machine too */
-    set_int(link->socket, ZMQ_SNDHWM, HIGH_WATER_MARK);
-    set_int(link->socket, ZMQ_RCVHWM, HIGH_WATER_MARK);
+    set_int(link->socket, ZMQ_SNDHWM, type == ZMQ_ROUTER ? SEND_BOUND : SEND_CONNECTED);
+    set_int(link->socket, ZMQ_RCVHWM, RECEIVE);
+    set_int(link->socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_S * 1000);
     set_int(link->socket, ZMQ_IPV6, 1);
     set_int(link->socket, ZMQ_TCP_KEEPALIVE, 1);
+    int r = options->keys ? set_keys(link->socket, type == ZMQ_ROUTER, options, why) : 0;
+    if (r < 0)
+        return because_in(why, r, "%s", endpoint);
     *ret = take(link);
     return 0;
 }
@@ -71,16 +93,19 @@ static int check_port(const char *endpoint, struct why *why)
     return because(why, -EINVAL, "%s: cannot listen: an address ends in :PORT, a number from 0 (any free one) to 65535", endpoint);
 }
 
-int link_bind(void *context, const char *endpoint, struct link **ret, struct why *why)
+int link_bind_with(void *context, const char *endpoint, const struct link_options *options, struct link **ret, struct why *why)
 {
     CLEANUP(link_freep) struct link *link = NULL;
     int r = check_port(endpoint, why);
     if (r == 0)
-        r = open_socket(context, ZMQ_ROUTER, endpoint, &link, why);
+        r = open_socket(context, ZMQ_ROUTER, endpoint, options, &link, why);
     if (r < 0)
         return r;
     link->bound = true;
     set_int(link->socket, ZMQ_ROUTER_MANDATORY, 1);
+    /* One that sends half a message cannot answer in the middle of it. */
+    set_int(link->socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_S * 1000 / 3);
+    set_int(link->socket, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_S * 1000);
     /* Only where it is meant: with IPv6, 127.0.0.1 would be shown as [::ffff:127.0.0.1]. */
     set_int(link->socket, ZMQ_IPV6, strpbrk(endpoint, "[*") != NULL);
     if (zmq_bind(link->socket, endpoint) < 0)
@@ -92,10 +117,15 @@ int link_bind(void *context, const char *endpoint, struct link **ret, struct why
     return 0;
 }
 
-int link_connect(void *context, const char *endpoint, struct link **ret, struct why *why)
+int link_bind(void *context, const char *endpoint, struct link **ret, struct why *why)
+{
+    return link_bind_with(context, endpoint, &(struct link_options){ 0 }, ret, why);
+}
+
+int link_connect_with(void *context, const char *endpoint, const struct link_options *options, struct link **ret, struct why *why)
 {
     CLEANUP(link_freep) struct link *link = NULL;
-    int r = open_socket(context, ZMQ_DEALER, endpoint, &link, why);
+    int r = open_socket(context, ZMQ_DEALER, endpoint, options, &link, why);
     if (r < 0)
         return r;
     /* Queue only for a peer that is there; look for it again quickly. */
@@ -109,6 +139,11 @@ int link_connect(void *context, const char *endpoint, struct link **ret, struct 
     snprintf(link->endpoint, sizeof(link->endpoint), "%s", endpoint);
     *ret = take(link);
     return 0;
+}
+
+int link_connect(void *context, const char *endpoint, struct link **ret, struct why *why)
+{
+    return link_connect_with(context, endpoint, &(struct link_options){ 0 }, ret, why);
 }
 
 void link_free(struct link *link)
@@ -138,7 +173,16 @@ static int receive_peer(struct link *link, struct peer *peer)
     if (size < 0)
         return -errno;
     peer->size = (size_t)size < sizeof(peer->id) ? (size_t)size : sizeof(peer->id);
+    peer->fd = -1;
+    peer->key[0] = '\0';
     return 0;
+}
+
+static void describe_peer(zmq_msg_t *frame, struct peer *peer)
+{
+    const char *key = zmq_msg_gets(frame, "User-Id");
+    peer->fd = zmq_msg_get(frame, ZMQ_SRCFD);
+    snprintf(peer->key, sizeof(peer->key), "%s", key ? key : "");
 }
 
 /* Drops the rest of a message that has more frames than ours have. */
@@ -177,6 +221,8 @@ int link_receive(struct link *link, struct peer *peer, struct message *ret, stru
         zmq_msg_close(&frame);
         return r;
     }
+    if (link->bound)
+        describe_peer(&frame, peer);
     int r = message_decode(zmq_msg_data(&frame), zmq_msg_size(&frame), ret, why);
     if (drop_rest(link->socket, zmq_msg_more(&frame)) && r == 0) {
         message_free(ret);
@@ -198,6 +244,20 @@ int link_send(struct link *link, const struct peer *peer, const struct message *
     bytes_clear(&link->frame);
     int r = message_encode(message, &link->frame);
     return r < 0 ? r : link_send_frame(link, peer, link->frame.data, link->frame.size);
+}
+
+int link_send_owned(struct link *link, void *frame, size_t size, link_sent *sent, void *arg)
+{
+    zmq_msg_t message;
+    if (zmq_msg_init_data(&message, frame, size, sent, arg) < 0) {
+        sent(frame, arg);
+        return -ENOMEM;
+    }
+    if (zmq_msg_send(&message, link->socket, ZMQ_DONTWAIT) >= 0)
+        return 0;
+    int r = -errno;
+    zmq_msg_close(&message); /* calls `sent` */
+    return r;
 }
 
 uint64_t link_random_id(void)

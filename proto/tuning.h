@@ -28,6 +28,7 @@ struct tuning {
     int64_t image_cpu_limit; /* seconds */
     int64_t sim_cost_us;
     const char *cache;      /* folder of downloaded weights; NULL: common/cache.h's choice */
+    int64_t cache_limit;    /* bytes of them; 0: any number */
     struct s3_options s3;
 };
 
@@ -35,7 +36,7 @@ struct tuning {
     {                                                                                                \
         .engine = "auto", .precision = "auto", .tune = "on", .threads = 32, .fetch_threads = 8, .fetch_memory = 256 << 20, \
         .image_cpu_limit = 20, .fetch_loops = 1, .fetch_concurrency = 128, .fetch_timeout = 30,      \
-        .store_timeout = 300, .decode = "exact"                                                      \
+        .store_timeout = 300, .decode = "exact", .cache_limit = (int64_t)10 << 30                                                      \
     }
 
 /* Rows for a struct option_row table whose target has a member `member` of type struct tuning. */
@@ -77,6 +78,8 @@ struct tuning {
       "engine sim: microseconds an image takes", 0, 60000000, NULL },                                                       \
     { 0, "cache", OPTION_TEXT, offsetof(type, member.cache), "DIR",                                                        \
       "where downloaded weights and a GPU's plans are kept, ~/.cache/sleddog by default", 0, 0, NULL },                                        \
+    { 0, "cache-limit", OPTION_SIZE, offsetof(type, member.cache_limit), "SIZE",                                           \
+      "how much of downloaded and lent models is kept there, 10G by default; 0: all", 0, INT64_MAX, NULL },                \
     S3_ROWS(type, member.s3)
 
 /* Writes the arguments that make a worker work like this: NUL-separated "--engine", "auto", ... */

@@ -114,7 +114,7 @@ static int classify(const struct classify_options *options, const struct preset 
     r = mailbox_init(&box);
     if (r < 0)
         return because(why, r, "cannot start: %s", strerror(-r));
-    r = runtime_open(&options->tuning, &spec, &box, NULL, &runtime, why);
+    r = runtime_open(&options->tuning, &spec, &box, NULL, NULL, &runtime, why);
     if (r == 0 && (int)labels_count(labels) != runtime->classes)
         r = because(why, -EINVAL, "%s: has %d classes, %s has %zu names; give the model's own with --labels", options->weights,
                     runtime->classes, options->labels ? options->labels : "the built-in list", (size_t)labels_count(labels));

@@ -124,6 +124,22 @@ int engines_find(const char *name, const struct engine_ops **ret, struct why *wh
     return because(why, -ENOENT, "engine %.100s: there is none of this name; use auto, cudnn, onednn or sim", name);
 }
 
+bool engines_on_gpu(const char *name, struct why *why)
+{
+    const struct engine_ops *ops;
+    char device[256];
+    if (strcmp(name, "cudnn") && !has_gpu_driver()) {
+        because(why, 0, "no CUDA driver here (libcuda.so.1)");
+        return false;
+    }
+    int r = engines_find("cudnn", &ops, why);
+    if (r == 0)
+        r = ops->probe(device, sizeof(device), why);
+    if (r == 0 && strcmp(name, "cudnn"))
+        because(why, r, "there is one (%s), but --engine %s is used", device, name);
+    return r == 0 && !strcmp(name, "cudnn");
+}
+
 int engines_open(const char *name, const struct engine_spec *spec, struct engines_opened *ret, struct why *why)
 {
     const struct engine_ops *ops;

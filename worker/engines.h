@@ -22,5 +22,8 @@ const char *engines_name(int i);
 /* `name`: one of them, or "auto": cudnn where its plugin and a device are, else onednn. */
 int engines_find(const char *name, const struct engine_ops **ret, struct why *why);
 
+/* Whether the engine of this name computes on a GPU; if none here can, why not. */
+bool engines_on_gpu(const char *name, struct why *why);
+
 /* engines_find(), then open(). */
 int engines_open(const char *name, const struct engine_spec *spec, struct engines_opened *ret, struct why *why);

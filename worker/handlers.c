@@ -15,18 +15,28 @@ static bool is_same_lead(const struct job *job, const struct message *message)
     return !strcmp(job->id, message->hello.job) && job->epoch == message->hello.epoch && job->coordinator == message->from;
 }
 
+static void refuse(struct worker *worker, const struct peer *peer, const struct message *hello, enum refuse_reason reason, const char *detail)
+{
+    worker_refuse(worker, peer, hello->from, hello->hello.call, reason, detail);
+}
+
 /* The leader of the present job introduces itself again: it lost us, or we lost it. Nothing is thrown away. */
 static void greet_again(struct worker *worker, const struct peer *peer, uint64_t call)
 {
     if (call < worker->job->call)
         return; /* late, by a connection that was given up */
+    bool anew = call > worker->job->call;
     worker->job->peer = *peer;
     worker->job->call = call;
     worker->job->heard_ns = clock_now_ns();
-    if (worker->job->state == JOB_READY)
+    if (worker->job->state == JOB_READY) {
         worker_welcome(worker);
-    else
-        worker_send(worker, peer, &(struct message){ .kind = MESSAGE_loading, .loading = { .detail = "the model is being loaded" } });
+        return;
+    }
+    worker_send(worker, peer, &(struct message){ .kind = MESSAGE_loading, .loading = { .detail = "the model is being loaded" } });
+    if (anew)
+        courier_again(&worker->courier); /* pieces of it may have been lost with the connection */
+    worker_ask_for_model(worker);
 }
 
 /* Whether somebody else's claim to this worker is stronger. */
@@ -38,7 +48,7 @@ static bool keep_present_job(struct worker *worker, const struct peer *peer, con
         return false;
     if (!strcmp(job->id, message->hello.job) && message->hello.epoch < job->epoch) {
         snprintf(text, sizeof(text), "this job goes on elsewhere: epoch %" PRIu64 " of it, by %s, is here", job->epoch, job->owner);
-        worker_refuse(worker, peer, message->from, REFUSE_FENCED, text);
+        refuse(worker, peer, message, REFUSE_FENCED, text);
         return true;
     }
     if (!strcmp(job->id, message->hello.job) && message->hello.epoch > job->epoch)
@@ -46,7 +56,7 @@ static bool keep_present_job(struct worker *worker, const struct peer *peer, con
     if (job_expired(job, clock_now_ns()))
         return false;
     snprintf(text, sizeof(text), "serves job %s of %s", job->id, job->owner);
-    worker_refuse(worker, peer, message->from, REFUSE_BUSY, text);
+    refuse(worker, peer, message, REFUSE_BUSY, text);
     return true;
 }
 
@@ -55,13 +65,20 @@ void worker_on_hello(struct worker *worker, const struct peer *peer, const struc
     const struct msg_hello *hello = &message->hello;
     char text[256];
     if (worker->leaving) {
-        worker_refuse(worker, peer, message->from, REFUSE_BUSY, "is leaving");
+        refuse(worker, peer, message, REFUSE_BUSY, "is leaving");
         return;
     }
     if (hello->protocol != PROTOCOL_VERSION) {
         snprintf(text, sizeof(text), "speaks protocol %u (version %s), the coordinator %u (version %.64s); install the same release",
                  PROTOCOL_VERSION, SLEDDOG_VERSION, hello->protocol, hello->version);
-        worker_refuse(worker, peer, message->from, REFUSE_MISMATCH, text);
+        refuse(worker, peer, message, REFUSE_MISMATCH, text);
+        return;
+    }
+    /* What stands still would keep whatever came. It is used again when it moves, and what it holds for this job is offered then. */
+    if (hello->stall_ms && worker_stands_still(worker, hello->stall_ms * NS_PER_MS, text, sizeof(text))) {
+        if (worker->job && is_same_lead(worker->job, message))
+            worker->job->heard_ns = clock_now_ns();
+        refuse(worker, peer, message, REFUSE_BUSY, text);
         return;
     }
     if (worker->job && is_same_lead(worker->job, message)) {
@@ -73,7 +90,7 @@ void worker_on_hello(struct worker *worker, const struct peer *peer, const struc
     struct job *job;
     struct why why;
     if (job_new(peer, message, &job, &why) < 0) {
-        worker_refuse(worker, peer, message->from, REFUSE_MODEL, why.text);
+        refuse(worker, peer, message, REFUSE_MODEL, why.text);
         return;
     }
     worker_end_job(worker, "another took over");
@@ -210,11 +227,8 @@ void worker_on_ping(struct worker *worker, const struct peer *peer, const struct
     answer.heartbeat.received = job->received;
     answer.heartbeat.images = job->images;
     answer.heartbeat.held = job_held(job);
-    if (worker->runtime && job->state == JOB_READY) {
-        job_stages(job, worker->runtime->pipeline, stages);
-        answer.heartbeat.stages = stages;
-        answer.heartbeat.stages_count = STAGE_COUNT;
-    }
+    answer.heartbeat.stages = stages;
+    answer.heartbeat.stages_count = worker_stages(worker, stages);
     worker_send(worker, peer, &answer);
 }
 
@@ -224,4 +238,10 @@ void worker_on_bye(struct worker *worker, const struct peer *peer, const struct 
         return;
     worker_end_job(worker, worker->leaving ? "left" : "over here");
     worker_leave_check(worker);
+}
+
+void worker_on_model_chunk(struct worker *worker, const struct peer *peer, const struct message *message)
+{
+    if (job_of(worker, peer, message, message->model_chunk.epoch))
+        courier_deliver(&worker->courier, &message->model_chunk);
 }

@@ -33,21 +33,27 @@ static void print_content(const struct weights *weights)
     printf("  sha256      %s\n", weights->sha256);
 }
 
-static int open_weights(const char *uri, const char *cache, struct weights **ret, struct why *why)
+struct inspect_options {
+    const char *cache;
+    struct s3_options s3;
+    bool help;
+};
+
+static int open_weights(const char *uri, const struct inspect_options *options, struct weights **ret, struct why *why)
 {
     struct cached file;
-    int r = locate_weights(uri, cache, "", &file, why);
+    int r = locate_weights(uri, options->cache, &options->s3, &file, why);
     return r < 0 ? r : weights_open(file.path, ret, why);
 }
 
-static int inspect(const char *uri, const char *cache)
+static int inspect(const char *uri, const struct inspect_options *options)
 {
     CLEANUP(weights_closep) struct weights *weights = NULL;
     const struct network *network;
     struct why why;
     int classes;
     printf("%s\n", uri);
-    int r = open_weights(uri, cache, &weights, &why);
+    int r = open_weights(uri, options, &weights, &why);
     if (r == 0 && (r = network_detect(weights, &network, &why)) == 0 && (r = weights_check(weights, network, &classes, &why)) == 0)
         printf("  network     %s\n  classes     %d\n", network->name, classes);
     if (weights)
@@ -57,13 +63,9 @@ static int inspect(const char *uri, const char *cache)
     return r;
 }
 
-struct inspect_options {
-    const char *cache;
-    bool help;
-};
-
 static const struct option_row rows[] = {
     { 0, "cache", OPTION_TEXT, offsetof(struct inspect_options, cache), "DIR", "where downloaded weights are kept", 0, 0, NULL },
+    S3_ROWS(struct inspect_options, s3),
     { 'h', "help", OPTION_FLAG, offsetof(struct inspect_options, help), NULL, "print this help", 0, 0, NULL },
     { 0 },
 };
@@ -87,6 +89,6 @@ int command_weights(int argc, char **argv)
         return 2;
     }
     for (int i = first; i < argc; i++)
-        wrong += inspect(argv[i], options.cache) < 0;
+        wrong += inspect(argv[i], &options) < 0;
     return wrong > 0;
 }

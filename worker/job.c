@@ -48,6 +48,7 @@ int job_new(const struct peer *peer, const struct message *message, struct job *
     job->call = hello->call;
     job->peer = *peer;
     job->heard_ns = clock_now_ns();
+    job->stall_ns = hello->stall_ms * NS_PER_MS;
     job->expiry_ns = (hello->expiry_ms ? hello->expiry_ms : 10000) * NS_PER_MS;
     snprintf(job->id, sizeof(job->id), "%s", hello->job);
     snprintf(job->owner, sizeof(job->owner), "%s", hello->owner);
@@ -60,6 +61,9 @@ int job_new(const struct peer *peer, const struct message *message, struct job *
     };
     snprintf(spec->weights, sizeof(spec->weights), "%s", hello->model_uri.data);
     snprintf(spec->sha256, sizeof(spec->sha256), "%s", hello->model_sha256);
+    snprintf(spec->ranges_sha256, sizeof(spec->ranges_sha256), "%s", hello->ranges_sha256);
+    spec->lent_size = hello->model_size;
+    spec->ranges_size = hello->ranges_size;
     s3_place_from_hello(&spec->store, hello);
     *ret = job;
     return 0;

@@ -14,7 +14,9 @@
 
 static const struct option_row daemon_rows[] = {
     { 0, "config", OPTION_TEXT, OPTION(config), "FILE", "read options from FILE first: name = value lines", 0, 0, NULL },
-    { 0, "listen", OPTION_TEXT, OPTION(listen), "ADDRESS:PORT", "where coordinators connect, 127.0.0.1:5571 by default", 0, 0, NULL },
+    { 0, "listen", OPTION_TEXT, OPTION(listen), "ADDRESS:PORT", "where coordinators connect: *:5571 with keys, else 127.0.0.1:5571", 0, 0, NULL },
+    { 0, "key", OPTION_TEXT, OPTION(key), "FILE", "this worker's secret key, made by sleddog-coordinator keygen", 0, 0, NULL },
+    { 0, "authorized", OPTION_TEXT, OPTION(authorized), "FILE|DIR", "public keys of the coordinators that may use it; read again at SIGHUP", 0, 0, NULL },
     { 0, "insecure", OPTION_FLAG, OPTION(insecure), NULL, "listen beyond this machine although nothing is encrypted", 0, 0, NULL },
     { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE|URL", "model for jobs that name none", 0, 0, NULL },
     { 0, "drain-timeout", OPTION_INT, OPTION(drain_timeout), "S",
@@ -43,6 +45,8 @@ static void print_help(void)
     puts("\nManual: man sleddog-worker");
 }
 
+static const struct worker_options defaults = { .tuning = TUNING_DEFAULTS, .weights = "", .drain_timeout = 30 };
+
 /* A configuration file gives defaults; the command line, read again after it, wins. */
 static int read_options(struct worker_options *options, struct config **config, int argc, char **argv, struct why *why)
 {
@@ -60,11 +64,19 @@ static int read_options(struct worker_options *options, struct config **config, 
 
 DEFINE_FREEP(config_free, struct config)
 
+static int the_argc;
+static char **the_argv;
+
+static int read_again(struct worker_options *ret, struct config **config, struct why *why)
+{
+    *ret = defaults;
+    return read_options(ret, config, the_argc, the_argv, why);
+}
+
 static int run_daemon(int argc, char **argv)
 {
     static const int handled[] = { SIGTERM, SIGINT, SIGHUP, 0 };
-    struct worker_options options = { .tuning = TUNING_DEFAULTS, .listen = "127.0.0.1:5571", .weights = "",
-                                      .drain_timeout = 30 };
+    struct worker_options options = defaults;
     CLEANUP(config_freep) struct config *config = NULL;
     struct why why;
     log_open("sleddog-worker", LOG_LEVEL_INFO);
@@ -81,6 +93,10 @@ static int run_daemon(int argc, char **argv)
         return 0;
     }
     log_open("sleddog-worker", options.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+    the_argc = argc;
+    the_argv = argv;
+    options.rows = daemon_rows;
+    options.read_again = read_again;
     int r = signals_open(handled);
     r = r < 0 ? because(&why, r, "signals: %s", strerror(-r)) : worker_run(&options, &why);
     if (r < 0) {

@@ -6,7 +6,6 @@
 #include "common/log.h"
 #include "worker/engines.h"
 #include "worker/image/preprocess.h"
-#include "worker/locate.h"
 #include "worker/memory.h"
 #include "worker/network.h"
 #include "worker/weights/check.h"
@@ -29,7 +28,7 @@ static bool is_same_preset(const struct preset *a, const struct preset *b)
 bool runtime_spec_equal(const struct runtime_spec *a, const struct runtime_spec *b)
 {
     return !strcmp(a->weights, b->weights) && !strcmp(a->sha256, b->sha256) && is_same_preset(&a->preset, &b->preset) &&
-           a->emit == b->emit && a->top == b->top && a->batch == b->batch && s3_place_equal(&a->store, &b->store);
+           a->emit == b->emit && a->top == b->top && a->batch == b->batch && !strcmp(a->ranges_sha256, b->ranges_sha256) && s3_place_equal(&a->store, &b->store);
 }
 
 bool runtime_is_current(const struct runtime *runtime)
@@ -38,9 +37,9 @@ bool runtime_is_current(const struct runtime *runtime)
     struct stat now;
     if (!calibrated_is_current(&runtime->calibrated))
         return false;
-    if (!*runtime->file || *runtime->spec.sha256)
+    if (!*runtime->model.weights || *runtime->spec.sha256)
         return true;
-    return stat(runtime->file, &now) == 0 && now.st_dev == old->st_dev && now.st_ino == old->st_ino && now.st_size == old->st_size &&
+    return stat(runtime->model.weights, &now) == 0 && now.st_dev == old->st_dev && now.st_ino == old->st_ino && now.st_size == old->st_size &&
            now.st_mtim.tv_sec == old->st_mtim.tv_sec && now.st_mtim.tv_nsec == old->st_mtim.tv_nsec;
 }
 
@@ -65,35 +64,35 @@ void runtime_tune(const struct tuning *tuning, struct engine_spec *spec, char pl
     spec->plans = length > 0 && length < PATH_MAX ? plans : NULL; /* without a cache, tuning is done every time */
 }
 
-static int read_weights(struct runtime *runtime, const char *cache, struct weights **ret, const struct network **ret_network, struct why *why)
+static int read_weights(struct runtime *runtime, const struct tuning *tuning, struct courier *courier, struct weights **ret,
+                        const struct network **ret_network, struct why *why)
 {
     CLEANUP(weights_closep) struct weights *weights = NULL;
-    const char *expected = runtime->spec.sha256;
-    struct cached file;
-    if (!*runtime->spec.weights)
+    const struct runtime_spec *spec = &runtime->spec;
+    struct s3_options s3 = tuning->s3;
+    s3_place_fill(&spec->store, &s3);
+    const struct model_wish wish = {
+        .weights = spec->weights, .sha256 = spec->sha256, .size = spec->lent_size, .ranges_sha256 = spec->ranges_sha256,
+        .ranges_size = spec->ranges_size, .cache = tuning->cache, .cache_limit = (uint64_t)tuning->cache_limit, .s3 = &s3,
+    };
+    if (!*spec->weights)
         return because(why, -EINVAL, "no weights: give --weights FILE to the run, or \"weights = FILE\" in the worker's configuration");
-    int r = locate_weights(runtime->spec.weights, cache, expected, &file, why);
+    int r = model_open(&wish, courier, &runtime->model, &weights, why);
     if (r == 0)
-        r = weights_open(file.path, &weights, why);
-    if (r < 0)
-        return r;
-    if (*expected && strcmp(expected, weights->sha256))
-        return because(why, -EINVAL, "%s: its sha256 is %.12s..., the job wants %.12s...; put the same file on every node", file.path,
-                       weights->sha256, expected);
-    r = network_detect(weights, ret_network, why);
+        r = network_detect(weights, ret_network, why);
     if (r == 0)
         r = weights_check(weights, *ret_network, &runtime->classes, why);
     if (r < 0)
         return r;
-    if (stat(file.path, &runtime->state) == 0)
-        snprintf(runtime->file, sizeof(runtime->file), "%s", file.path);
+    if (stat(runtime->model.weights, &runtime->state) < 0)
+        memset(&runtime->state, 0, sizeof(runtime->state)); /* it has gone: not current any more */
     snprintf(runtime->network, sizeof(runtime->network), "%s", (*ret_network)->name);
     snprintf(runtime->sha256, sizeof(runtime->sha256), "%s", weights->sha256);
     *ret = take(weights);
     return 0;
 }
 
-static int open_engine(struct runtime *runtime, const struct tuning *tuning, struct engines_opened *ret, struct why *why)
+static int open_engine(struct runtime *runtime, const struct tuning *tuning, struct courier *courier, struct engines_opened *ret, struct why *why)
 {
     const struct runtime_spec *spec = &runtime->spec;
     struct engine_spec engine = {
@@ -110,14 +109,14 @@ static int open_engine(struct runtime *runtime, const struct tuning *tuning, str
     memcpy(engine.std, spec->preset.std, sizeof(engine.std));
     CLEANUP(weights_closep) struct weights *weights = NULL;
     if (strcmp(tuning->engine, "sim")) {
-        int r = read_weights(runtime, tuning->cache, &weights, &engine.network, why);
+        int r = read_weights(runtime, tuning, courier, &weights, &engine.network, why);
         if (r < 0)
             return r;
         engine.weights = weights;
         engine.classes = runtime->classes;
         if (engine.top > engine.classes)
             engine.top = engine.classes;
-        r = calibrated_find(&runtime->calibrated, tuning, runtime->file, &engine, why);
+        r = calibrated_find(&runtime->calibrated, tuning, &runtime->model, &engine, why);
         if (r < 0)
             return r;
     }
@@ -176,17 +175,18 @@ static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, c
     return pipeline_new(&pipeline, opened->ops, opened->engine, box, &runtime->pipeline, why);
 }
 
-int runtime_open(const struct tuning *tuning, const struct runtime_spec *spec, struct mailbox *box, struct crumbs *crumbs, struct runtime **ret,
-                 struct why *why)
+int runtime_open(const struct tuning *tuning, const struct runtime_spec *spec, struct mailbox *box, struct crumbs *crumbs, struct courier *courier,
+                 struct runtime **ret, struct why *why)
 {
     CLEANUP(runtime_freep) struct runtime *runtime = calloc(1, sizeof(*runtime));
     if (!runtime)
         return because(why, -ENOMEM, "out of memory");
     runtime->spec = *spec;
+    runtime->model = (struct model)MODEL_NONE;
     struct engines_opened opened;
     if (!strcmp(tuning->decode, "none") && strcmp(tuning->engine, "sim"))
         return because(why, -EINVAL, "--decode none: gives no answers worth having; it is for measuring, with --engine sim");
-    int r = open_engine(runtime, tuning, &opened, why);
+    int r = open_engine(runtime, tuning, courier, &opened, why);
     if (r == 0)
         r = open_pipeline(runtime, tuning, &opened, box, crumbs, why);
     if (r < 0)
@@ -200,5 +200,6 @@ void runtime_free(struct runtime *runtime)
     if (!runtime)
         return;
     pipeline_free(runtime->pipeline);
+    model_done(&runtime->model);
     free(runtime);
 }

@@ -9,6 +9,7 @@
 #include "proto/preset.h"
 #include "proto/tuning.h"
 #include "worker/calibrated.h"
+#include "worker/model.h"
 #include "worker/pipeline.h"
 #include "worker/s3_place.h"
 
@@ -19,6 +20,9 @@
 struct runtime_spec {
     char weights[LIMIT_URI + 1]; /* a local file, or an address for common/cache.h; empty: none (`sim` needs none) */
     char sha256[65];             /* expected; empty: any */
+    uint64_t lent_size;          /* bytes of that file, if the coordinator can lend it; 0: it cannot. Computes the same either way */
+    char ranges_sha256[65];      /* activation ranges that the coordinator has for these weights; empty: none */
+    uint64_t ranges_size;
     struct preset preset; /* its name does not matter */
     enum emit emit;
     int top;
@@ -35,14 +39,14 @@ struct runtime {
     int classes;
     size_t window;         /* images that may be inside at once */
     size_t remote_window;  /* so many more if they come over the network: those under way there */
-    char file[PATH_MAX];   /* that the weights came from; "": none */
-    struct stat state;     /* of the file then */
+    struct model model;    /* files that it was made of */
+    struct stat state;     /* of the weights then */
     struct calibrated calibrated; /* the activation ranges, or that there were none */
 };
 
-/* `crumbs`, borrowed, say what is being worked on; NULL: nobody asks. */
-int runtime_open(const struct tuning *tuning, const struct runtime_spec *spec, struct mailbox *box, struct crumbs *crumbs, struct runtime **ret,
-                 struct why *why);
+/* `crumbs`, borrowed, say what is being worked on; NULL: nobody asks. `courier` brings what the coordinator lends; NULL: nothing. */
+int runtime_open(const struct tuning *tuning, const struct runtime_spec *spec, struct mailbox *box, struct crumbs *crumbs, struct courier *courier,
+                 struct runtime **ret, struct why *why);
 void runtime_free(struct runtime *runtime); /* accepts NULL */
 DEFINE_FREEP(runtime_free, struct runtime)
 

@@ -21,7 +21,7 @@
 struct work;
 
 /* Kinds of mail to the worker's loop. */
-enum worker_mail { MAIL_WORK, MAIL_LOADED, MAIL_BROKEN, MAIL_VERIFIED };
+enum worker_mail { MAIL_WORK, MAIL_LOADED, MAIL_BROKEN, MAIL_VERIFIED, MAIL_COURIER };
 
 struct task {
     struct work *work;

@@ -206,6 +206,7 @@ static int check_layer(struct verification *v, const struct golden *golden, stru
 int verify(const struct tuning *tuning, void (*tell)(bool good, const char *line), struct verify_result *ret, struct why *why)
 {
     struct verification v = { .tuning = tuning, .tell = tell, .result = ret };
+    char decoders[128];
     *ret = (struct verify_result){ 0 };
     if (!strcmp(tuning->engine, "sim"))
         return because(why, -ENOTSUP, "engine sim does no arithmetic: there is nothing to verify");
@@ -214,6 +215,9 @@ int verify(const struct tuning *tuning, void (*tell)(bool good, const char *line
         r = check_photo(&v, &photos[i], why);
     for (size_t i = 0; i < ARRAY_SIZE(goldens) && r == 0; i++)
         r = check_layer(&v, &goldens[i], why);
+    preprocess_fingerprint(decoders, sizeof(decoders));
+    if (*v.fingerprint)
+        snprintf(ret->fingerprint, sizeof(ret->fingerprint), "%s %s", v.fingerprint, decoders);
     if (r == 0 && !ret->wrong)
         snprintf(ret->text, sizeof(ret->text), "%d checks, largest error %.1e (%s)", ret->checks, v.worst, v.fingerprint);
     return r;

@@ -11,6 +11,7 @@
 
 struct verify_result {
     int checks, wrong;
+    char fingerprint[512]; /* of the engine on that network, and of the decoders: equal ones give equal numbers. "": none, there was no engine */
     char text[512]; /* one line: what was checked with which engine, or the first thing that is wrong */
 };
 

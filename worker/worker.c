@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include "common/clock.h"
+#include "common/daemon.h"
 #include "common/download.h"
 #include "common/log.h"
 #include "common/machine.h"
@@ -31,10 +32,18 @@ void worker_send(struct worker *worker, const struct peer *peer, struct message 
         log_debug("%s not sent: %s", message_name(message->kind), strerror(-r));
 }
 
-void worker_refuse(struct worker *worker, const struct peer *peer, uint64_t to, enum refuse_reason reason, const char *detail)
+void worker_refuse(struct worker *worker, const struct peer *peer, uint64_t to, uint64_t call, enum refuse_reason reason, const char *detail)
 {
-    struct message message = { .kind = MESSAGE_refuse, .to = to, .refuse = { reason, detail } };
+    struct message message = { .kind = MESSAGE_refuse, .to = to, .refuse = { reason, detail, call } };
     worker_send(worker, peer, &message);
+}
+
+void worker_refuse_job(struct worker *worker, enum refuse_reason reason, const char *detail)
+{
+    const struct job *job = worker->job;
+    log_error("%s", detail);
+    worker_refuse(worker, &job->peer, job->coordinator, job->call, reason, detail);
+    worker_end_job(worker, "refused");
 }
 
 void worker_grant(struct worker *worker)
@@ -69,8 +78,7 @@ void worker_welcome(struct worker *worker)
     const struct engine_info *info = pipeline_engine(runtime->pipeline);
     struct why why;
     if (job_check_rows(job, info, &why) < 0) {
-        worker_refuse(worker, &job->peer, job->coordinator, REFUSE_MODEL, why.text);
-        worker_end_job(worker, why.text);
+        worker_refuse_job(worker, REFUSE_MODEL, why.text);
         return;
     }
     struct rec_suspect *suspects;
@@ -97,27 +105,7 @@ void worker_welcome(struct worker *worker)
             worker_offer(worker, work);
 }
 
-void worker_send_status(struct worker *worker, const struct peer *peer, uint64_t to)
-{
-    const struct job *job = worker->job && !job_expired(worker->job, clock_now_ns()) ? worker->job : NULL;
-    const struct tuning *tuning = &worker->options->tuning;
-    char device[LIMIT_TEXT] = "";
-    const struct engine_ops *ops = NULL;
-    struct why why = { "" };
-    if (engines_find(tuning->engine, &ops, &why) < 0 || ops->probe(device, sizeof(device), &why) < 0)
-        snprintf(device, sizeof(device), "%s", why.text);
-    struct message message = {
-        .kind = MESSAGE_status,
-        .to = to,
-        .status = { .version = SLEDDOG_VERSION, .host = machine_host(), .engine = ops ? ops->name : tuning->engine, .device = device,
-                    .threads = (uint32_t)tuning->threads, .memory = machine_memory(), .memory_used = machine_resident(),
-                    .job = job ? job->id : "", .owner = job ? job->owner : "",
-                    .verdict = worker->verifier.verdict, .verdict_detail = verifier_text(&worker->verifier) },
-    };
-    worker_send(worker, peer, &message);
-}
-
-/* ---- jobs and models ---- */
+/* ---- the end of a job ---- */
 
 void worker_end_job(struct worker *worker, const char *reason)
 {
@@ -126,70 +114,9 @@ void worker_end_job(struct worker *worker, const char *reason)
     log_info("job %s: %s", worker->job->id, reason);
     job_free(worker->job);
     worker->job = NULL;
+    courier_cancel(&worker->courier);
     if (worker->runtime)
         pipeline_abandoned(worker->runtime->pipeline);
-}
-
-static void run_loader(void *arg)
-{
-    struct loader *loader = arg;
-    runtime_free(loader->old);
-    loader->old = NULL;
-    loader->result = runtime_open(loader->tuning, &loader->spec, loader->box, loader->crumbs, &loader->runtime, &loader->why);
-    mailbox_post(loader->box, &loader->mail);
-}
-
-void worker_load(struct worker *worker)
-{
-    struct job *job = worker->job;
-    struct loader *loader = &worker->loader;
-    if (worker->runtime && runtime_spec_equal(&worker->runtime->spec, &job->spec) && runtime_is_current(worker->runtime)) {
-        worker_welcome(worker);
-        return;
-    }
-    worker_send(worker, &job->peer, &(struct message){ .kind = MESSAGE_loading, .loading = { .detail = job->spec.weights } });
-    if (loader->running)
-        return; /* its mail calls again */
-    loader->spec = job->spec;
-    loader->old = worker->runtime;
-    worker->runtime = NULL;
-    loader->tuning = &worker->options->tuning;
-    loader->box = &worker->box;
-    loader->crumbs = worker->trail.crumbs;
-    int r = thread_start(&loader->thread, "load", run_loader, loader);
-    if (r < 0) {
-        worker->runtime = take(loader->old);
-        worker_refuse(worker, &job->peer, job->coordinator, REFUSE_MODEL, "cannot start a thread");
-        worker_end_job(worker, "no thread to load its model");
-        return;
-    }
-    loader->running = true;
-}
-
-static void finish_loading(struct worker *worker)
-{
-    struct loader *loader = &worker->loader;
-    thread_join(&loader->thread);
-    loader->running = false;
-    worker->runtime = loader->result < 0 ? NULL : loader->runtime;
-    loader->runtime = NULL;
-    if (loader->result == -ENOTRECOVERABLE && !worker->leaving) { /* nor will any other model of this process find the device */
-        log_error("%s", loader->why.text);
-        worker->status = EXIT_DEVICE_LOST;
-        worker_leave(worker, "its GPU is lost");
-    }
-    if (!worker->job || worker->leaving)
-        return;
-    bool mine = runtime_spec_equal(&loader->spec, &worker->job->spec);
-    if (mine && loader->result < 0) {
-        log_error("%s", loader->why.text);
-        worker_refuse(worker, &worker->job->peer, worker->job->coordinator, REFUSE_MODEL, loader->why.text);
-        worker_end_job(worker, "its model cannot be used here");
-    } else if (mine) {
-        log_info("ready: %s, %s", *worker->runtime->network ? worker->runtime->network : "no model", pipeline_engine(worker->runtime->pipeline)->device);
-        worker_welcome(worker);
-    } else
-        worker_load(worker);
 }
 
 /* ---- events ---- */
@@ -233,10 +160,14 @@ static void on_mail(void *arg)
         next = mail->next;
         switch ((enum worker_mail)mail->kind) {
         case MAIL_LOADED:
-            finish_loading(worker);
+            worker_loaded(worker);
             break;
         case MAIL_VERIFIED:
             verifier_finish(&worker->verifier);
+            break;
+        case MAIL_COURIER:
+            courier_took_mail(&worker->courier);
+            worker_ask_for_model(worker);
             break;
         case MAIL_BROKEN:
             worker_leave_broken(worker, (struct pipeline_notice *)mail);
@@ -284,11 +215,11 @@ static void on_socket(void *arg)
         if (r == -EAGAIN || r == -EINTR)
             return;
         if (r < 0) {
-            if (worker->garbage++ % 1000 == 0)
-                log_warning("a frame that is no message of this protocol was dropped (%s), %" PRIu64 " in all", why.text, worker->garbage);
+            door_garbage(&worker->door, &peer, why.text);
             continue;
         }
-        dispatch(worker, &peer, &message);
+        if (door_admits(&worker->door, &peer, worker->job && message.from == worker->job->coordinator))
+            dispatch(worker, &peer, &message);
         message_free(&message);
     }
 }
@@ -299,6 +230,9 @@ static void on_tick(void *arg)
     struct job *job = worker->job;
     uint64_t now = clock_now_ns();
     worker_end_if_stuck(worker);
+    service_tick(worker);
+    door_tick(&worker->door);
+    worker_look_at_loading(worker);
     loop_timer_set(worker->loop, &worker->tick, now + TICK_NS);
     if (worker->leaving)
         worker_leave_tick(worker);
@@ -308,6 +242,8 @@ static void on_tick(void *arg)
         worker_end_job(worker, "its coordinator is gone");
         return;
     }
+    if (courier_stalled(&worker->courier, now, job->expiry_ns / 2))
+        worker_ask_for_model(worker);
     for (struct work *work = job->held; work; work = work->next)
         if (work->done && now - work->sent_ns > OFFER_AGAIN_NS)
             worker_offer(worker, work);
@@ -317,6 +253,8 @@ static void on_signal(void *arg)
 {
     struct worker *worker = arg;
     int number = signals_read();
+    if (number == SIGHUP)
+        worker_reload(worker);
     if (number != SIGTERM && number != SIGINT)
         return;
     log_info("%s: leaving%s", number == SIGTERM ? "SIGTERM" : "SIGINT", worker->leaving ? " at once" : "");
@@ -339,6 +277,7 @@ static void free_mail(struct worker *worker)
 static void stop(struct worker *worker)
 {
     worker_end_job(worker, "left");
+    door_close(&worker->door);
     link_free(worker->link);
     link_context_free(worker->context);
     if (worker->status != 1)
@@ -346,26 +285,17 @@ static void stop(struct worker *worker)
     if (worker->status || worker->hurry)
         _exit(worker->status); /* a broken engine's threads may never return, a decoder's may take long */
     download_stop(); /* a loader that waits for a server must not hold up the end */
+    courier_cancel(&worker->courier);
     thread_join(&worker->loader.thread);
     verifier_done(&worker->verifier);
     runtime_free(worker->loader.runtime);
     runtime_free(worker->runtime);
     trail_close(&worker->trail);
     free_mail(worker);
+    courier_done(&worker->courier);
     mailbox_done(&worker->box);
     loop_free(worker->loop);
-}
-
-static int endpoint_of(const struct worker_options *options, char *endpoint, size_t size, struct why *why)
-{
-    const char *listen = options->listen;
-    bool local = !strncmp(listen, "ipc://", 6) || !strncmp(listen, "127.", 4) || !strncmp(listen, "localhost:", 10) ||
-                 !strncmp(listen, "[::1]:", 6) || !strncmp(listen, "tcp://127.", 10) || !strncmp(listen, "tcp://[::1]:", 12);
-    if (!local && !options->insecure)
-        return because(why, -EPERM, "--listen %s: anybody who reaches this address could use the worker; add --insecure if the network is trusted",
-                       listen);
-    snprintf(endpoint, size, "%s%s", strstr(listen, "://") ? "" : "tcp://", listen);
-    return 0;
+    reload_done(&worker->reload);
 }
 
 /* An engine that was asked for and cannot work is an error now, not when the first job comes. */
@@ -383,12 +313,9 @@ static int check_engine(const struct tuning *tuning, struct why *why)
 
 static int start(struct worker *worker, struct why *why)
 {
-    char endpoint[512];
-    int r = endpoint_of(worker->options, endpoint, sizeof(endpoint), why);
+    int r = check_engine(&worker->options->tuning, why);
     if (r == 0)
-        r = check_engine(&worker->options->tuning, why);
-    if (r == 0)
-        r = link_bind(worker->context, endpoint, &worker->link, why);
+        r = door_open(&worker->door, worker->options, worker->loop, worker->context, &worker->link, why);
     if (r < 0)
         return r;
     r = loop_add_socket(worker->loop, link_socket(worker->link), on_socket, worker);
@@ -402,13 +329,19 @@ static int start(struct worker *worker, struct why *why)
     loop_timer_set(worker->loop, &worker->tick, clock_now_ns() + TICK_NS);
     trail_open(&worker->trail, link_endpoint(worker->link), worker->options->tuning.cache);
     log_info("version %s listens on %s", SLEDDOG_VERSION, link_endpoint(worker->link));
+    service_open(&worker->service);
+    service_tick(worker);
+    daemon_ready();
     return 0;
 }
 
-int worker_run(const struct worker_options *options, struct why *why)
+int worker_run(struct worker_options *options, struct why *why)
 {
+    machine_raise_files();
     struct worker worker = { .options = options, .incarnation = link_random_id(), .loader.mail.kind = MAIL_LOADED };
     int r = mailbox_init(&worker.box);
+    if (r == 0)
+        r = courier_init(&worker.courier, &worker.box);
     if (r == 0)
         r = loop_new(&worker.loop);
     if (r < 0)

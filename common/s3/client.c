@@ -1,4 +1,4 @@
-/* client.c: one exchange, tried again as the session says, and the calls that are one exchange each. upload.c has those that are several. */
+/* client.c: one exchange, tried again as the session says, and the pages of a listing. objects.c has what is one exchange with an object, upload.c what is several. */
 #include "common/s3/exchange.h"
 
 #include "common/cleanup.h"
@@ -186,6 +186,11 @@ int s3_client_exchange(struct s3_client *client, struct exchange *exchange, stru
     return r;
 }
 
+CURL *s3_client_handle(const struct s3_client *client)
+{
+    return client->curl;
+}
+
 void s3_client_etag(struct s3_client *client, char etag[S3_ETAG_MAX])
 {
     struct curl_header *header;
@@ -261,76 +266,14 @@ int s3_client_list(struct s3_client *client, struct s3_page_call *page, s3_on_it
     s3_call_list(&exchange.call, page);
     int r = s3_client_exchange(client, &exchange, why);
     if (r == 0) {
+        char asked[S3_TOKEN_MAX];
+        snprintf(asked, sizeof(asked), "%s", page->token ? page->token : "");
         r = list ? s3_list_end(list, check_after, &after, token) : -EBADMSG;
+        if (r == 0 && *token && !strcmp(token, asked))
+            r = -EOPNOTSUPP;
         if (r < 0)
             list_failed(r, page, why);
     }
     s3_list_close(list);
     return r;
-}
-
-/* ---- objects ------------------------------------------------------------------------------------------------------------------------ */
-
-static struct s3_call call_for(const char *method, const struct s3_uri *uri)
-{
-    return (struct s3_call){ .method = method, .bucket = uri->bucket, .key = uri->key, .key_size = uri->key_size };
-}
-
-int s3_client_head(struct s3_client *client, const struct s3_uri *uri, struct s3_head *ret, struct why *why)
-{
-    struct exchange exchange = { .call = call_for("HEAD", uri) };
-    curl_off_t size = 0;
-    int r = s3_client_exchange(client, &exchange, why);
-    if (r < 0)
-        return r;
-    curl_easy_getinfo(client->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size);
-    *ret = (struct s3_head){ .size = size > 0 ? (uint64_t)size : 0 };
-    s3_client_etag(client, ret->etag);
-    return 0;
-}
-
-/* What comes goes behind what was there; an attempt that fails is forgotten. */
-struct getting {
-    struct bytes *out;
-    size_t start;
-};
-
-static int begin_get(void *arg)
-{
-    struct getting *getting = arg;
-    if (getting->out->size > getting->start) {
-        getting->out->size = getting->start;
-        getting->out->data[getting->start] = '\0';
-    }
-    return bytes_error(getting->out);
-}
-
-static int take_get(void *arg, const char *data, size_t size)
-{
-    return bytes_append(((struct getting *)arg)->out, data, size);
-}
-
-int s3_client_get(struct s3_client *client, const struct s3_uri *uri, struct bytes *out, struct why *why)
-{
-    struct getting getting = { out, out->size };
-    struct exchange exchange = { .call = call_for("GET", uri), .begin = begin_get, .receive = take_get, .arg = &getting };
-    return s3_client_exchange(client, &exchange, why);
-}
-
-int s3_client_get_range(struct s3_client *client, const struct s3_uri *uri, uint64_t first, uint64_t size, const char *etag, struct bytes *out,
-                        struct why *why)
-{
-    struct getting getting = { out, out->size };
-    struct exchange exchange = { .call = call_for("GET", uri), .begin = begin_get, .receive = take_get, .arg = &getting };
-    exchange.call.ranged = true;
-    exchange.call.first = first;
-    exchange.call.last = first + size - 1;
-    exchange.call.if_match = etag;
-    return s3_client_exchange(client, &exchange, why);
-}
-
-int s3_client_delete(struct s3_client *client, const struct s3_uri *uri, struct why *why)
-{
-    struct exchange exchange = { .call = call_for("DELETE", uri) };
-    return s3_client_exchange(client, &exchange, why);
 }

@@ -35,11 +35,17 @@ int s3_client_head(struct s3_client *client, const struct s3_uri *uri, struct s3
 /* The whole object, appended to `out`, whose cap is the limit. After an error `out` is not to be used. */
 int s3_client_get(struct s3_client *client, const struct s3_uri *uri, struct bytes *out, struct why *why);
 
+/* The same into a file, from its beginning. */
+int s3_client_save(struct s3_client *client, const struct s3_uri *uri, int fd, uint64_t max, struct why *why);
+
 /* Bytes first..first+size-1 of an object that still has this ETag (NULL: any), appended likewise. -ESTALE when it has another. */
 int s3_client_get_range(struct s3_client *client, const struct s3_uri *uri, uint64_t first, uint64_t size, const char *etag, struct bytes *out,
                         struct why *why);
 
 int s3_client_put(struct s3_client *client, const struct s3_uri *uri, const void *data, size_t size, const char *content_type, struct why *why);
+/* Whether an object may be written there, without writing one: begins an upload in parts and gives it up. -EACCES: it may not. Other errors say nothing
+ * about that: not every store takes uploads in parts. */
+int s3_client_try_put(struct s3_client *client, const struct s3_uri *uri, struct why *why);
 int s3_client_delete(struct s3_client *client, const struct s3_uri *uri, struct why *why);
 
 /* An object written piece by piece, at most 80 GB. finish or abort ends it; after a failed write nothing more is sent, and finish fails as the

@@ -87,7 +87,7 @@ TEST(a_file_that_is_missing_or_wrong_is_named)
 TEST(a_worker_that_would_listen_beyond_this_machine_wants_insecure_said)
 {
     static const struct mistake mistakes[] = {
-        { 1, "--listen 0.0.0.0:0: anybody who reaches this address could use the worker; add --insecure", { "--listen", "0.0.0.0:0" } },
+        { 1, "--listen 0.0.0.0:0: anybody who reaches this address could use the worker; give it keys", { "--listen", "0.0.0.0:0" } },
         { 1, "--listen tcp://*:0: anybody", { "--listen", "tcp://*:0" } },
         { 1, "--listen [::]:0: anybody", { "--listen", "[::]:0" } },
         { 1, "tcp://127.0.0.1:99999: cannot listen: an address ends in :PORT", { "--listen", "127.0.0.1:99999" } },

@@ -60,7 +60,7 @@ TEST(a_bad_list_is_told_with_its_line_and_changes_nothing)
     PUPPETS(one.arrived == 2);
     write_text("nodes", text);
     process_signal(&run, SIGHUP);
-    PUPPETS(process_said(&run, "line 2: \"not a node\""));
+    PUPPETS(process_said(&run, "line 2: \"a\": one node a line"));
     check_contains("run.err", "the nodes stay as they were");
     CHECK_INT(unlink("nodes"), 0);
     process_signal(&run, SIGHUP);

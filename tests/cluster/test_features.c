@@ -63,7 +63,7 @@ static long run(const char *job, long count)
     return process.peak_kib;
 }
 
-TEST_WITHIN(120, embeddings_pass_through_the_disk_and_not_through_memory)
+TEST(embeddings_pass_through_the_disk_and_not_through_memory)
 {
     if (is_sanitized())
         test_skip("a sanitizer's memory is not ours");

@@ -45,7 +45,7 @@ static void compare_tables(const char *gpu, const char *cpu)
     table_done(&right);
 }
 
-TEST_WITHIN(120, a_job_on_two_gpus_gives_the_rows_of_the_cpu)
+TEST(a_job_on_two_gpus_gives_the_rows_of_the_cpu)
 {
     gather();
     use_fake(false);
@@ -86,12 +86,12 @@ static void lose(const char *name, const char *value, const char *nodes)
     daemon_stop(&good);
 }
 
-TEST_WITHIN(120, a_lost_gpu_ends_its_worker_with_status_75_and_its_batches_go_elsewhere)
+TEST(a_lost_gpu_ends_its_worker_with_status_75_and_its_batches_go_elsewhere)
 {
     lose("FAKE_GPU_LAUNCHES", "-1", "2"); /* with the first image */
 }
 
-TEST_WITHIN(120, a_gpu_that_is_lost_while_a_model_is_loaded_ends_its_worker_as_well)
+TEST(a_gpu_that_is_lost_while_a_model_is_loaded_ends_its_worker_as_well)
 {
     lose("FAKE_GPU_CALLS", "20", "1");
 }

@@ -101,13 +101,25 @@ TEST_WITHIN(90, a_photo_that_takes_all_memory_gets_a_row_and_disturbs_no_other)
     check_contains("run.err", "signal 9");
 }
 
-TEST_WITHIN(120, a_photo_that_no_decoder_comes_back_from_gets_a_row_and_disturbs_no_other)
+TEST(a_photo_that_no_decoder_comes_back_from_gets_a_row_and_disturbs_no_other)
 {
     check_one("hang", "timeout", "1");
     CHECK_INT(test_shell(NULL, "grep -q 'has stood still for .* s and cannot be interrupted' job/worker-*.log"), 0);
 }
 
-TEST_WITHIN(120, a_photo_that_is_computed_for_ever_gets_a_row_and_disturbs_no_other)
+/* Nothing else moves there: the coordinator notices before the worker does. */
+TEST(a_photo_that_keeps_the_whole_stage_standing_gets_a_row_and_disturbs_no_other)
+{
+    draw_and_classify();
+    poison("photos/a/010.jpg", "hang");
+    CHECK_INT(POISONED_RUN("2", "--image-cpu-limit", "20", "--stall-timeout", "1"), 0);
+    CHECK_TABLE("timeout", "/a/010.jpg");
+    CHECK(deaths() >= 2);
+    CHECK(deaths() <= RESTARTS);
+    check_contains("run.err", "stage \"decode\" has stood still for 1 s");
+}
+
+TEST(a_photo_that_is_computed_for_ever_gets_a_row_and_disturbs_no_other)
 {
     check_one("spin", "timeout", "1");
     CHECK_INT(test_shell(NULL, "grep -q 'has computed for .* s and cannot be interrupted' job/worker-*.log"), 0);
@@ -182,7 +194,7 @@ TEST_WITHIN(90, daemons_that_are_started_again_find_the_photo_too)
 
 /* ---- nobody's fault ---- */
 
-TEST_WITHIN(120, workers_that_are_killed_at_random_blame_no_image)
+TEST(workers_that_are_killed_at_random_blame_no_image)
 {
     struct process run;
     pid_t workers[8];

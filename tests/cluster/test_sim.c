@@ -38,7 +38,7 @@ static void run(struct process *process, const char *job, long count)
             process->cpu_s * 1e6 / (double)count);
 }
 
-TEST_WITHIN(120, a_million_images_take_the_coordinator_no_more_memory_than_a_tenth_of_them)
+TEST(a_million_images_take_the_coordinator_no_more_memory_than_a_tenth_of_them)
 {
     struct process few, many;
     if (is_sanitized())
@@ -65,7 +65,7 @@ static long images_of(const struct daemon *daemon, const char *report)
     return images;
 }
 
-TEST_WITHIN(120, a_slow_worker_among_four_does_less_and_changes_nothing)
+TEST(a_slow_worker_among_four_does_less_and_changes_nothing)
 {
     struct daemon slow, others[3];
     WORKER(&slow, "slow", "--engine", "sim", "--sim-cost-us", "5000");
@@ -87,7 +87,7 @@ TEST_WITHIN(120, a_slow_worker_among_four_does_less_and_changes_nothing)
     CHECK_INT(sum, 40000);
 }
 
-TEST_WITHIN(120, lists_of_batches_of_one_and_of_4096_come_out_the_same)
+TEST(lists_of_batches_of_one_and_of_4096_come_out_the_same)
 {
     CHECK_INT(COORDINATE("one", "run", "--local", "3", "--engine", "sim", "--batch", "1", "--job", "one", "sim:9999"), 0);
     CHECK_INT(COORDINATE("large", "run", "--local", "3", "--engine", "sim", "--batch", "4096", "--job", "large", "sim:9999"), 0);

@@ -171,7 +171,7 @@ static void compare(const struct network *network, enum precision precision, enu
 }
 
 #define WIRED(name)                                                                     \
-    TEST_WITHIN(120, name##_is_wired_as_in_the_cpu_engine)                              \
+    TEST(name##_is_wired_as_in_the_cpu_engine)                              \
     {                                                                                   \
         compare(network_find(#name), PRECISION_F32, EMIT_LOGITS, 1e-5);                 \
     }
@@ -186,7 +186,7 @@ WIRED(resnext50_32x4d)
 WIRED(resnext101_32x8d)
 WIRED(resnext101_64x4d)
 
-TEST_WITHIN(120, half_precision_is_near_and_features_are_the_pooled_ones)
+TEST(half_precision_is_near_and_features_are_the_pooled_ones)
 {
     compare(network_find("resnet18"), PRECISION_F16, EMIT_LOGITS, 5e-3);
     compare(network_find("resnet18"), PRECISION_BF16, EMIT_LOGITS, 4e-2);
@@ -619,7 +619,7 @@ static bool run_with_failure(const struct engine_spec *spec, int n, int code)
     return failed;
 }
 
-TEST_WITHIN(120, any_call_may_fail_while_slots_are_in_flight)
+TEST(any_call_may_fail_while_slots_are_in_flight)
 {
     CLEANUP(weights_closep) struct weights *weights = NULL;
     struct engine_spec spec = spec_of(&tiny, &weights);

@@ -25,7 +25,7 @@ static const struct jpeg_recipe recipes[] = {
     { .name = "arithmetic", .width = 61, .height = 83, .arithmetic = true },
 };
 
-TEST_WITHIN(180, a_file_cut_anywhere_is_refused_when_pillow_refuses_it)
+TEST(a_file_cut_anywhere_is_refused_when_pillow_refuses_it)
 {
     struct trial trial;
     int accepted;
@@ -41,7 +41,7 @@ TEST_WITHIN(180, a_file_cut_anywhere_is_refused_when_pillow_refuses_it)
     CHECK_INT(accepted, 0); /* not even without the end marker alone */
 }
 
-TEST_WITHIN(180, a_damaged_byte_is_taken_as_pillow_takes_it)
+TEST(a_damaged_byte_is_taken_as_pillow_takes_it)
 {
     struct trial trial;
     int accepted;
@@ -73,7 +73,7 @@ static void add_with_tail(struct trial *trial, const struct jpeg_recipe *recipe,
     trial_add(trial, whole, lead + size - 2 + tail_size, recipe->name, tail_size);
 }
 
-TEST_WITHIN(120, what_follows_the_image_is_judged_as_pillow_judges_it)
+TEST(what_follows_the_image_is_judged_as_pillow_judges_it)
 {
     static const uint8_t zeros[100], garbage[] = "\xff\xd9 and then some notes of the camera \xff\xd8\xff",
                          twice[] = { 0xff, 0xd9, 0xff, 0xd9 }, table[] = { 0xff, 0xc4, 0, 3, 0x77, 0xff, 0xd9 },

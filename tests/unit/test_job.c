@@ -19,7 +19,7 @@ static struct message hello(void)
 static struct job *new_job(void)
 {
     struct message message = hello();
-    struct peer peer = { "id", 2 };
+    struct peer peer = { .id = "id", .size = 2 };
     struct job *job;
     struct why why;
     CHECK_INT(job_new(&peer, &message, &job, &why), 0);
@@ -28,7 +28,7 @@ static struct job *new_job(void)
 
 static void check_refused(const struct message *message, const char *part)
 {
-    struct peer peer = { "id", 2 };
+    struct peer peer = { .id = "id", .size = 2 };
     struct job *job;
     struct why why;
     CHECK_INT(job_new(&peer, message, &job, &why), -EINVAL);
@@ -201,7 +201,7 @@ TEST(silence_expires_a_job)
     CHECK(!job_expired(job, heard + 3 * NS_PER_S));
     CHECK(job_expired(job, heard + 3 * NS_PER_S + 1));
     struct message message = hello();
-    struct peer peer = { "id", 2 };
+    struct peer peer = { .id = "id", .size = 2 };
     struct why why;
     job_free(job);
     message.hello.expiry_ms = 0;

@@ -1,5 +1,6 @@
 #include "proto/messages.h"
 
+#include "common/cleanup.h"
 #include "tests/test.h"
 
 static struct message decoded(const struct bytes *frame)
@@ -97,6 +98,47 @@ TEST(a_message_with_any_byte_changed_never_harms)
             frame.data[at] = kept;
         }
     bytes_done(&frame);
+}
+
+/* A hello of this version has no other number of fields; one of another version is understood as far as both know it. */
+TEST(an_introduction_of_another_version_is_understood_and_a_wrong_one_of_this_version_is_not)
+{
+    static const struct { uint32_t protocol; int more; bool good; } cases[] = {
+        { PROTOCOL_VERSION, 0, true }, { PROTOCOL_VERSION, 1, false }, { PROTOCOL_VERSION, -1, false }, { 99, 1, true }, { 2, -1, true }
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct message got, sent = { .kind = MESSAGE_hello, .from = 1, .hello = { .protocol = cases[i].protocol, .version = "7.0", .region = "here" } };
+        struct bytes frame;
+        bytes_init(&frame, LIMIT_FRAME);
+        CHECK_INT(message_encode(&sent, &frame), 0);
+        CHECK_INT((unsigned char)frame.data[0], 0xdc); /* array 16 */
+        frame.data[2] = (char)(frame.data[2] + cases[i].more);
+        if (cases[i].more > 0)
+            bytes_append(&frame, "\xc0", 1); /* nil: of a type that this version does not have */
+        else if (cases[i].more < 0)
+            frame.size--;
+        int r = message_decode(frame.data, frame.size, &got, NULL);
+        CHECK_INT(r, cases[i].good ? 0 : -EBADMSG);
+        if (r == 0) {
+            CHECK_INT(got.hello.protocol, cases[i].protocol);
+            CHECK_STR(got.hello.region, "here");
+            message_free(&got);
+        }
+        bytes_done(&frame);
+    }
+}
+
+TEST(an_introduction_that_says_nothing_but_its_version_has_no_field_missing)
+{
+    static const char frame[] = "\x95\x01\x05\x00\x63\xa3" "9.0"; /* [hello, from 5, to 0, protocol 99, "9.0"] */
+    struct message got;
+    CHECK_INT(message_decode(frame, sizeof(frame) - 1, &got, NULL), 0);
+    CHECK_INT(got.hello.protocol, 99);
+    CHECK_STR(got.hello.version, "9.0");
+    CHECK_STR(got.hello.job, "");
+    CHECK(got.hello.model_uri.data && !got.hello.model_uri.size);
+    message_free(&got);
+    CHECK_INT(message_decode("\x93\x01\x05\x00", 4, &got, NULL), -EBADMSG);
 }
 
 TEST(a_short_frame_that_claims_a_huge_list_costs_nothing)

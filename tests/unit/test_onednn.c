@@ -171,12 +171,12 @@ static void compare_with_pytorch(struct setting setting, int images)
 }
 
 /* Three images in batches of two: the second batch is partial. */
-TEST_WITHIN(120, resnet18_agrees_with_pytorch_on_random_statistics)
+TEST(resnet18_agrees_with_pytorch_on_random_statistics)
 {
     compare_with_pytorch((struct setting){ "resnet18", 224, 7, 2, 1, 0, DTYPE_F32 }, 3);
 }
 
-TEST_WITHIN(120, resnet50_agrees_with_pytorch_on_random_statistics)
+TEST(resnet50_agrees_with_pytorch_on_random_statistics)
 {
     compare_with_pytorch((struct setting){ "resnet50", 224, 1000, 2, 1, 0, DTYPE_F32 }, 3);
     compare_with_pytorch((struct setting){ "resnet50", 250, 1000, 2, 1, 0, DTYPE_F32 }, 1);
@@ -184,7 +184,7 @@ TEST_WITHIN(120, resnet50_agrees_with_pytorch_on_random_statistics)
 
 /* The others of the layer table; in BF16 where f32 would only make large files. */
 #define AGREES(network, classes, dtype)                                                        \
-    TEST_WITHIN(120, network##_agrees_with_pytorch_on_random_statistics)                       \
+    TEST(network##_agrees_with_pytorch_on_random_statistics)                       \
     {                                                                                          \
         compare_with_pytorch((struct setting){ #network, 224, classes, 1, 1, 0, dtype }, 1);   \
     }
@@ -197,12 +197,12 @@ AGREES(resnext50_32x4d, 120, DTYPE_F32)
 AGREES(resnext101_32x8d, 10, DTYPE_BF16)
 AGREES(resnext101_64x4d, 10, DTYPE_BF16)
 
-TEST_WITHIN(120, grouped_convolutions_agree_with_pytorch_in_batches_and_at_250)
+TEST(grouped_convolutions_agree_with_pytorch_in_batches_and_at_250)
 {
     compare_with_pytorch((struct setting){ "resnext50_32x4d", 250, 10, 2, 1, 0, DTYPE_F32 }, 3);
 }
 
-TEST_WITHIN(120, weights_of_half_precision_are_read_exactly)
+TEST(weights_of_half_precision_are_read_exactly)
 {
     compare_with_pytorch((struct setting){ "resnet18", 224, 10, 2, 1, 0, DTYPE_F16 }, 3);
     compare_with_pytorch((struct setting){ "resnet18", 224, 10, 2, 1, 0, DTYPE_BF16 }, 3);
@@ -237,14 +237,14 @@ static void check_positions(struct setting setting)
     close_engine(it);
 }
 
-TEST_WITHIN(120, rows_do_not_depend_on_place_or_neighbours)
+TEST(rows_do_not_depend_on_place_or_neighbours)
 {
     check_positions((struct setting){ "resnet18", 224, 1000, 5, 1, 0, DTYPE_F32 });
     check_positions((struct setting){ "resnet18", 250, 10, 4, 1, 0, DTYPE_F32 });
     check_positions((struct setting){ "resnet50", 224, 1000, 4, 1, 0, DTYPE_F32 });
 }
 
-TEST_WITHIN(120, rows_do_not_depend_on_the_number_of_threads_and_come_in_order)
+TEST(rows_do_not_depend_on_the_number_of_threads_and_come_in_order)
 {
     struct setting setting = { "resnet18", 224, 10, 2, 1, EMIT_LOGITS, DTYPE_F32 };
     size_t bytes = 224 * 224 * 3;
@@ -261,7 +261,7 @@ TEST_WITHIN(120, rows_do_not_depend_on_the_number_of_threads_and_come_in_order)
     close_engine(three);
 }
 
-TEST_WITHIN(120, the_fingerprint_tells_batch_sizes_apart_and_repeats)
+TEST(the_fingerprint_tells_batch_sizes_apart_and_repeats)
 {
     struct setting setting = { "resnet18", 224, 10, 1, 1, EMIT_TOPK, DTYPE_F32 };
     struct engines_opened one = open_engine(&setting), again = open_engine(&setting);
@@ -288,7 +288,7 @@ static void *run_job(void *argument)
     return NULL;
 }
 
-TEST_WITHIN(120, two_engines_work_at_once)
+TEST(two_engines_work_at_once)
 {
     struct setting settings[2] = { { "resnet18", 224, 10, 2, 1, EMIT_LOGITS, DTYPE_F32 },
                                    { "resnet34", 250, 7, 3, 2, EMIT_FEATURES, DTYPE_F32 } };

@@ -80,7 +80,7 @@ static struct nodelist nodes;
 
 static int use_nodelist(struct why *why)
 {
-    int r = nodelist_read("nodes", &nodes, why);
+    int r = nodelist_read("nodes", NULL, &nodes, why);
     if (r < 0)
         return r;
     CHECK_INT(nodes.count, 3);
@@ -131,7 +131,7 @@ static int use_old_spec(struct why *why)
 TEST(descriptions_survive_refused_memory)
 {
     test_write_file("labels", "a\nb\n", 4);
-    test_write_file("nodes", "a\nb:1 # c\n[::1]:7\n", 18);
+    test_write_file("nodes", "a\n[x]\nb:1 key=k.pub # c\n[::1]:7\n", 32);
     torture_sqlite();
     torture(use_nodelist);
     torture(use_truth);
@@ -630,4 +630,40 @@ TEST(results_survive_refused_memory)
     summary_free(expected);
     spec_free(finished);
     labels_close(labels);
+}
+
+/* ---- what addresses hide ---- */
+
+static int use_private(struct why *why)
+{
+    CLEANUP(db_closep) struct db *db = NULL;
+    CLEANUP(freep) void *data = NULL;
+    size_t size;
+    int r = db_open("job.db", false, &db, why);
+    if (r == 0)
+        r = db_begin(db, why);
+    if (r == 0)
+        r = db_keep_private(db, 5, "hush", 5, why);
+    if (r == 0)
+        r = db_commit(db, why);
+    if (r == 0)
+        r = db_get_private(db, 5, &data, &size, why);
+    if (r == 0)
+        CHECK(size == 5 && !strcmp(data, "hush"));
+    return r == 0 ? db_remove_private(db, why) : r;
+}
+
+/* Each run waits for the disk several times: in memory it is done ten times as soon. */
+TEST(what_addresses_hide_survives_refused_memory)
+{
+    char folder[] = "/dev/shm/sleddog-test-XXXXXX";
+    struct db *db;
+    struct why why;
+    bool fast = mkdtemp(folder) && chdir(folder) == 0;
+    torture_sqlite();
+    CHECK_INT(db_create("job.db", &db, &why), 0);
+    db_close(db);
+    torture_lenient(use_private);
+    if (fast)
+        CHECK_INT(test_shell(NULL, "rm -r %s", folder), 0);
 }

@@ -160,7 +160,7 @@ static int ask_container(struct why *why)
     return find_credentials("empty", why);
 }
 
-TEST_WITHIN(120, clients_and_sources_survive_refused_memory)
+TEST(clients_and_sources_survive_refused_memory)
 {
     char url[64], creds[128];
     serve(url);
@@ -173,7 +173,7 @@ TEST_WITHIN(120, clients_and_sources_survive_refused_memory)
     torture(ask_container);
 }
 
-TEST_WITHIN(120, requests_pages_and_credentials_survive_refused_memory)
+TEST(requests_pages_and_credentials_survive_refused_memory)
 {
     set_environment("http://127.0.0.1:1");
     torture(open_and_build);

@@ -54,7 +54,7 @@ static int use_job(struct why *why)
 {
     struct message hello = { .kind = MESSAGE_hello, .from = 7, .hello = { .job = "j", .owner = "me", .version = "", .model_uri = { "", 0 },
         .model_sha256 = "", .preset = "", .resize = 32, .crop = 24, .std_r = 1, .std_g = 1, .std_b = 1, .top = 5, .batch = 10 } };
-    const struct peer peer = { "id", 2 };
+    const struct peer peer = { .id = "id", .size = 2 };
     struct work *work;
     CLEANUP(job_freep) struct job *job = NULL;
     int r = job_new(&peer, &hello, &job, why);
@@ -193,7 +193,7 @@ static int use_runtime(struct why *why)
     int r = mailbox_init(&box);
     if (r < 0)
         return out_of_memory(why, r);
-    r = runtime_open(&tuning, &spec, &box, NULL, &runtime, why);
+    r = runtime_open(&tuning, &spec, &box, NULL, NULL, &runtime, why);
     if (r == 0) {
         r = classify(runtime, &box, why);
         runtime_free(runtime);

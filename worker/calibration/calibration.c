@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define HARDLY 1.25
+#define HARDLY 1.5
 #define RANKS 5 /* classes of a photo that are compared */
 
 /* What f32 leaves behind, tensor by tensor. Streams of the engine add to it at once. */

@@ -127,7 +127,7 @@ static int decode(struct run *run, const char *path, struct why *why)
     struct rec_item item = { .uri = { path, (uint32_t)strlen(path) } };
     CLEANUP(freep) char *file = NULL;
     size_t size;
-    if (fetch(&item, reserve_any, NULL, &file, &size, why))
+    if (fetch(&item, &(struct fetch_reader){ .reserve = reserve_any }, &file, &size, why))
         return -EIO;
     return preprocess_decode(run->preprocess, file, size, why);
 }

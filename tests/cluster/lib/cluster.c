@@ -44,24 +44,29 @@ void choose_runtime_folder(void)
 
 static bool find_port(struct daemon *daemon)
 {
-    static const char mark[] = "listens on tcp://127.0.0.1:";
+    static const char mark[] = "listens on tcp://127.";
     if (!process_running(&daemon->process))
         test_fail(__FILE__, __LINE__, "%s ended with %d", daemon->process.name, process_end(&daemon->process));
     if (!process_said(&daemon->process, mark))
         return false;
     CLEANUP(freep) char *err = process_err(&daemon->process);
-    const char *at = strstr(err, mark) + strlen(mark);
-    daemon->port = strchr(at, '\n') ? atoi(at) : 0;
+    const char *at = strstr(err, mark) + strlen(mark), *colon = strchr(at, ':');
+    daemon->port = colon && strchr(at, '\n') ? atoi(colon + 1) : 0;
     return daemon->port;
 }
 
-void daemon_start(struct daemon *daemon, const char *name, int port, const char *const *arguments)
+void daemon_start_as(struct daemon *daemon, const char *program, const char *name, int port, const char *const *arguments)
 {
     char listen[32];
     choose_runtime_folder();
     snprintf(listen, sizeof(listen), "127.0.0.1:%d", port);
-    begin(&daemon->process, name, "sleddog-worker", (const char *const[]){ "--listen", listen, NULL }, arguments);
+    begin(&daemon->process, name, program, (const char *const[]){ "--listen", listen, NULL }, arguments);
     WAIT_FOR(find_port(daemon));
+}
+
+void daemon_start(struct daemon *daemon, const char *name, int port, const char *const *arguments)
+{
+    daemon_start_as(daemon, "sleddog-worker", name, port, arguments);
 }
 
 void daemon_stop(struct daemon *daemon)

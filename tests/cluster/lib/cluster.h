@@ -22,8 +22,12 @@ int coordinate(const char *name, const char *const *arguments);
 #define BEGIN(process, name, ...)  coordinator_begin(process, name, ARGV(__VA_ARGS__))
 #define COORDINATE(name, ...)      coordinate(name, ARGV(__VA_ARGS__))
 
-/* Listens on a free port of 127.0.0.1, or on the `port` it had before when that is not 0. */
+/* Listens on a free port of 127.0.0.1 (of what --listen among the arguments says), or on the `port` it had before when that is not 0. */
 void daemon_start(struct daemon *daemon, const char *name, int port, const char *const *arguments);
+/* `program`: below the folder of the build. */
+void daemon_start_as(struct daemon *daemon, const char *program, const char *name, int port, const char *const *arguments);
+/* Of another version of the protocol; for tests whose Makefile rule asks for it. */
+#define OTHER_WORKER "tests/other/sleddog-worker"
 #define WORKER(daemon, name, ...)  daemon_start(daemon, name, 0, ARGV(__VA_ARGS__))
 /* What workers that are killed leave behind stays in the test's folder. daemon_start() does it. */
 void choose_runtime_folder(void);

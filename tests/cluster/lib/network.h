@@ -25,7 +25,12 @@ void network_open(struct machine *machines, int count);
 /* Pulls the plug at the switch, or puts it back. */
 void machine_link(const struct machine *machine, bool up);
 
-/* A worker there. Returns when it listens. */
+/* A worker there, without keys unless the arguments begin with "--key". Returns when it listens. */
 void machine_worker(struct machine *machine, const char *name, const char *const *arguments);
+/* `program`: below the folder of the build. */
+void machine_worker_as(struct machine *machine, const char *program, const char *name, const char *const *arguments);
+
+/* Images of the job in "job" that are safe and came from there. */
+long machine_images(const struct machine *machine);
 
 void network_write_nodes(const char *path, const struct machine *machines, int count);

@@ -1,0 +1,562 @@
+/* Keys on: who may use a worker, what is said about those who may not, and what peers that mean ill can do to a job: nothing. */
+#include "tests/cluster/lib/attack.h"
+#include "tests/cluster/lib/caller.h"
+#include "tests/cluster/lib/cluster.h"
+#include "tests/cluster/lib/photos.h"
+#include "tests/cluster/lib/puppet.h"
+
+#include "common/cleanup.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SIM "--engine", "sim", "--engine-threads", "1"
+#define KEYED "--key", "keys/worker.key", "--authorized", "authorized"
+#define WITH_KEYS "--key", "keys/coordinator.key", "--node-key", "keys/worker.pub"
+
+/* Keys for a coordinator and its workers, and for strangers. */
+static void make_keys(void)
+{
+    CHECK_INT(COORDINATE("keygen", "keygen", "keys"), 0);
+    CHECK_INT(COORDINATE("keygen-2", "keygen", "keys", "second", "stranger"), 0);
+    CHECK_INT(mkdir("authorized", 0755), 0);
+    CHECK_INT(test_shell(NULL, "cp keys/coordinator.pub authorized/one.pub"), 0);
+}
+
+static char *public_key(const char *name)
+{
+    char path[64], *text;
+    snprintf(path, sizeof(path), "keys/%s.pub", name);
+    text = read_text(path);
+    text[40] = '\0';
+    return text;
+}
+
+static void list_one(const char *path, const struct daemon *daemon)
+{
+    write_nodes(path, (const struct daemon *[]){ daemon }, 1);
+}
+
+/* What a job without keys and enemies gives. */
+static void expect_table(const char *images)
+{
+    CHECK_INT(COORDINATE("expected", "run", "--local", "1", "--engine", "sim", "--job", "expected", images), 0);
+}
+
+/* ---- keys ---- */
+
+TEST(keygen_makes_pairs_that_only_their_owner_may_read_and_overwrites_none)
+{
+    struct stat status;
+    CHECK_INT(COORDINATE("first", "keygen", "keys"), 0);
+    check_contains("first.out", "keep here: keys/coordinator.key, keys/worker.pub");
+    check_lacks("first.out", "secret");
+    CHECK_INT(stat("keys", &status), 0);
+    CHECK_INT(status.st_mode & 07777, 0700);
+    CHECK_INT(stat("keys/worker.key", &status), 0);
+    CHECK_INT(status.st_mode & 07777, 0600);
+    CHECK_INT(test_shell(NULL, "cp -a keys before"), 0);
+    CHECK_INT(COORDINATE("again", "keygen", "keys", "new", "worker"), 1);
+    check_contains("again.err", "keys/worker.key: is there already, and is not overwritten");
+    CHECK_INT(test_shell(NULL, "diff -r keys before"), 0); /* nor was "new" made */
+    CHECK_INT(mkdir("open", 0755), 0);
+    CHECK_INT(COORDINATE("open", "keygen", "open"), 1);
+    check_contains("open.err", "open: others may look into it (mode 0755); chmod 700 it");
+    CHECK_INT(COORDINATE("name", "keygen", "keys", "../x"), 1);
+    check_contains("name.err", "\"../x\": a name has letters");
+    CHECK_INT(COORDINATE("none", "keygen"), 2);
+}
+
+TEST(keys_that_are_missing_open_to_others_or_half_given_are_told)
+{
+    static const struct {
+        const char *sentence;
+        const char *arguments[8];
+    } mistakes[] = {
+        { "--key keys/worker.key: needs --authorized PATH too", { "--key", "keys/worker.key" } },
+        { "--authorized authorized: needs --key FILE too", { "--authorized", "authorized" } },
+        { "--insecure and --key exclude each other", { KEYED, "--insecure" } },
+        { "keys/open.key: a secret key, but others than its owner may use it (mode 0644)", { "--key", "keys/open.key", "--authorized", "authorized" } },
+        { "keys/nothing.key: No such file", { "--key", "keys/nothing.key", "--authorized", "authorized" } },
+        { "nowhere: No such file", { "--key", "keys/worker.key", "--authorized", "nowhere" } },
+    };
+    char worker[4096];
+    make_keys();
+    CHECK_INT(test_shell(NULL, "cp keys/worker.key keys/open.key && chmod 644 keys/open.key"), 0);
+    snprintf(worker, sizeof(worker), "%s/sleddog-worker", test_build());
+    for (size_t i = 0; i < ARRAY_SIZE(mistakes); i++) {
+        const char *argv[12] = { worker, SIM };
+        struct process process;
+        memcpy(argv + 5, mistakes[i].arguments, sizeof(mistakes[i].arguments) - sizeof(char *));
+        process_start(&process, "worker", argv);
+        CHECK_INT(process_end(&process), 1);
+        check_contains("worker.err", mistakes[i].sentence);
+    }
+    write_text("nodes", "127.0.0.1:1\n");
+    write_text("far", "192.0.2.1:1\n");
+    write_text("keyed", "127.0.0.1:1 key=keys/worker.pub\n");
+    CHECK_INT(COORDINATE("open", "run", "--nodes", "nodes", "--key", "keys/open.key", "--node-key", "keys/worker.pub", "sim:1"), 1);
+    check_contains("open.err", "--key: keys/open.key: a secret key, but others");
+    CHECK_INT(COORDINATE("none", "run", "--nodes", "nodes", "--key", "keys/coordinator.key", "sim:1"), 2);
+    check_contains("none.err", "127.0.0.1:1: which key has it? add key= to its line of the node list, or give --node-key");
+    CHECK_INT(COORDINATE("ours", "run", "--nodes", "keyed", "sim:1"), 2);
+    check_contains("ours.err", "127.0.0.1:1: the node list has a key for it, and this coordinator has none: give --key FILE");
+    CHECK_INT(COORDINATE("far", "run", "--nodes", "far", "sim:1"), 1);
+    check_contains("far.err", "192.0.2.1:1: is beyond this machine, and there are no keys");
+    CHECK_INT(COORDINATE("check", "check", "--nodes", "far"), 1);
+    check_contains("check.err", "192.0.2.1:1: is beyond this machine, and there are no keys");
+}
+
+static char *secret_key(const char *name)
+{
+    char path[64], *text;
+    snprintf(path, sizeof(path), "keys/%s.key", name);
+    text = read_text(path);
+    text[40] = '\0';
+    return text;
+}
+
+static void check_process(const struct process *process, const char *secret)
+{
+    static const char *const files[] = { "cmdline", "environ" };
+    for (int i = 0; i < 2 && process->pid; i++) {
+        char path[64];
+        size_t size;
+        snprintf(path, sizeof(path), "/proc/%d/%s", (int)process->pid, files[i]);
+        CLEANUP(freep) char *text = test_read_file(path, &size);
+        CHECK(size > 0 && !memmem(text, size, secret, 40));
+    }
+}
+
+/* No file that a run leaves, no command line and no environment has a secret key in it. */
+static void check_no_secrets(const struct process *coordinator, const struct process *worker)
+{
+    static const char *const names[] = { "coordinator", "worker", "second", "stranger" };
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        CLEANUP(freep) char *secret = secret_key(names[i]);
+        check_process(coordinator, secret);
+        check_process(worker, secret);
+        write_text("../secret", secret);
+        CHECK_INT(test_shell(NULL, "! grep -r -q -a -F -f ../secret --exclude-dir=keys . && grep -r -q -F -f ../secret keys; r=$?; rm ../secret; exit $r"), 0);
+    }
+}
+
+TEST(a_job_over_keys_gives_the_table_it_gives_without_and_no_secret_leaves_its_file)
+{
+    struct daemon daemon;
+    struct process run;
+    make_keys();
+    expect_table("sim:1500");
+    WORKER(&daemon, "worker", SIM, "--sim-cost-us", "500", KEYED, "--verbose");
+    list_one("nodes", &daemon);
+    CHECK_INT(COORDINATE("check", "check", "--nodes", "nodes", WITH_KEYS), 0);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", WITH_KEYS, "--job", "job", "sim:1500");
+    WAIT_FOR(job_done("job") > 0);
+    check_no_secrets(&run, &daemon.process);
+    CHECK_INT(process_end(&run), 0);
+    check_same_file("expected/predictions.jsonl", "job/predictions.jsonl");
+    CHECK_INT(COORDINATE("status", "status", "job", "--json"), 0);
+    daemon_stop(&daemon);
+    check_no_secrets(&run, &daemon.process);
+}
+
+TEST(a_job_that_is_resumed_from_elsewhere_finds_its_keys)
+{
+    struct daemon daemon;
+    struct process run;
+    make_keys();
+    WORKER(&daemon, "worker", SIM, "--sim-cost-us", "2000", KEYED);
+    list_one("nodes", &daemon);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", WITH_KEYS, "--job", "job", "sim:1000");
+    WAIT_FOR(job_done("job") > 0);
+    process_signal(&run, SIGINT);
+    CHECK_INT(process_end(&run), 130);
+    check_contains("run.err", "--key keys/coordinator.key --node-key keys/worker.pub");
+    CHECK_INT(test_shell(NULL, "cd / && eval \"$(%s/sleddog-coordinator status \"$OLDPWD/job\" | sed -n 's#.*\\(sleddog-coordinator resume.*\\)#%s/\\1#p')\"",
+                         test_build(), test_build()), 0);
+    CHECK_INT(job_done("job"), 1000);
+    daemon_stop(&daemon);
+}
+
+/* ---- those who may not ---- */
+
+TEST(who_has_no_key_or_a_wrong_one_is_told_so_at_both_ends)
+{
+    struct daemon keyed, plain;
+    make_keys();
+    CLEANUP(freep) char *stranger = public_key("stranger");
+    WORKER(&keyed, "keyed", SIM, KEYED);
+    WORKER(&plain, "plain", SIM);
+    list_one("keyed", &keyed);
+    list_one("plain", &plain);
+    CHECK_INT(COORDINATE("denied", "run", "--nodes", "keyed", "--key", "keys/stranger.key", "--node-key", "keys/worker.pub", "--node-timeout", "2", "--job", "denied",
+                         "sim:10"), 1);
+    check_contains("denied.err", "does not accept the key of this coordinator; its list (--authorized) needs ");
+    check_contains("denied.err", stranger);
+    WAIT_FOR(process_said(&keyed.process, "127.0.0.1: denied, its key "));
+    check_contains("keyed.err", stranger);
+    CHECK_INT(COORDINATE("wrong", "run", "--nodes", "keyed", "--key", "keys/coordinator.key", "--node-key", stranger, "--node-timeout", "3", "--job", "wrong", "sim:10"), 1);
+    check_contains("wrong.err", "breaks off the handshake: its key is not ");
+    CHECK_INT(COORDINATE("none", "run", "--nodes", "keyed", "--node-timeout", "2", "--job", "none", "sim:10"), 1);
+    check_contains("none.err", "wants keys");
+    WAIT_FOR(process_said(&keyed.process, "sent away, "));
+    CHECK_INT(COORDINATE("keyless", "run", "--nodes", "plain", WITH_KEYS, "--node-timeout", "2", "--job", "keyless", "sim:10"), 1);
+    check_contains("keyless.err", "has no keys");
+    CHECK_INT(COORDINATE("check", "check", "--nodes", "plain", WITH_KEYS, "--node-timeout", "1"), 1);
+    check_contains("check.out", "has no keys");
+    daemon_stop(&keyed);
+    daemon_stop(&plain);
+}
+
+TEST(keys_are_rotated_while_both_are_valid_and_one_that_is_taken_off_is_not_heard_any_more)
+{
+    struct daemon daemon;
+    struct process run;
+    make_keys();
+    expect_table("sim:3000");
+    WORKER(&daemon, "worker", SIM, "--sim-cost-us", "1000", KEYED);
+    list_one("nodes", &daemon);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", WITH_KEYS, "--expiry", "2", "--job", "job", "sim:3000");
+    WAIT_FOR(job_done("job") > 0);
+    write_text("authorized/bad.pub", "no key\n");
+    process_signal(&daemon.process, SIGHUP);
+    WAIT_FOR(process_said(&daemon.process, "authorized/bad.pub, line 1: no key; a line has the 40 characters of one, and may have a note behind it; the keys stay"));
+    CHECK_INT(test_shell(NULL, "rm authorized/bad.pub && cp keys/second.pub authorized/two.pub"), 0);
+    process_signal(&daemon.process, SIGHUP);
+    WAIT_FOR(process_said(&daemon.process, "authorized: 2 coordinators are authorised"));
+    CHECK_INT(COORDINATE("both", "check", "--nodes", "nodes", "--key", "keys/second.key", "--node-key", "keys/worker.pub"), 0);
+    CHECK_INT(unlink("authorized/one.pub"), 0);
+    process_signal(&daemon.process, SIGHUP);
+    WAIT_FOR(process_said(&daemon.process, "sent away, its key "));
+    WAIT_FOR(process_said(&run, "does not accept the key of this coordinator"));
+    process_signal(&run, SIGTERM);
+    CHECK_INT(process_end(&run), 130);
+    CHECK_INT(COORDINATE("resume", "resume", "--nodes", "nodes", "--key", "keys/second.key", "--node-key", "keys/worker.pub", "job"), 0);
+    check_same_file("expected/predictions.jsonl", "job/predictions.jsonl");
+    daemon_stop(&daemon);
+}
+
+TEST(a_worker_without_authorised_keys_waits_for_them)
+{
+    struct daemon daemon;
+    struct process run;
+    make_keys();
+    CHECK_INT(unlink("authorized/one.pub"), 0);
+    WORKER(&daemon, "worker", SIM, KEYED);
+    check_contains("worker.err", "authorized: holds no key: no coordinator is authorised");
+    list_one("nodes", &daemon);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", WITH_KEYS, "--job", "job", "sim:100");
+    WAIT_FOR(process_said(&run, "does not accept the key of this coordinator"));
+    CHECK_INT(test_shell(NULL, "cp keys/coordinator.pub authorized/one.pub"), 0);
+    process_signal(&daemon.process, SIGHUP);
+    CHECK_INT(process_end(&run), 0);
+    daemon_stop(&daemon);
+}
+
+TEST(nodes_with_a_wrong_key_no_key_or_no_use_for_ours_are_named_and_the_others_do_the_job)
+{
+    struct daemon good, wrong, plain, closed;
+    char nodes[400];
+    make_keys();
+    expect_table("sim:4000");
+    CHECK_INT(test_shell(NULL, "cp keys/stranger.pub closed.pub"), 0);
+    WORKER(&good, "good", SIM, "--sim-cost-us", "500", KEYED);
+    WORKER(&wrong, "wrong", SIM, "--key", "keys/stranger.key", "--authorized", "authorized");
+    WORKER(&closed, "closed", SIM, "--key", "keys/worker.key", "--authorized", "closed.pub");
+    WORKER(&plain, "plain", SIM);
+    snprintf(nodes, sizeof(nodes), "127.0.0.1:%d\n127.0.0.1:%d\n127.0.0.1:%d\n127.0.0.1:%d key=keys/worker.pub # none\n", wrong.port, good.port, closed.port, plain.port);
+    write_text("nodes", nodes);
+    CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", WITH_KEYS, "--job", "job", "sim:4000"), 0);
+    check_same_file("expected/predictions.jsonl", "job/predictions.jsonl");
+    const struct daemon *const refused[] = { &wrong, &closed, &plain };
+    static const char *const why_not[] = { "breaks off the handshake: its key is not ", "does not accept the key of this coordinator", "" };
+    for (int i = 0; i < 3; i++) {
+        char sentence[128];
+        snprintf(sentence, sizeof(sentence), "127.0.0.1:%d: %s", refused[i]->port, why_not[i]);
+        check_contains("run.err", sentence);
+    }
+    check_contains("run.err", "has no keys");
+    daemon_stop(&good);
+    daemon_stop(&wrong);
+    daemon_stop(&closed);
+    daemon_stop(&plain);
+}
+
+TEST(a_worker_of_another_protocol_version_is_named_and_the_others_do_the_job)
+{
+    struct daemon good, other;
+    char sentence[128];
+    make_keys();
+    expect_table("sim:1000");
+    WORKER(&good, "good", SIM, "--sim-cost-us", "500", KEYED);
+    daemon_start_as(&other, OTHER_WORKER, "other", 0, ARGV(SIM, KEYED));
+    write_nodes("nodes", (const struct daemon *[]){ &other, &good }, 2);
+    CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", WITH_KEYS, "--job", "job", "sim:1000"), 0);
+    check_same_file("expected/predictions.jsonl", "job/predictions.jsonl");
+    snprintf(sentence, sizeof(sentence), "127.0.0.1:%d takes no part in this job: speaks protocol 9999 (version ", other.port);
+    check_contains("run.err", sentence);
+    daemon_stop(&good);
+    daemon_stop(&other);
+}
+
+/* ---- attacks on a worker ---- */
+
+static long kib_of(pid_t pid, const char *what)
+{
+    char path[64], line[256];
+    long kib = 0;
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    CLEANUP(fclosep) FILE *file = fopen(path, "r");
+    while (file && fgets(line, sizeof(line), file))
+        if (!strncmp(line, what, strlen(what)))
+            kib = atol(line + strlen(what));
+    return kib;
+}
+
+static int open_files(pid_t pid)
+{
+    char path[64];
+    int count = 0;
+    snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+    DIR *folder = opendir(path);
+    while (folder && readdir(folder))
+        count++;
+    if (folder)
+        closedir(folder);
+    return count;
+}
+
+struct siege {
+    struct attack *attacks[ATTACKS];
+    long held_before_kib, most_files;
+};
+
+static void besiege(struct siege *siege, const struct daemon *daemon, const enum attack_kind *kinds, int count)
+{
+    siege->held_before_kib = kib_of(daemon->process.pid, "VmHWM:");
+    for (int i = 0; i < count; i++)
+        siege->attacks[kinds[i]] = attack_start(kinds[i], daemon->port);
+    for (int i = 0; i < count; i++)
+        WAIT_FOR(attack_count(siege->attacks[kinds[i]]) > 100);
+}
+
+static bool goes_on(struct siege *siege, struct process *run, const struct daemon *daemon)
+{
+    int files = open_files(daemon->process.pid);
+    siege->most_files = files > siege->most_files ? files : siege->most_files;
+    return process_running(run);
+}
+
+/* The figures, and the limits that they keep. */
+static void raise_siege(struct siege *siege, const struct daemon *daemon, long images, double seconds)
+{
+    char text[400];
+    size_t used = 0;
+    for (int i = 0; i < ATTACKS; i++) {
+        if (siege->attacks[i])
+            used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s %ld", used ? ", " : "", attack_name((enum attack_kind)i), attack_count(siege->attacks[i]));
+        attack_stop(siege->attacks[i]);
+    }
+    long peak = kib_of(daemon->process.pid, "VmHWM:");
+    test_note("%ld images in %.1f s under attack (%s); memory held at most %ld MiB, %ld before; at most %ld files open", images, seconds, text, peak >> 10,
+              siege->held_before_kib >> 10, siege->most_files);
+    CHECK(siege->most_files < 400);
+    CHECK(is_sanitized() || peak - siege->held_before_kib < 300 << 10);
+}
+
+#define MODEL "--weights", "model.safetensors", "--batch", "8"
+
+TEST_WITHIN(150, a_job_over_keys_ends_with_the_right_table_while_its_worker_is_attacked_by_strangers)
+{
+    static const enum attack_kind kinds[] = { ATTACK_SLOWLORIS, ATTACK_GARBAGE, ATTACK_GIANT, ATTACK_HELLO, ATTACK_REPLAY };
+    struct siege siege = { 0 };
+    struct daemon daemon, behind;
+    struct process run;
+    make_keys();
+    model_write("model.safetensors", 1000);
+    photos_draw("photos", 60);
+    WORKER(&daemon, "worker", "--engine-threads", "1", "--threads", "2", KEYED);
+    /* This run gives the table, what a worker holds, and what a replay repeats. */
+    behind.process = daemon.process;
+    behind.port = attack_record(daemon.port, "capture");
+    list_one("behind", &behind);
+    list_one("nodes", &daemon);
+    CHECK_INT(COORDINATE("expected", "run", "--nodes", "behind", WITH_KEYS, MODEL, "--job", "expected", "photos"), 0);
+    besiege(&siege, &daemon, kinds, ARRAY_SIZE(kinds));
+    double start = now_s();
+    BEGIN(&run, "run", "run", "--nodes", "nodes", WITH_KEYS, MODEL, "--job", "job", "photos");
+    WAIT_FOR(!goes_on(&siege, &run, &daemon));
+    CHECK_INT(process_end(&run), 0);
+    double seconds = now_s() - start;
+    check_same_file("expected/predictions.jsonl", "job/predictions.jsonl");
+    check_lacks("run.err", "go to others");
+    CHECK_INT(COORDINATE("denied", "check", "--nodes", "nodes", "--key", "keys/stranger.key", "--node-key", "keys/worker.pub", "--node-timeout", "1"), 1);
+    raise_siege(&siege, &daemon, 60, seconds);
+    check_lacks("worker.err", "job of another");
+    CHECK_INT(COORDINATE("after", "check", "--nodes", "nodes", WITH_KEYS), 0);
+    daemon_stop(&daemon);
+}
+
+TEST_WITHIN(150, a_job_without_keys_ends_with_the_right_table_while_its_worker_is_flooded)
+{
+    static const enum attack_kind kinds[] = { ATTACK_SLOWLORIS, ATTACK_GARBAGE, ATTACK_HALF_PLAIN, ATTACK_FLOOD_PLAIN };
+    struct siege siege = { 0 };
+    struct daemon daemon;
+    struct process run;
+    expect_table("sim:3000");
+    WORKER(&daemon, "worker", SIM, "--sim-cost-us", "1000");
+    list_one("nodes", &daemon);
+    besiege(&siege, &daemon, kinds, ARRAY_SIZE(kinds));
+    double start = now_s();
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--job", "job", "sim:3000");
+    WAIT_FOR(!goes_on(&siege, &run, &daemon));
+    CHECK_INT(process_end(&run), 0);
+    double seconds = now_s() - start;
+    check_same_file("expected/predictions.jsonl", "job/predictions.jsonl");
+    check_contains("worker.err", "sent away, ");
+    raise_siege(&siege, &daemon, 3000, seconds);
+    daemon_stop(&daemon);
+}
+
+/* ---- old words, said again ---- */
+
+TEST(what_an_earlier_coordinator_or_another_that_is_authorised_says_changes_nothing)
+{
+    struct daemon daemon;
+    struct process run;
+    struct caller old, other;
+    struct message message;
+    expect_table("sim:2000");
+    WORKER(&daemon, "worker", SIM, "--sim-cost-us", "1000");
+    list_one("nodes", &daemon);
+    BEGIN(&run, "first", "run", "--nodes", "nodes", "--expiry", "5", "--job", "job", "sim:2000");
+    WAIT_FOR(job_done("job") > 0);
+    process_signal(&run, SIGKILL);
+    process_end(&run);
+    BEGIN(&run, "run", "resume", "--nodes", "nodes", "--expiry", "5", "job");
+    WAIT_FOR(process_said(&daemon.process, "epoch 2"));
+    char *log = process_err(&daemon.process), *at = strstr(log, "job "), id[64] = "";
+    CHECK_INT(sscanf(at, "job %63s", id), 1);
+    free(log);
+    caller_open(&old, daemon.port);
+    caller_open(&other, daemon.port);
+    /* The first hello of this job again; batches, commits and ends in its name, to whoever listens and to this process. */
+    caller_hello(&old, id, 1);
+    caller_expect(&old, MESSAGE_refuse, &message);
+    CHECK_CONTAINS(message.refuse.detail, "this job goes on elsewhere: epoch 2 of it");
+    message_free(&message);
+    caller_hello(&other, "another", 7);
+    caller_expect(&other, MESSAGE_refuse, &message);
+    CHECK_CONTAINS(message.refuse.detail, "serves job ");
+    message_free(&message);
+    for (uint64_t epoch = 1; epoch <= 2; epoch++)
+        for (uint64_t batch = 0; batch < 40; batch++) {
+            old.epoch = epoch;
+            caller_send_batch(&old, batch, 60, false);
+            caller_commit(&old, batch);
+            caller_cancel(&old, batch);
+            caller_send(&old, &(struct message){ .kind = MESSAGE_bye, .bye = { epoch } });
+        }
+    CHECK_INT(process_end(&run), 0);
+    check_same_file("expected/predictions.jsonl", "job/predictions.jsonl");
+    check_lacks("run.err", "go to others");
+    caller_close(&old);
+    caller_close(&other);
+    daemon_stop(&daemon);
+}
+
+/* ---- attacks on a coordinator ---- */
+
+/* A worker that answers hello as it should, and then says what `say` says, until the job is over or it is not heard any more. */
+static long misbehave(struct process *run, struct puppet *puppet, void (*say)(struct puppet *))
+{
+    long peak = 0;
+    PUPPETS(puppet->welcomes > 0);
+    while (process_running(run)) {
+        for (int i = 0; i < 200; i++)
+            say(puppet);
+        puppets_step();
+        long kib = kib_of(run->pid, "VmHWM:");
+        peak = kib > peak ? kib : peak;
+        rest(now_s() + 60, __FILE__, __LINE__, "the end");
+    }
+    return peak;
+}
+
+static void say_beats(struct puppet *puppet)
+{
+    struct message beat = { .kind = MESSAGE_heartbeat, .heartbeat = { .epoch = puppet->epoch, .received = puppet->received, .expected = puppet->received,
+                                                                      .images = puppet->granted, .stages = puppet->stages, .stages_count = 3 } };
+    puppet_send(puppet, &beat);
+}
+
+static void say_nonsense(struct puppet *puppet)
+{
+    static const char noise[100000];
+    (void)link_send_frame(puppet->link, &puppet->peer, noise, sizeof(noise));
+}
+
+/* More than this job has any use for. */
+static void say_giants(struct puppet *puppet)
+{
+    static char noise[60 << 20];
+    if (now_s() * 10 - (double)(long)(now_s() * 10) < 0.1)
+        (void)link_send_frame(puppet->link, &puppet->peer, noise, sizeof(noise));
+}
+
+/* Rows for a batch that it never had. */
+static void say_results(struct puppet *puppet)
+{
+    static struct rec_prediction prediction = { 1, 0.5f };
+    static struct rec_row rows[60];
+    for (int i = 0; i < 60; i++)
+        rows[i] = (struct rec_row){ .predictions = &prediction, .predictions_count = 1 };
+    struct message result = { .kind = MESSAGE_result, .result = { .epoch = puppet->epoch, .batch = 100000, .rows = rows, .rows_count = 60, .stages = puppet->stages,
+                                                                  .stages_count = 3 } };
+    puppet_send(puppet, &result);
+}
+
+static void bear_with(void (*say)(struct puppet *), const char *name, const char *sentence)
+{
+    struct puppet puppet;
+    struct daemon good;
+    struct process run;
+    char nodes[200];
+    expect_table("sim:3000");
+    WORKER(&good, "good", SIM, "--sim-cost-us", "1000");
+    puppet_start(&puppet, 0);
+    puppet.closed_purse = true;
+    snprintf(nodes, sizeof(nodes), "127.0.0.1:%d\n127.0.0.1:%d\n", puppet.port, good.port);
+    write_text("nodes", nodes);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--mixed", "--expiry", "2", "--job", "job", "sim:3000");
+    long peak = misbehave(&run, &puppet, say);
+    CHECK_INT(process_end(&run), 0);
+    check_same_file("expected/predictions.jsonl", "job/predictions.jsonl");
+    if (sentence)
+        check_contains("run.err", sentence);
+    test_note("a worker that sends %s: 3000 images classified, the coordinator held at most %ld MiB", name, peak >> 10);
+    CHECK(is_sanitized() || peak < 200 << 10);
+    daemon_stop(&good);
+}
+
+TEST_WITHIN(120, a_worker_that_floods_its_coordinator_with_heartbeats_takes_no_part)
+{
+    bear_with(say_beats, "heartbeats", "takes no part in this job: it floods this coordinator");
+}
+
+TEST_WITHIN(120, a_worker_that_sends_nonsense_takes_no_part)
+{
+    bear_with(say_nonsense, "nonsense", "takes no part in this job: it does not speak this protocol");
+}
+
+TEST_WITHIN(120, a_worker_that_sends_frames_larger_than_any_result_of_the_job_is_lost)
+{
+    bear_with(say_giants, "frames of 60 MiB", NULL);
+}
+
+TEST_WITHIN(120, results_for_batches_that_a_worker_never_had_change_nothing)
+{
+    bear_with(say_results, "results of others' batches", NULL);
+}
