@@ -68,7 +68,7 @@ COORDINATOR := $(call sources,coordinator coordinator/source coordinator/export 
 # What every engine is made of, and what a plugin carries of the worker besides: the layer table and the weights.
 ENGINE      := $(wildcard worker/engines/slots.c worker/engines/rows.c)
 NETWORK     := $(call sources,worker/weights) $(wildcard worker/network.c)
-WORKER      := $(call sources,worker worker/fetch worker/image worker/weights) $(wildcard worker/engines/sim.c) $(ENGINE)
+WORKER      := $(call sources,worker worker/calibration worker/fetch worker/image worker/weights) $(wildcard worker/engines/sim.c) $(ENGINE)
 
 LIB_common      := $(OBJ)/libcommon.a
 LIB_proto       := $(OBJ)/libproto.a

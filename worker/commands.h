@@ -8,3 +8,4 @@ int command_classify(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_weights(int argc, char **argv);
 int command_verify(int argc, char **argv);
+int command_calibrate(int argc, char **argv);

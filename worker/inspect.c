@@ -1,7 +1,7 @@
 /* inspect.c: the command `weights`: what weights files hold, and what is wrong with them. */
-#include "common/cache.h"
 #include "common/log.h"
 #include "worker/commands.h"
+#include "worker/locate.h"
 #include "worker/weights/check.h"
 
 #include <errno.h>
@@ -33,17 +33,10 @@ static void print_content(const struct weights *weights)
     printf("  sha256      %s\n", weights->sha256);
 }
 
-static void tell_download(const char *url)
-{
-    log_info("downloading %s", url);
-}
-
 static int open_weights(const char *uri, const char *cache, struct weights **ret, struct why *why)
 {
     struct cached file;
-    if (!cache_is_url(uri))
-        return weights_open(uri, ret, why);
-    int r = cache_get(cache, uri, "", tell_download, &file, why);
+    int r = locate_weights(uri, cache, "", &file, why);
     return r < 0 ? r : weights_open(file.path, ret, why);
 }
 

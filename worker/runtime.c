@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "worker/engines.h"
 #include "worker/image/preprocess.h"
+#include "worker/locate.h"
 #include "worker/memory.h"
 #include "worker/network.h"
 #include "worker/weights/check.h"
@@ -35,6 +36,8 @@ bool runtime_is_current(const struct runtime *runtime)
 {
     const struct stat *old = &runtime->state;
     struct stat now;
+    if (!calibrated_is_current(&runtime->calibrated))
+        return false;
     if (!*runtime->file || *runtime->spec.sha256)
         return true;
     return stat(runtime->file, &now) == 0 && now.st_dev == old->st_dev && now.st_ino == old->st_ino && now.st_size == old->st_size &&
@@ -62,20 +65,6 @@ void runtime_tune(const struct tuning *tuning, struct engine_spec *spec, char pl
     spec->plans = length > 0 && length < PATH_MAX ? plans : NULL; /* without a cache, tuning is done every time */
 }
 
-static void tell_download(const char *url)
-{
-    log_info("downloading %s", url);
-}
-
-/* The file itself, or the cached copy of what is at an address. */
-static int locate_weights(const struct runtime_spec *spec, const char *cache, struct cached *ret, struct why *why)
-{
-    if (cache_is_url(spec->weights))
-        return cache_get(cache, spec->weights, spec->sha256, tell_download, ret, why);
-    snprintf(ret->path, sizeof(ret->path), "%.*s", (int)sizeof(ret->path) - 1, spec->weights);
-    return 0;
-}
-
 static int read_weights(struct runtime *runtime, const char *cache, struct weights **ret, const struct network **ret_network, struct why *why)
 {
     CLEANUP(weights_closep) struct weights *weights = NULL;
@@ -83,7 +72,7 @@ static int read_weights(struct runtime *runtime, const char *cache, struct weigh
     struct cached file;
     if (!*runtime->spec.weights)
         return because(why, -EINVAL, "no weights: give --weights FILE to the run, or \"weights = FILE\" in the worker's configuration");
-    int r = locate_weights(&runtime->spec, cache, &file, why);
+    int r = locate_weights(runtime->spec.weights, cache, expected, &file, why);
     if (r == 0)
         r = weights_open(file.path, &weights, why);
     if (r < 0)
@@ -128,6 +117,9 @@ static int open_engine(struct runtime *runtime, const struct tuning *tuning, str
         engine.classes = runtime->classes;
         if (engine.top > engine.classes)
             engine.top = engine.classes;
+        r = calibrated_find(&runtime->calibrated, tuning, runtime->file, &engine, why);
+        if (r < 0)
+            return r;
     }
     return engines_open(tuning->engine, &engine, ret, why);
 }

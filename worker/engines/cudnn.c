@@ -141,6 +141,7 @@ static void describe(struct engine *engine, const struct engine_spec *spec, int 
     bool features = spec->emit == EMIT_FEATURES;
     engine->info = (struct engine_info){
         .engine = "cudnn",
+        .precision = number_name(net->format),
         .batch = net->batch,
         .slots = spec->slots ? spec->slots : LANES * engine->count + 2,
         .threads = engine->count, /* a device without work is worth a partial slot; a second one in flight is not */
