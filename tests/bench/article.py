@@ -55,7 +55,7 @@ class Sleddog:
         job = f"{self.work}.{len(self.runs)}"
         run = Run(self.command + ["--job", job], self.work + ".out")
         if run.failed:
-            print(f"{self.name}: not measured: " + (open(self.work + ".out.err").read().strip().splitlines() or ["?"])[-1])
+            print(f"{self.name}: failed: " + open(self.work + ".out.err").read())
             return False
         self.runs.append(run)
         rows = [json.loads(line) for line in open(job + "/predictions.jsonl")]
