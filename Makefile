@@ -92,7 +92,7 @@ $(LIB_common): $(call objects,$(COMMON))
 $(LIB_proto): $(call objects,$(PROTO))
 $(LIB_coordinator): $(call objects,$(filter-out coordinator/main.c,$(COORDINATOR)))
 $(LIB_worker): $(call objects,$(filter-out worker/main.c,$(WORKER)))
-$(LIB_test): $(call objects,$(call sources,tests tests/cluster/lib) $(CUDNN_PLAIN))
+$(LIB_test): $(call objects,$(call sources,tests tests/cluster/lib) $(CUDNN_PLAIN) worker/engines/onednn_int8.c)
 $(LIB_demo): $(call objects,$(filter-out %_main.c,$(call sources,tests/demo)))
 $(OBJ)/%.a:
 	@mkdir -p $(@D)

@@ -84,10 +84,12 @@ static int measure(const struct calibrate_options *options, const struct preset 
     gallery->tell = tell_unreadable;
     print_head(&spec, options->preset.preset);
     r = calibrate(&spec, &ranges, &agreement, why);
-    if (r == 0)
-        r = ranges_save(output, &ranges, weights, spec.network, why);
+    if (r < 0)
+        return r;
+    r = ranges_save(output, &ranges, weights, spec.network, why);
     if (r == 0)
         print_result(gallery, &ranges, output);
+    ranges_done(&ranges);
     return r;
 }
 

@@ -4,7 +4,7 @@
  * damaged or of other weights, that is an error in both cases: somebody meant them to be used.
  *
  * Threads:   any.
- * Ownership: plain memory.
+ * Ownership: `ranges` are the caller's: ranges_done().
  * Errors:    those of ranges_open(). */
 #pragma once
 

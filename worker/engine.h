@@ -41,7 +41,7 @@ enum precision {
     PRECISION_INT8,
 };
 
-/* `values`: activation `activation` of the layer table, of `images` images, `count` numbers in all. Several streams call at once. */
+/* `values`: activation `activation` of the layer table, of `images` images, `count` numbers in all, the channels of a pixel side by side. Several streams call at once. */
 typedef void engine_observer(void *observed, int activation, const float *values, size_t count, int images);
 
 struct engine_spec {
@@ -54,7 +54,7 @@ struct engine_spec {
     int top;                       /* 1..classes; predictions a row */
     enum precision precision;      /* AUTO: what is fastest and agrees with f32; a CPU takes int8 when there are ranges */
     const struct ranges *ranges;   /* activation ranges for int8, of these weights and this mean and std; NULL: there are none */
-    engine_observer *observe;      /* called with what each layer leaves behind; NULL, and only a CPU in f32 can */
+    engine_observer *observe;      /* called with the image and what each layer leaves behind; NULL, and only a CPU in f32 can */
     void *observed;                /* its first argument */
     int batch;                     /* images a slot; 0: the engine's choice */
     int threads;                   /* single-threaded streams on a CPU; 0: one a core */

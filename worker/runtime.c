@@ -121,7 +121,9 @@ static int open_engine(struct runtime *runtime, const struct tuning *tuning, str
         if (r < 0)
             return r;
     }
-    return engines_open(tuning->engine, &engine, ret, why);
+    int r = engines_open(tuning->engine, &engine, ret, why);
+    ranges_done(&runtime->calibrated.ranges);
+    return r;
 }
 
 static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, const struct engines_opened *opened,

@@ -21,12 +21,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const float mean[] = { 0.5f, 0.25f, 0 }, std[] = { 1, 0.5f, 2 };
     const struct network *network = network_find("resnet18");
     struct weights weights = { .path = (char *)"weights" };
-    struct ranges ranges;
+    struct ranges ranges = { .means = NULL };
     struct why why = { "" };
     snprintf(weights.sha256, sizeof(weights.sha256), "%s", sha256);
     if (ranges_from_memory("fuzz", (const char *)data, size, &weights, network, mean, std, &ranges, &why) < 0)
         assert(why.text[0]);
     else
         check(&ranges, network);
+    ranges_done(&ranges);
     return 0;
 }

@@ -12,7 +12,9 @@
 struct observation {
     const struct network *network;
     struct histogram histograms[NETWORK_LAYERS_MAX]; /* by layer; of those with a pair of their own */
-    pthread_mutex_t locks[NETWORK_LAYERS_MAX];
+    double *sums;                             /* of the channels, in the order of struct ranges' means */
+    uint64_t pixels[NETWORK_LAYERS_MAX + 1];  /* that were summed up, by activation */
+    pthread_mutex_t locks[NETWORK_LAYERS_MAX + 1]; /* by activation */
     atomic_bool looking;    /* not while the judges run */
     atomic_bool not_finite;
 };
@@ -33,36 +35,49 @@ double agreement_error(const struct agreement *agreement)
 
 /* ---- looking -------------------------------------------------------------------------------------------------------------- */
 
+static void add_sums(struct observation *seen, int activation, const float *values, size_t count)
+{
+    size_t channels = (size_t)network_channels(seen->network, activation, 1);
+    double *sums = seen->sums + ranges_means_offset(seen->network, activation);
+    for (size_t i = 0; i < count; i += channels)
+        for (size_t c = 0; c < channels; c++)
+            sums[c] += (double)values[i + c];
+    seen->pixels[activation] += count / channels;
+}
+
 static void observe(void *arg, int activation, const float *values, size_t count, int images)
 {
     struct observation *seen = arg;
-    int layer = activation - 1;
+    enum layer_kind kind = activation == NETWORK_IMAGE ? LAYER_CONV : seen->network->layers[activation - 1].kind;
     (void)images;
-    if (!atomic_load(&seen->looking) || !ranges_has_pair(seen->network, layer))
+    if (!atomic_load(&seen->looking) || (kind != LAYER_CONV && kind != LAYER_MAX_POOL))
         return;
-    pthread_mutex_lock(&seen->locks[layer]);
-    if (histogram_add(&seen->histograms[layer], values, count) < 0)
+    pthread_mutex_lock(&seen->locks[activation]);
+    add_sums(seen, activation, values, count);
+    if (activation != NETWORK_IMAGE && kind == LAYER_CONV && histogram_add(&seen->histograms[activation - 1], values, count) < 0)
         atomic_store(&seen->not_finite, true);
-    pthread_mutex_unlock(&seen->locks[layer]);
+    pthread_mutex_unlock(&seen->locks[activation]);
 }
 
 static void observation_done(struct observation *seen)
 {
-    for (int i = 0; i < NETWORK_LAYERS_MAX; i++) {
+    for (int i = 0; i < NETWORK_LAYERS_MAX; i++)
         histogram_done(&seen->histograms[i]);
-        pthread_mutex_destroy(&seen->locks[i]);
-    }
+    for (int a = 0; a <= NETWORK_LAYERS_MAX; a++)
+        pthread_mutex_destroy(&seen->locks[a]);
+    free(seen->sums);
 }
 
 static int observation_init(struct observation *seen, const struct network *network, struct why *why)
 {
     seen->network = network;
-    for (int i = 0; i < NETWORK_LAYERS_MAX; i++)
-        pthread_mutex_init(&seen->locks[i], NULL);
-    for (int i = 0; i < network->count; i++)
-        if (ranges_has_pair(network, i) && histogram_init(&seen->histograms[i]) < 0)
-            return because(why, -ENOMEM, "no memory for histograms");
-    return 0;
+    for (int a = 0; a <= NETWORK_LAYERS_MAX; a++)
+        pthread_mutex_init(&seen->locks[a], NULL);
+    seen->sums = calloc(ranges_means_offset(network, network->count + 1), sizeof(*seen->sums));
+    bool good = seen->sums;
+    for (int i = 0; i < network->count && good; i++)
+        good = !ranges_has_pair(network, i) || histogram_init(&seen->histograms[i]) == 0;
+    return good ? 0 : because(why, -ENOMEM, "no memory for histograms");
 }
 
 static int count_row(void *arg, int image, const float *values, struct why *why)
@@ -147,6 +162,20 @@ static struct range image_range(const struct preset *preset)
     return range;
 }
 
+static int make_means(const struct observation *seen, struct ranges *ranges, struct why *why)
+{
+    const struct network *network = seen->network;
+    size_t all = ranges_means_offset(network, network->count + 1);
+    ranges->means = calloc(all, sizeof(*ranges->means));
+    if (!ranges->means)
+        return because(why, -ENOMEM, "no memory for means");
+    for (int a = 0; a <= network->count; a++)
+        for (size_t i = ranges_means_offset(network, a); i < ranges_means_offset(network, a + 1); i++)
+            ranges->means[i] = (float)(seen->sums[i] / (double)(seen->pixels[a] ? seen->pixels[a] : 1));
+    ranges_round_means(ranges, network);
+    return 0;
+}
+
 static int make_ranges(const struct calibration *c, int way, struct ranges *ranges, struct why *why)
 {
     const struct preset *preset = &c->spec->preset;
@@ -159,7 +188,8 @@ static int make_ranges(const struct calibration *c, int way, struct ranges *rang
     for (int i = 0; i < network->count; i++)
         if (ranges_has_pair(network, i) && clipping_range(way, &c->seen.histograms[i], &ranges->of[i + 1]) < 0)
             return because(why, -ENOMEM, "no memory for histograms");
-    return ranges_finish(ranges, network, why);
+    int r = make_means(&c->seen, ranges, why);
+    return r < 0 ? r : ranges_finish(ranges, network, why);
 }
 
 static int judge(struct calibration *c, const struct ranges *ranges, struct agreement *ret, struct why *why)
@@ -175,29 +205,40 @@ static int judge(struct calibration *c, const struct ranges *ranges, struct agre
     return r;
 }
 
+static int try_way(struct calibration *c, int way, struct ranges *ranges, struct agreement *agreement, struct why *why)
+{
+    int r = make_ranges(c, way, ranges, why);
+    if (r == 0)
+        r = judge(c, ranges, agreement, why);
+    if (r == 0 && c->spec->tell)
+        c->spec->tell(c->spec, ranges->clipping, agreement->same, agreement->images, agreement_error(agreement));
+    ranges->agreement = agreement->images ? (double)agreement->same / agreement->images : 0;
+    return r;
+}
+
 /* The way with the least error of the logits: it tells ways apart when all have the same top-1. */
 static int choose(struct calibration *c, struct ranges *ret, struct agreement *ret_agreement, struct why *why)
 {
-    const struct calibration_spec *spec = c->spec;
-    double least = INFINITY;
+    struct ranges best = { .means = NULL };
+    struct agreement of_best = { .images = 0 };
     for (int way = 0; way < CLIPPINGS; way++) {
         struct ranges ranges;
-        struct agreement agreement;
-        int r = make_ranges(c, way, &ranges, why);
-        if (r == 0)
-            r = judge(c, &ranges, &agreement, why);
-        if (r < 0)
+        struct agreement agreement = { .images = 0 };
+        int r = try_way(c, way, &ranges, &agreement, why);
+        if (r < 0) {
+            ranges_done(&ranges);
+            ranges_done(&best);
             return r;
-        double error = agreement_error(&agreement);
-        if (spec->tell)
-            spec->tell(spec, ranges.clipping, agreement.same, agreement.images, error);
-        if (!(error < least) && way > 0)
-            continue;
-        least = error;
-        ranges.agreement = agreement.images ? (double)agreement.same / agreement.images : 0;
-        *ret = ranges;
-        *ret_agreement = agreement;
+        }
+        bool better = way == 0 || agreement_error(&agreement) < agreement_error(&of_best);
+        ranges_done(better ? &best : &ranges);
+        if (better) {
+            best = ranges;
+            of_best = agreement;
+        }
     }
+    *ret = best;
+    *ret_agreement = of_best;
     return 0;
 }
 

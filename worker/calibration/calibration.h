@@ -3,7 +3,7 @@
  * Of every four images three are looked at and one judges. What is measured is engine-neutral; both runs are on the CPU.
  *
  * Threads:   one thread; the engines have their own.
- * Ownership: the result is plain memory.
+ * Ownership: the result is the caller's: ranges_done().
  * Errors:    negative errno with a sentence. */
 #pragma once
 

@@ -7,6 +7,8 @@
  *     scale[o] = step_in * step_weight[o] / step_out      bias[o] in units of step_in * step_weight[o], and with
  *                                                          + low_residual - low_out
  *
+ * What rounding changes in a filter is multiplied with the mean of its input, where that is known, and taken back into the bias.
+ *
  * The image is its pixels as they are, exact: mean and std are folded into the first layer, whose border is filled with the pixel that is nearest to
  * the mean (in f32 it is 0, the normalised mean).
  *
@@ -42,6 +44,7 @@ struct int8_place {
     struct form in, out;
     float residual_low;    /* 0 without a residual */
     const float *mean, *std; /* of the pixels, for the layer that reads them; else NULL */
+    const float *in_means;   /* of the channels that it reads; NULL: not known */
     int most;              /* largest number of a filter */
 };
 

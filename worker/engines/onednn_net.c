@@ -164,6 +164,7 @@ static int load_filter(const struct builder *builder, int i, struct onednn_filte
         .residual_low = layer->residual == NETWORK_NONE ? 0 : builder->forms[layer->residual].low,
         .mean = first ? spec->mean : NULL,
         .std = first ? spec->std : NULL,
+        .in_means = builder->int8 ? ranges_means(spec->ranges, builder->network, layer->input) : NULL,
         .most = onednn_isa_adds_exactly() ? INT8_MOST : INT8_MOST_PAIRS,
     };
     if (layer->kind != LAYER_CONV && layer->kind != LAYER_FC)

@@ -163,14 +163,12 @@ static dnnl_status_t run_step(const struct onednn_stream *stream, int i)
     return dnnl_primitive_execute(step->primitive, stream->stream, step->weight ? 5 : 3, args);
 }
 
-static void show(const struct onednn_stream *stream, int i, int images)
+static void show(const struct onednn_stream *stream, int activation, const dnnl_memory_desc_t *desc, int arena, int images)
 {
-    const struct onednn_step *step = &stream->net->steps[i];
-    const dnnl_dim_t *dims = step->target.dims;
     size_t count = (size_t)images;
-    for (int d = 1; d < step->target.ndims; d++)
-        count *= (size_t)dims[d];
-    stream->observe(stream->observed, i + 1, stream->memory[step->target_arena], count, images);
+    for (int d = 1; d < desc->ndims; d++)
+        count *= (size_t)desc->dims[d];
+    stream->observe(stream->observed, activation, stream->memory[arena], count, images);
 }
 
 int onednn_stream_run(struct onednn_stream *stream, const uint8_t *pixels, int n, struct why *why)
@@ -179,11 +177,13 @@ int onednn_stream_run(struct onednn_stream *stream, const uint8_t *pixels, int n
         frame(stream, pixels, n);
     else
         normalise(stream, pixels, n);
+    if (stream->observe)
+        show(stream, NETWORK_IMAGE, &stream->net->steps[0].source, stream->net->steps[0].source_arena, n);
     dnnl_status_t status = dnnl_success;
     for (int i = 0; i < stream->net->count && !status; i++) {
         status = run_step(stream, i);
         if (!status && stream->observe)
-            show(stream, i, n);
+            show(stream, i + 1, &stream->net->steps[i].target, stream->net->steps[i].target_arena, n);
     }
     if (!status)
         status = dnnl_stream_wait(stream->stream);

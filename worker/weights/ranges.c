@@ -31,6 +31,73 @@ int ranges_path(const char *weights, char *path, size_t size, struct why *why)
     return 0;
 }
 
+void ranges_done(struct ranges *ranges)
+{
+    free(ranges->means);
+    *ranges = (struct ranges){ .means = NULL };
+}
+
+/* ---- means -------------------------------------------------------------------------------------------------------------- */
+
+static size_t means_count(const struct network *network, int activation)
+{
+    enum layer_kind kind = activation == NETWORK_IMAGE ? LAYER_CONV : network->layers[activation - 1].kind;
+    return kind == LAYER_CONV || kind == LAYER_MAX_POOL ? (size_t)network_channels(network, activation, 0) : 0;
+}
+
+size_t ranges_means_offset(const struct network *network, int activation)
+{
+    size_t offset = 0;
+    for (int a = 0; a < activation; a++)
+        offset += means_count(network, a);
+    return offset;
+}
+
+const float *ranges_means(const struct ranges *ranges, const struct network *network, int activation)
+{
+    return ranges->means && means_count(network, activation) ? ranges->means + ranges_means_offset(network, activation) : NULL;
+}
+
+const char *ranges_tensor_name(const struct network *network, int activation)
+{
+    return activation == NETWORK_IMAGE ? RANGES_IMAGE : network->layers[activation - 1].name;
+}
+
+static int read_channels(const struct reading *at, const json_t *list, int activation, float *ret)
+{
+    size_t count = means_count(at->network, activation);
+    bool good = json_array_size(list) == count;
+    for (size_t c = 0; c < count && good; c++) {
+        const json_t *value = json_array_get(list, c);
+        ret[c] = (float)json_number_value(value);
+        good = json_is_number(value) && fabsf(ret[c]) <= RANGES_LARGEST;
+    }
+    return good ? 0 : because(at->why, -EINVAL, "%s: the means of tensor %s are not %zu numbers; " RANGES_AGAIN, at->name,
+                              ranges_tensor_name(at->network, activation), count);
+}
+
+static int read_means(const struct reading *at, const json_t *means, struct ranges *ranges)
+{
+    size_t tensors = 0;
+    if (!means)
+        return 0;
+    ranges->means = calloc(ranges_means_offset(at->network, at->network->count + 1), sizeof(*ranges->means));
+    if (!ranges->means)
+        return because(at->why, -ENOMEM, "%s: no memory for the means", at->name);
+    for (int a = 0; a <= at->network->count; a++) {
+        if (!means_count(at->network, a))
+            continue;
+        int r = read_channels(at, json_object_get(means, ranges_tensor_name(at->network, a)), a, ranges->means + ranges_means_offset(at->network, a));
+        if (r < 0)
+            return r;
+        tensors++;
+    }
+    if (json_object_size(means) != tensors)
+        return because(at->why, -EINVAL, "%s: it has means of %zu tensors, %s has %zu; " RANGES_AGAIN, at->name, json_object_size(means),
+                       at->network->name, tensors);
+    return 0;
+}
+
 /* ---- pairs -------------------------------------------------------------------------------------------------------------- */
 
 /* What is wrong with a pair, or NULL. */
@@ -47,6 +114,17 @@ static const char *fault(struct range range, bool relu)
     return NULL;
 }
 
+static int hash(struct ranges *ranges, const struct network *network, struct why *why)
+{
+    char parts[2][SHA256_HEX] = { "", "" };
+    size_t means = ranges->means ? ranges_means_offset(network, network->count + 1) : 0;
+    if (sha256_memory(ranges->of, ((size_t)network->count + 1) * sizeof(ranges->of[0]), parts[0]) < 0 ||
+        (means && sha256_memory(ranges->means, means * sizeof(*ranges->means), parts[1]) < 0) ||
+        sha256_memory(parts, sizeof(parts), ranges->sha256) < 0)
+        return because(why, -ENOMEM, "no memory to hash the ranges");
+    return 0;
+}
+
 int ranges_finish(struct ranges *ranges, const struct network *network, struct why *why)
 {
     const char *wrong = fault(ranges->of[NETWORK_IMAGE], false), *name = RANGES_IMAGE;
@@ -60,9 +138,7 @@ int ranges_finish(struct ranges *ranges, const struct network *network, struct w
     }
     if (wrong)
         return because(why, -EINVAL, "the range of tensor %s is impossible: %s", name, wrong);
-    if (sha256_memory(ranges->of, ((size_t)network->count + 1) * sizeof(ranges->of[0]), ranges->sha256) < 0)
-        return because(why, -ENOMEM, "no memory to hash the ranges");
-    return 0;
+    return hash(ranges, network, why);
 }
 
 static int read_pair(const struct reading *at, const json_t *tensors, const char *name, struct range *ret)
@@ -136,7 +212,8 @@ static int read_set(const struct reading *at, const json_t *set, struct ranges *
         return because(at->why, -EINVAL, "%s: a set needs \"resize\", \"crop\", \"images\", \"clipping\" and \"agreement\", and one is missing or "
                        "impossible; " RANGES_AGAIN, at->name);
     snprintf(ranges->clipping, sizeof(ranges->clipping), "%s", clipping);
-    return read_tensors(at, json_object_get(set, "tensors"), ranges);
+    int r = read_means(at, json_object_get(set, "means"), ranges);
+    return r < 0 ? r : read_tensors(at, json_object_get(set, "tensors"), ranges);
 }
 
 static int find_set(const struct reading *at, const json_t *sets, const float mean[3], const float std[3], struct ranges *ranges)
@@ -205,7 +282,9 @@ int ranges_from_memory(const char *name, const char *text, size_t size, const st
         r = ranges_json_check(name, file, weights, network, why);
     if (r == 0)
         r = find_set(&at, json_object_get(file, "sets"), mean, std, &ranges);
-    if (r == 0)
+    if (r < 0)
+        ranges_done(&ranges);
+    else
         *ret = ranges;
     return r;
 }

@@ -7,13 +7,15 @@
  *     { "format": "sleddog ranges 1", "network": "resnet50", "weights": "<sha256>",
  *       "sets": [ { "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "resize": 256, "crop": 224,
  *                   "images": 200, "clipping": "percentile 99.99", "agreement": 0.985,
- *                   "tensors": { "image": [-2.12, 2.64], "conv1": [0, 3.1], "layer1.0.downsample.0": [-1.9, 2.2], ... } } ] }
+ *                   "tensors": { "image": [-2.12, 2.64], "conv1": [0, 3.1], "layer1.0.downsample.0": [-1.9, 2.2], ... },
+ *                   "means": { "image": [0.1, 0.1, 0], "conv1": [0.2, ...], "maxpool": [0.4, ...], ... } } ] }
  *
  * `tensors` has the image and what every convolution of the layer table leaves behind, by its name there, and nothing else: low <= 0 <= high,
- * and low is 0 behind a ReLU. What lies outside of a pair is meant to be cut off: `clipping` says how the pairs were chosen.
+ * and low is 0 behind a ReLU. `means`, which may be absent, has each channel's mean of the image and of what every convolution and max pool leaves
+ * behind: with it an engine takes the mean error of its rounded filters back into their biases. What lies outside of a pair is meant to be cut off: `clipping` says how the pairs were chosen.
  *
  * Threads:   constant once open.
- * Ownership: plain memory; ranges_open() fills in the caller's.
+ * Ownership: what ranges_open() filled in, ranges_done() frees. Copies share `means`.
  * Errors:    -ENOENT: there is no file, or no set for this normalisation in it; -EINVAL: the file is damaged, or of other weights. The sentence
  *            names the file and what to do. */
 #pragma once
@@ -39,8 +41,17 @@ struct ranges {
     double agreement;        /* share of other images whose top-1 was f32's with these ranges; 0..1 */
     struct range of[NETWORK_LAYERS_MAX + 1]; /* by activation, as in the layer table: 0 is the image, i + 1 what layer i leaves behind. Pools
                                               * have their input's; `fc` has 0, 0 */
-    char sha256[SHA256_HEX]; /* of the pairs: for fingerprints. Two files with the same pairs have the same */
+    float *means;            /* see ranges_means(); NULL: none */
+    char sha256[SHA256_HEX]; /* of pairs and means: for fingerprints. Two files with the same have the same */
 };
+
+void ranges_done(struct ranges *ranges); /* accepts zeroed memory */
+
+/* The means of an activation's channels; NULL when there are none. */
+const float *ranges_means(const struct ranges *ranges, const struct network *network, int activation);
+
+/* Where in `means` those of an activation begin; of network->count + 1: how many there are in all. */
+size_t ranges_means_offset(const struct network *network, int activation);
 
 /* The set for this normalisation in the file at `path`. Filled in on success, untouched on failure. */
 int ranges_open(const char *path, const struct weights *weights, const struct network *network, const float mean[3], const float std[3],
@@ -56,7 +67,10 @@ int ranges_path(const char *weights, char *path, size_t size, struct why *why);
 /* Whether layer `i` of a network has a pair of its own: convolutions. */
 bool ranges_has_pair(const struct network *network, int layer);
 
-/* Completes ranges whose pairs of the image and the convolutions are set: pools, sha256. -EINVAL when a pair is impossible. */
+/* Rounds means to the four digits that the file keeps, so that what was measured and what is read later are the same. Before ranges_finish(). */
+void ranges_round_means(struct ranges *ranges, const struct network *network);
+
+/* Completes ranges whose pairs of the image and the convolutions, and means if any, are set: pools, sha256. -EINVAL when a pair is impossible. */
 int ranges_finish(struct ranges *ranges, const struct network *network, struct why *why);
 
 /* Whether ranges_save() will be able to write `path`, as far as that can be known beforehand: before minutes of measuring. */

@@ -21,6 +21,9 @@ static inline void json_decref_nullable(json_t *json)
 }
 DEFINE_FREEP(json_decref_nullable, json_t)
 
+/* "image", or the layer's name. */
+const char *ranges_tensor_name(const struct network *network, int activation);
+
 /* The whole file, without a NUL. */
 int ranges_json_read(const char *path, char **ret, size_t *ret_size, struct why *why);
 

@@ -20,6 +20,40 @@ static void put(json_t *tensors, const char *name, struct range range)
         json_refuse();
 }
 
+/* Four digits say enough of a mean. */
+static float rounded(float value)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%.3e", (double)value);
+    return strtof(text, NULL);
+}
+
+static json_t *list(const float *values, size_t count)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < count; i++)
+        if (json_array_append_new(all, json_real((double)values[i])) < 0)
+            json_refuse();
+    return all;
+}
+
+static json_t *means(const struct ranges *ranges, const struct network *network)
+{
+    json_t *all = json_object();
+    for (int a = 0; a <= network->count; a++) {
+        const float *values = ranges_means(ranges, network, a);
+        if (values && json_object_set_new(all, ranges_tensor_name(network, a), list(values, (size_t)network_channels(network, a, 0))) < 0)
+            json_refuse();
+    }
+    return all;
+}
+
+void ranges_round_means(struct ranges *ranges, const struct network *network)
+{
+    for (size_t i = 0; i < ranges_means_offset(network, network->count + 1); i++)
+        ranges->means[i] = rounded(ranges->means[i]);
+}
+
 static json_t *describe(const struct ranges *ranges, const struct network *network)
 {
     json_t *tensors = json_object();
@@ -27,8 +61,9 @@ static json_t *describe(const struct ranges *ranges, const struct network *netwo
     for (int i = 0; i < network->count; i++)
         if (ranges_has_pair(network, i))
             put(tensors, network->layers[i].name, ranges->of[i + 1]);
-    return json_pack("{s:o, s:o, s:i, s:i, s:i, s:s, s:f, s:o}", "mean", triple(ranges->mean), "std", triple(ranges->std), "resize", ranges->resize,
-                     "crop", ranges->crop, "images", ranges->images, "clipping", ranges->clipping, "agreement", ranges->agreement, "tensors", tensors);
+    return json_pack("{s:o, s:o, s:i, s:i, s:i, s:s, s:f, s:o, s:o*}", "mean", triple(ranges->mean), "std", triple(ranges->std), "resize", ranges->resize,
+                     "crop", ranges->crop, "images", ranges->images, "clipping", ranges->clipping, "agreement", ranges->agreement, "tensors", tensors,
+                     "means", ranges->means ? means(ranges, network) : NULL);
 }
 
 /* A ranges file, NULL for none. A file that is none of ours is not written over. */
