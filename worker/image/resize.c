@@ -133,15 +133,16 @@ static void cut_in_halves(const int32_t *weight, int16_t *to)
 }
 
 /* Signed digits to the base of 256. Three are enough: the largest weight of all is 1.29 (lanczos, at an edge, of two pixels), and 1.98
- * would fit. `to`: where the lowest ones go, those of the next digit AXIS_BLOCK * AXIS_GROUP bytes further on. */
+ * would fit. `to`: where the lowest ones go, those of the next digit a plane further on. */
 static void cut_in_thirds(const int32_t *weight, int8_t *to)
 {
+    const size_t plane = (size_t)AXIS_BLOCK * AXIS_GROUP;
     const uint32_t zeros = 0x808080; /* digits of zero, counted from -128 */
     for (int k = 0; k < AXIS_GROUP; k++, to++) {
         uint32_t digits = ((uint32_t)weight[k] + zeros) ^ zeros;
         to[0] = (int8_t)digits;
-        to[AXIS_BLOCK * AXIS_GROUP] = (int8_t)(digits >> 8);
-        to[2 * AXIS_BLOCK * AXIS_GROUP] = (int8_t)(digits >> 16);
+        to[plane] = (int8_t)(digits >> 8);
+        to[2 * plane] = (int8_t)(digits >> 16);
     }
 }
 
@@ -295,17 +296,3 @@ static bool runs_everywhere(void)
 }
 
 const struct resizer resizer_plain = { "plain", runs_everywhere, plain_row, plain_column };
-
-const struct resizer *resizer_number(int n)
-{
-    static const struct resizer *const all[] = {
-#ifdef __x86_64__
-        &resizer_vnni, &resizer_avx2,
-#endif
-        &resizer_plain,
-    };
-    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
-        if (all[i]->runs() && n-- == 0)
-            return all[i];
-    return NULL;
-}
