@@ -2,6 +2,7 @@
 #include "common/cache.h"
 #include "common/log.h"
 #include "worker/commands.h"
+#include "worker/locate.h"
 #include "worker/weights/check.h"
 
 #include <errno.h>
