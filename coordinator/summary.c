@@ -284,7 +284,7 @@ const struct json_t *summary_evaluation(const struct json_t *summary)
 int summary_dump(const struct json_t *summary, struct bytes *out)
 {
     json_watch();
-    CLEANUP(freep) char *dump = json_dumps(summary, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    CLEANUP(freep) char *dump = json_write(summary, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     if (!dump || json_refused())
         return -ENOMEM;
     bytes_append_text(out, dump);
@@ -314,8 +314,7 @@ int summary_load(const char *directory, struct json_t **ret, struct why *why)
     if (!file)
         return because(why, -errno, "%.600s: cannot be read: %s", path, strerror(errno));
     json_error_t error;
-    json_watch();
-    CLEANUP(json_freep) json_t *summary = json_loadf(file, 0, &error);
+    CLEANUP(json_freep) json_t *summary = json_read_file(file, 0, &error);
     if (json_refused())
         return because(why, -ENOMEM, "%.600s: out of memory", path);
     if (!json_is_object(summary))

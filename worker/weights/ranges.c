@@ -237,8 +237,7 @@ static int find_set(const struct reading *at, const json_t *sets, const float me
 int ranges_json_parse(const char *name, const char *text, size_t size, json_t **ret, struct why *why)
 {
     json_error_t error;
-    json_watch();
-    json_t *file = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+    json_t *file = json_read(text, size, JSON_REJECT_DUPLICATES, &error);
     if (json_refused()) {
         json_decref(file);
         return because(why, -ENOMEM, "%s: no memory for the ranges", name);
