@@ -2,7 +2,7 @@
 #   make demo     install what is missing, build, classify drawn photos on four local workers, show the result
 #   make check    install what is missing, build, run the tests
 # Others: make (build only), make asan|tsan (the tests under sanitizers), make chaos, make bench, make fuzz, make lint,
-# make install, make clean. CONFIG=release|asan|tsan|clang|fuzz; objects of each live side by side.
+# make install, make uninstall, make scale, make clean. CONFIG=release|asan|tsan|clang|fuzz; objects of each live side by side.
 
 CONFIG  ?= release
 BUILD   := build$(if $(filter-out release,$(CONFIG)),/$(CONFIG))
@@ -31,7 +31,7 @@ ALL_LDFLAGS  = -pthread -Wl,--as-needed $(LDFLAGS) $(SANITIZE)
 
 # ---- foreign libraries, each named once -----------------------------------------------------------------------------
 pkg = $(shell pkg-config --libs $(1) 2>/dev/null || echo $(2))
-LIBS_common      := $(call pkg,libcrypto,-lcrypto) $(call pkg,libzmq,-lzmq) $(call pkg,libcurl,-lcurl) $(call pkg,expat,-lexpat) $(call pkg,jansson,-ljansson)
+LIBS_common      := $(call pkg,libcrypto,-lcrypto) $(call pkg,libzmq,-lzmq) $(call pkg,libcurl,-lcurl) $(call pkg,expat,-lexpat) $(call pkg,jansson,-ljansson) $(call pkg,libsystemd,-lsystemd)
 LIBS_proto       := -lmpack
 LIBS_worker      := $(call pkg,libjpeg,-ljpeg) $(call pkg,libpng zlib,-lpng -lz) $(call pkg,libwebpdemux libwebp,-lwebpdemux -lwebp) $(call pkg,jansson,-ljansson) -ldl -lm
 LIBS_coordinator := $(call pkg,libjpeg,-ljpeg) $(call pkg,libpng,-lpng) $(call pkg,libwebp,-lwebp) $(call pkg,sqlite3,-lsqlite3) $(call pkg,jansson,-ljansson) -lm
@@ -140,14 +140,13 @@ $(BUILD)/tests/gpu/sleddog-engine-cudnn.so: $(call objects,tests/gpu/fake_plugin
 	$(call say,LD )
 	$(Q)$(CC) $(ALL_LDFLAGS) -shared -o $@ $^ $(call pkg,jansson,-ljansson) $(call pkg,zlib,-lz) $(LIBS_common) -lm
 
-# A worker of another protocol version (test_security): what knows the version is compiled again.
-VERSIONED := $(wildcard proto/decode.c worker/handlers.c)
-$(OBJ)/other/%.o: %.c Makefile
+# A worker of another release, which speaks another protocol (test_four_nodes).
+$(OBJ)/tests/other/handlers.o: worker/handlers.c tests/other_release.h Makefile
 	@mkdir -p $(@D)
 	$(call say,CC )
-	$(Q)$(CC) $(ALL_CFLAGS) -DPROTOCOL_VERSION=9999u -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -include tests/other_release.h -c -o $@ $<
 
-$(BUILD)/tests/other/sleddog-worker: $(VERSIONED:%.c=$(OBJ)/other/%.o) $(OBJ)/worker/main.o $(LIB_worker) $(LIB_proto) $(LIB_common)
+$(BUILD)/tests/other/sleddog-worker: $(OBJ)/worker/main.o $(OBJ)/tests/other/handlers.o $(LIB_worker) $(LIB_proto) $(LIB_common)
 	@mkdir -p $(@D)
 	$(call say,LD )
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_worker) $(LIBS_proto) $(LIBS_common)
@@ -257,15 +256,49 @@ bench: packages-check all $(BUILD)/tests/bench/bench_export
 	tests/bench/resume
 	$(BUILD)/tests/bench/bench_export
 
+# Throughput against the number of nodes: NODES="1 2 4 8" BATCH="1 60" and what else tests/bench/scale says.
+scale: packages-check all
+	@BUILD=$(abspath $(BUILD)) tests/bench/scale
+
+# ---- installing: PREFIX for the programs, SYSCONFDIR for what an administrator writes, DESTDIR in front of all for packagers -----------
+SYSCONFDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),,$(PREFIX))/etc
+BINDIR     := $(PREFIX)/bin
+LIBDIR     := $(PREFIX)/lib
+DOCDIR     := $(PREFIX)/share/doc/sleddog
+UNITS      := sleddog-worker.service sleddog-coordinator@.service
+fill        = sed 's|@BINDIR@|$(BINDIR)|g; s|@LIBDIR@|$(LIBDIR)|g; s|@SYSCONFDIR@|$(SYSCONFDIR)|g' deploy/systemd/$(1) >'$(DESTDIR)$(2)' && chmod $(3) '$(DESTDIR)$(2)'
+# A worker.conf that is there stays as it is; the example is in DOCDIR.
+CONFIG_FILE := $(DESTDIR)$(SYSCONFDIR)/sleddog/worker.conf
+
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/sleddog $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(PLUGINS) $(DESTDIR)$(PREFIX)/lib/sleddog
+	@$(MAKE) --no-print-directory install-built
+
+install-built:
+	install -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/sleddog $(PREFIX)/share/man/man1 $(DOCDIR) $(SYSCONFDIR)/sleddog)
+	install -d $(addprefix $(DESTDIR)$(LIBDIR)/,systemd/system systemd/system-generators sysusers.d)
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(BINDIR)
+	install -m 644 $(PLUGINS) $(DESTDIR)$(LIBDIR)/sleddog
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 deploy/worker.conf deploy/systemd/gpu.conf $(DESTDIR)$(DOCDIR)
+	[ -e $(CONFIG_FILE) ] || install -m 644 deploy/worker.conf $(CONFIG_FILE)
+	$(foreach unit,$(UNITS),$(call fill,$(unit),$(LIBDIR)/systemd/system/$(unit),644) &&) true
+	$(call fill,sleddog-job,$(LIBDIR)/sleddog/sleddog-job,755)
+	$(call fill,sleddog-generator,$(LIBDIR)/systemd/system-generators/sleddog-generator,755)
+	$(call fill,sleddog.sysusers,$(LIBDIR)/sysusers.d/sleddog.conf,644)
+
+# What an administrator wrote stays: a worker.conf that is not the example's, and everything else in SYSCONFDIR.
+uninstall:
+	rm -f $(patsubst $(BUILD)/%,$(DESTDIR)$(BINDIR)/%,$(PROGRAMS))
+	rm -f $(patsubst docs/man/%,$(DESTDIR)$(PREFIX)/share/man/man1/%,$(wildcard docs/man/*.1))
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/systemd/system/,$(UNITS)) $(DESTDIR)$(LIBDIR)/systemd/system-generators/sleddog-generator
+	rm -f $(DESTDIR)$(LIBDIR)/sysusers.d/sleddog.conf
+	! cmp -s $(CONFIG_FILE) $(DESTDIR)$(DOCDIR)/worker.conf || rm -f $(CONFIG_FILE)
+	rm -rf $(DESTDIR)$(LIBDIR)/sleddog $(DESTDIR)$(DOCDIR)
+	rmdir --ignore-fail-on-non-empty $(DESTDIR)$(SYSCONFDIR)/sleddog
 
 clean:
 	rm -rf build
 
-.PHONY: all no-cuda install tests check chaos fuzz lint bench demo asan tsan clang clean
+.PHONY: all no-cuda install install-built uninstall tests check chaos fuzz lint bench scale demo asan tsan clang clean
 .SECONDARY:
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

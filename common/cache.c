@@ -1,7 +1,10 @@
 #include "common/cache.h"
 
+#include "common/bytes.h"
 #include "common/cleanup.h"
 #include "common/download.h"
+#include "common/redact.h"
+#include "common/s3/client.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -21,56 +24,87 @@ static void close_folder(DIR *folder)
     closedir(folder);
 }
 DEFINE_FREEP(close_folder, DIR)
+DEFINE_FREEP(s3_config_close, struct s3_config)
+DEFINE_FREEP(s3_session_close, struct s3_session)
+DEFINE_FREEP(s3_client_close, struct s3_client)
 
 /* What is wanted, taken apart. */
 struct wanted {
     char url[URL_MAX];          /* without its fragment */
+    char shown[URL_MAX];        /* and as it may be shown */
+    const struct s3_options *s3; /* of s3:// addresses; NULL: others */
     char sha256[SHA256_HEX];    /* "": any */
     char path[PATH_MAX];
     size_t folder;              /* bytes of the path in front of the name */
 };
 
+static bool is_object(const char *uri)
+{
+    return s3_uri_is(uri, strlen(uri));
+}
+
 bool cache_is_url(const char *uri)
 {
-    return !strncmp(uri, "http://", 7) || !strncmp(uri, "https://", 8);
+    return !strncmp(uri, "http://", 7) || !strncmp(uri, "https://", 8) || is_object(uri);
 }
 
 /* ---- the address ------------------------------------------------------------------------------------------------------ */
 
+static bool is_pin(const char *hash)
+{
+    const char *digits = hash + strlen(PIN);
+    return !strncmp(hash, PIN, strlen(PIN)) && strlen(digits) == 64 && strspn(digits, "0123456789abcdefABCDEF") == 64;
+}
+
+/* Where the pin begins, or the end. In a key of an object '#' is a letter like others. */
+static const char *find_pin(const char *uri)
+{
+    const char *end = uri + strlen(uri), *last = strrchr(uri, '#');
+    if (is_object(uri))
+        return last && is_pin(last) ? last : end;
+    return uri + strcspn(uri, "#");
+}
+
+/* As it may be shown: without its query. */
+static void show(const char *url, char shown[URL_MAX])
+{
+    struct bytes text;
+    bytes_init(&text, 2 * URL_MAX);
+    bool known = uri_redact(&text, url, strlen(url)) == 0 && text.size;
+    snprintf(shown, URL_MAX, "%s", known ? text.data : "the address");
+    bytes_done(&text);
+}
+
 static int parse_pin(const char *uri, char sha256[SHA256_HEX], struct why *why)
 {
-    const char *hash = strchr(uri, '#');
+    const char *hash = find_pin(uri);
+    char shown[URL_MAX];
     *sha256 = '\0';
-    if (!hash)
+    if (!*hash)
         return 0;
+    show(uri, shown);
+    if (!is_pin(hash))
+        return because(why, -EINVAL, "%s: what follows # must be sha256= and 64 hex digits", shown);
     const char *digits = hash + strlen(PIN);
-    if (strncmp(hash, PIN, strlen(PIN)) || strlen(digits) != 64 || strspn(digits, "0123456789abcdefABCDEF") != 64)
-        return because(why, -EINVAL, "%s: what follows # must be sha256= and 64 hex digits", uri);
     for (int i = 0; i <= 64; i++)
         sha256[i] = (char)tolower((unsigned char)digits[i]);
     return 0;
 }
 
-/* Says so without repeating the address, which would end in a log. */
-static int refuse_secrets(const char *url, struct why *why)
+static int check_object(const char *uri, struct why *why)
 {
-    static const char *const secrets[] = { "signature=", "sig=", "token=", "key=", "password=" };
-    const char *scheme = strstr(url, "://"), *host = scheme ? scheme + 3 : url, *query = strchr(url, '?');
-    bool found = memchr(host, '@', strcspn(host, "/?#"));
-    for (size_t i = 0; i < ARRAY_SIZE(secrets); i++)
-        found = found || (query && strcasestr(query, secrets[i]));
-    return found ? because(why, -EINVAL, "an address with a password or a signature in it would be kept with the job; download the file "
-                           "yourself and give that") : 0;
+    struct s3_uri object;
+    int r = s3_uri_parse(uri, (size_t)(find_pin(uri) - uri), &object, why);
+    return r == 0 && !object.key_size ? because(why, -EINVAL, "%s: a bucket, not a file in it", uri) : r;
 }
 
 int cache_check_url(const char *uri, struct why *why)
 {
     char sha256[SHA256_HEX];
-    int r = refuse_secrets(uri, why); /* before any other sentence quotes it */
-    if (r < 0)
-        return r;
     if (strlen(uri) >= URL_MAX)
-        return because(why, -EINVAL, "%.200s...: the address is longer than %d bytes", uri, URL_MAX - 1);
+        return because(why, -EINVAL, "%.*s...: the address is longer than %d bytes", (int)strcspn(uri, "?@") < 200 ? (int)strcspn(uri, "?@") : 200, uri, URL_MAX - 1);
+    if (is_object(uri))
+        return check_object(uri, why);
     for (const char *c = uri; *c; c++)
         if ((unsigned char)*c <= ' ' || *c == 0x7f)
             return because(why, -EINVAL, "the address has a blank or a control character in it; write it as %%%02X", (unsigned char)*c);
@@ -95,7 +129,7 @@ static int require_hash(const struct wanted *wanted, struct why *why)
     if (strncmp(wanted->url, "http://", 7) || *wanted->sha256 || sha256_in_name(wanted->path) || is_here(wanted->url))
         return 0;
     return because(why, -EINVAL, "%s: over http:// anybody on the way can replace the file; use https://, or say which file is meant: "
-                   "%s#sha256=<its 64 hex digits>", wanted->url, wanted->url);
+                   "%s#sha256=<its 64 hex digits>", wanted->shown, wanted->shown);
 }
 
 /* ---- the folder ------------------------------------------------------------------------------------------------------- */
@@ -135,13 +169,26 @@ int cache_folder(const char *folder, char path[PATH_MAX], struct why *why)
     return r < 0 ? r : make_folder(path, why);
 }
 
+/* Two stores may have a bucket of the same name. */
+static int hash_address(const struct wanted *wanted, char hex[SHA256_HEX], struct why *why)
+{
+    CLEANUP(s3_config_closep) struct s3_config *config = NULL;
+    char text[2 * URL_MAX];
+    int r = wanted->s3 ? s3_config_open(wanted->s3, &config, why) : 0;
+    if (r < 0)
+        return r;
+    snprintf(text, sizeof(text), "%s%s%s", wanted->url, config && config->endpoint ? "\n" : "", config && config->endpoint ? config->endpoint : "");
+    r = sha256_memory(text, strlen(text), hex);
+    return r < 0 ? because(why, r, "out of memory") : 0;
+}
+
 static int name_file(const char *folder, struct wanted *wanted, struct why *why)
 {
     char hex[SHA256_HEX], name[101];
-    int r = sha256_memory(wanted->url, strlen(wanted->url), hex);
+    int r = hash_address(wanted, hex, why);
     if (r < 0)
-        return because(why, r, "out of memory");
-    size_t length = strcspn(wanted->url, "?"), from = length;
+        return r;
+    size_t length = wanted->s3 ? strlen(wanted->url) : strcspn(wanted->url, "?"), from = length;
     while (from && wanted->url[from - 1] != '/' && length - from < 100)
         from--;
     snprintf(name, sizeof(name), "%.*s", (int)(length - from), wanted->url + from);
@@ -153,18 +200,21 @@ static int name_file(const char *folder, struct wanted *wanted, struct why *why)
     return 0;
 }
 
-static int understand(const char *folder, const char *uri, const char *sha256, struct wanted *wanted, struct why *why)
+static int understand(const char *folder, const char *uri, const char *sha256, const struct s3_options *s3, struct wanted *wanted, struct why *why)
 {
+    static const struct s3_options none = { 0 };
     int r = cache_check_url(uri, why);
     if (r == 0)
         r = parse_pin(uri, wanted->sha256, why);
     if (r < 0)
         return r;
     if (*sha256 && *wanted->sha256 && strcmp(sha256, wanted->sha256))
-        return because(why, -EBADMSG, "%s: the job wants sha256 %.12s...", uri, sha256);
+        return because(why, -EBADMSG, "the weights' address says sha256 %.12s..., and the job wants %.12s...", wanted->sha256, sha256);
     if (*sha256)
         snprintf(wanted->sha256, sizeof(wanted->sha256), "%s", sha256);
-    snprintf(wanted->url, sizeof(wanted->url), "%.*s", (int)strcspn(uri, "#"), uri);
+    snprintf(wanted->url, sizeof(wanted->url), "%.*s", (int)(find_pin(uri) - uri), uri);
+    show(wanted->url, wanted->shown);
+    wanted->s3 = is_object(uri) ? s3 ? s3 : &none : NULL;
     r = name_file(folder, wanted, why);
     return r < 0 ? r : require_hash(wanted, why);
 }
@@ -175,11 +225,11 @@ static int check_content(const struct wanted *wanted, const char *hex, struct wh
 {
     const char *digits = sha256_in_name(wanted->path);
     if (*wanted->sha256 && strcmp(wanted->sha256, hex))
-        return because(why, -EBADMSG, "%s: its sha256 is %.12s..., and %.12s... is wanted; the file there is another", wanted->url, hex,
+        return because(why, -EBADMSG, "%s: its sha256 is %.12s..., and %.12s... is wanted; the file there is another", wanted->shown, hex,
                        wanted->sha256);
     if (digits && strncmp(digits, hex, 8))
         return because(why, -EBADMSG, "%s: its name says that its sha256 begins with %.8s, and it begins with %.8s; the file there is damaged or "
-                       "another", wanted->url, digits, hex);
+                       "another", wanted->shown, digits, hex);
     return 0;
 }
 
@@ -217,6 +267,25 @@ static int open_part(const struct wanted *wanted, char path[PATH_MAX])
     }
 }
 
+static bool is_stopped(void *arg)
+{
+    (void)arg;
+    return download_is_stopped();
+}
+
+static int download_object(const struct wanted *wanted, int fd, struct why *why)
+{
+    CLEANUP(s3_session_closep) struct s3_session *session = NULL;
+    CLEANUP(s3_client_closep) struct s3_client *client = NULL;
+    struct s3_uri object;
+    int r = s3_uri_parse(wanted->url, strlen(wanted->url), &object, why);
+    if (r == 0)
+        r = s3_session_open(wanted->s3, &session, why);
+    if (r == 0)
+        r = s3_client_open(session, is_stopped, NULL, &client, why);
+    return r < 0 ? r : s3_client_save(client, &object, fd, FILE_MAX_BYTES, why);
+}
+
 /* Fetches into a part, and moves it to its place once its content is right and on disk. */
 static int fetch(const struct wanted *wanted, char hex[SHA256_HEX], struct why *why)
 {
@@ -226,7 +295,7 @@ static int fetch(const struct wanted *wanted, char hex[SHA256_HEX], struct why *
     if (fd < 0)
         return because(why, fd, "%.*s: cannot make a file there: %s; give another folder with --cache DIR", (int)wanted->folder, wanted->path,
                        strerror(-fd));
-    int r = download(wanted->url, fd, FILE_MAX_BYTES, why);
+    int r = wanted->s3 ? download_object(wanted, fd, why) : download(wanted->url, fd, FILE_MAX_BYTES, why);
     if (r == 0 && (fchmod(fd, 0644) < 0 || fsync(fd) < 0))
         r = because(why, -errno, "%s: cannot write: %s", path, strerror(errno));
     if (r == 0)
@@ -240,32 +309,32 @@ static int fetch(const struct wanted *wanted, char hex[SHA256_HEX], struct why *
     return r;
 }
 
-int cache_get(const char *folder, const char *uri, const char *sha256, void (*tell)(const char *url), struct cached *ret,
+int cache_get(const char *folder, const char *uri, const char *sha256, const struct s3_options *s3, void (*tell)(const char *url), struct cached *ret,
               struct why *why)
 {
     char place[PATH_MAX];
     struct wanted wanted = { .url = "" };
     int r = choose_folder(folder, place, why);
     if (r == 0)
-        r = understand(place, uri, sha256, &wanted, why);
+        r = understand(place, uri, sha256, s3, &wanted, why);
     if (r < 0)
         return r;
     snprintf(ret->path, sizeof(ret->path), "%s", wanted.path);
     if (sha256_file(wanted.path, ret->sha256, NULL) == 0 && check_content(&wanted, ret->sha256, NULL) == 0)
         return 0;
     if (tell)
-        tell(wanted.url);
+        tell(wanted.shown);
     r = make_folder(place, why);
     return r < 0 ? r : fetch(&wanted, ret->sha256, why);
 }
 
-int cache_find(const char *folder, const char *uri, const char *sha256, char path[PATH_MAX])
+int cache_find(const char *folder, const char *uri, const char *sha256, const struct s3_options *s3, char path[PATH_MAX])
 {
     char place[PATH_MAX], hex[SHA256_HEX];
     struct wanted wanted = { .url = "" };
     int r = choose_folder(folder, place, NULL);
     if (r == 0)
-        r = understand(place, uri, sha256, &wanted, NULL);
+        r = understand(place, uri, sha256, s3, &wanted, NULL);
     if (r < 0)
         return r;
     snprintf(path, PATH_MAX, "%s", wanted.path);

@@ -1,6 +1,8 @@
 #include "common/download.h"
 
+#include "common/bytes.h"
 #include "common/cleanup.h"
+#include "common/redact.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -12,11 +14,13 @@
 #define REDIRECTS_MAX  10
 #define CONNECT_S      30
 #define STANDSTILL_S   60
+#define SHOWN_MAX      (1u << 16)
 
 DEFINE_FREEP(curl_easy_cleanup, CURL)
 
 struct transfer {
     const char *url;
+    const char *shown;             /* in sentences: without its query */
     int fd;
     uint64_t size, max;
     int error;                     /* of the file system */
@@ -28,6 +32,11 @@ static atomic_bool stopped;
 void download_stop(void)
 {
     atomic_store(&stopped, true);
+}
+
+bool download_is_stopped(void)
+{
+    return atomic_load(&stopped);
 }
 
 static void start_library(void)
@@ -98,41 +107,41 @@ static int refused_by_server(CURL *curl, const struct transfer *transfer, struct
     long status = 0;
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     if (status == 404 || status == 410)
-        return because(why, -ENOENT, "%s: the server has no such file (status %ld); is the address right?", transfer->url, status);
+        return because(why, -ENOENT, "%s: the server has no such file (status %ld); is the address right?", transfer->shown, status);
     if (status == 401 || status == 403)
         return because(why, -EACCES, "%s: the server refuses it (status %ld); if it is not public, download it yourself and give the file",
-                       transfer->url, status);
-    return because(why, -EIO, "%s: the server answered with status %ld; try again later", transfer->url, status);
+                       transfer->shown, status);
+    return because(why, -EIO, "%s: the server answered with status %ld; try again later", transfer->shown, status);
 }
 
 static int failed(CURL *curl, CURLcode code, const struct transfer *transfer, struct why *why)
 {
     const char *detail = *transfer->detail ? transfer->detail : curl_easy_strerror(code);
     if (transfer->error == -EFBIG || code == CURLE_FILESIZE_EXCEEDED)
-        return because(why, -EFBIG, "%s: larger than the %llu bytes that are taken", transfer->url, (unsigned long long)transfer->max);
+        return because(why, -EFBIG, "%s: larger than the %llu bytes that are taken", transfer->shown, (unsigned long long)transfer->max);
     if (transfer->error)
-        return because(why, transfer->error, "%s: cannot write what comes: %s", transfer->url, strerror(-transfer->error));
+        return because(why, transfer->error, "%s: cannot write what comes: %s", transfer->shown, strerror(-transfer->error));
     switch (code) {
     case CURLE_HTTP_RETURNED_ERROR:
         return refused_by_server(curl, transfer, why);
     case CURLE_ABORTED_BY_CALLBACK:
-        return because(why, -ECANCELED, "%s: the download was stopped", transfer->url);
+        return because(why, -ECANCELED, "%s: the download was stopped", transfer->shown);
     case CURLE_PARTIAL_FILE:
-        return because(why, -EIO, "%s: the connection ended before the whole file had come; try again", transfer->url);
+        return because(why, -EIO, "%s: the connection ended before the whole file had come; try again", transfer->shown);
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
         return because(why, -EIO, "%s: the server's certificate is not trusted (%s); if its authority is your own, name the file with its "
-                       "certificate in SSL_CERT_FILE", transfer->url, detail);
+                       "certificate in SSL_CERT_FILE", transfer->shown, detail);
     case CURLE_UNSUPPORTED_PROTOCOL:
-        return because(why, -EIO, "%s: the server redirects to an address that is not followed (%s)", transfer->url,
+        return because(why, -EIO, "%s: the server redirects to an address that is not followed (%s)", transfer->shown,
                        !strncmp(transfer->url, "https://", 8) ? "only https:// is" : "only http:// and https:// are");
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
-        return because(why, -EIO, "%s: %s; is there a network here? A file that you bring yourself does as well", transfer->url, detail);
+        return because(why, -EIO, "%s: %s; is there a network here? A file that you bring yourself does as well", transfer->shown, detail);
     case CURLE_OUT_OF_MEMORY:
-        return because(why, -ENOMEM, "%s: out of memory", transfer->url);
+        return because(why, -ENOMEM, "%s: out of memory", transfer->shown);
     default:
-        return because(why, -EIO, "%s: the download failed: %s", transfer->url, detail);
+        return because(why, -EIO, "%s: the download failed: %s", transfer->shown, detail);
     }
 }
 
@@ -144,17 +153,20 @@ static int check_type(CURL *curl, const struct transfer *transfer, struct why *w
     if (!type || strncasecmp(type, "text/html", 9))
         return 0;
     return because(why, -EIO, "%s: the server sent a web page, not a file; is it the address of the file itself (on Hugging Face with "
-                   "/resolve/, not /blob/)?", transfer->url);
+                   "/resolve/, not /blob/)?", transfer->shown);
 }
 
 int download(const char *url, int fd, uint64_t max, struct why *why)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, start_library);
-    struct transfer transfer = { .url = url, .fd = fd, .max = max };
+    CLEANUP(bytes_done) struct bytes shown;
+    bytes_init(&shown, SHOWN_MAX);
+    bool known = uri_redact(&shown, url, strlen(url)) == 0 && shown.size;
+    struct transfer transfer = { .url = url, .shown = known ? shown.data : "the address", .fd = fd, .max = max };
     CLEANUP(curl_easy_cleanupp) CURL *curl = curl_easy_init();
     if (!curl)
-        return because(why, -ENOMEM, "%s: out of memory", url);
+        return because(why, -ENOMEM, "%s: out of memory", transfer.shown);
     set_options(curl, &transfer);
     CURLcode code = curl_easy_perform(curl);
     return code ? failed(curl, code, &transfer, why) : check_type(curl, &transfer, why);

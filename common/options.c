@@ -153,6 +153,37 @@ int options_parse(const struct option_row *table, void *target, int argc, char *
     return 0;
 }
 
+static bool texts_differ(const char *a, const char *b)
+{
+    return !a != !b || (a && strcmp(a, b));
+}
+
+static bool lists_differ(const struct texts *a, const struct texts *b)
+{
+    int same = 0;
+    while (same < a->count && same < b->count && !texts_differ(a->text[same], b->text[same]))
+        same++;
+    return same != a->count || same != b->count;
+}
+
+bool options_differ(const struct option_row *row, const void *a, const void *b)
+{
+    const void *x = (const char *)a + row->offset, *y = (const char *)b + row->offset;
+    switch (row->type) {
+    case OPTION_FLAG:
+        return *(const bool *)x != *(const bool *)y;
+    case OPTION_INT:
+    case OPTION_SIZE:
+        return *(const int64_t *)x != *(const int64_t *)y;
+    case OPTION_TEXTS:
+        return lists_differ(x, y);
+    case OPTION_CHOICE:
+    case OPTION_TEXT:
+        break;
+    }
+    return texts_differ(*(const char *const *)x, *(const char *const *)y);
+}
+
 void options_print(const struct option_row *table, FILE *out)
 {
     for (const struct option_row *row = table; row->name; row++) {

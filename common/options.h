@@ -49,6 +49,9 @@ int options_parse(const struct option_row *table, void *target, int argc, char *
 /* Sets one option by name, as a configuration file does. */
 int options_set(const struct option_row *table, void *target, const char *name, const char *value, struct why *why);
 
+/* Whether two targets have different values for this row. */
+bool options_differ(const struct option_row *row, const void *a, const void *b);
+
 /* "  -b, --batch N        images a batch ..." lines */
 void options_print(const struct option_row *table, FILE *out);
 

@@ -1,6 +1,7 @@
 #include "common/thread.h"
 
 #include "common/cleanup.h"
+#include "common/clock.h"
 
 #include <sched.h>
 #include <signal.h>
@@ -36,6 +37,25 @@ void thread_join(struct thread *thread)
     if (thread->running)
         pthread_join(thread->id, NULL);
     thread->running = false;
+}
+
+bool thread_join_within(struct thread *thread, uint64_t ns)
+{
+    uint64_t until = clock_now_ns() + ns;
+    struct timespec at = { (time_t)(until / NS_PER_S), (long)(until % NS_PER_S) };
+    if (thread->running && pthread_clockjoin_np(thread->id, NULL, CLOCK_MONOTONIC, &at))
+        return false;
+    thread->running = false;
+    return true;
+}
+
+uint64_t thread_cpu_ns(const struct thread *thread)
+{
+    struct timespec used;
+    clockid_t clock;
+    if (!thread->running || pthread_getcpuclockid(thread->id, &clock) || clock_gettime(clock, &used) < 0)
+        return 0;
+    return (uint64_t)used.tv_sec * NS_PER_S + (uint64_t)used.tv_nsec;
 }
 
 /* cgroup v2: "QUOTA PERIOD" or "max PERIOD"; 0 when there is no quota */

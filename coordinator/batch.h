@@ -1,11 +1,13 @@
 /* batch.h: the batches that are in memory: waiting to be sent, or sent and not yet safe.
  *
- *                 load                 send                 first valid result               commit
+ *                load                 send                 first valid result               commit
  *     (job.db) ---------> BATCH_QUEUED ----> BATCH_OUT ---------------------> BATCH_STORING ---------> (job.db)
- *                          |   ^                |                                   ^
- *                          |   +----------------+  returned by, or lost with,       |
- *                          |                       the last node that had it        |
- *                          +--suspects--> BATCH_SPLIT -----every piece has rows-----+
+ *                          | |  ^               |                                 ^ ^
+ *                          | |  +---------------+  returned by, or lost with,     | |
+ *                          | |                     the last node that had it      | |
+ *                          | +--late result of a node given up for lost-----------+ |
+ *                          +--suspects--> BATCH_SPLIT --every piece has rows, or----+
+ *                                                       such a late result of all
  *
  * A batch is at two nodes when a copy of it runs. A split one is handed out in pieces (quarantine.h), batches with ids of their own,
  * which are queued and out like others, and gone once they have rows. A piece that is one suspect image alone waits in a queue of its own.

@@ -9,6 +9,7 @@ int command_status(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_export(int argc, char **argv);
 int command_check(int argc, char **argv);
+int command_nodes(int argc, char **argv);
 int command_keygen(int argc, char **argv);
 
 /* Help of one command, for `--help` and for the test that compares it with the manual. */

@@ -232,12 +232,14 @@ static int start(struct coordinator *c, struct db *db, struct why *why)
     if (r == 0)
         r = lister_place_read(db, &place, why);
     CLEANUP(freep) char *listed = NULL;
+    c->listed = db_get(db, "listed", &listed, NULL) == 0;
+    if (r == 0 && !c->listed)
+        r = db_forget_private(db, place.batches, why);
     if (r < 0) {
         db_close(db);
         return r;
     }
     c->resumed_images = c->counts.done_images;
-    c->listed = db_get(db, "listed", &listed, NULL) == 0;
     read_facts(c, db);
     r = store_start(db, &c->box, &c->store, why);
     if (r == 0 && !c->listed)

@@ -265,6 +265,7 @@ void db_close(struct db *db)
         return;
     for (int i = 0; i < SQL_STATEMENTS; i++)
         sqlite3_finalize(db->prepared[i]);
+    db_private_close(db);
     sqlite3_close(db->handle);
     free(db);
 }
@@ -289,5 +290,6 @@ int db_begin(struct db *db, struct why *why)
 
 int db_commit(struct db *db, struct why *why)
 {
-    return db_run(db, SQL_COMMIT, why);
+    int r = db_private_commit(db, why);
+    return r < 0 ? r : db_run(db, SQL_COMMIT, why);
 }

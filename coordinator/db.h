@@ -113,3 +113,19 @@ int db_forget_retries(struct db *db, struct why *why);
 /* The rows of a batch, to be freed; and others in their place. */
 int db_get_rows(struct db *db, uint64_t id, void **ret_rows, size_t *ret_size, struct why *why);
 int db_set_rows(struct db *db, uint64_t id, const void *rows, size_t size, uint32_t errors, struct why *why);
+
+/* ---- private ----
+ *
+ * What must not be in job.db, a log or a table: the queries and passwords of addresses, in a file beside it that only its owner may read. Batches
+ * and retries have it under their ids, the job itself under negative ones. Kept within a transaction, it is safe before that one. */
+
+int db_keep_private(struct db *db, int64_t id, const void *data, size_t size, struct why *why);
+
+/* To be freed; -ENOENT (without a sentence) when there is none of this id, -ENODATA when the file is gone. */
+int db_get_private(struct db *db, int64_t id, void **ret, size_t *ret_size, struct why *why);
+
+/* Of these ids and beyond, before they are given out anew. */
+int db_forget_private(struct db *db, uint64_t from, struct why *why);
+
+/* The file: nothing needs it any more. */
+int db_remove_private(struct db *db, struct why *why);

@@ -1,4 +1,4 @@
-/* db_handle.h: what the two halves of db.h share: db.c opens the file and knows its errors, db_rows.c its tables.
+/* db_handle.h: what the parts of db.h share: db.c opens the file and knows its errors, db_rows.c its tables, db_private.c the file beside it.
  *
  * Threads, ownership, errors: as in db.h. */
 #pragma once
@@ -14,10 +14,14 @@ enum db_statement {
     SQL_STATEMENTS,
 };
 
+struct db_private;
+
 struct db {
     sqlite3 *handle;
     char path[PATH_MAX];
     sqlite3_stmt *prepared[SQL_STATEMENTS];
+    struct db_private *aside; /* NULL: not open */
+    bool no_private;          /* and not needed */
 };
 
 /* db.c: an errno and a sentence for SQLite's `code`. */
@@ -26,3 +30,10 @@ int db_failed(struct db *db, int code, struct why *why);
 /* db_rows.c */
 int db_prepare(struct db *db, struct why *why);
 int db_run(struct db *db, enum db_statement which, struct why *why); /* a bound statement that returns no rows */
+
+/* A column of the row that the statement stands at, to be freed. */
+int db_copy_blob(struct db *db, sqlite3_stmt *statement, void **ret, size_t *ret_size, struct why *why);
+
+/* db_private.c */
+int db_private_commit(struct db *db, struct why *why);
+void db_private_close(struct db *db);

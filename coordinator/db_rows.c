@@ -273,24 +273,24 @@ int db_add_retry(struct db *db, const struct db_retry *retry, struct why *why)
 }
 
 /* The blob in the only column of the row with this id. */
+int db_copy_blob(struct db *db, sqlite3_stmt *statement, void **ret, size_t *ret_size, struct why *why)
+{
+    const void *blob = sqlite3_column_blob(statement, 0);
+    size_t size = (size_t)sqlite3_column_bytes(statement, 0);
+    *ret = blob ? malloc(size) : NULL;
+    *ret_size = size;
+    if (!*ret)
+        return because(why, -ENOMEM, "%s: out of memory", db->path);
+    memcpy(*ret, blob, size);
+    return 0;
+}
+
 static int get_blob(struct db *db, enum db_statement which, uint64_t id, void **ret, size_t *ret_size, struct why *why)
 {
     sqlite3_stmt *statement = db->prepared[which];
     sqlite3_bind_int64(statement, 1, (sqlite3_int64)id);
-    int r = 0, code = sqlite3_step(statement);
-    if (code == SQLITE_DONE)
-        r = -ENOENT;
-    else if (code != SQLITE_ROW)
-        r = db_failed(db, code, why);
-    else {
-        const void *blob = sqlite3_column_blob(statement, 0);
-        size_t size = (size_t)sqlite3_column_bytes(statement, 0);
-        *ret = blob ? malloc(size) : NULL;
-        *ret_size = size;
-        r = *ret ? 0 : because(why, -ENOMEM, "%s: out of memory", db->path);
-        if (r == 0)
-            memcpy(*ret, blob, size);
-    }
+    int code = sqlite3_step(statement);
+    int r = code == SQLITE_DONE ? -ENOENT : code == SQLITE_ROW ? db_copy_blob(db, statement, ret, ret_size, why) : db_failed(db, code, why);
     rest(statement);
     return r;
 }

@@ -1,6 +1,7 @@
 #include "coordinator/facts.h"
 
 #include "common/clock.h"
+#include "coordinator/shown.h"
 #include "coordinator/summary.h"
 
 #include <errno.h>
@@ -87,6 +88,9 @@ int facts_summary(struct db *db, const char *job_dir, const struct spec *spec, c
     struct gathering all = { .c = c };
     arena_init(&all.arena, 64 << 20);
     struct preset preset = preset_of(spec);
+    CLEANUP(freep) char *weights = shown_text(spec->weights);
+    if (!weights)
+        return because(why, -ENOMEM, "the summary: out of memory");
     uint32_t path_count = 0;
     for (const char *at = files->data; at && at < files->data + files->size && path_count < MAX_FILES; at += strlen(at) + 1)
         paths[path_count++] = at;
@@ -94,7 +98,7 @@ int facts_summary(struct db *db, const char *job_dir, const struct spec *spec, c
     struct job_facts facts = {
         .version = SLEDDOG_VERSION, .job = spec->job, .directory = job_dir, .sources = (const char *const *)spec->sources,
         .sources_count = (uint32_t)spec->source_count, .skipped = c->skipped, .preset = &preset, .network = c->network,
-        .weights_uri = { spec->weights, (uint32_t)strlen(spec->weights) }, .weights_sha256 = c->model_sha256, .classes = c->classes,
+        .weights_uri = { weights, (uint32_t)strlen(weights) }, .weights_sha256 = c->model_sha256, .classes = c->classes,
         .labels = *spec->labels ? spec->labels : NULL, .truth = *spec->truth ? spec->truth : NULL, .batch = (uint32_t)spec->batch,
         .top = (uint32_t)spec->top, .emit = spec->emit, .nodes = all.nodes, .nodes_count = all.count, .started_s = spec->created,
         .finished_s = clock_wall_s(), .elapsed_s = elapsed(c), .cpu_s = (double)clock_process_cpu_ns() / 1e9, .files = paths,

@@ -2,11 +2,11 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/redact.h"
 #include "coordinator/evaluation_json.h"
 #include "coordinator/export/export.h"
 #include "coordinator/export/success.h"
 #include "coordinator/facts.h"
+#include "coordinator/shown.h"
 #include "coordinator/summary.h"
 
 #include <errno.h>
@@ -26,23 +26,6 @@ struct walk {
     void *arg;
 };
 
-/* An address as it may be shown: whatever looks at a finished row sees this one. */
-static int show_uri(struct rec_item *item, struct arena *arena)
-{
-    struct bytes shown;
-    bytes_init(&shown, (size_t)2 * LIMIT_URI);
-    int r = uri_redact(&shown, item->uri.data, item->uri.size);
-    if (r == 0 && shown.size != item->uri.size) {
-        const char *copy = arena_text(arena, shown.data), *slash = copy ? strrchr(copy, '/') : NULL;
-        if (!copy)
-            r = -ENOMEM;
-        item->uri = (struct span){ copy, (uint32_t)shown.size };
-        item->base = slash ? (uint32_t)(slash + 1 - copy) : 0;
-    }
-    bytes_done(&shown);
-    return r;
-}
-
 static int walk_rows(struct walk *walk, const struct db_batch *batch, struct why *why)
 {
     struct rec_item *items;
@@ -57,9 +40,10 @@ static int walk_rows(struct walk *walk, const struct db_batch *batch, struct why
         return because(why, -EBADMSG, "job.db: the rows of batch %" PRIu64 " are damaged; put a copy of the whole job folder back, or begin a new job",
                        batch->id);
     for (uint32_t i = 0; i < item_count && r >= 0; i++) {
-        if (show_uri(&items[i], &walk->arena) < 0)
+        struct rec_item shown;
+        if (shown_item(&items[i], &walk->arena, &shown) < 0)
             return because(why, -ENOMEM, "job.db: batch %" PRIu64 ": out of memory", batch->id);
-        struct export_row row = { .item = &items[i], .row = &rows[i], .truth = truth_of(walk->truth, items[i].uri) };
+        struct export_row row = { .item = &shown, .row = &rows[i], .truth = truth_of(walk->truth, shown.uri) };
         row.match = truth_match(row.truth, &rows[i], walk->labels);
         r = walk->each(walk->arg, &row, why);
     }
@@ -285,5 +269,7 @@ int finish_job(const char *job_dir, const struct spec *spec, const struct labels
     if (r == 0)
         r = mark_exported(db, &files, why);
     *ret = count_failures(tally);
+    if (r == 0 && !ret->retryable)
+        r = db_remove_private(db, why); /* nothing will be fetched any more */
     return r;
 }

@@ -8,7 +8,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define ASK_AGAIN_NS (200 * NS_PER_MS)
+#define ASK_AGAIN_NS  (200 * NS_PER_MS)
+#define LOAD_AGAIN_NS NS_PER_S       /* after the first failure to load the model, then twice as long, and so on */
+#define LOAD_AGAIN_MOST_NS (30 * NS_PER_S)
 
 /* ---- introductions ---- */
 
@@ -111,6 +113,8 @@ void coordinator_on_welcome(struct coordinator *c, struct node *node, const stru
     node->incarnation = node->served = message->from;
     node->state = NODE_READY;
     monitor_close(take(node->monitor));
+    node->reads_nothing = false;
+    node->failures = node->still_ms = 0;
     if (node->lent_bytes)
         log_info("%s: has the model from here, %" PRIu64 " bytes of it were sent", node->name, node->lent_bytes);
     node->lent_bytes = 0;
@@ -120,16 +124,31 @@ void coordinator_on_welcome(struct coordinator *c, struct node *node, const stru
     log_debug("%s: ready, %s", node->name, node->device);
 }
 
+/* It is asked again. */
+static void not_now(struct node *node, const struct msg_refuse *refuse)
+{
+    bool new = strcmp(node->why_not, refuse->detail) != 0;
+    snprintf(node->why_not, sizeof(node->why_not), "%s", refuse->detail);
+    node->state = NODE_CALLING;
+    if (refuse->reason == REFUSE_BUSY) {
+        if (new)
+            log_info("%s: busy, %s; it is asked again", node->name, refuse->detail);
+        return;
+    }
+    uint64_t pause = node->failures < 5 ? LOAD_AGAIN_NS << node->failures : LOAD_AGAIN_MOST_NS;
+    node->failures++;
+    node->call_from_ns = clock_now_ns() + pause;
+    if (new)
+        log_warning("%s: %s; it is asked again", node->name, refuse->detail);
+}
+
 void coordinator_on_refuse(struct coordinator *c, struct node *node, const struct message *message)
 {
     (void)c;
-    if (message->refuse.reason == REFUSE_BUSY) {
-        if (!is_called(node))
-            return; /* late: it has taken the job since */
-        if (strcmp(node->why_not, message->refuse.detail))
-            log_info("%s: busy, %s; it is asked again", node->name, message->refuse.detail);
-        snprintf(node->why_not, sizeof(node->why_not), "%s", message->refuse.detail);
-        node->state = NODE_CALLING;
+    if (message->refuse.call != node->call || !is_called(node))
+        return; /* late: it has taken the job since, or answers a connection that was given up */
+    if (message->refuse.reason == REFUSE_BUSY || message->refuse.reason == REFUSE_FAILED) {
+        not_now(node, &message->refuse);
         return;
     }
     node_refused(node, message->refuse.detail);
@@ -181,10 +200,12 @@ void coordinator_on_heartbeat(struct coordinator *c, struct node *node, const st
     }
     if (node->state == NODE_LOADING && beat->images)
         node_lost(node, "its welcome was lost on the way"); /* it is ready and waits: introduce ourselves again */
+    if (node->state == NODE_LOADING)
+        node_keep_still(node, beat->stages, beat->stages_count);
     if (!node_serves(node) || message->from != node->incarnation)
         return;
     bool waited = node_waits_for_store(node);
-    node_keep_stages(node, beat->stages, beat->stages_count, clock_now_ns());
+    node_keep_stages(node, beat->stages, beat->stages_count);
     if (node_waits_for_store(node) != waited)
         log_warning(waited ? "%s: the store answers again" : "%s: a store does not answer there; it is waited for, as long as --store-timeout says", node->name);
     if (node_misses_batches(node, beat)) {

@@ -1,5 +1,7 @@
 #include "coordinator/jobdir.h"
 
+#include "coordinator/shown.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -106,13 +108,55 @@ static int make_folders(const char *path, struct why *why)
     return 0;
 }
 
+/* What addresses in the description hide: the weights' under PRIVATE_WEIGHTS, those of sources under the numbers below it. */
+#define PRIVATE_WEIGHTS (-1)
+
+static int keep_private(struct db *db, int64_t id, const char *text, struct why *why)
+{
+    return text && shown_is_private(text) ? db_keep_private(db, id, text, strlen(text) + 1, why) : 0;
+}
+
+static int write_private(struct db *db, const struct spec *spec, struct why *why)
+{
+    int r = keep_private(db, PRIVATE_WEIGHTS, spec->weights, why);
+    for (int i = 0; i < spec->source_count && r == 0; i++)
+        r = keep_private(db, PRIVATE_WEIGHTS - 1 - i, spec->sources[i], why);
+    return r;
+}
+
+static int read_private_text(struct db *db, int64_t id, char **text, struct why *why)
+{
+    void *whole;
+    size_t size;
+    int r = db_get_private(db, id, &whole, &size, why);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    free(*text);
+    *text = whole;
+    return 0;
+}
+
+static int read_private(struct db *db, struct spec *spec, struct why *why)
+{
+    int r = read_private_text(db, PRIVATE_WEIGHTS, &spec->weights, why);
+    for (int i = 0; i < spec->source_count && r == 0; i++)
+        r = read_private_text(db, PRIVATE_WEIGHTS - 1 - i, &spec->sources[i], why);
+    return r;
+}
+
 static int write_spec(struct db *db, const struct spec *spec, struct why *why)
 {
     CLEANUP(freep) char *json = NULL;
     int r = spec_to_json(spec, &json, why);
     if (r == 0)
+        r = db_begin(db, why);
+    if (r == 0)
+        r = write_private(db, spec, why);
+    if (r == 0)
         r = db_set(db, "spec", json, why);
-    return r < 0 ? r : db_set(db, "epoch", "1", why);
+    if (r == 0)
+        r = db_set(db, "epoch", "1", why);
+    return r < 0 ? r : db_commit(db, why);
 }
 
 /* Whole or not at all: under another name until the description is in it. */
@@ -126,6 +170,8 @@ static int make_database(const char *file, const struct spec *spec, struct db **
         snprintf(path, sizeof(path), "%s%s", fresh, left_behind[i]);
         unlink(path);
     }
+    snprintf(path, sizeof(path), "%.*sprivate.db", (int)(strrchr(file, '/') + 1 - file), file);
+    unlink(path);
     int r = db_create(fresh, &db, why);
     if (r == 0)
         r = write_spec(db, spec, why);
@@ -214,6 +260,8 @@ int jobdir_open(const char *path, struct jobdir *ret, struct db **ret_db, struct
         return r;
     remove_status(path);
     r = read_job(path, false, ret_db, ret_spec, why);
+    if (r == 0)
+        r = read_private(*ret_db, *ret_spec, why);
     if (r < 0)
         jobdir_close(ret);
     return r;

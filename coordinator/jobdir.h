@@ -4,6 +4,9 @@
  * systems too; the file says who that is. It is an open file description lock (fcntl(2)): one can ask who has it without taking it, so
  * looking at a job never stands in the way of another process that begins to run it.
  *
+ * Queries and passwords in addresses are kept in JOBDIR/private.db (db.h), and not in the description: whoever opens a job for going on has them in it, whoever
+ * only looks has not.
+ *
  * Threads:   any. Ownership: a struct jobdir holds the lock until jobdir_close().
  * Errors:    negative errno with a sentence: -EEXIST a job is there already, -EBUSY it is running, -ENOLCK the file system knows no locks. */
 #pragma once

@@ -1,9 +1,10 @@
 #include "coordinator/lister.h"
 
-#include "common/redact.h"
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/redact.h"
 #include "common/thread.h"
+#include "coordinator/shown.h"
 #include "coordinator/source/source.h"
 
 #include <errno.h>
@@ -62,7 +63,7 @@ static int post_batch(struct lister *lister, struct gathering *batch)
     request->count = batch->count;
     request->source = batch->source;
     request->at = batch->at;
-    int r = items_encode(batch->items, batch->count, &request->data);
+    int r = shown_encode(batch->items, batch->count, &request->data, &request->whole);
     if (r < 0) {
         store_request_free(request);
         return r;
@@ -104,12 +105,17 @@ static int has_changed(struct lister *lister, const struct rec_item *now)
                    standard_input ? "give resume the same list on its standard input" : "put the old one back");
 }
 
-/* < 0, 0, > 0: the item stands before the last one listed, is it, stands behind it. */
+/* < 0, 0, > 0: the item stands before the last one listed, is it, stands behind it. Of that one we have only what may be shown; so a list with new
+ * signatures is the same list. */
 static int compare(const struct rec_item *item, const char *uri)
 {
-    size_t size = strlen(uri), common = item->uri.size < size ? item->uri.size : size;
-    int order = memcmp(item->uri.data, uri, common);
-    return order ? order : (item->uri.size > size) - (item->uri.size < size);
+    struct bytes shown;
+    bytes_init(&shown, (size_t)2 * LIMIT_URI);
+    const char *now = uri_redact(&shown, item->uri.data, item->uri.size) == 0 && shown.size ? shown.data : item->uri.data;
+    size_t size = strlen(uri), now_size = now == shown.data ? shown.size : item->uri.size, common = now_size < size ? now_size : size;
+    int order = memcmp(now, uri, common);
+    bytes_done(&shown);
+    return order ? order : (now_size > size) - (now_size < size);
 }
 
 static void tell_difference(const struct lister *lister, uint64_t found)

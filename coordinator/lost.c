@@ -15,6 +15,8 @@
 /* How long a suspect that was alone with a lost node waits for word of it, at most. */
 #define VERDICT_EXPIRIES 3
 
+#define STAGE_OF_FILES "fetch" /* as workers call it */
+
 #define MOST_DEATHS_ALONE 30 /* of a node's processes in a row: then it is not the images */
 
 uint64_t node_give_back(struct node *node)
@@ -76,28 +78,35 @@ void node_lost(struct node *node, const char *reason)
     lose(node, reason);
 }
 
-/* The stages say where it stands still, better than any successor could. */
-static const char *stage_at_work(const struct node *node)
+/* Files that give nothing are the mount's fault: no image's, and a new process would fare no better. */
+static void reads_nothing(struct node *node, uint64_t seconds)
 {
-    for (uint32_t i = node->stage_count; i-- > 0;)
-        if (node->stages[i].active)
-            return node->stages[i].name;
-    return "?";
+    char text[160];
+    snprintf(text, sizeof(text), "says it is alive, but its files have given nothing for %" PRIu64 " s; is a mount dead there? It is asked again", seconds);
+    node->alone = 0;
+    lose(node, text);
+    node->reads_nothing = true;
 }
 
+/* The stages say where it stands still, better than any successor could. The worker takes nothing more before that moves. */
 void node_hung(struct node *node)
 {
     struct coordinator *c = node->coordinator;
-    char text[160];
+    uint64_t seconds = node_stalled_ns(node) / NS_PER_S;
+    char text[160], stage[sizeof(node->still_stage)];
     struct batch *piece = node_has_alone(node) ? node->holds->batch : NULL;
-    snprintf(text, sizeof(text), "says it is alive, but stage \"%s\" has finished nothing for %" PRId64 " s", stage_at_work(node), c->plan->stall_s);
+    if (!strcmp(node->still_stage, STAGE_OF_FILES)) {
+        reads_nothing(node, seconds);
+        return;
+    }
+    snprintf(stage, sizeof(stage), "%s", node->still_stage);
+    snprintf(text, sizeof(text), "says it is alive, but stage \"%s\" has stood still for %" PRIu64 " s", stage, seconds);
     for (const struct batch_hold *hold = node->holds; hold; hold = hold->next)
         hold->batch->deaths += !piece;
-    bool convicted = piece && quarantine_blame(piece, stage_at_work(node), node);
+    bool convicted = piece && quarantine_blame(piece, stage, node);
     node->alone = 0;
     node->starts -= piece != NULL;
     lose(node, text);
-    node->call_from_ns = clock_now_ns() + (uint64_t)c->plan->stall_s * NS_PER_S;
     if (convicted)
         coordinator_convict(c, node, piece);
     local_kill(node);

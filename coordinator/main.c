@@ -19,6 +19,7 @@ static const struct {
     { "report", command_report, "JOBDIR [--image URI]", "summary, accuracy, failures by kind; or one image's row" },
     { "export", command_export, "JOBDIR [--format LIST] [-o DIR]", "write the tables of a complete job again" },
     { "check", command_check, "--nodes FILE", "one line a node: reachable, version, engine, device, busy" },
+    { "nodes", command_nodes, "--nodes FILE", "the nodes of a list, one a line, for scripts" },
     { "keygen", command_keygen, "DIR [NAME...]", "CURVE key pairs for coordinator and workers" },
 };
 

@@ -3,6 +3,7 @@
 #include "common/cleanup.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/lender.h"
+#include "coordinator/objectstore.h"
 
 #include <limits.h>
 #include <string.h>
@@ -13,7 +14,8 @@ static const char *locate(const struct coordinator *c, char path[PATH_MAX])
     const struct spec *spec = c->spec;
     if (!cache_is_url(spec->weights))
         return spec->weights;
-    return cache_find(c->plan->tuning->cache, spec->weights, spec->weights_sha256, path) == 0 ? path : "";
+    struct s3_options s3 = objectstore_options(spec, &c->plan->tuning->s3);
+    return cache_find(c->plan->tuning->cache, spec->weights, spec->weights_sha256, &s3, path) == 0 ? path : "";
 }
 
 int model_lend(struct coordinator *c, struct why *why)

@@ -1,5 +1,7 @@
 #include "coordinator/node.h"
 
+#include "common/clock.h"
+
 #include <string.h>
 
 const char *node_state_name(enum node_state state)
@@ -33,7 +35,7 @@ void node_hold(struct node *node, struct batch *batch, uint64_t now_ns)
     hold->sent_ns = now_ns;
     hold->next = node->holds;
     if (!node->holds)
-        node->busy_since_ns = node->moved_ns = now_ns;
+        node->busy_since_ns = now_ns;
     node->holds = hold;
     node->held += batch->count;
 }
@@ -87,23 +89,21 @@ void node_restarted(struct node *node)
     memcpy(node->before, node->stages, sizeof(node->before));
 }
 
-/* The first stage waits for the store, which may take its time. The others have all they need: if they are at work and nothing moves, they
- * hang. */
-static void watch_progress(struct node *node, const struct rec_stage *stages, uint32_t count, uint64_t now_ns)
+/* The last of several, which keeps the others waiting. */
+void node_keep_still(struct node *node, const struct rec_stage *stages, uint32_t count)
 {
-    uint64_t progress = 0, active = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        progress += stages[i].items;
-        active += i ? stages[i].active : 0;
-    }
-    if (progress != node->progress || !active)
-        node->moved_ns = now_ns;
-    node->progress = progress;
+    node->still_ms = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (stages[i].still_ms && stages[i].still_ms >= node->still_ms) {
+            node->still_ms = stages[i].still_ms;
+            snprintf(node->still_stage, sizeof(node->still_stage), "%s", stages[i].name);
+        }
 }
 
-uint64_t node_stalled_ns(const struct node *node, uint64_t heard_ns)
+uint64_t node_stalled_ns(const struct node *node)
 {
-    return node_serves(node) && node->holds && heard_ns > node->moved_ns ? heard_ns - node->moved_ns : 0;
+    bool busy = (node_serves(node) && node->holds) || node->state == NODE_LOADING;
+    return !busy ? 0 : node->still_ms < UINT64_MAX / NS_PER_MS ? node->still_ms * NS_PER_MS : UINT64_MAX;
 }
 
 bool node_waits_for_store(const struct node *node)
@@ -114,9 +114,9 @@ bool node_waits_for_store(const struct node *node)
     return down != 0;
 }
 
-void node_keep_stages(struct node *node, const struct rec_stage *stages, uint32_t count, uint64_t now_ns)
+void node_keep_stages(struct node *node, const struct rec_stage *stages, uint32_t count)
 {
-    watch_progress(node, stages, count, now_ns);
+    node_keep_still(node, stages, count);
     node->stage_count = count < LIMIT_STAGES ? count : LIMIT_STAGES;
     for (uint32_t i = 0; i < node->stage_count; i++) {
         struct rec_stage *stage = &node->stages[i];

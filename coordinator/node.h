@@ -1,15 +1,19 @@
 /* node.h: a worker as the coordinator sees it.
  *
  *     NODE_CALLING --loading--> NODE_LOADING --welcome--> NODE_READY --leaving, or taken off the node list--> NODE_DRAINING
- *          ^  |                                             |                                                    |
- *          |  +--refuse (busy)--> asked again later         | silence, hung,                                     | nothing of it is outstanding
- *          |                                                | a gap in what arrived                              | (bye), or it is lost
- *          +------------------------------------------------+--- is on the list: a successor may come -----------+
+ *       ^  |   ^                    |                       |                                                    |
+ *       |  |   +--refuse (busy,     |                       | silence, hung,                                     | nothing of it is outstanding
+ *       |  +------ failed): --------+                       | a gap in what arrived                              | (bye), or it is lost
+ *       |     asked again later     | silence, hung         |                                                    |
+ *       +---------------------------+-----------------------+--- is on the list: a successor may come -----------+
  *                                                                                                                v
  *                                                                     NODE_GONE <--- is not on the list any more +
  *
  *     NODE_CALLING --welcome, the model being open already--> NODE_READY
- *     any --refuse (mismatch, model, fenced), another fingerprint, a nonsensical result--> NODE_REFUSED (for this job)
+ *     NODE_LOADING --its welcome was lost on the way, or it knows nothing of the job any more--> NODE_CALLING
+ *     NODE_CALLING, NODE_LOADING --refuse (mismatch, model, fenced), another fingerprint--> NODE_REFUSED (for this job)
+ *     NODE_READY, NODE_DRAINING --a nonsensical result--> NODE_REFUSED
+ *     any --nothing that comes is a message of this protocol; its process, a local one, cannot stay alive--> NODE_REFUSED
  *     NODE_CALLING, NODE_LOADING --taken off the list--> NODE_GONE;  NODE_DRAINING --put on it again--> NODE_READY
  *     NODE_GONE, NODE_REFUSED --on the list when it is read again--> NODE_CALLING
  *
@@ -64,8 +68,10 @@ struct node {
     uint32_t lost_count;
     uint64_t alone;            /* id of the suspect that it was sent alone and has not answered for; 0: none */
     /* does it get on? */
-    uint64_t progress;    /* items of all its stages */
-    uint64_t moved_ns;    /* when that last changed, or could not */
+    uint64_t still_ms;    /* how long the stage that has stood still for longest has, by its last word */
+    char still_stage[33]; /* which */
+    bool reads_nothing;   /* it was given up because its files give nothing; until the next welcome */
+    uint64_t failures;    /* to load the model, in a row */
     /* how fast it is */
     uint64_t busy_since_ns; /* since when it works on its oldest batch */
     uint64_t busy_ns, busy_images;
@@ -105,8 +111,8 @@ void node_finished(struct node *node, uint32_t images, uint64_t now_ns);
 uint64_t node_ns_image(const struct node *node); /* 0: not known */
 uint64_t node_waited_ns(const struct node *node, uint64_t now_ns); /* since it began to work, or last finished something */
 
-/* It has work, is not waiting for the store, and until it was heard last had finished nothing for this long. */
-uint64_t node_stalled_ns(const struct node *node, uint64_t heard_ns);
+/* For how long it has had work and stood still; while it loads the model, for how long that has. By its last word. */
+uint64_t node_stalled_ns(const struct node *node);
 
 /* Whether something that was sent to the worker, or that it returned, was lost on the way. What it holds it may hold for other reasons too, but once all
  * that was sent has arrived there cannot be less than what is out there. */
@@ -116,7 +122,10 @@ bool node_misses_batches(const struct node *node, const struct msg_heartbeat *be
 void node_restarted(struct node *node);
 
 /* Keeps the newest counters. */
-void node_keep_stages(struct node *node, const struct rec_stage *stages, uint32_t count, uint64_t now_ns);
+void node_keep_stages(struct node *node, const struct rec_stage *stages, uint32_t count);
+
+/* Which of them stands still, as node_stalled_ns() says it. */
+void node_keep_still(struct node *node, const struct rec_stage *stages, uint32_t count);
 
 /* It says that it waits for a store that does not answer. */
 bool node_waits_for_store(const struct node *node);

@@ -98,7 +98,7 @@ int node_connect(struct node *node, struct why *why)
     node->state = r < 0 ? NODE_REFUSED : NODE_CALLING;
     node->incarnation = 0;
     node->leaving = node->removed = false;
-    node->called_ns = node->call_from_ns = 0;
+    node->called_ns = node->call_from_ns = node->still_ms = 0;
     node->call++;
     return r;
 }
@@ -116,6 +116,7 @@ static void call_node(struct coordinator *c, struct node *node)
                    .expiry_ms = (uint32_t)(c->plan->expiry_s * 1000), .call = node->call, .interpolation = spec->interpolation,
                    .exif_orient = spec->exif_orient, .endpoint_url = spec->endpoint_url, .region = spec->region,
                    .addressing_style = spec->addressing_style, .no_sign_request = spec->no_sign_request,
+                   .stall_ms = (uint32_t)(c->plan->stall_s * 1000),
                    .model_size = lender_model_size(c->lender) },
     };
     message.hello.ranges_sha256 = lender_ranges(c->lender, &message.hello.ranges_size);
@@ -217,7 +218,8 @@ static void tick_node(struct coordinator *c, struct node *node, uint64_t now)
         node_lost(node, "silent for too long");
         return;
     }
-    if (node_stalled_ns(node, node->heard_ns) > (uint64_t)c->plan->stall_s * NS_PER_S) {
+    uint64_t stall = (uint64_t)c->plan->stall_s * NS_PER_S * (node->state == NODE_LOADING ? LOAD_STALLS : 1);
+    if (node_stalled_ns(node) >= stall) {
         node_hung(node);
         return;
     }
@@ -260,16 +262,25 @@ void nodes_start_if_enough(struct coordinator *c)
         c->started_ns = clock_now_ns();
 }
 
+/* A mount that does not answer is waited for like another store. */
+static uint64_t patience_s(const struct coordinator *c)
+{
+    bool waits = false;
+    for (const struct node *node = c->nodes; node; node = node->next)
+        waits |= node->reads_nothing;
+    return (uint64_t)(c->plan->node_timeout_s + (waits ? c->plan->tuning->store_timeout : 0));
+}
+
 static void check_enough(struct coordinator *c, uint64_t now)
 {
     int wanted = c->started ? 1 : c->plan->min_nodes;
+    uint64_t patience = patience_s(c);
     if (count_nodes(c, NODE_READY) + count_nodes(c, NODE_LOADING) >= wanted)
         c->enough_ns = now;
-    else if (now - c->enough_ns > (uint64_t)c->plan->node_timeout_s * NS_PER_S) {
+    else if (now - c->enough_ns > patience * NS_PER_S) {
         char text[600];
         describe_nodes(c, text, sizeof(text));
-        coordinator_fail(c, -ETIMEDOUT, "fewer than %d workers ready for %" PRId64 " s (%s); check --nodes says more", wanted,
-                         c->plan->node_timeout_s, text);
+        coordinator_fail(c, -ETIMEDOUT, "fewer than %d workers ready for %" PRIu64 " s (%s); check --nodes says more", wanted, patience, text);
     }
 }
 

@@ -64,7 +64,7 @@ int objectstore_open(const struct spec *spec, const struct s3_options *options, 
     return objectstore_is_needed(spec) ? objectstore_session(spec, options, ret, why) : 0;
 }
 
-int objectstore_session(const struct spec *spec, const struct s3_options *options, struct s3_session **ret, struct why *why)
+struct s3_options objectstore_options(const struct spec *spec, const struct s3_options *options)
 {
     struct s3_options all = *options, before = described(spec);
     s3_options_fill(&all, &before);
@@ -72,5 +72,11 @@ int objectstore_session(const struct spec *spec, const struct s3_options *option
         all.profile = before.profile;
     if (!all.ca_bundle)
         all.ca_bundle = before.ca_bundle;
+    return all;
+}
+
+int objectstore_session(const struct spec *spec, const struct s3_options *options, struct s3_session **ret, struct why *why)
+{
+    struct s3_options all = objectstore_options(spec, options);
     return s3_session_open(&all, ret, why);
 }

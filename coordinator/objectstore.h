@@ -17,6 +17,9 @@ int objectstore_describe(const struct s3_options *options, struct spec *spec, st
 /* Whether the coordinator itself reads or writes objects. */
 bool objectstore_is_needed(const struct spec *spec);
 
+/* Where the job's store is: as its description has it; `options` win over that. The texts belong to the two. */
+struct s3_options objectstore_options(const struct spec *spec, const struct s3_options *options);
+
 /* A session with the job's store, as the description has it; `options` win over that. */
 int objectstore_session(const struct spec *spec, const struct s3_options *options, struct s3_session **ret, struct why *why);
 

@@ -166,7 +166,7 @@ void coordinator_on_result(struct coordinator *c, struct node *node, const struc
     uint64_t now = clock_now_ns();
     if (result->epoch != c->plan->epoch || !node_serves(node))
         return;
-    node_keep_stages(node, result->stages, result->stages_count, now);
+    node_keep_stages(node, result->stages, result->stages_count);
     struct batch *batch = batches_find(&c->batches, result->batch);
     if (!batch && is_settled(c, result->batch)) {
         coordinator_commit(c, node, result->batch); /* from here or from another */

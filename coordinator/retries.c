@@ -1,6 +1,7 @@
 #include "coordinator/retries.h"
 
 #include "common/bytes.h"
+#include "coordinator/shown.h"
 #include "coordinator/tally.h"
 #include "proto/messages.h"
 
@@ -61,15 +62,19 @@ static int damaged(uint64_t batch, struct why *why)
 
 static int flush(struct plan *plan, struct why *why)
 {
-    struct bytes items;
+    struct bytes items, whole;
     bytes_init(&items, SIZE_MAX / 2);
-    int r = items_encode(plan->items, plan->count, &items);
+    bytes_init(&whole, SIZE_MAX / 2);
+    int r = shown_encode(plan->items, plan->count, &items, &whole);
     if (r == 0)
         r = bytes_error(&plan->places);
     struct db_retry retry = { .id = plan->next_id++, .count = plan->count, .items = items.data, .items_size = items.size,
                               .places = plan->places.data, .places_size = plan->places.size };
     r = r < 0 ? out_of_memory(why) : db_add_retry(plan->db, &retry, why);
+    if (r == 0 && whole.size)
+        r = db_keep_private(plan->db, (int64_t)retry.id, whole.data, whole.size, why);
     bytes_done(&items);
+    bytes_done(&whole);
     bytes_clear(&plan->places);
     arena_done(&plan->texts);
     plan->images += plan->count;
@@ -98,8 +103,13 @@ static int plan_rows(struct plan *plan, const struct db_batch *batch, struct are
 {
     struct rec_item *items;
     struct rec_row *rows;
+    CLEANUP(freep) void *whole = NULL;
+    size_t size = batch->items_size;
     uint32_t item_count = 0, row_count = 0;
-    int r = items_decode(batch->items, batch->items_size, arena, &items, &item_count);
+    int r = plan->items ? db_get_private(plan->db, (int64_t)batch->id, &whole, &size, why) : -ENOENT;
+    if (r < 0 && r != -ENOENT)
+        return r;
+    r = items_decode(whole ? whole : batch->items, size, arena, &items, &item_count);
     if (r == 0)
         r = rows_decode(batch->rows, batch->rows_size, arena, &rows, &row_count);
     if (r == -ENOMEM)
@@ -123,7 +133,9 @@ static int plan_batch(void *arg, const struct db_batch *batch, struct why *why)
 
 static int plan_all(struct plan *plan, struct why *why)
 {
-    int r = db_begin(plan->db, why);
+    int r = db_forget_private(plan->db, plan->next_id, why);
+    if (r == 0)
+        r = db_begin(plan->db, why);
     if (r == 0)
         r = db_forget_retries(plan->db, why);
     if (r == 0)

@@ -11,6 +11,7 @@
 #include "coordinator/lister.h"
 #include "coordinator/objectstore.h"
 #include "coordinator/session.h"
+#include "coordinator/shown.h"
 #include "coordinator/source/source.h"
 #include "coordinator/truth.h"
 
@@ -255,6 +256,20 @@ static int prepare_run(struct session *session, char **sources, int count, struc
     return r;
 }
 
+/* What `ps` shows to everybody. The description has a copy. */
+static void hide_private(char **sources, int count)
+{
+    for (int i = 0; i < count; i++) {
+        char *shown = shown_text(sources[i]);
+        size_t size = strlen(sources[i]), rest = shown ? strlen(shown) : 0;
+        if (shown && rest < size) {
+            memcpy(sources[i], shown, rest);
+            memset(sources[i] + rest, '\0', size - rest);
+        }
+        free(shown);
+    }
+}
+
 int command_run(int argc, char **argv)
 {
     struct session session = SESSION_EMPTY;
@@ -271,6 +286,7 @@ int command_run(int argc, char **argv)
         return session_usage_error(&why);
     }
     int r = prepare_run(&session, argv + first, argc - first, &why);
+    hide_private(argv + first, argc - first);
     int status = r < 0 ? session_failure(&why, r) : session_run(&session);
     session_done(&session);
     return status;

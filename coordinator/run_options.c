@@ -27,7 +27,7 @@
     { 0, "node-timeout", OPTION_INT, OPTION(node_timeout), "S", "give up when there are fewer for S seconds, 60 by default", 1, 86400, NULL }, \
     { 0, "expiry", OPTION_INT, OPTION(expiry), "S", "a worker silent for S seconds is lost, 10 by default", 1, 3600, NULL },           \
     { 0, "stall-timeout", OPTION_INT, OPTION(stall_timeout), "S",                                                                     \
-      "a worker is lost that says it is alive, but has images and finishes none for S seconds, 60 by default", 1, 86400, NULL }
+      "a worker is lost that says it is alive, but has images and stands still for S seconds, 10 by default", 1, 86400, NULL }
 
 static const struct option_row rows[] = {
     NODE_ROWS,
@@ -129,7 +129,7 @@ static int locate_weights(struct spec *spec, const struct run_options *options, 
         return r < 0 ? r : sha256_check_name(given, hex, why) < 0 ? -EBADMSG : 0;
     }
     struct cached file;
-    int r = cache_get(options->tuning.cache, given, "", tell_download, &file, why);
+    int r = cache_get(options->tuning.cache, given, "", &options->tuning.s3, tell_download, &file, why);
     if (r < 0)
         return r;
     cache_make_room(options->tuning.cache, (uint64_t)options->tuning.cache_limit, 0, NULL); /* a limit that it does not keep is said by workers */

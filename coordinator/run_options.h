@@ -22,7 +22,7 @@ struct run_options {
 #define RUN_DEFAULTS                                                                                                       \
     {                                                                                                                      \
         .tuning = TUNING_DEFAULTS, .format = "jsonl", .emit = "topk", .preset = PRESET_OPTIONS_DEFAULTS, .weights = "", .labels = "", .truth = "", \
-        .min_nodes = 1, .node_timeout = 60, .expiry = 10, .stall_timeout = 60, .batch = 60, .top = 5                                            \
+        .min_nodes = 1, .node_timeout = 60, .expiry = 10, .stall_timeout = 10, .batch = 60, .top = 5                                            \
     }
 
 const struct option_row *run_rows(void);

@@ -1,6 +1,7 @@
 #include "coordinator/spec.h"
 
 #include "common/json.h"
+#include "coordinator/shown.h"
 
 #include <errno.h>
 #include <float.h>
@@ -93,6 +94,17 @@ static json_t *list_to_json(char *const *texts, int count)
     return json;
 }
 
+/* Addresses without what they hide: that is kept elsewhere (jobdir.c). */
+static json_t *sources_to_json(char *const *texts, int count)
+{
+    json_t *json = json_array();
+    for (int i = 0; i < count; i++) {
+        CLEANUP(freep) char *shown = shown_text(texts[i]);
+        json_array_append_new(json, shown ? text_to_json(shown) : NULL);
+    }
+    return json;
+}
+
 static json_t *floats_to_json(const float *values)
 {
     return json_pack("[fff]", (double)values[0], (double)values[1], (double)values[2]);
@@ -110,13 +122,18 @@ int spec_to_json(const struct spec *spec, char **ret, struct why *why)
     FLAGS(PUT_FLAG)
 #define PUT_LIST(member, count) json_object_set_new(json, #member, list_to_json(spec->member, spec->count));
     LISTS(PUT_LIST)
+    CLEANUP(freep) char *weights = shown_text(spec->weights ? spec->weights : "");
+    json_t *sources = sources_to_json(spec->sources, spec->source_count);
+    bool all = weights && json_array_size(sources) == (size_t)spec->source_count;
+    json_object_set_new(json, "sources", sources);
+    json_object_set_new(json, "weights", text_to_json(weights));
     json_object_set_new(json, "mean", floats_to_json(spec->mean));
     json_object_set_new(json, "std", floats_to_json(spec->std));
     json_object_set_new(json, "interpolation", json_integer(spec->interpolation));
     json_object_set_new(json, "created", json_real(spec->created));
     *ret = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(json);
-    if (json_refused())
+    if (json_refused() || !all)
         freep(ret);
     return *ret ? 0 : because(why, -ENOMEM, "the job's description: out of memory");
 }
@@ -204,9 +221,10 @@ int spec_from_json(const char *text, struct spec **ret, struct why *why)
 
 /* ---- telling two jobs apart ---- */
 
-static bool texts_differ(const char *what, const char *is, const char *other, char *ret, size_t size)
+static bool texts_differ(const char *what, const char *is_text, const char *other_text, char *ret, size_t size)
 {
-    if (!strcmp(is ? is : "", other ? other : ""))
+    CLEANUP(freep) char *is = shown_text(is_text ? is_text : ""), *other = shown_text(other_text ? other_text : "");
+    if (is && other && !strcmp(is, other))
         return false;
     snprintf(ret, size, "the %s is %.120s, not %.120s", what, is && *is ? is : "the default", other && *other ? other : "the default");
     return true;

@@ -30,6 +30,7 @@ struct store_request *store_request_new(enum store_kind kind, size_t data_cap)
         return NULL;
     request->kind = kind;
     bytes_init(&request->data, data_cap);
+    bytes_init(&request->whole, data_cap);
     return request;
 }
 
@@ -43,20 +44,40 @@ void store_request_free(struct store_request *request)
         free(batch);
     }
     bytes_done(&request->data);
+    bytes_done(&request->whole);
     free(request);
 }
 
+struct loading {
+    struct db *db;
+    struct store_batch **last;
+};
+
+/* With its addresses as they are. */
 static int keep_batch(void *arg, const struct db_batch *batch, struct why *why)
 {
-    struct store_batch ***last = arg;
-    struct store_batch *copy = malloc(sizeof(*copy) + batch->items_size);
+    struct loading *loading = arg;
+    CLEANUP(freep) void *whole = NULL;
+    size_t size = batch->items_size;
+    int r = db_get_private(loading->db, (int64_t)batch->id, &whole, &size, why);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    struct store_batch *copy = malloc(sizeof(*copy) + size);
     if (!copy)
         return because(why, -ENOMEM, "out of memory");
-    *copy = (struct store_batch){ .id = batch->id, .count = batch->count, .size = batch->items_size };
-    memcpy(copy->items, batch->items, batch->items_size);
-    **last = copy;
-    *last = &copy->next;
+    *copy = (struct store_batch){ .id = batch->id, .count = batch->count, .size = size };
+    memcpy(copy->items, whole ? whole : batch->items, size);
+    *loading->last = copy;
+    loading->last = &copy->next;
     return 0;
+}
+
+static int add_batch(struct store *store, const struct store_request *request)
+{
+    struct db_batch batch = { .id = request->id, .first = request->first, .count = request->count, .items = request->data.data,
+                              .items_size = request->data.size, .source = request->source, .at = request->at };
+    int r = request->whole.size ? db_keep_private(store->db, (int64_t)request->id, request->whole.data, request->whole.size, &store->why) : 0;
+    return r < 0 ? r : db_add_batch(store->db, &batch, &store->why);
 }
 
 static int set_facts(struct store *store, const struct bytes *pairs)
@@ -90,19 +111,16 @@ static int add_result(struct store *store, const struct store_request *request)
 
 static int serve(struct store *store, struct store_request *request)
 {
-    struct store_batch **last = &request->batches;
+    struct loading loading = { store->db, &request->batches };
     switch (request->kind) {
-    case STORE_ADD_BATCH: {
-        struct db_batch batch = { .id = request->id, .first = request->first, .count = request->count, .items = request->data.data,
-                                  .items_size = request->data.size, .source = request->source, .at = request->at };
-        return db_add_batch(store->db, &batch, &store->why);
-    }
+    case STORE_ADD_BATCH:
+        return add_batch(store, request);
     case STORE_LISTED:
         return db_set(store->db, "listed", "yes", &store->why);
     case STORE_FACTS:
         return set_facts(store, &request->data);
     case STORE_LOAD:
-        return db_pending(store->db, request->id, request->limit, keep_batch, &last, &store->why);
+        return db_pending(store->db, request->id, request->limit, keep_batch, &loading, &store->why);
     case STORE_RESULT:
         store->elapsed_ms = request->elapsed_ms;
         return add_result(store, request);
@@ -132,6 +150,7 @@ static void serve_all(struct store *store, struct mail *list)
             request->r = store->error;
         if (request->kind == STORE_ADD_BATCH) {
             bytes_done(&request->data);
+            bytes_done(&request->whole);
             sem_post(&store->room);
         }
         mailbox_post(store->answers, mail);

@@ -16,7 +16,7 @@
 enum coordinator_mail { MAIL_STORE, MAIL_LISTER, MAIL_LENT };
 
 enum store_kind {
-    STORE_ADD_BATCH, /* id, first, count, source, at, data = items */
+    STORE_ADD_BATCH, /* id, first, count, source, at, data = items as they may be shown, whole = as they are, if that is another thing */
     STORE_LISTED,    /* the list is complete */
     STORE_FACTS,     /* data = pairs "key\0value\0" for meta */
     STORE_LOAD,      /* id, limit: answers with `batches` */
@@ -40,7 +40,7 @@ struct store_request {
     uint32_t count, attempt, errors, limit, source;
     uint64_t at; /* `source` and this: the place of its last item, as in db.h */
     char node[300];
-    struct bytes data;
+    struct bytes data, whole;
     void *user;
     int r;
     struct store_batch *batches;

@@ -15,9 +15,7 @@
 
 #include <stdint.h>
 
-#ifndef PROTOCOL_VERSION /* tests build a worker of another one */
 #define PROTOCOL_VERSION 4u
-#endif
 
 struct span {
     const char *data; /* followed by a NUL in a decoded message */
@@ -45,14 +43,18 @@ enum row_emit {
 };
 
 enum refuse_reason {
-    REFUSE_BUSY,     /* serves another live job: ask again later */
+    REFUSE_BUSY,     /* serves another live job, leaves, or stands still: ask again later */
     REFUSE_MISMATCH, /* protocol or version: asking again is of no use */
     REFUSE_MODEL,    /* weights or engine cannot do this job */
     REFUSE_FENCED,   /* a higher epoch of this job is here */
+    REFUSE_FAILED,   /* the model could not be loaded this time, which may pass: ask again later */
 };
 
 /* Stage of a suspect that the worker gave up by itself: nothing was wrong, but its decoder did not come back. */
 #define SUSPECT_ENDLESS "endless"
+
+/* Loading a model may stand still for so many times as long as a stage: servers are waited for. */
+#define LOAD_STALLS 12
 
 /* What a worker found when it compared its own answers with PyTorch's. */
 enum verdict {

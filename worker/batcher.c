@@ -1,5 +1,7 @@
 #include "worker/batcher.h"
 
+#include "common/clock.h"
+
 #include <errno.h>
 #include <pthread.h>
 
@@ -8,6 +10,7 @@ struct assembly {
     struct engine_slot *slot;
     int taken, filled;
     bool sealed;
+    uint64_t submitted_ns;
     struct task **tasks; /* (batch) */
 };
 
@@ -22,6 +25,7 @@ struct batcher {
     bool opening;          /* a thread is waiting for a free slot, without the lock */
     int running;           /* slots submitted and not collected */
     atomic_uint submitted; /* images in them */
+    atomic_uint_fast64_t longest_ns;
     int error;             /* of opening a slot; final */
     struct assembly *assemblies; /* (slots), bound to slots as those come along */
     struct task **tasks;
@@ -138,6 +142,7 @@ static int submit_if_ready(struct batcher *batcher, struct assembly *assembly, s
     if (!assembly->sealed || assembly->filled < assembly->taken)
         return 0;
     batcher->running++;
+    assembly->submitted_ns = clock_now_ns();
     atomic_fetch_add(&batcher->submitted, (unsigned)assembly->taken);
     leave_crumbs(batcher, assembly);
     return batcher->ops->submit(batcher->engine, assembly->slot, assembly->taken, why);
@@ -172,6 +177,11 @@ uint32_t batcher_submitted(const struct batcher *batcher)
     return atomic_load(&batcher->submitted);
 }
 
+uint64_t batcher_longest_ns(const struct batcher *batcher)
+{
+    return atomic_load(&batcher->longest_ns);
+}
+
 int batcher_collect(struct batcher *batcher, struct engine_slot **ret_slot, struct task ***ret_tasks, struct why *why)
 {
     int r = batcher->ops->wait(batcher->engine, ret_slot, why);
@@ -182,6 +192,9 @@ int batcher_collect(struct batcher *batcher, struct engine_slot **ret_slot, stru
     atomic_fetch_sub(&batcher->submitted, (unsigned)assembly->taken);
     *ret_tasks = assembly->tasks;
     pthread_mutex_lock(&batcher->lock);
+    uint64_t took = clock_now_ns() - assembly->submitted_ns;
+    if (took > atomic_load(&batcher->longest_ns))
+        atomic_store(&batcher->longest_ns, took);
     batcher->running--;
     pthread_mutex_unlock(&batcher->lock);
     return 0;

@@ -37,6 +37,9 @@ int batcher_flush(struct batcher *batcher, struct why *why);
 /* Images that the engine has in hand now. Those in a slot that is not full are nobody's: it may wait for the store. */
 uint32_t batcher_submitted(const struct batcher *batcher);
 
+/* The longest time from a slot's submission to its collection so far, nanoseconds; 0: none was collected. */
+uint64_t batcher_longest_ns(const struct batcher *batcher);
+
 /* Waits for the oldest submitted slot; its rows belong to `ret_tasks[0..slot->count)`, in order. */
 int batcher_collect(struct batcher *batcher, struct engine_slot **ret_slot, struct task ***ret_tasks, struct why *why);
 void batcher_release(struct batcher *batcher, struct engine_slot *slot);

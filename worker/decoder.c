@@ -30,13 +30,26 @@ struct decoder_thread {
     uint64_t waited_ns; /* for room in the budget, or for a place */
 };
 
+/* What follows is no work on the image. Returns since when. */
+static uint64_t begin_wait(struct decoder_thread *thread)
+{
+    crumb_stage(thread->crumb, CRUMB_WAIT);
+    stage_leave(&thread->pipeline->stages[STAGE_DECODE]);
+    return clock_now_ns();
+}
+
+static void end_wait(struct decoder_thread *thread, uint64_t since_ns)
+{
+    stage_enter(&thread->pipeline->stages[STAGE_DECODE]);
+    crumb_stage(thread->crumb, CRUMB_DECODE);
+    thread->waited_ns += clock_now_ns() - since_ns;
+}
+
 static int take_place(struct decoder_thread *thread, struct task *task, struct place *ret)
 {
-    uint64_t start = clock_now_ns();
-    crumb_stage(thread->crumb, CRUMB_WAIT);
+    uint64_t since = begin_wait(thread);
     int r = batcher_take(thread->pipeline->batcher, task, ret);
-    crumb_stage(thread->crumb, CRUMB_DECODE);
-    thread->waited_ns += clock_now_ns() - start;
+    end_wait(thread, since);
     return r;
 }
 
@@ -67,11 +80,9 @@ static int admit(void *arg, uint64_t bytes, struct why *why)
     if (bytes > budget->limit)
         return because(why, -E2BIG, "decoding it takes %llu MiB; --memory-limit leaves %zu for pictures",
                        (unsigned long long)(bytes >> 20) + 1, budget->limit >> 20);
-    uint64_t start = clock_now_ns();
-    crumb_stage(thread->crumb, CRUMB_WAIT);
+    uint64_t since = begin_wait(thread);
     int r = budget_take(budget, (size_t)bytes);
-    crumb_stage(thread->crumb, CRUMB_DECODE);
-    thread->waited_ns += clock_now_ns() - start;
+    end_wait(thread, since);
     if (r == 0)
         thread->admitted = (size_t)bytes;
     return r;
@@ -92,7 +103,9 @@ static int pass_undecoded(struct decoder_thread *thread, struct task *task)
     uint64_t number = 0;
     memcpy(&number, task->data, task->size < sizeof(number) ? task->size : sizeof(number));
     pipeline_free_data(pipeline, task);
+    uint64_t since = begin_wait(thread);
     simulator_place(pipeline, task, number);
+    end_wait(thread, since);
     return 0;
 }
 
@@ -156,7 +169,7 @@ void decoder_run(void *arg)
             pipeline_spoil(pipeline, task, why.text);
         }
         crumb_sweep(thread.crumb);
-        stage_leave(stage, 1);
+        stage_leave(stage);
         stage_count(stage, cpu, thread.waited_ns, size, error);
     }
     preprocess_free(thread.preprocess);

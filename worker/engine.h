@@ -109,9 +109,12 @@ struct engine_ops {
     void (*close)(struct engine *engine);
     /* One line for `sleddog-worker info`: is there a device for this engine here? 0, or -ENODEV and why not. */
     int (*probe)(char *text, size_t size, struct why *why);
+    /* A number that changes as long as it gets on with what was submitted, within a slot too: so a slow engine is told from one that
+     * hangs. NULL: it cannot say, and is judged by the longest slot so far. Any thread, between open and close. */
+    uint64_t (*moves)(const struct engine *engine);
 };
 
-#define ENGINE_ABI 2
+#define ENGINE_ABI 3
 
 /* A plugin exports one function of this name and type. */
 #define ENGINE_ENTRY_POINT "sleddog_engine"

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define PIECE ((size_t)128 << 10) /* bytes asked for at once, so that a slow mount can be told from a dead one */
+
 static enum row_error failed(struct why *why, enum row_error error, const char *text)
 {
     because(why, 0, "%s", text);
@@ -29,12 +31,17 @@ static enum row_error open_failed(struct why *why, int error)
     }
 }
 
+static int tell_moved(const struct fetch_reader *reader)
+{
+    return reader->moved ? reader->moved(reader->arg) : 0;
+}
+
 /* Reads to the end of the file or to `size`, whichever comes first. */
-static ssize_t read_all(int fd, char *data, size_t size)
+static ssize_t read_all(int fd, const struct fetch_reader *reader, char *data, size_t size)
 {
     size_t got = 0;
     while (got < size) {
-        ssize_t n = read(fd, data + got, size - got);
+        ssize_t n = read(fd, data + got, size - got < PIECE ? size - got : PIECE);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -42,6 +49,9 @@ static ssize_t read_all(int fd, char *data, size_t size)
         if (n == 0)
             break;
         got += (size_t)n;
+        int r = tell_moved(reader);
+        if (r < 0)
+            return r;
     }
     return (ssize_t)got;
 }
@@ -67,15 +77,16 @@ static enum row_error open_file(const char *path, int *ret_fd, size_t *ret_size,
     return ROW_OK;
 }
 
-static enum row_error fetch_file(const struct rec_item *item, fetch_reserve *reserve, void *arg, char **ret, size_t *ret_size,
-                                 struct why *why)
+static enum row_error fetch_file(const struct rec_item *item, const struct fetch_reader *reader, char **ret, size_t *ret_size, struct why *why)
 {
     CLEANUP(closep) int fd = -1;
     size_t size = 0;
     enum row_error error = open_file(item->uri.data, &fd, &size, why);
     if (error)
         return error;
-    int r = reserve(arg, size);
+    int r = tell_moved(reader);
+    if (r == 0)
+        r = reader->reserve(reader->arg, size);
     if (r == -E2BIG) {
         because(why, 0, "the file has %zu bytes, more than --memory-limit allows", size);
         return ROW_TOO_LARGE;
@@ -85,7 +96,7 @@ static enum row_error fetch_file(const struct rec_item *item, fetch_reserve *res
     char *data = malloc(blocks_size(size));
     if (!data)
         return failed(why, ROW_FETCH, "the worker is out of memory");
-    ssize_t got = read_all(fd, data, size);
+    ssize_t got = read_all(fd, reader, data, size);
     if (got < 0 || (size_t)got < size) {
         free(data);
         because(why, 0, got < 0 ? "cannot read: %s" : "the file became shorter while it was read", strerror(got < 0 ? (int)-got : 0));
@@ -98,19 +109,17 @@ static enum row_error fetch_file(const struct rec_item *item, fetch_reserve *res
 
 static const struct {
     const char *prefix;
-    enum row_error (*fetch)(const struct rec_item *item, fetch_reserve *reserve, void *arg, char **ret, size_t *ret_size,
-                            struct why *why);
+    enum row_error (*fetch)(const struct rec_item *item, const struct fetch_reader *reader, char **ret, size_t *ret_size, struct why *why);
 } schemes[] = {
     { "/", fetch_file },
 };
 
-enum row_error fetch(const struct rec_item *item, fetch_reserve *reserve, void *arg, char **ret, size_t *ret_size,
-                     struct why *why)
+enum row_error fetch(const struct rec_item *item, const struct fetch_reader *reader, char **ret, size_t *ret_size, struct why *why)
 {
     if (memchr(item->uri.data, '\0', item->uri.size))
         return failed(why, ROW_UNSUPPORTED, "an address with a NUL byte");
     for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
         if (!strncmp(item->uri.data, schemes[i].prefix, strlen(schemes[i].prefix)))
-            return schemes[i].fetch(item, reserve, arg, ret, ret_size, why);
+            return schemes[i].fetch(item, reader, ret, ret_size, why);
     return failed(why, ROW_UNSUPPORTED, "this worker cannot read such an address");
 }

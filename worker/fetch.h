@@ -13,9 +13,13 @@
 /* Larger files are not photos: too_large. */
 #define FETCH_MAX_FILE ((size_t)1 << 30)
 
-/* Asks what may be held before memory is taken: `reserve` is called with the size that is about to be read; a negative
- * answer stops the fetch; -E2BIG means that so much will never fit. */
-typedef int fetch_reserve(void *arg, size_t size);
+/* Who wants the bytes. A negative answer of either function stops the fetch. */
+struct fetch_reader {
+    /* May so much be held? Asked before memory is taken, with the size that is about to be read; -E2BIG: so much will never fit. */
+    int (*reserve)(void *arg, size_t size);
+    /* The place where the file is has answered: with a file, or some of its bytes. NULL: nobody wants to know. */
+    int (*moved)(void *arg);
+    void *arg;
+};
 
-enum row_error fetch(const struct rec_item *item, fetch_reserve *reserve, void *arg, char **ret, size_t *ret_size,
-                     struct why *why);
+enum row_error fetch(const struct rec_item *item, const struct fetch_reader *reader, char **ret, size_t *ret_size, struct why *why);

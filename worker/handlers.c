@@ -15,6 +15,11 @@ static bool is_same_lead(const struct job *job, const struct message *message)
     return !strcmp(job->id, message->hello.job) && job->epoch == message->hello.epoch && job->coordinator == message->from;
 }
 
+static void refuse(struct worker *worker, const struct peer *peer, const struct message *hello, enum refuse_reason reason, const char *detail)
+{
+    worker_refuse(worker, peer, hello->from, hello->hello.call, reason, detail);
+}
+
 /* The leader of the present job introduces itself again: it lost us, or we lost it. Nothing is thrown away. */
 static void greet_again(struct worker *worker, const struct peer *peer, uint64_t call)
 {
@@ -43,7 +48,7 @@ static bool keep_present_job(struct worker *worker, const struct peer *peer, con
         return false;
     if (!strcmp(job->id, message->hello.job) && message->hello.epoch < job->epoch) {
         snprintf(text, sizeof(text), "this job goes on elsewhere: epoch %" PRIu64 " of it, by %s, is here", job->epoch, job->owner);
-        worker_refuse(worker, peer, message->from, REFUSE_FENCED, text);
+        refuse(worker, peer, message, REFUSE_FENCED, text);
         return true;
     }
     if (!strcmp(job->id, message->hello.job) && message->hello.epoch > job->epoch)
@@ -51,7 +56,7 @@ static bool keep_present_job(struct worker *worker, const struct peer *peer, con
     if (job_expired(job, clock_now_ns()))
         return false;
     snprintf(text, sizeof(text), "serves job %s of %s", job->id, job->owner);
-    worker_refuse(worker, peer, message->from, REFUSE_BUSY, text);
+    refuse(worker, peer, message, REFUSE_BUSY, text);
     return true;
 }
 
@@ -60,13 +65,20 @@ void worker_on_hello(struct worker *worker, const struct peer *peer, const struc
     const struct msg_hello *hello = &message->hello;
     char text[256];
     if (worker->leaving) {
-        worker_refuse(worker, peer, message->from, REFUSE_BUSY, "is leaving");
+        refuse(worker, peer, message, REFUSE_BUSY, "is leaving");
         return;
     }
     if (hello->protocol != PROTOCOL_VERSION) {
         snprintf(text, sizeof(text), "speaks protocol %u (version %s), the coordinator %u (version %.64s); install the same release",
                  PROTOCOL_VERSION, SLEDDOG_VERSION, hello->protocol, hello->version);
-        worker_refuse(worker, peer, message->from, REFUSE_MISMATCH, text);
+        refuse(worker, peer, message, REFUSE_MISMATCH, text);
+        return;
+    }
+    /* What stands still would keep whatever came. It is used again when it moves, and what it holds for this job is offered then. */
+    if (hello->stall_ms && worker_stands_still(worker, hello->stall_ms * NS_PER_MS, text, sizeof(text))) {
+        if (worker->job && is_same_lead(worker->job, message))
+            worker->job->heard_ns = clock_now_ns();
+        refuse(worker, peer, message, REFUSE_BUSY, text);
         return;
     }
     if (worker->job && is_same_lead(worker->job, message)) {
@@ -78,7 +90,7 @@ void worker_on_hello(struct worker *worker, const struct peer *peer, const struc
     struct job *job;
     struct why why;
     if (job_new(peer, message, &job, &why) < 0) {
-        worker_refuse(worker, peer, message->from, REFUSE_MODEL, why.text);
+        refuse(worker, peer, message, REFUSE_MODEL, why.text);
         return;
     }
     worker_end_job(worker, "another took over");
@@ -215,11 +227,8 @@ void worker_on_ping(struct worker *worker, const struct peer *peer, const struct
     answer.heartbeat.received = job->received;
     answer.heartbeat.images = job->images;
     answer.heartbeat.held = job_held(job);
-    if (worker->runtime && job->state == JOB_READY) {
-        job_stages(job, worker->runtime->pipeline, stages);
-        answer.heartbeat.stages = stages;
-        answer.heartbeat.stages_count = STAGE_COUNT;
-    }
+    answer.heartbeat.stages = stages;
+    answer.heartbeat.stages_count = worker_stages(worker, stages);
     worker_send(worker, peer, &answer);
 }
 

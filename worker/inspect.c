@@ -38,23 +38,29 @@ static void tell_download(const char *url)
     log_info("downloading %s", url);
 }
 
-static int open_weights(const char *uri, const char *cache, struct weights **ret, struct why *why)
+struct inspect_options {
+    const char *cache;
+    struct s3_options s3;
+    bool help;
+};
+
+static int open_weights(const char *uri, const struct inspect_options *options, struct weights **ret, struct why *why)
 {
     struct cached file;
     if (!cache_is_url(uri))
         return weights_open(uri, ret, why);
-    int r = cache_get(cache, uri, "", tell_download, &file, why);
+    int r = cache_get(options->cache, uri, "", &options->s3, tell_download, &file, why);
     return r < 0 ? r : weights_open(file.path, ret, why);
 }
 
-static int inspect(const char *uri, const char *cache)
+static int inspect(const char *uri, const struct inspect_options *options)
 {
     CLEANUP(weights_closep) struct weights *weights = NULL;
     const struct network *network;
     struct why why;
     int classes;
     printf("%s\n", uri);
-    int r = open_weights(uri, cache, &weights, &why);
+    int r = open_weights(uri, options, &weights, &why);
     if (r == 0 && (r = network_detect(weights, &network, &why)) == 0 && (r = weights_check(weights, network, &classes, &why)) == 0)
         printf("  network     %s\n  classes     %d\n", network->name, classes);
     if (weights)
@@ -64,13 +70,9 @@ static int inspect(const char *uri, const char *cache)
     return r;
 }
 
-struct inspect_options {
-    const char *cache;
-    bool help;
-};
-
 static const struct option_row rows[] = {
     { 0, "cache", OPTION_TEXT, offsetof(struct inspect_options, cache), "DIR", "where downloaded weights are kept", 0, 0, NULL },
+    S3_ROWS(struct inspect_options, s3),
     { 'h', "help", OPTION_FLAG, offsetof(struct inspect_options, help), NULL, "print this help", 0, 0, NULL },
     { 0 },
 };
@@ -94,6 +96,6 @@ int command_weights(int argc, char **argv)
         return 2;
     }
     for (int i = first; i < argc; i++)
-        wrong += inspect(argv[i], options.cache) < 0;
+        wrong += inspect(argv[i], &options) < 0;
     return wrong > 0;
 }

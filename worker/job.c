@@ -48,6 +48,7 @@ int job_new(const struct peer *peer, const struct message *message, struct job *
     job->call = hello->call;
     job->peer = *peer;
     job->heard_ns = clock_now_ns();
+    job->stall_ns = hello->stall_ms * NS_PER_MS;
     job->expiry_ns = (hello->expiry_ms ? hello->expiry_ms : 10000) * NS_PER_MS;
     snprintf(job->id, sizeof(job->id), "%s", hello->job);
     snprintf(job->owner, sizeof(job->owner), "%s", hello->owner);

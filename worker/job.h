@@ -26,7 +26,7 @@ struct job {
     uint64_t greeted;     /* the one that was welcomed; credit counts since then */
     struct peer peer;
     uint64_t heard_ns;    /* last sign of life of the coordinator */
-    uint64_t expiry_ns;
+    uint64_t expiry_ns, stall_ns;
     struct runtime_spec spec;
     bool remote;          /* some of its items come over the network: more may be inside */
     uint64_t images;      /* granted since the welcome */

@@ -5,6 +5,7 @@
 #include "worker/worker.h"
 
 #include "common/clock.h"
+#include "common/daemon.h"
 #include "common/download.h"
 #include "common/log.h"
 
@@ -13,6 +14,8 @@
 
 /* How long a coordinator that holds nothing of us may take for its bye. */
 #define POLITE_NS NS_PER_S
+/* What the service manager waits beyond --drain-timeout. */
+#define SLACK_NS  (10 * NS_PER_S)
 
 static void say_leaving(struct worker *worker)
 {
@@ -64,7 +67,9 @@ void worker_leave(struct worker *worker, const char *farewell)
     worker->farewell = farewell;
     download_stop(); /* nobody will need the model */
     courier_cancel(&worker->courier);
-    worker->leave_until_ns = clock_now_ns() + (uint64_t)worker->options->drain_timeout * NS_PER_S;
+    uint64_t within_ns = (uint64_t)worker->options->drain_timeout * NS_PER_S;
+    worker->leave_until_ns = clock_now_ns() + within_ns;
+    daemon_stopping(within_ns + SLACK_NS);
     if (worker->job) {
         return_unfinished(worker);
         say_leaving(worker);

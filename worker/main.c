@@ -44,6 +44,8 @@ static void print_help(void)
     puts("\nManual: man sleddog-worker");
 }
 
+static const struct worker_options defaults = { .tuning = TUNING_DEFAULTS, .weights = "", .drain_timeout = 30 };
+
 /* A configuration file gives defaults; the command line, read again after it, wins. */
 static int read_options(struct worker_options *options, struct config **config, int argc, char **argv, struct why *why)
 {
@@ -61,11 +63,19 @@ static int read_options(struct worker_options *options, struct config **config, 
 
 DEFINE_FREEP(config_free, struct config)
 
+static int the_argc;
+static char **the_argv;
+
+static int read_again(struct worker_options *ret, struct config **config, struct why *why)
+{
+    *ret = defaults;
+    return read_options(ret, config, the_argc, the_argv, why);
+}
+
 static int run_daemon(int argc, char **argv)
 {
     static const int handled[] = { SIGTERM, SIGINT, SIGHUP, 0 };
-    struct worker_options options = { .tuning = TUNING_DEFAULTS, .weights = "",
-                                      .drain_timeout = 30 };
+    struct worker_options options = defaults;
     CLEANUP(config_freep) struct config *config = NULL;
     struct why why;
     log_open("sleddog-worker", LOG_LEVEL_INFO);
@@ -82,6 +92,10 @@ static int run_daemon(int argc, char **argv)
         return 0;
     }
     log_open("sleddog-worker", options.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+    the_argc = argc;
+    the_argv = argv;
+    options.rows = daemon_rows;
+    options.read_again = read_again;
     int r = signals_open(handled);
     r = r < 0 ? because(&why, r, "signals: %s", strerror(-r)) : worker_run(&options, &why);
     if (r < 0) {

@@ -138,7 +138,7 @@ static int open_cached(const char *path, const char *sha256, struct model *model
 static int open_address(const struct model_wish *wish, struct model *model, struct weights **ret, struct why *why)
 {
     struct cached file;
-    int r = cache_get(wish->cache, wish->weights, wish->sha256, tell_download, &file, why);
+    int r = cache_get(wish->cache, wish->weights, wish->sha256, wish->s3, tell_download, &file, why);
     if (r < 0)
         return r;
     r = open_cached(file.path, wish->sha256, model, ret, why);

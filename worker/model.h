@@ -8,6 +8,7 @@
  * Errors:    negative errno with a sentence; -ECANCELED when the job ended while its model was on its way. */
 #pragma once
 
+#include "common/s3/config.h"
 #include "common/sha256.h"
 #include "worker/courier.h"
 #include "worker/weights/weights.h"
@@ -22,6 +23,7 @@ struct model_wish {
     uint64_t ranges_size;
     const char *cache;    /* folder; NULL: cache.h's choice */
     uint64_t cache_limit; /* bytes; 0: none */
+    const struct s3_options *s3; /* the store that s3:// means; NULL: as cache.h says */
 };
 
 struct model {

@@ -1,5 +1,6 @@
 #include "worker/pipeline_parts.h"
 
+#include "common/clock.h"
 #include "worker/fetch.h"
 #include "worker/sim.h"
 
@@ -85,10 +86,9 @@ static int start_threads(struct thread *threads, int count, int *ret_started, co
 static int start(struct pipeline *pipeline)
 {
     const struct pipeline_spec *spec = &pipeline->spec;
-    pipeline->fetchers = calloc((size_t)spec->fetch_threads, sizeof(struct thread));
     pipeline->decoders = calloc((size_t)spec->decode_threads, sizeof(struct thread));
     pipeline->watched = calloc((size_t)spec->decode_threads, sizeof(struct watched));
-    if (!pipeline->fetchers || !pipeline->decoders || !pipeline->watched)
+    if (!pipeline->decoders || !pipeline->watched)
         return -ENOMEM;
     /* Twice: what an abandoned job left behind may still be there. */
     int r = queue_new(2 * spec->window, &pipeline->fetch_queue);
@@ -99,7 +99,7 @@ static int start(struct pipeline *pipeline)
     if (r == 0)
         r = batcher_new(pipeline->ops, pipeline->engine, spec->crumbs, &pipeline->batcher);
     if (r == 0)
-        r = start_threads(pipeline->fetchers, spec->fetch_threads, &pipeline->fetcher_count, "fetch", fetcher_run, pipeline);
+        r = fetchers_start(pipeline);
     if (r == 0)
         r = start_threads(pipeline->decoders, spec->decode_threads, &pipeline->decoder_count, "decode", decoder_run, pipeline);
     if (r == 0)
@@ -186,7 +186,9 @@ void pipeline_free(struct pipeline *pipeline)
 {
     if (!pipeline)
         return;
-    join_all(pipeline->fetch_queue, pipeline->fetchers, pipeline->fetcher_count);
+    if (pipeline->fetch_queue)
+        queue_close(pipeline->fetch_queue);
+    fetchers_end(pipeline);
     loops_free(pipeline->loops);
     join_all(pipeline->sim_queue, &pipeline->simulator, 1);
     join_all(pipeline->decode_queue, pipeline->decoders, pipeline->decoder_count);
@@ -203,7 +205,6 @@ void pipeline_free(struct pipeline *pipeline)
     budget_done(&pipeline->decoded);
     pthread_mutex_destroy(&pipeline->break_lock);
     free(pipeline->notice);
-    free(pipeline->fetchers);
     free(pipeline->decoders);
     free(pipeline->watched);
     free(pipeline);
@@ -250,7 +251,9 @@ const struct engine_info *pipeline_engine(const struct pipeline *pipeline)
 
 void pipeline_stages(const struct pipeline *pipeline, struct rec_stage *ret)
 {
-    for (int i = 0; i < STAGE_COUNT; i++)
+    for (int i = 0; i < STAGE_COUNT; i++) {
         ret[i] = stage_record(&pipeline->stages[i]);
+        ret[i].still_ms = still_ns(pipeline, i) / NS_PER_MS;
+    }
     ret[STAGE_ENGINE].active = batcher_submitted(pipeline->batcher);
 }

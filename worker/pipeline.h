@@ -64,7 +64,8 @@ bool pipeline_is_remote(const struct work *work);
 
 const struct engine_info *pipeline_engine(const struct pipeline *pipeline);
 
-/* To be called now and then: -ETIMEDOUT, and which item it is, if a decode thread will never come back. Its crumb is marked; the process should end. */
+/* To be called now and then, so that the stages' still_ms are known: -ETIMEDOUT, and which item it is, if a decode thread will never come back, or
+ * if the engine stands still. That is marked among the crumbs; the process should end. */
 int pipeline_watch(struct pipeline *pipeline, struct why *why);
 
 /* STAGE_COUNT records */

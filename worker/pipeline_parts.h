@@ -23,6 +23,15 @@ struct watched {
     uint64_t still_ns;  /* how long it has had an image and used no CPU time */
 };
 
+/* A stage as it was looked at last. */
+struct still {
+    bool active;
+    uint64_t moves;
+    uint64_t ns; /* how long it has been active and moved by nothing */
+};
+
+struct fetcher;
+
 struct pipeline {
     struct pipeline_spec spec;
     const struct engine_ops *ops;
@@ -34,11 +43,13 @@ struct pipeline {
     struct blocks blocks;             /* memory of fetched files */
     struct stage stages[STAGE_COUNT];
     struct loops *loops;              /* what comes over the network; NULL: nothing does */
-    struct thread *fetchers, *decoders, simulator, collector;
-    int fetcher_count, decoder_count; /* started */
+    struct fetcher **fetchers;        /* (fetch_threads); NULL: one that could not be started */
+    struct thread *decoders, simulator, collector;
+    int decoder_count;                /* started */
     atomic_uint decoders_numbered;    /* each decode thread takes the next number */
     struct watched *watched;          /* (decode_threads), by that number */
     uint64_t watched_ns;              /* when */
+    struct still still[STAGE_COUNT];  /* the loop's */
     atomic_uint_fast64_t upstream;    /* images submitted that are neither in a slot nor failed */
     pthread_mutex_t break_lock;
     struct pipeline_notice *notice;   /* made beforehand; NULL once it was posted */
@@ -65,8 +76,16 @@ void pipeline_spoil(struct pipeline *pipeline, struct task *task, const char *de
 /* The file's bytes go back to the budget. */
 void pipeline_free_data(struct pipeline *pipeline, struct task *task);
 
+/* fetcher.c. A read that stands still for longer than the store's timeout is left to itself, and its image becomes a row. */
+int fetchers_start(struct pipeline *pipeline);
+void fetchers_watch(struct pipeline *pipeline, uint64_t round_ns);
+void fetchers_end(struct pipeline *pipeline); /* joins them, once the queue is closed */
+
+/* still.c; `round_ns`: since it was called last. */
+void still_look(struct pipeline *pipeline, uint64_t round_ns);
+uint64_t still_ns(const struct pipeline *pipeline, int stage);
+
 /* `arg` is the pipeline. */
-void fetcher_run(void *arg);
 void fetcher_done(void *arg, struct task *task, enum row_error error, const char *detail); /* as loops.h calls it */
 void simulator_place(struct pipeline *pipeline, struct task *task, uint64_t number); /* into a slot, as the made-up image of that number */
 void decoder_run(void *arg);

@@ -67,9 +67,11 @@ static int read_weights(struct runtime *runtime, const struct tuning *tuning, st
 {
     CLEANUP(weights_closep) struct weights *weights = NULL;
     const struct runtime_spec *spec = &runtime->spec;
+    struct s3_options s3 = tuning->s3;
+    s3_place_fill(&spec->store, &s3);
     const struct model_wish wish = {
         .weights = spec->weights, .sha256 = spec->sha256, .size = spec->lent_size, .ranges_sha256 = spec->ranges_sha256,
-        .ranges_size = spec->ranges_size, .cache = tuning->cache, .cache_limit = (uint64_t)tuning->cache_limit,
+        .ranges_size = spec->ranges_size, .cache = tuning->cache, .cache_limit = (uint64_t)tuning->cache_limit, .s3 = &s3,
     };
     if (!*spec->weights)
         return because(why, -EINVAL, "no weights: give --weights FILE to the run, or \"weights = FILE\" in the worker's configuration");

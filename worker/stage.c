@@ -58,9 +58,14 @@ void stage_enter(struct stage *stage)
     atomic_fetch_add_explicit(&stage->active, 1, memory_order_relaxed);
 }
 
-void stage_leave(struct stage *stage, uint32_t images)
+void stage_leave(struct stage *stage)
 {
-    atomic_fetch_sub_explicit(&stage->active, images, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&stage->active, 1, memory_order_relaxed);
+}
+
+void stage_move(struct stage *stage)
+{
+    add(&stage->moves, 1);
 }
 
 struct rec_stage stage_record(const struct stage *stage)

@@ -18,14 +18,18 @@ struct stage {
     atomic_uint_fast64_t retries; /* attempts after a failed one */
     atomic_uint_fast64_t copies;  /* second requests for what is slow */
     atomic_int down;              /* places that are waited for just now */
-    atomic_uint_fast32_t active;  /* images it is at work on */
+    atomic_uint_fast32_t active;  /* images it is at work on; those that wait for room further on are not */
+    atomic_uint_fast64_t moves;   /* raised by whatever is done for one of them */
 };
 
 void stage_init(struct stage *stage, const char *name, int threads);
 
-/* Work on an image begins; work on `images` of them ends. */
+/* Work on an image begins, or goes on after a wait for room further on; it ends, or such a wait begins. */
 void stage_enter(struct stage *stage);
-void stage_leave(struct stage *stage, uint32_t images);
+void stage_leave(struct stage *stage);
+
+/* Something was done for an image, though it is not finished. */
+void stage_move(struct stage *stage);
 
 /* One item done since `cpu_ns` (of clock_thread_cpu_ns()), after `waited_ns` of waiting. */
 void stage_count(struct stage *stage, uint64_t cpu_ns, uint64_t waited_ns, uint64_t bytes, int error);

@@ -1,4 +1,4 @@
-/* watch.c: notices a decode thread that will not come back.
+/* watch.c: notices a decode thread that will not come back, and an engine.
  *
  * The decoders look at the clock between rows (preprocess_spec.cpu_limit_ns). One that computes for ever inside a single call of its library, or
  * waits there for something that does not come, cannot be stopped from outside: only the process can. So the thread's crumb is marked as if it
@@ -45,14 +45,28 @@ static int look(struct pipeline *pipeline, struct watched *watched, struct crumb
     return watched->still_ns > STILL_FACTOR * limit ? give_up(pipeline, crumb, "has stood still", watched->still_ns, why) : 0;
 }
 
+/* What is in it may be why: all of that is suspect. */
+static int look_at_engine(struct pipeline *pipeline, struct why *why)
+{
+    uint64_t still = still_ns(pipeline, STAGE_ENGINE), limit = pipeline->spec.preprocess.cpu_limit_ns;
+    if (!limit || still <= STILL_FACTOR * limit)
+        return 0;
+    crumbs_mark(pipeline->spec.crumbs, NULL);
+    return because(why, -ETIMEDOUT, "engine %s has stood still for %llu s with %u images", pipeline_engine(pipeline)->engine,
+                   (unsigned long long)(still / NS_PER_S), batcher_submitted(pipeline->batcher));
+}
+
 int pipeline_watch(struct pipeline *pipeline, struct why *why)
 {
-    uint64_t now = clock_now_ns(), round = now - pipeline->watched_ns;
+    uint64_t now = clock_now_ns(), round = pipeline->watched_ns ? now - pipeline->watched_ns : 0;
     bool possible = pipeline->spec.crumbs && pipeline->spec.preprocess.cpu_limit_ns && pipeline->watched_ns;
     pipeline->watched_ns = now;
-    int r = 0;
+    if (round > LONGEST_ROUND_NS)
+        round = LONGEST_ROUND_NS;
+    still_look(pipeline, round);
+    fetchers_watch(pipeline, round);
+    int r = look_at_engine(pipeline, why);
     for (int i = 0; possible && r == 0 && i < pipeline->spec.decode_threads && i < (int)CRUMBS_DECODERS; i++)
-        r = look(pipeline, &pipeline->watched[i], crumbs_decoder(pipeline->spec.crumbs, (size_t)i),
-                 round < LONGEST_ROUND_NS ? round : LONGEST_ROUND_NS, why);
+        r = look(pipeline, &pipeline->watched[i], crumbs_decoder(pipeline->spec.crumbs, (size_t)i), round, why);
     return r;
 }

@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include "common/clock.h"
+#include "common/daemon.h"
 #include "common/download.h"
 #include "common/log.h"
 #include "common/machine.h"
@@ -31,10 +32,18 @@ void worker_send(struct worker *worker, const struct peer *peer, struct message 
         log_debug("%s not sent: %s", message_name(message->kind), strerror(-r));
 }
 
-void worker_refuse(struct worker *worker, const struct peer *peer, uint64_t to, enum refuse_reason reason, const char *detail)
+void worker_refuse(struct worker *worker, const struct peer *peer, uint64_t to, uint64_t call, enum refuse_reason reason, const char *detail)
 {
-    struct message message = { .kind = MESSAGE_refuse, .to = to, .refuse = { reason, detail } };
+    struct message message = { .kind = MESSAGE_refuse, .to = to, .refuse = { reason, detail, call } };
     worker_send(worker, peer, &message);
+}
+
+void worker_refuse_job(struct worker *worker, enum refuse_reason reason, const char *detail)
+{
+    const struct job *job = worker->job;
+    log_error("%s", detail);
+    worker_refuse(worker, &job->peer, job->coordinator, job->call, reason, detail);
+    worker_end_job(worker, "refused");
 }
 
 void worker_grant(struct worker *worker)
@@ -69,8 +78,7 @@ void worker_welcome(struct worker *worker)
     const struct engine_info *info = pipeline_engine(runtime->pipeline);
     struct why why;
     if (job_check_rows(job, info, &why) < 0) {
-        worker_refuse(worker, &job->peer, job->coordinator, REFUSE_MODEL, why.text);
-        worker_end_job(worker, why.text);
+        worker_refuse_job(worker, REFUSE_MODEL, why.text);
         return;
     }
     struct rec_suspect *suspects;
@@ -166,11 +174,84 @@ void worker_load(struct worker *worker)
     int r = thread_start(&loader->thread, "load", run_loader, loader);
     if (r < 0) {
         worker->runtime = take(loader->old);
-        worker_refuse(worker, &job->peer, job->coordinator, REFUSE_MODEL, "cannot start a thread");
-        worker_end_job(worker, "no thread to load its model");
+        worker_refuse_job(worker, REFUSE_FAILED, "cannot start a thread to load the model");
         return;
     }
     loader->running = true;
+    loader->still_ns = 0;
+    loader->looked_ns = clock_now_ns();
+}
+
+/* A download that trickles in moves its thread a little; an engine that tries itself may do so on other threads. */
+static void look_at_loader(struct loader *loader)
+{
+    uint64_t now = clock_now_ns(), round = now - loader->looked_ns, cpu = thread_cpu_ns(&loader->thread) / NS_PER_MS;
+    uint64_t process = clock_process_cpu_ns() - clock_thread_cpu_ns();
+    bool moved = cpu != loader->cpu_ms || process - loader->process_ns > round / 100;
+    loader->still_ns = moved ? 0 : loader->still_ns + (round < NS_PER_S ? round : NS_PER_S); /* it may have been stopped */
+    loader->looked_ns = now;
+    loader->cpu_ms = cpu;
+    loader->process_ns = process;
+}
+
+uint32_t worker_stages(const struct worker *worker, struct rec_stage ret[STAGE_COUNT])
+{
+    const struct job *job = worker->job;
+    if (worker->loader.running) {
+        ret[0] = (struct rec_stage){ .name = "load", .threads = 1, .active = 1, .still_ms = worker->loader.still_ns / NS_PER_MS };
+        return 1;
+    }
+    if (!worker->runtime || !job || job->state != JOB_READY)
+        return 0;
+    job_stages(job, worker->runtime->pipeline, ret);
+    return STAGE_COUNT;
+}
+
+bool worker_stands_still(const struct worker *worker, uint64_t stall_ns, char *text, size_t size)
+{
+    struct rec_stage stages[STAGE_COUNT];
+    if (worker->loader.running) {
+        snprintf(text, size, "loading a model stands still there");
+        return worker->loader.still_ns >= LOAD_STALLS * stall_ns;
+    }
+    if (!worker->runtime)
+        return false;
+    pipeline_stages(worker->runtime->pipeline, stages);
+    for (int i = STAGE_COUNT; i-- > 0;)
+        if (stages[i].still_ms * NS_PER_MS >= stall_ns) {
+            snprintf(text, size, "its stage \"%s\" stands still with %u images", stages[i].name, stages[i].active);
+            return true;
+        }
+    return false;
+}
+
+/* Whether the next attempt to load a model may fare better. A file that somebody else has seen may come: its mount is not there yet. */
+static bool may_pass(int r, bool seen)
+{
+    switch (-r) {
+    case ENOENT:
+    case ENOTDIR:
+        return seen;
+    case ENOMEM:
+    case EAGAIN:
+    case EBUSY:
+    case EIO:
+    case EINTR:
+    case ESTALE:
+    case ENOSPC:
+    case EDQUOT:
+    case EMFILE:
+    case ENFILE:
+    case ETIMEDOUT:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ECONNREFUSED:
+    case ECONNRESET:
+        return true;
+    default:
+        return false;
+    }
 }
 
 void worker_ask_for_model(struct worker *worker)
@@ -201,9 +282,7 @@ static void finish_loading(struct worker *worker)
     /* Cancelled for a job that is gone: for this one it begins again. */
     bool mine = loader->result != -ECANCELED && runtime_spec_equal(&loader->spec, &worker->job->spec);
     if (mine && loader->result < 0) {
-        log_error("%s", loader->why.text);
-        worker_refuse(worker, &worker->job->peer, worker->job->coordinator, REFUSE_MODEL, loader->why.text);
-        worker_end_job(worker, "its model cannot be used here");
+        worker_refuse_job(worker, may_pass(loader->result, *loader->spec.sha256) ? REFUSE_FAILED : REFUSE_MODEL, loader->why.text);
     } else if (mine) {
         log_info("ready: %s, %s", *worker->runtime->network ? worker->runtime->network : "no model", pipeline_engine(worker->runtime->pipeline)->device);
         worker_welcome(worker);
@@ -322,7 +401,9 @@ static void on_tick(void *arg)
     struct job *job = worker->job;
     uint64_t now = clock_now_ns();
     worker_end_if_stuck(worker);
+    service_tick(worker);
     door_tick(&worker->door);
+    look_at_loader(&worker->loader);
     loop_timer_set(worker->loop, &worker->tick, now + TICK_NS);
     if (worker->leaving)
         worker_leave_tick(worker);
@@ -344,7 +425,7 @@ static void on_signal(void *arg)
     struct worker *worker = arg;
     int number = signals_read();
     if (number == SIGHUP)
-        door_reload(&worker->door);
+        worker_reload(worker);
     if (number != SIGTERM && number != SIGINT)
         return;
     log_info("%s: leaving%s", number == SIGTERM ? "SIGTERM" : "SIGINT", worker->leaving ? " at once" : "");
@@ -385,6 +466,7 @@ static void stop(struct worker *worker)
     courier_done(&worker->courier);
     mailbox_done(&worker->box);
     loop_free(worker->loop);
+    reload_done(&worker->reload);
 }
 
 /* An engine that was asked for and cannot work is an error now, not when the first job comes. */
@@ -418,10 +500,13 @@ static int start(struct worker *worker, struct why *why)
     loop_timer_set(worker->loop, &worker->tick, clock_now_ns() + TICK_NS);
     trail_open(&worker->trail, link_endpoint(worker->link), worker->options->tuning.cache);
     log_info("version %s listens on %s", SLEDDOG_VERSION, link_endpoint(worker->link));
+    service_open(&worker->service);
+    service_tick(worker);
+    daemon_ready();
     return 0;
 }
 
-int worker_run(const struct worker_options *options, struct why *why)
+int worker_run(struct worker_options *options, struct why *why)
 {
     machine_raise_files();
     struct worker worker = { .options = options, .incarnation = link_random_id(), .loader.mail.kind = MAIL_LOADED };

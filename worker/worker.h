@@ -13,6 +13,8 @@
 #include "proto/tuning.h"
 #include "worker/door.h"
 #include "worker/job.h"
+#include "worker/reload.h"
+#include "worker/service.h"
 #include "worker/trail.h"
 #include "worker/verifier.h"
 
@@ -28,6 +30,8 @@ struct worker_options {
     int64_t drain_timeout; /* seconds */
     bool insecure;
     bool verbose, help, version;
+    const struct option_row *rows; /* and how to read them again, from the command line and --config */
+    int (*read_again)(struct worker_options *ret, struct config **config, struct why *why);
 };
 
 /* Runs a model's loading beside the loop. */
@@ -44,10 +48,14 @@ struct loader {
     struct runtime *runtime;
     int result;
     struct why why;
+    /* does it get on? */
+    uint64_t looked_ns, still_ns;
+    uint64_t cpu_ms, process_ns; /* of its thread; of all but the loop's */
 };
 
 struct worker {
-    const struct worker_options *options;
+    struct worker_options *options;
+    struct reload reload;
     struct loop *loop;
     void *context;
     struct link *link;
@@ -61,6 +69,7 @@ struct worker {
     struct verifier verifier;
     struct loop_timer tick;
     struct trail trail;
+    struct service service;
     uint32_t inside;         /* works that the pipeline has */
     bool leaving;            /* said so: takes no more, and waits until what it holds is safe */
     const char *farewell;    /* why */
@@ -70,7 +79,7 @@ struct worker {
     int status;              /* exit status */
 };
 
-int worker_run(const struct worker_options *options, struct why *why);
+int worker_run(struct worker_options *options, struct why *why);
 
 /* A handler for each message to a worker, made from messages.def: one that is missing fails at link. */
 #define ON_to_worker(name) \
@@ -86,7 +95,8 @@ int worker_run(const struct worker_options *options, struct why *why);
 
 /* worker.c, for the handlers */
 void worker_send(struct worker *worker, const struct peer *peer, struct message *message);
-void worker_refuse(struct worker *worker, const struct peer *peer, uint64_t to, enum refuse_reason reason, const char *detail);
+void worker_refuse(struct worker *worker, const struct peer *peer, uint64_t to, uint64_t call, enum refuse_reason reason, const char *detail);
+void worker_refuse_job(struct worker *worker, enum refuse_reason reason, const char *detail); /* the present one, which is over then */
 void worker_welcome(struct worker *worker);
 void worker_disown(struct worker *worker, const struct peer *peer, uint64_t to);
 void worker_grant(struct worker *worker);
@@ -95,6 +105,8 @@ void worker_end_job(struct worker *worker, const char *reason);
 void worker_load(struct worker *worker);
 void worker_ask_for_model(struct worker *worker); /* for what the loader needs of it now */
 void worker_submit(struct worker *worker, struct work *work);
+bool worker_stands_still(const struct worker *worker, uint64_t stall_ns, char *text, size_t size); /* and says what of it */
+uint32_t worker_stages(const struct worker *worker, struct rec_stage ret[STAGE_COUNT]); /* as a heartbeat says them; how many */
 void worker_send_status(struct worker *worker, const struct peer *peer, uint64_t to);
 
 /* leave.c */

@@ -35,6 +35,9 @@ int s3_client_head(struct s3_client *client, const struct s3_uri *uri, struct s3
 /* The whole object, appended to `out`, whose cap is the limit. After an error `out` is not to be used. */
 int s3_client_get(struct s3_client *client, const struct s3_uri *uri, struct bytes *out, struct why *why);
 
+/* The same into a file, from its beginning. */
+int s3_client_save(struct s3_client *client, const struct s3_uri *uri, int fd, uint64_t max, struct why *why);
+
 /* Bytes first..first+size-1 of an object that still has this ETag (NULL: any), appended likewise. -ESTALE when it has another. */
 int s3_client_get_range(struct s3_client *client, const struct s3_uri *uri, uint64_t first, uint64_t size, const char *etag, struct bytes *out,
                         struct why *why);

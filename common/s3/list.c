@@ -258,8 +258,8 @@ bool s3_list_token(const char *token, char key[S3_KEY_MAX + 8], size_t *ret_size
 int s3_list_end(struct s3_list *list, s3_on_item *on_item, void *arg, char token[S3_TOKEN_MAX])
 {
     int r = xml_end(list->xml);
-    if (r == 0 && (!list->complete || (list->truncated && !list->held.size)))
-        r = -EBADMSG;
+    if (r == 0 && (!list->complete || (list->truncated && !list->held.size && !is_readable(list->token))))
+        r = -EBADMSG; /* a page may be empty and not the last, if it says where the next one begins */
     if (r == 0)
         r = hand_over(list, on_item, arg);
     if (r == 0 && list->truncated && !is_readable(list->token))

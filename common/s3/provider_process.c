@@ -1,7 +1,7 @@
 /* provider_process.c: `credential_process` of a profile: a command line whose output is a JSON object with "Version": 1.
  *
- * It runs in a shell, with the terminal's and the environment's everything, so that `aws configure export-credentials` and the like work; it is
- * ended after a minute. */
+ * It runs in a shell, with the environment's everything, so that `aws configure export-credentials` and the like work; it is ended after a minute.
+ * The shell's end is the end of what it says: children that it leaves behind may keep the pipes open for as long as they live. */
 #include "common/s3/provider.h"
 
 #include "common/bytes.h"
@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 
 #define PROCESS_MS 60000
@@ -21,7 +22,8 @@
 
 struct process {
     pid_t pid;
-    int out, err; /* our ends */
+    int ended;    /* readable once it has */
+    int out, err; /* our ends, which do not block */
 };
 
 /* In a group of its own, so that a shell's children end with it, and with no signal blocked (threads here block all). */
@@ -61,45 +63,67 @@ static int start(const char *command, struct process *process)
     close(err[1]);
     process->out = out[0];
     process->err = err[0];
+    fcntl(out[0], F_SETFL, O_NONBLOCK);
+    fcntl(err[0], F_SETFL, O_NONBLOCK);
     if (r < 0) {
         close(out[0]);
         close(err[0]);
+        return r;
     }
-    return r;
+    process->ended = pidfd_open(process->pid, 0);
+    return 0; /* without this one, as on an old kernel, the ends of the pipes are waited for */
 }
 
-/* One read of a pipe that has something. 0 at its end. */
+#define NOTHING 2  /* there just now */
+#define READS   64 /* more than fill a pipe */
+
+/* One read of a pipe. 0 at its end. */
 static int read_some(int fd, struct bytes *to)
 {
     char chunk[4096];
     ssize_t n = read(fd, chunk, sizeof(chunk));
     if (n < 0)
-        return errno == EINTR ? 1 : -errno;
+        return errno == EINTR ? 1 : errno == EAGAIN ? NOTHING : -errno;
     int r = bytes_append(to, chunk, (size_t)n);
     return r < 0 ? r : n > 0;
 }
 
-/* Both pipes to their ends. */
+/* The same of what is for people: of a flood its beginning is enough. */
+static int read_words(int fd, struct bytes *to)
+{
+    char chunk[4096];
+    ssize_t n = read(fd, chunk, sizeof(chunk));
+    if (n < 0)
+        return errno == EINTR ? 1 : errno == EAGAIN ? NOTHING : -errno;
+    return to->size + sizeof(chunk) > CREDENTIALS_MAX_BYTES || bytes_append(to, chunk, (size_t)n) == 0 ? n > 0 : -ENOMEM;
+}
+
+/* What is in a pipe already, and not much that comes meanwhile: 0 at its end, 1 when there may be more later. */
+static int drain(int fd, struct bytes *to, int (*read_from)(int fd, struct bytes *to))
+{
+    int r = 1;
+    for (int i = 0; i < READS && r == 1; i++)
+        r = read_from(fd, to);
+    return r == NOTHING ? 1 : r;
+}
+
+/* Both pipes to their ends, or to the end of the process. */
 static int collect(const struct process *process, const atomic_bool *stop, struct bytes *out, struct bytes *err)
 {
-    struct pollfd fds[] = { { process->out, POLLIN, 0 }, { process->err, POLLIN, 0 } };
-    struct bytes *to[] = { out, err };
+    struct pollfd fds[] = { { process->out, POLLIN, 0 }, { process->err, POLLIN, 0 }, { process->ended, POLLIN, 0 } };
     uint64_t end_ns = clock_now_ns() + PROCESS_MS * NS_PER_MS;
-    while (fds[0].fd >= 0 || fds[1].fd >= 0) {
+    bool ended = false;
+    while (!ended && (fds[0].fd >= 0 || fds[1].fd >= 0)) {
         if (clock_now_ns() >= end_ns || (stop && atomic_load(stop)))
             return -ETIMEDOUT;
-        int ready = poll(fds, 2, LOOK_MS);
-        if (ready == 0 || (ready < 0 && errno == EINTR))
-            continue;
-        if (ready < 0)
+        if (poll(fds, ARRAY_SIZE(fds), LOOK_MS) < 0 && errno != EINTR)
             return -errno;
-        for (int i = 0; i < 2; i++) {
-            int r = fds[i].fd >= 0 && fds[i].revents ? read_some(fds[i].fd, to[i]) : 1;
-            if (r < 0)
-                return r;
-            if (r == 0)
-                fds[i].fd = -1;
-        }
+        ended = fds[2].fd >= 0 && fds[2].revents; /* all it wrote is in the pipes now */
+        int more = fds[0].fd < 0 ? 0 : drain(fds[0].fd, out, read_some), words = fds[1].fd < 0 ? 0 : drain(fds[1].fd, err, read_words);
+        if (more < 0 || words < 0)
+            return more < 0 ? more : words;
+        fds[0].fd = more ? fds[0].fd : -1;
+        fds[1].fd = words ? fds[1].fd : -1;
     }
     return 0;
 }
@@ -107,7 +131,7 @@ static int collect(const struct process *process, const atomic_bool *stop, struc
 /* Returns the wait status, or negative errno; after an error the process and its children are ended. */
 static int run(const char *command, const atomic_bool *stop, struct bytes *out, struct bytes *err)
 {
-    struct process process = { -1, -1, -1 };
+    struct process process = { -1, -1, -1, -1 };
     int r = start(command, &process), status = 0;
     if (r < 0)
         return r;
@@ -116,6 +140,7 @@ static int run(const char *command, const atomic_bool *stop, struct bytes *out, 
         kill(-process.pid, SIGKILL);
     close(process.out);
     close(process.err);
+    closep(&process.ended);
     while (waitpid(process.pid, &status, 0) < 0 && errno == EINTR)
         ;
     return r < 0 ? r : status;
@@ -129,10 +154,13 @@ static int failed(const char *source, int r, struct bytes *err, struct why *why)
         return because(why, -EFBIG, "%s: the command writes far more than credentials", source);
     if (r < 0)
         return because(why, r, "%s: cannot run it: %s", source, strerror(-r));
-    const char *words = err->data ? err->data : "";
-    int length = (int)strcspn(words, "\r\n");
+    char *words = err->data;
+    int length = words ? (int)strcspn(words, "\r\n") : 0;
+    for (int i = 0; i < length; i++) /* they may go to a terminal */
+        if ((unsigned char)words[i] < ' ' || words[i] == 0x7f)
+            words[i] = '?';
     return because(why, -EACCES, "%s: the command ended with status %d%s%.*s; run it by hand to see more", source,
-                   WIFEXITED(r) ? WEXITSTATUS(r) : 128 + WTERMSIG(r), length ? ": " : "", length < 200 ? length : 200, words);
+                   WIFEXITED(r) ? WEXITSTATUS(r) : 128 + WTERMSIG(r), length ? ": " : "", length < 200 ? length : 200, words ? words : "");
 }
 
 int provider_process(const struct search *search, struct credentials **ret, struct why *why)

@@ -234,6 +234,14 @@ static void add_parameter(struct s3_call *call, const char *name, const char *va
     call->parameters[call->parameter_count++] = (struct sigv4_parameter){ name, value, size };
 }
 
+bool s3_answer_has_end(CURL *curl)
+{
+    struct curl_header *header;
+    curl_off_t length = -1;
+    curl_easy_getinfo(curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    return length >= 0 || (curl_easy_header(curl, "Transfer-Encoding", 0, CURLH_HEADER, -1, &header) == CURLHE_OK && strcasestr(header->value, "chunked"));
+}
+
 void s3_call_list(struct s3_call *ret, struct s3_page_call *page)
 {
     *ret = (struct s3_call){ .method = "GET", .bucket = page->bucket, .key = "" };

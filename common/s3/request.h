@@ -60,6 +60,9 @@ void s3_request_done(struct s3_request *request);
  * redirects). Where the answer goes, and all times, are the caller's to set. */
 void s3_request_apply(const struct s3_request *request, CURL *curl);
 
+/* Of a finished transfer: whether the answer said where its body ends. One without length or chunks ends when the connection does, for whatever reason. */
+bool s3_answer_has_end(CURL *curl);
+
 /* A page of at most `limit` keys (0: the store's 1000) that begin with `prefix`. With `delimiter` ("/" or NULL) what lies deeper is folded
  * into common prefixes. `token`: of the page before; NULL with start_after, or both NULL. */
 struct s3_page_call {

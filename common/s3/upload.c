@@ -128,12 +128,24 @@ static int send_part(struct s3_upload *upload, struct why *why)
 
 /* ---- the end ------------------------------------------------------------------------------------------------------------------------ */
 
-/* The store may answer 200 first, and say in the body that it failed. */
+static int on_result(void *arg, const char *path, const char *text, size_t size)
+{
+    (void)text, (void)size;
+    *(bool *)arg |= !strcmp(path, "CompleteMultipartUploadResult");
+    return 0;
+}
+
+/* The store answers 200 before it is done, and says in the body how it went: only a whole CompleteMultipartUploadResult is a success. */
 static void check_completed(void *arg, struct s3_error *error)
 {
     const struct bytes *answer = arg;
-    if (answer->size)
-        s3_error_parse(error, 200, answer->data, answer->size);
+    const char *text = answer->data ? answer->data : "";
+    bool completed = false;
+    if (xml_read(text, answer->size, on_result, &completed) == 0 && completed)
+        return;
+    s3_error_parse(error, 200, text, answer->size);
+    if (error->fault == S3_OK)
+        error->fault = *error->code ? S3_OTHER : S3_SERVER; /* a code that nobody knows, or half an answer */
 }
 
 static int write_parts(const struct s3_upload *upload, struct bytes *out)

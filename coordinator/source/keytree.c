@@ -138,16 +138,14 @@ static void insert_before(struct keytree *tree, struct chain *chain, struct part
     *chain = (struct chain){ 0 };
 }
 
-/* The first branch that nobody lists. Beyond the bound only the very first branch, which the reader will wait for. */
+/* The first branch that nobody lists. Beyond the bound only what the reader waits for: the very first branch, when no keys are left in front of it. */
 static struct part *pick(struct keytree *tree)
 {
-    bool first = true;
     for (struct part *part = tree->first; part; part = part->next) {
-        if (!part->branch)
-            continue;
-        if (!part->busy && (first || tree->waiting < MOST_WAITING))
+        if (tree->waiting >= MOST_WAITING && part != tree->first)
+            return NULL;
+        if (part->branch && !part->busy)
             return part;
-        first = false;
     }
     return NULL;
 }

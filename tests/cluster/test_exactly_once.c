@@ -82,7 +82,8 @@ TEST(introductions_that_come_late_change_nothing)
     const struct message *batch = puppet_batch(&one);
     int hellos = one.hellos;
     puppet_send(&one, &(struct message){ .kind = MESSAGE_loading, .from = one.incarnation + 1, .loading = { "the model" } });
-    puppet_send(&one, &(struct message){ .kind = MESSAGE_refuse, .refuse = { REFUSE_BUSY, "somebody else's" } });
+    puppet_send(&one, &(struct message){ .kind = MESSAGE_refuse, .refuse = { REFUSE_BUSY, "somebody else's", one.call } });
+    puppet_send(&one, &(struct message){ .kind = MESSAGE_refuse, .refuse = { REFUSE_MODEL, "no such weights", one.call } });
     puppet_send(&one, &(struct message){ .kind = MESSAGE_welcome, .from = one.incarnation + 1,
                                          .welcome = { .epoch = one.epoch, .call = one.call, .fingerprint = "another", .classes = 7 } });
     puppet_answer(&one, batch);

@@ -5,6 +5,8 @@
 #include "tests/cluster/lib/table.h"
 #include "tests/cluster/lib/web.h"
 
+#include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PHOTOS 40
@@ -98,6 +100,67 @@ TEST(queries_are_not_shown_anywhere)
     CHECK(access("job/000.jpg.json", F_OK) == 0);
     CHECK_INT(test_shell(NULL, "grep -r hushhush --include='*.jsonl' --include='*.csv' --include='*.json' --include='*.out' --include='*.err' "
                                "--include='*.html' --include='*.log' ."), 1);
+    web_stop(web);
+}
+
+/* Nowhere but in the list, and in the file that is for its owner's eyes. */
+static void check_hidden(const char *secret)
+{
+    CHECK_INT(test_shell(NULL, "find . -type f ! -name list ! -name again ! -name private.db -print0 | xargs -0 grep -l %s", secret), 123);
+}
+
+static long mode_of(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) < 0 ? -1 : (long)(status.st_mode & 0777);
+}
+
+/* A coordinator that is killed, and one that goes on: the worker needs what job.db may not have. */
+TEST_WITHIN(120, signatures_in_addresses_survive_the_coordinator_and_are_in_no_other_file)
+{
+    struct web *web = serve_photos(&(struct web_spec){ .delay_ms = 30, .wants = "X-Amz-Signature=hushhush" },
+                                   "?X-Amz-Credential=a%2Fb&X-Amz-Signature=hushhush&monkey=1");
+    struct daemon daemon;
+    struct process run;
+    char source[256], command[8192];
+    WORKER(&daemon, "one", "--engine", "sim", "--fetch-concurrency", "2");
+    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    snprintf(source, sizeof(source), "%s", web_url(web, "/a/000.jpg?X-Amz-Signature=hushhush"));
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--batch", "4", "--job", "job", "@list", source);
+    WAIT_FOR(job_done("job") > 4);
+    snprintf(command, sizeof(command), "tr '\\0' ' ' </proc/%d/cmdline | grep -c hushhush", run.pid);
+    CHECK_INT(test_shell(NULL, "%s", command), 1); /* `ps` does not show it either */
+    process_signal(&run, SIGKILL);
+    process_end(&run);
+    CHECK(job_done("job") < PHOTOS);
+    CHECK_INT(mode_of("job/private.db"), 0600);
+    check_hidden("hushhush");
+    CHECK_INT(COORDINATE("resume", "resume", "--nodes", "nodes", "--strict", "job"), 0);
+    check_hidden("hushhush");
+    CHECK(access("job/private.db", F_OK) < 0); /* nothing is left that could be asked for again */
+    check_contains("job/predictions.jsonl", "/a/000.jpg?...\",\"name\":\"000\"");
+    CHECK_INT(COORDINATE("report", "report", "job", "--html", "page.html"), 0);
+    check_hidden("hushhush");
+    daemon_stop(&daemon);
+    web_stop(web);
+}
+
+TEST_WITHIN(120, a_retry_knows_the_signatures_of_what_failed_and_says_when_they_are_gone)
+{
+    struct web *web = serve_photos(&(struct web_spec){ .wants = "sig=hushhush" }, "?sig=hushhush");
+    struct table table;
+    CHECK_INT(test_shell(NULL, "sed -i 's/\\(01[0-9].jpg?\\)/\\1status=404\\&times=1\\&/' list"), 0);
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--batch", "7", "--job", "job", "@list"), 0);
+    table_read(&table, "job/predictions.jsonl");
+    CHECK_INT(table_count(&table, "not_found"), 10);
+    table_done(&table);
+    CHECK_INT(rename("job/private.db", "elsewhere"), 0);
+    CHECK_INT(COORDINATE("gone", "retry", "--engine", "sim", "job"), 1);
+    check_contains("gone.err", "job/private.db: is missing; it holds what the addresses of this job's images have besides what is shown");
+    CHECK_INT(rename("elsewhere", "job/private.db"), 0);
+    CHECK_INT(COORDINATE("retry", "retry", "--engine", "sim", "--strict", "job"), 0);
+    CHECK(access("job/private.db", F_OK) < 0);
+    check_hidden("hushhush");
     web_stop(web);
 }
 

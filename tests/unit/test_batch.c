@@ -1,3 +1,4 @@
+#include "common/clock.h"
 #include "coordinator/batch.h"
 #include "coordinator/node.h"
 
@@ -169,34 +170,47 @@ TEST(a_node_learns_what_an_image_takes_from_what_it_finished_while_it_had_work)
     batches_done(&batches);
 }
 
-static void beat(struct node *node, uint64_t fetched, uint32_t fetching, uint64_t decoded, uint32_t decoding, uint64_t now)
+static void beat(struct node *node, uint64_t fetch_ms, uint64_t decode_ms, uint64_t engine_ms)
 {
-    struct rec_stage stages[] = { { .name = "fetch", .items = fetched, .active = fetching },
-                                  { .name = "decode", .items = decoded, .active = decoding } };
-    node_keep_stages(node, stages, 2, now);
+    struct rec_stage stages[] = { { .name = "fetch", .still_ms = fetch_ms }, { .name = "decode", .still_ms = decode_ms },
+                                  { .name = "engine", .still_ms = engine_ms } };
+    node_keep_stages(node, stages, 3);
 }
 
-TEST(a_node_stalls_while_it_is_at_work_and_finishes_nothing)
+TEST(a_node_stalls_while_it_has_work_and_a_stage_of_it_stands_still)
 {
     struct batches batches;
     struct node node = { .state = NODE_READY };
     batches_init(&batches);
     struct batch *batch = add(&batches, 0);
-    beat(&node, 0, 0, 0, 0, 100);
-    CHECK_INT(node_stalled_ns(&node, 900), 0); /* without work there is nothing to finish */
+    beat(&node, 0, 700, 0);
+    CHECK_INT(node_stalled_ns(&node), 0); /* of what it has nothing is ours */
     node_hold(&node, batch, 1000);
-    CHECK_INT(node_stalled_ns(&node, 1700), 700);
-    beat(&node, 0, 4, 0, 0, 2000); /* the store is slow */
-    CHECK_INT(node_stalled_ns(&node, 2000), 0);
-    beat(&node, 1, 3, 0, 1, 3000);
-    beat(&node, 1, 3, 0, 1, 4000);
-    CHECK_INT(node_stalled_ns(&node, 5000), 2000);
-    beat(&node, 1, 3, 1, 1, 6000);
-    CHECK_INT(node_stalled_ns(&node, 6500), 500);
-    node.state = NODE_LOADING;
-    CHECK_INT(node_stalled_ns(&node, 99999), 0);
+    CHECK_INT(node_stalled_ns(&node), 700 * NS_PER_MS);
+    CHECK_STR(node.still_stage, "decode");
+    beat(&node, 900, 0, 0);
+    CHECK_INT(node_stalled_ns(&node), 900 * NS_PER_MS);
+    CHECK_STR(node.still_stage, "fetch");
+    beat(&node, 900, 900, 900); /* the one further on keeps the others waiting */
+    CHECK_STR(node.still_stage, "engine");
+    beat(&node, 0, 0, 0);
+    CHECK_INT(node_stalled_ns(&node), 0);
+    beat(&node, UINT64_MAX, 0, 0);
+    CHECK(node_stalled_ns(&node) == UINT64_MAX);
     node_unhold(&node, batch);
+    node.state = NODE_CALLING;
+    CHECK_INT(node_stalled_ns(&node), 0);
     batches_done(&batches);
+}
+
+TEST(a_node_that_loads_the_model_stalls_when_that_stands_still)
+{
+    struct node node = { .state = NODE_LOADING };
+    struct rec_stage load = { .name = "load", .active = 1, .still_ms = 5000 };
+    node_keep_still(&node, &load, 1);
+    CHECK_INT(node_stalled_ns(&node), 5 * NS_PER_S);
+    node_keep_still(&node, NULL, 0);
+    CHECK_INT(node_stalled_ns(&node), 0);
 }
 
 static bool misses(const struct node *node, uint64_t expected, uint64_t received, uint64_t held)
@@ -229,14 +243,14 @@ TEST(a_nodes_counters_go_on_after_it_restarted)
     char name[] = "fetch";
     for (uint32_t i = 0; i <= LIMIT_STAGES; i++)
         stages[i] = (struct rec_stage){ .name = name, .items = 5, .errors = 1, .bytes = 100, .busy_ns = 7, .wait_ns = 9 };
-    node_keep_stages(&node, stages, LIMIT_STAGES + 1, 0);
+    node_keep_stages(&node, stages, LIMIT_STAGES + 1);
     CHECK_INT(node.stage_count, LIMIT_STAGES);
     node_restarted(&node);
     memset(name, 'x', 5); /* it keeps its own copy */
     stages[0].name = "fetch";
     stages[0].items = 2;
     for (int twice = 0; twice < 2; twice++)
-        node_keep_stages(&node, stages, 1, 0);
+        node_keep_stages(&node, stages, 1);
     CHECK_INT(node.stage_count, 1);
     CHECK_STR(node.stages[0].name, "fetch");
     CHECK(node.stages[0].items == 7 && node.stages[0].errors == 2 && node.stages[0].bytes == 200 && node.stages[0].wait_ns == 18);

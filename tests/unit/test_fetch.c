@@ -31,7 +31,7 @@ static enum row_error fetch_uri(const char *uri, size_t length)
     reserved = (struct reserved){ .answer = reserved.answer };
     data = NULL;
     why.text[0] = '\0';
-    return fetch(&item, reserve, &reserved, &data, &size, &why);
+    return fetch(&item, &(struct fetch_reader){ .reserve = reserve, .arg = &reserved }, &data, &size, &why);
 }
 
 /* A file of this test's folder. */
@@ -147,6 +147,6 @@ TEST(a_file_that_shrinks_while_it_is_read_is_an_error)
     test_write_file("shrinks", "0123456789", 10);
     snprintf(path, sizeof(path), "%s/shrinks", getcwd(here, sizeof(here)));
     struct rec_item item = { .uri = { path, (uint32_t)strlen(path) } };
-    CHECK_INT(fetch(&item, shorten, path, &data, &size, &why), ROW_FETCH);
+    CHECK_INT(fetch(&item, &(struct fetch_reader){ .reserve = shorten, .arg = path }, &data, &size, &why), ROW_FETCH);
     CHECK_CONTAINS(why.text, "became shorter");
 }

@@ -263,6 +263,25 @@ TEST(a_body_that_is_cut_off_is_asked_for_again)
     web_stop(web);
 }
 
+/* It may have been cut off on the way, unless the list says how long it is. */
+TEST(a_body_that_only_ends_with_its_connection_is_taken_if_its_length_is_known)
+{
+    struct web *web = serve(&(struct web_spec){ 0 });
+    struct setting setting = { 0 };
+    CHECK_INT(fetch_one(&setting, web_url(web, "/a?unmarked"))->error, ROW_FETCH);
+    CHECK_CONTAINS(f.outcomes[0].detail, "does not say how long the file is");
+    struct rec_item item = item_of(web_url(web, "/a?unmarked"));
+    item.size = BODY;
+    CHECK_INT(fetch_item(&setting, item)->error, ROW_OK);
+    CHECK_INT(f.stage.retries, 0);
+    item = item_of(web_url(web, "/b?unmarked&cut=20000&times=1"));
+    web_put(web, "/b", body(), BODY);
+    item.size = BODY;
+    CHECK_INT(fetch_item(&setting, item)->error, ROW_OK);
+    CHECK_INT(f.stage.retries, 1);
+    web_stop(web);
+}
+
 TEST(what_is_not_as_it_was_listed_is_an_error_that_says_so)
 {
     struct web *web = serve(&(struct web_spec){ 0 });
@@ -424,6 +443,32 @@ TEST(a_store_that_is_down_is_waited_for)
     check_all_right(400);
     CHECK_INT(f.stage.errors, 0);
     WAIT_FOR(atomic_load(&f.stage.down) == 0);
+    close_loops();
+    web_stop(web);
+}
+
+/* The store is back, and only the object that it is asked for first never comes. */
+TEST(one_object_that_stalls_does_not_keep_a_store_down)
+{
+    struct web *web = serve(&(struct web_spec){ 0 });
+    static struct rec_item items[10];
+    char text[10][256];
+    web_put(web, "/never", "", 0);
+    for (int i = 0; i < 10; i++) {
+        snprintf(text[i], sizeof(text[i]), "%s", web_url(web, i ? "/a" : "/never?silent"));
+        items[i] = item_of(text[i]);
+    }
+    open_loops(&(struct setting){ .concurrency = 1, .stall_ms = 300, .store_timeout_ms = 60000 });
+    web_down(web);
+    CHECK_INT(work_new(1, 1, items, 10, 1, 0, &f.work), 0);
+    loops_submit(f.loops, &f.work->tasks[0]);
+    WAIT_FOR(atomic_load(&f.stage.down) == 1);
+    for (int i = 1; i < 10; i++)
+        loops_submit(f.loops, &f.work->tasks[i]);
+    web_up(web);
+    wait_for_done(9);
+    for (int i = 1; i < 10; i++)
+        CHECK_INT(f.outcomes[i].error, ROW_OK);
     close_loops();
     web_stop(web);
 }

@@ -2,8 +2,10 @@
 
 #include "tests/test.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -193,4 +195,54 @@ TEST(what_a_dead_process_wrote_about_its_nodes_goes_when_the_job_goes_on)
     test_write_file("job/status.json", "{}", 2);
     CHECK_INT(open_job("job"), 0);
     CHECK(access("job/status.json", F_OK) < 0);
+}
+
+/* ---- what addresses hide ---- */
+
+static void check_file_lacks(const char *path, const char *part)
+{
+    size_t size;
+    char *text = test_read_file(path, &size);
+    CHECK(!memmem(text, size, part, strlen(part)));
+    free(text);
+}
+
+TEST(queries_and_passwords_of_a_job_are_in_a_file_that_only_its_owner_may_read)
+{
+    char *sources[2];
+    struct spec spec = sample(sources), *read;
+    struct jobdir dir = { .fd = -1 };
+    struct db *db;
+    struct stat status;
+    umask(0);
+    sources[1] = (char *)"https://me:pass@host/a.jpg?X-Amz-Signature=hush";
+    spec.source_count = 2;
+    spec.weights = (char *)"https://host/model.pth?sig=hush";
+    CHECK_INT(jobdir_create("job", &spec, &dir, &db, &why), 0);
+    db_close(db);
+    jobdir_close(&dir);
+    CHECK_INT(stat("job/private.db", &status), 0);
+    CHECK_INT(status.st_mode & 0777, 0600);
+    check_file_lacks("job/job.db", "hush");
+    check_file_lacks("job/job.db", "pass@");
+    CHECK_INT(jobdir_read("job", &db, &read, &why), 0);
+    CHECK_STR(read->sources[1], "https://host/a.jpg?...");
+    CHECK_STR(read->weights, "https://host/model.pth?...");
+    spec_free(read);
+    db_close(db);
+    CHECK_INT(jobdir_open("job", &dir, &db, &read, &why), 0);
+    CHECK_STR(read->sources[0], "sim:5");
+    CHECK_STR(read->sources[1], sources[1]);
+    CHECK_STR(read->weights, spec.weights);
+    spec_free(read);
+    db_close(db);
+    jobdir_close(&dir);
+    CHECK_INT(jobdir_create("job", &spec, &dir, &db, &why), -EEXIST);
+    CHECK_CONTAINS(why.text, "holds this job already");
+    sources[1] = (char *)"https://host/b.jpg?X-Amz-Signature=hush";
+    CHECK_INT(jobdir_create("job", &spec, &dir, &db, &why), -EEXIST);
+    CHECK_CONTAINS(why.text, "the source is https://host/a.jpg?..., not https://host/b.jpg?...");
+    CHECK_INT(unlink("job/private.db"), 0);
+    CHECK_INT(jobdir_open("job", &dir, &db, &read, &why), -ENODATA);
+    CHECK_CONTAINS(why.text, "private.db: is missing");
 }

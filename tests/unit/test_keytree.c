@@ -7,6 +7,9 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #define THREADS 4
 
@@ -221,6 +224,48 @@ TEST(a_tree_can_be_closed_before_its_end)
     CHECK_INT(keytree_open(&options, &tree, &why), 0);
     CHECK_INT(keytree_next(tree, &key, &why), 1);
     CHECK_STR(key.key, "a/1.jpg");
+    keytree_close(tree);
+}
+
+/* Page after page of one folder. */
+#define ENDLESS_PAGE  1000
+#define ENDLESS_PAGES 200
+
+static int list_endlessly(void *arg, int thread, const struct keytree_page *page, s3_on_item *on_item, void *on_item_arg, char token[S3_TOKEN_MAX],
+                          struct why *why)
+{
+    char key[32];
+    int from = page->token ? atoi(page->token) : 0, r = 0;
+    (void)thread, (void)why;
+    for (int i = from; i < from + ENDLESS_PAGE && r == 0; i++) {
+        snprintf(key, sizeof(key), "%09d", i);
+        r = on_item(on_item_arg, &(struct s3_item){ .key = key, .key_size = 9, .size = 1 });
+    }
+    from += ENDLESS_PAGE;
+    snprintf(token, S3_TOKEN_MAX, "%d", from);
+    if (from == ENDLESS_PAGE * ENDLESS_PAGES)
+        *token = '\0';
+    atomic_fetch_add((atomic_int *)arg, 1);
+    return r;
+}
+
+TEST(listing_waits_for_a_reader_that_is_slow)
+{
+    atomic_int pages = 0;
+    struct keytree_options options = { .list = list_endlessly, .arg = &pages, .threads = THREADS, .prefix = "" };
+    struct keytree *tree;
+    struct keytree_key key;
+    struct why why;
+    int count = 1;
+    CHECK_INT(keytree_open(&options, &tree, &why), 0);
+    CHECK_INT(keytree_next(tree, &key, &why), 1);
+    while (atomic_load(&pages) < 50)
+        sched_yield();
+    usleep(200000); /* for what should not happen */
+    CHECK(atomic_load(&pages) <= 60);
+    while (keytree_next(tree, &key, &why) > 0)
+        count++;
+    CHECK_INT(count, ENDLESS_PAGE * ENDLESS_PAGES);
     keytree_close(tree);
 }
 

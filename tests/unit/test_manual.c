@@ -68,7 +68,7 @@ static void compare(const char *program, const char *const *commands)
 
 TEST(the_manual_of_the_coordinator_names_the_options_of_its_help)
 {
-    static const char *const commands[] = { "--help", "run --help", "resume --help", "retry --help", "status --help", "report --help", "export --help", "check --help", NULL };
+    static const char *const commands[] = { "--help", "run --help", "resume --help", "retry --help", "status --help", "report --help", "export --help", "check --help", "nodes --help", NULL };
     compare("sleddog-coordinator", commands);
 }
 

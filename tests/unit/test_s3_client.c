@@ -326,6 +326,36 @@ TEST(a_broken_connection_is_tried_again_and_leaves_nothing_behind)
     end();
 }
 
+/* Of a body that ends with its connection nobody knows whether it is whole; of a range one does. */
+static void send_part(void *arg, int fd, const struct origin_request *request)
+{
+    static const char part[] = "HTTP/1.1 200 OK\r\n\r\ncont";
+    char text[64];
+    (void)arg;
+    if (request->number == 2)
+        origin_answer(fd, 200, "", "content", 7);
+    else if (origin_header(request, "Range", text, sizeof(text)))
+        origin_answer(fd, 206, "", "content", request->number == 3 ? 4 : 7);
+    else {
+        origin_send(fd, part, strlen(part));
+        shutdown(fd, SHUT_RDWR);
+    }
+}
+
+TEST(a_part_is_not_taken_for_the_whole)
+{
+    struct bytes out;
+    bytes_init(&out, 100);
+    begin(send_part, NULL);
+    MUST(get("content", why));
+    CHECK_INT(origin_count(store), 3);
+    MUST(s3_client_get_range(client, &object, 0, 7, NULL, &out, why));
+    CHECK_STR(out.data, "content");
+    CHECK_INT(origin_count(store), 5);
+    bytes_done(&out);
+    end();
+}
+
 TEST(a_transfer_that_stands_still_is_given_up_and_tried_again)
 {
     int once = 1;
@@ -436,6 +466,31 @@ TEST(a_store_that_would_send_one_page_for_ever_is_told)
     end();
 }
 
+/* Empty pages, the second and third with the same token. */
+static void answer_nothing(void *arg, int fd, const struct origin_request *request)
+{
+    char page[256];
+    (void)arg;
+    snprintf(page, sizeof(page), "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>%c</NextContinuationToken></ListBucketResult>",
+             request->number ? 'b' : 'a');
+    origin_answer(fd, 200, "", page, strlen(page));
+}
+
+TEST(empty_pages_are_gone_through_unless_they_lead_nowhere)
+{
+    char token[S3_TOKEN_MAX] = "";
+    int items = 0;
+    struct s3_page_call page = { .bucket = "bucket", .token = token };
+    begin(answer_nothing, NULL);
+    MUST(s3_client_list(client, &page, count_item, &items, token, why));
+    CHECK_STR(token, "a");
+    MUST(s3_client_list(client, &page, count_item, &items, token, why));
+    CHECK_STR(token, "b");
+    REFUSED(s3_client_list(client, &page, count_item, &items, token, why), -EOPNOTSUPP, "does not go on where the page before ended");
+    CHECK_INT(items, 0);
+    end();
+}
+
 static void flood(void *arg, int fd, const struct origin_request *request)
 {
     static char chunk[65536];
@@ -467,7 +522,7 @@ struct upload_store {
     int parts, completed, aborted;
     size_t size;
     int fail_part;      /* its number, from 1 */
-    bool fail_complete; /* in the body of a 200 */
+    const char *fail_complete; /* the code in the body of a 200; "": it breaks off */
     int lose_answer;    /* how many answers to "complete" never arrive */
     int puts;
 };
@@ -476,7 +531,7 @@ static void take_parts(void *arg, int fd, const struct origin_request *request)
 {
     struct upload_store *upload = arg;
     static const char id[] = "<InitiateMultipartUploadResult><UploadId>i+d/&amp;=</UploadId></InitiateMultipartUploadResult>";
-    static const char failure[] = "<Error><Code>InternalError</Code></Error>", gone[] = "<Error><Code>NoSuchUpload</Code></Error>";
+    static const char gone[] = "<Error><Code>NoSuchUpload</Code></Error>", made[] = " <CompleteMultipartUploadResult><Key>k</Key></CompleteMultipartUploadResult>";
     char text[128];
     if (!strcmp(request->method, "POST") && strstr(request->target, "?uploads=")) {
         origin_answer(fd, 200, "", id, strlen(id));
@@ -497,8 +552,12 @@ static void take_parts(void *arg, int fd, const struct origin_request *request)
             origin_answer(fd, 404, "", gone, strlen(gone));
         else if (upload->lose_answer)
             shutdown(fd, SHUT_RDWR);
-        else
-            origin_answer(fd, 200, "", upload->fail_complete ? failure : "", upload->fail_complete ? strlen(failure) : 0);
+        else if (!upload->fail_complete)
+            origin_answer(fd, 200, "", made, strlen(made));
+        else {
+            snprintf(text, sizeof(text), "<Error><Code>%s</Code></Error>", upload->fail_complete);
+            origin_answer(fd, 200, "", text, *upload->fail_complete ? strlen(text) : 7);
+        }
     } else if (!strcmp(request->method, "HEAD")) {
         snprintf(text, sizeof(text), "HTTP/1.1 %d Text\r\nETag: \"e-%d\"\r\nContent-Length: %zu\r\n\r\n", upload->fail_complete ? 404 : 200,
                  upload->parts, upload->size);
@@ -544,7 +603,7 @@ TEST(a_small_object_is_one_request_and_a_large_one_comes_in_parts)
 
 TEST(an_upload_that_fails_is_given_up_whole)
 {
-    struct upload_store part = { .fail_part = 2 }, complete = { .fail_complete = true }, dropped = { 0 };
+    struct upload_store part = { .fail_part = 2 }, complete = { .fail_complete = "InternalError" }, dropped = { 0 };
     begin(take_parts, &part);
     REFUSED(upload_all(3 * PART, PART, why), -EACCES, "s3://bucket/a key: access denied");
     origin_count(store);
@@ -565,6 +624,22 @@ TEST(an_upload_that_fails_is_given_up_whole)
     origin_count(store);
     CHECK(dropped.aborted == 1 && dropped.parts == 1);
     free(data);
+    end();
+}
+
+/* The status of the last answer is sent before the store knows. */
+TEST(an_upload_is_there_only_when_the_last_answer_says_so_to_its_end)
+{
+    struct upload_store odd = { .fail_complete = "Peculiar" }, broken = { .fail_complete = "" };
+    begin(take_parts, &odd);
+    REFUSED(upload_all(2 * PART, PART, why), -EIO, "Peculiar");
+    origin_count(store);
+    CHECK(odd.completed == 1 && odd.aborted == 1);
+    end();
+    begin(take_parts, &broken);
+    REFUSED(upload_all(2 * PART, PART, why), -EIO, "NoSuchUpload"); /* the second time; and the object is not there */
+    origin_count(store);
+    CHECK(broken.completed == 2 && broken.aborted == 1);
     end();
 }
 

@@ -136,15 +136,27 @@ TEST(a_process_may_hand_them_over)
     CHECK(opened.now->expires_s == 4102444800.0);
 }
 
+/* Its errors are for people, however many; what it leaves behind has its pipes open and goes on. */
+TEST(a_process_may_talk_much_and_leave_others_behind)
+{
+    clear();
+    write_text("config", "[default]\ncredential_process = yes chatter | head -c 200000 >&2; sleep 50 & echo $! >left; echo '{\"Version\":1,\"AccessKeyId\":\"PROC\","
+                         "\"SecretAccessKey\":\"hush\"}'\n");
+    double begin_s = clock_wall_s();
+    check_found(NULL, "PROC", NULL, "credential_process of profile default");
+    CHECK(clock_wall_s() - begin_s < 45);
+    CHECK_INT(test_shell(NULL, "kill $(cat left)"), 0);
+}
+
 TEST(a_process_that_fails_is_told_with_its_first_words)
 {
     clear();
-    write_text("config", "[profile fails]\ncredential_process = echo 'sign in first' >&2; echo more >&2; exit 3\n"
+    write_text("config", "[profile fails]\ncredential_process = printf 'sign\\tin first\\n' >&2; echo more >&2; exit 3\n"
                          "[profile empty]\ncredential_process = true\n[profile odd]\ncredential_process = echo '[1]'\n"
                          "[profile half]\ncredential_process = echo '{\"AccessKeyId\":\"A\"}'\n"
                          "[profile time]\ncredential_process = echo '{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"hush\",\"Expiration\":\"soon\"}'\n"
                          "[profile killed]\ncredential_process = kill -9 $$\n[profile flood]\ncredential_process = yes\n");
-    check_failed("fails", -EACCES, "credential_process of profile fails: the command ended with status 3: sign in first; run it by hand");
+    check_failed("fails", -EACCES, "credential_process of profile fails: the command ended with status 3: sign?in first; run it by hand");
     check_failed("empty", -EBADMSG, "the answer is no JSON object");
     check_failed("odd", -EBADMSG, "the answer is no JSON object");
     check_failed("half", -EBADMSG, "no AccessKeyId and SecretAccessKey");

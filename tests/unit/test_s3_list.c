@@ -109,6 +109,13 @@ TEST(what_is_no_page_is_refused_and_hands_nothing_over)
     }
 }
 
+TEST(a_page_may_be_empty_and_not_the_last)
+{
+    CHECK_INT(read_page(PAGE("<IsTruncated>true</IsTruncated><NextContinuationToken>next</NextContinuationToken>"), 100), 0);
+    CHECK_STR(token, "next");
+    CHECK_INT(read_page(PAGE("<IsTruncated>true</IsTruncated>"), 100), -EBADMSG); /* there is no way on */
+}
+
 TEST(keys_and_tokens_have_limits)
 {
     struct bytes page;

@@ -76,8 +76,7 @@ TEST(a_bad_line_is_named_by_its_number)
     CHECK_CONTAINS(LINES("s3://bucket/\n"), "line 1 s3://bucket/: a whole bucket, not one image");
     CHECK_CONTAINS(LINES("http:///k\n"), "line 1 an address without a host");
     CHECK_CONTAINS(LINES("http://h/a b\n"), "write it as %20");
-    CHECK_CONTAINS(LINES("https://h/a?X-Amz-Signature=hush\n"), "line 1 an address with a password or a signature in it");
-    CHECK(!strstr(LINES("https://me:hush@h/a?b\n"), "hush"));
+    CHECK(!strstr(LINES("https://me:hush@h/a b?hush\n"), "hush"));
     CHECK_CONTAINS(LINES("a\0b"), "line 1 holds a NUL byte");
     char longest[LIMIT_URI + 10];
     memset(longest, 'x', sizeof(longest));
@@ -90,6 +89,7 @@ TEST(a_bad_line_is_named_by_its_number)
 
 TEST(a_list_may_hold_addresses_as_they_are)
 {
+    CHECK_STR(LINES("https://me:pw@h/a?monkey=1&X-Amz-Signature=2\n"), "https://me:pw@h/a?monkey=1&X-Amz-Signature=2|");
     CHECK_STR(LINES("http://h:80/a/../b.jpg?v=1#f\nS\ns3://b/k//?#%41/x\nHTTPS://h\n"), "http://h:80/a/../b.jpg?v=1#f|S|s3://b/k//?#%41/x|HTTPS://h|");
 }
 
@@ -131,7 +131,7 @@ TEST(what_cannot_be_a_source_is_refused_with_what_to_do)
     CHECK_CONTAINS(refused(""), "an empty SOURCE");
     CHECK_CONTAINS(refused("s3://bucket/dogs/"), "s3://bucket/dogs/: no object store is set up here");
     CHECK_CONTAINS(refused("ftp://host/x.jpg"), "ftp:// is not read");
-    CHECK_CONTAINS(refused("https://host/x.jpg?token=hush"), "a password or a signature");
+    CHECK(!strstr(refused("https://host/x .jpg?token=hush"), "hush"));
     CHECK_CONTAINS(refused("sim:0"), "sim:0: not a number of made-up images");
     CHECK_CONTAINS(refused("sim:-1"), "sim:1 to sim:1000000000");
     CHECK_CONTAINS(refused("sim:1000000001"), "not a number");

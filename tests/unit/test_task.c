@@ -83,7 +83,8 @@ TEST(a_stage_knows_how_many_images_it_is_at_work_on)
     CHECK_INT(stage_record(&stage).active, 0);
     for (int i = 0; i < 3; i++)
         stage_enter(&stage);
-    stage_leave(&stage, 2);
+    stage_leave(&stage);
+    stage_leave(&stage);
     CHECK_INT(stage_record(&stage).active, 1);
 }
 

@@ -1,10 +1,15 @@
 #include "coordinator/html/thumbnail.h"
 
 #include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/s3/session.h"
+#include "coordinator/html/photo.h"
 #include "tests/jpegs.h"
+#include "tests/origin.h"
 #include "tests/pictures.h"
 #include "tests/test.h"
 
+#include <errno.h>
 #include <sys/stat.h>
 
 static void draw(const char *path, const struct jpeg_recipe *recipe)
@@ -156,4 +161,35 @@ TEST(pngs_and_webps_that_would_take_much_or_are_cut_are_refused)
     png_seal(header);
     test_write_file("bomb.png", file, size);
     CHECK_INT(make("bomb.png", "out"), -EFBIG);
+}
+
+/* ---- pictures out of a store that does not answer ---- */
+
+static void say_nothing(void *arg, int fd, const struct origin_request *request)
+{
+    (void)arg, (void)fd, (void)request;
+}
+
+TEST(pictures_from_a_store_that_is_silent_take_no_more_than_their_time_together)
+{
+    struct origin *origin = origin_start(say_nothing, NULL);
+    struct s3_session *session;
+    struct photos photos;
+    struct bytes out;
+    struct why why;
+    setenv("AWS_ENDPOINT_URL", origin_url(origin), 1);
+    setenv("AWS_CONFIG_FILE", "/dev/null", 1);
+    CHECK_INT(s3_session_open(&(struct s3_options){ .no_sign_request = true, .region = "us-east-1" }, &session, &why), 0);
+    bytes_init(&out, 1 << 20);
+    uint64_t start = clock_now_ns();
+    photos_open(&photos, session, NS_PER_S);
+    CHECK(photos_make_small(&photos, "s3://bucket/0.jpg", &out) < 0);
+    CHECK(clock_now_ns() - start >= NS_PER_S);
+    for (int i = 1; i < 20; i++)
+        CHECK_INT(photos_make_small(&photos, "s3://bucket/1.jpg", &out), -ETIME);
+    CHECK_INT(origin_count(origin), 1);
+    CHECK_INT(out.size, 0);
+    photos_close(&photos);
+    s3_session_close(session);
+    origin_stop(origin);
 }

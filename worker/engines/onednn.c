@@ -358,6 +358,19 @@ static int onednn_probe(char *text, size_t size, struct why *why)
     return 0;
 }
 
+/* Milliseconds of the streams' CPU time: a step may take minutes on a slow machine that is shared, but not without computing. */
+static uint64_t onednn_moves(const struct engine *engine)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < engine->started; i++) {
+        struct timespec used;
+        clockid_t clock;
+        if (pthread_getcpuclockid(engine->threads[i].thread, &clock) == 0 && clock_gettime(clock, &used) == 0)
+            sum += (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+    }
+    return sum / 1000000;
+}
+
 __attribute__((visibility("default"))) engine_entry_point sleddog_engine;
 
 const struct engine_ops *sleddog_engine(void)
@@ -374,6 +387,7 @@ const struct engine_ops *sleddog_engine(void)
         .interrupt = onednn_interrupt,
         .close = onednn_close,
         .probe = onednn_probe,
+        .moves = onednn_moves,
     };
     return &ops;
 }

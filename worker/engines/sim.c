@@ -2,7 +2,7 @@
  *
  * Each stream thread is a server with a fixed cost an image: a slot starts when it was submitted, or when the stream's previous
  * one ended, and ends `images * cost_us` later on CLOCK_MONOTONIC. Late wake-ups do not add up, because the next slot starts
- * when the previous one was due. Rows are a function of the first eight bytes of an image and of nothing else. */
+ * when the previous one was due. A long slot is slept through in several naps, so that one can see it move. Rows are a function of the first eight bytes of an image and of nothing else. */
 #include "worker/engines/slots.h"
 
 #include "common/cleanup.h"
@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
@@ -18,6 +19,7 @@
 #define DEFAULT_CLASSES  1000
 #define DEFAULT_FEATURES 2048 /* ResNet-50's */
 #define DEFAULT_BATCH    16
+#define NAP_NS           100000000u /* at least; an image is never cut */
 
 struct engine {
     struct engine_info info;
@@ -26,6 +28,7 @@ struct engine {
     uint64_t cost_ns; /* an image */
     int started;
     pthread_t *threads;
+    atomic_uint_fast64_t naps; /* of all streams */
 };
 
 /* splitmix64 (Steele, Lea, Flood 2014): one step of the generator. */
@@ -102,6 +105,17 @@ static void sleep_until(uint64_t due_ns)
         ;
 }
 
+/* From start_ns on, until the slot is due. */
+static void sleep_through(struct engine *engine, uint64_t start_ns, int images)
+{
+    int at_once = engine->cost_ns < NAP_NS ? (int)(NAP_NS / engine->cost_ns) : 1;
+    for (int done = 0; done < images;) {
+        done += images - done < at_once ? images - done : at_once;
+        sleep_until(start_ns + (uint64_t)done * engine->cost_ns);
+        atomic_fetch_add(&engine->naps, 1);
+    }
+}
+
 static void *stream(void *argument)
 {
     struct engine *engine = argument;
@@ -112,7 +126,7 @@ static void *stream(void *argument)
         if (engine->cost_ns) {
             uint64_t start_ns = slot->submitted_ns > due_ns ? slot->submitted_ns : due_ns;
             due_ns = start_ns + slot->slot.busy_ns;
-            sleep_until(due_ns);
+            sleep_through(engine, start_ns, slot->slot.count);
         }
         slots_finish(&engine->slots, slot, 0, NULL);
     }
@@ -235,6 +249,11 @@ static int sim_probe(char *text, size_t size, struct why *why)
     return 0;
 }
 
+static uint64_t sim_moves(const struct engine *engine)
+{
+    return atomic_load(&engine->naps);
+}
+
 const struct engine_ops sim_engine = {
     .abi = ENGINE_ABI,
     .name = "sim",
@@ -247,4 +266,5 @@ const struct engine_ops sim_engine = {
     .interrupt = sim_interrupt,
     .close = sim_close,
     .probe = sim_probe,
+    .moves = sim_moves,
 };

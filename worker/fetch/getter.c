@@ -82,7 +82,7 @@ static void conclude(struct getter *getter, struct transfer *transfer, enum tran
 {
     unlink_running(getter, transfer);
     struct transfer *other = transfer->get->running[!transfer->place];
-    bool settled = end == TRANSFER_WHOLE || end == TRANSFER_TOO_LARGE || end == TRANSFER_CHANGED ||
+    bool settled = end == TRANSFER_WHOLE || end == TRANSFER_TOO_LARGE || end == TRANSFER_CHANGED || end == TRANSFER_UNMEASURED ||
                    (end == TRANSFER_REFUSED && s3_error_retry(error) == RETRY_NEVER);
     if (other && settled)
         getter_drop(getter, other);

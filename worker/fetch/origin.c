@@ -12,7 +12,7 @@
 #define STRIKES         12  /* that make an origin count as down */
 #define ROOM_FIRST      ((size_t)256 << 10)
 #define PROBE_FIRST_NS  (500 * NS_PER_MS)
-#define PROBE_MOST_NS   (15 * NS_PER_S)
+#define PROBE_MOST_NS   (5 * NS_PER_S)
 
 /* A refused connection says more than a 503, which 20 % of all answers may be. */
 static const int strikes[] = { [ORIGIN_REFUSED] = 4, [ORIGIN_UNAVAILABLE] = 1 };

@@ -223,16 +223,20 @@ int transfer_prepare(struct transfer *transfer, struct get *get, size_t reserved
 
 /* ---- the end ---- */
 
-/* A whole body without Content-Length is one whose end was marked; what was listed is another measure. */
-static bool is_complete(struct transfer *transfer)
+/* A whole body has the length that was announced, or its end was marked; what was listed is another measure. */
+static enum transfer_end measure(struct transfer *transfer, struct s3_error *ret)
 {
     uint64_t listed = transfer->get->task->item->size;
     if (!transfer->begun && !begin_body(transfer)) /* no bytes came: an empty one */
-        return false;
-    if (!listed || listed == transfer->size)
-        return true;
-    transfer->stop = TRANSFER_CHANGED;
-    return false;
+        return transfer->stop;
+    if (listed && listed == transfer->size)
+        return TRANSFER_WHOLE;
+    if (s3_answer_has_end(transfer->curl))
+        return listed ? TRANSFER_CHANGED : TRANSFER_WHOLE;
+    if (!listed)
+        return TRANSFER_UNMEASURED;
+    *ret = (struct s3_error){ .fault = S3_CONNECTION, .status = 200, .curl = CURLE_PARTIAL_FILE, .message = "the connection ended before the whole body had come" };
+    return transfer->size < listed ? TRANSFER_REFUSED : TRANSFER_CHANGED;
 }
 
 enum transfer_end transfer_end(struct transfer *transfer, CURLcode code, struct s3_error *ret)
@@ -240,7 +244,7 @@ enum transfer_end transfer_end(struct transfer *transfer, CURLcode code, struct 
     if (transfer->stop)
         return transfer->stop;
     if (code == CURLE_OK && is_success(transfer))
-        return is_complete(transfer) ? TRANSFER_WHOLE : transfer->stop;
+        return measure(transfer, ret);
     s3_error_read(ret, transfer->curl, code, transfer->detail, transfer->refusal.data, transfer->refusal.size);
     return TRANSFER_REFUSED;
 }

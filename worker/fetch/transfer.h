@@ -24,6 +24,7 @@ enum transfer_end {
     TRANSFER_LARGER,    /* needs `wanted` bytes */
     TRANSFER_TOO_LARGE, /* has `wanted` bytes or more */
     TRANSFER_CHANGED,   /* is not what was listed */
+    TRANSFER_UNMEASURED, /* neither the server nor the list says how long it is: it could be a part */
     TRANSFER_NO_MEMORY,
     TRANSFER_STALLED,   /* no answer, or far too slowly */
 };

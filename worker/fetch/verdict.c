@@ -152,8 +152,9 @@ static void give_up(struct getter *getter, struct origin *origin, const char *re
              origin->name, (unsigned long long)((clock_now_ns() - origin->down_ns) / NS_PER_S), reason);
 }
 
-/* The get waits for its origin; its failures were not its own. */
-static void park(struct getter *getter, struct get *get, const char *reason)
+/* The get waits for its origin; its failures were not its own. One that was the probe goes behind the others: were it the only one that gets no answer,
+ * they will show it. */
+static void park(struct getter *getter, struct get *get, bool was_probe, const char *reason)
 {
     struct origin *origin = get->origin;
     if (get->attempt.retry.held)
@@ -161,7 +162,7 @@ static void park(struct getter *getter, struct get *get, const char *reason)
     get->attempt = (struct s3_try){ 0 };
     get->tired = 0;
     stage_count_retry(getter->spec.stage);
-    origin_wait(&getter->origins, get, true);
+    origin_wait(&getter->origins, get, !was_probe);
     if (origin->given_up)
         give_up(getter, origin, reason);
 }
@@ -204,11 +205,11 @@ static void refused(struct getter *getter, struct transfer *transfer, const stru
     struct get *get = transfer->get;
     enum origin_trouble trouble;
     uint64_t delay = 0;
-    bool unavailable = is_unavailable(error, &trouble);
+    bool unavailable = is_unavailable(error, &trouble), was_probe = get->origin->probe == get;
     if (error->status && !unavailable)
         answered(getter, get->origin);
     if (unavailable && !is_unknown_host(get, error) && is_down(getter, get, trouble, error)) {
-        park(getter, get, reason_of(error));
+        park(getter, get, was_probe, reason_of(error));
         return;
     }
     if (!again(getter, transfer, error, &delay)) {
@@ -262,6 +263,10 @@ void verdict_of_end(struct getter *getter, struct transfer *transfer, enum trans
         break;
     case TRANSFER_CHANGED:
         verdict_fail(getter, get, ROW_FETCH, "the object has changed since it was listed; begin a new job to have it listed again");
+        break;
+    case TRANSFER_UNMEASURED:
+        verdict_fail(getter, get, ROW_FETCH, "the server does not say how long the file is (neither Content-Length nor chunks), so that a part of it could not be told "
+                     "from the whole; fetch it from a server that does");
         break;
     case TRANSFER_NO_MEMORY:
         verdict_fail(getter, get, ROW_FETCH, "the worker is out of memory");

@@ -45,7 +45,7 @@ void caller_hello(struct caller *caller, const char *job, uint64_t epoch)
         .kind = MESSAGE_hello,
         .hello = { .protocol = PROTOCOL_VERSION, .version = SLEDDOG_VERSION, .job = job, .epoch = epoch, .owner = "a test", .model_sha256 = "",
                    .preset = "torchvision", .resize = 256, .crop = 224, .std_r = 1, .std_g = 1, .std_b = 1, .top = 1, .batch = 200,
-                   .expiry_ms = 600000, .call = caller->call },
+                   .expiry_ms = 600000, .stall_ms = caller->stall_ms ? caller->stall_ms : 600000, .call = caller->call },
     });
 }
 

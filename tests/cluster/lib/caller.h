@@ -16,6 +16,7 @@ struct caller {
     uint64_t worker;      /* of the worker that answered last */
     uint64_t epoch, call;
     uint64_t batches; /* sent since the welcome */
+    uint32_t stall_ms; /* for the next hello; 0: long */
 };
 
 void caller_open(struct caller *caller, int port);

@@ -1,7 +1,5 @@
 #include "tests/cluster/lib/network.h"
 
-#include "common/cleanup.h"
-#include "coordinator/db.h"
 #include "tests/cluster/lib/cluster.h"
 
 #include <sched.h>
@@ -80,46 +78,26 @@ static bool is_listening(struct machine *machine)
     return process_said(&machine->worker, "listens on tcp://");
 }
 
-void machine_worker_as(struct machine *machine, const char *program_name, const char *name, const char *const *arguments)
+static bool has_word(const char *const *words, const char *word)
 {
-    char space[64], program[4096];
-    const char *argv[64] = { "/usr/bin/env", "nsenter", space, program, "--listen", machine->address, "--insecure" };
-    int count = *arguments && !strcmp(*arguments, "--key") ? 6 : 7;
-    snprintf(space, sizeof(space), "--net=/proc/%d/ns/net", (int)machine->holder);
-    snprintf(program, sizeof(program), "%s/%s", test_build(), program_name);
-    for (; *arguments && count < 63; arguments++)
-        argv[count++] = *arguments;
-    process_start(&machine->worker, name, argv);
-    WAIT_FOR(is_listening(machine));
+    while (*words && strcmp(*words, word))
+        words++;
+    return *words;
 }
 
 void machine_worker(struct machine *machine, const char *name, const char *const *arguments)
 {
-    machine_worker_as(machine, "sleddog-worker", name, arguments);
-}
-
-struct count {
-    const char *node;
-    long images;
-};
-
-static int add_images(void *arg, const char *node, uint64_t images, uint64_t batches, struct why *why)
-{
-    struct count *count = arg;
-    (void)batches;
-    (void)why;
-    if (!strcmp(node, count->node))
-        count->images = (long)images;
-    return 0;
-}
-
-long machine_images(const struct machine *machine)
-{
-    CLEANUP(db_closep) struct db *db = NULL;
-    struct count count = { machine->address, 0 };
-    if (access("job/job.db", R_OK) == 0 && db_open("job/job.db", true, &db, NULL) == 0)
-        db_nodes(db, add_images, &count, NULL);
-    return count.images;
+    char space[64], program[4096];
+    const char *argv[64] = { "/usr/bin/env", "nsenter", space, program, "--listen", machine->address };
+    int count = 6;
+    snprintf(space, sizeof(space), "--net=/proc/%d/ns/net", (int)machine->holder);
+    snprintf(program, sizeof(program), "%s/%s", test_build(), machine->program ? machine->program : "sleddog-worker");
+    if (!has_word(arguments, "--key"))
+        argv[count++] = "--insecure";
+    for (; *arguments && count < 63; arguments++)
+        argv[count++] = *arguments;
+    process_start(&machine->worker, name, argv);
+    WAIT_FOR(is_listening(machine));
 }
 
 void network_write_nodes(const char *path, const struct machine *machines, int count)

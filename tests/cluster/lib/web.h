@@ -13,6 +13,7 @@
  *   cut=N             N bytes, then the end           reset            the connection is reset
  *   length=N          a Content-Length that lies      infinite         a body without end
  *   chunked           no Content-Length               etag=X           this ETag
+ *   unmarked         neither: it ends with the connection
  *   redirect=URL      302 to URL (to the end of the query)
  *
  * `bad` and `kinds` do such things to a share of all requests: reset, truncate, stall, silent, or a status.
@@ -33,6 +34,7 @@ struct web_spec {
     unsigned seed;
     bool closes;       /* no keep-alive: one answer a connection */
     int port;          /* 0: a free one */
+    const char *wants; /* a request without this text is answered with 403; NULL: none */
 };
 
 struct web_counts {

@@ -41,6 +41,7 @@ static void follow_query(struct answer *answer, const char *query)
     answer->resets |= parameter(query, "reset") != NULL;
     answer->infinite |= parameter(query, "infinite") != NULL;
     answer->chunked |= parameter(query, "chunked") != NULL;
+    answer->unmarked |= parameter(query, "unmarked") != NULL;
 }
 
 /* One of the kinds of trouble, by chance. */
@@ -84,6 +85,10 @@ void web_decide(struct web *web, struct connection *c)
         object->requests++;
     else
         c->answer.status = 404;
+    if (web->spec.wants && !strstr(path, web->spec.wants)) {
+        c->answer.status = 403;
+        return;
+    }
     const char *times = query ? parameter(query + 1, "times") : NULL;
     if (query && (!times || (object && object->requests <= strtoull(times, NULL, 10))))
         follow_query(&c->answer, query + 1);
@@ -102,7 +107,7 @@ void web_write_head(const struct web *web, struct connection *c)
     int size = snprintf(c->head, sizeof(c->head), "HTTP/1.1 %d -\r\n", answer->status);
     if (answer->infinite || answer->chunked)
         size += snprintf(c->head + size, sizeof(c->head) - (size_t)size, "Transfer-Encoding: chunked\r\n");
-    else
+    else if (!answer->unmarked)
         size += snprintf(c->head + size, sizeof(c->head) - (size_t)size, "Content-Length: %zu\r\n", length);
     if (*answer->etag)
         size += snprintf(c->head + size, sizeof(c->head) - (size_t)size, "ETag: \"%s\"\r\n", answer->etag);
@@ -116,6 +121,6 @@ void web_write_head(const struct web *web, struct connection *c)
         c->body_size /= 2;
     if (answer->cuts && answer->cut < c->body_size)
         c->body_size = answer->cut;
-    c->ends = web->spec.closes || answer->cuts || answer->lies;
+    c->ends = web->spec.closes || answer->unmarked || answer->cuts || answer->lies;
     c->head_sent = c->body_sent = 0;
 }

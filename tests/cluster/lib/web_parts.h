@@ -23,7 +23,7 @@ struct object {
 /* How one request is answered. */
 struct answer {
     int status, delay_ms;
-    bool cuts, stalls, silent, resets, infinite, chunked, lies;
+    bool cuts, stalls, silent, resets, infinite, chunked, unmarked, lies;
     size_t cut, length;
     char etag[64], location[1024];
 };
