@@ -246,11 +246,12 @@ asan tsan clang:
 	@$(MAKE) --no-print-directory CONFIG=$@ check
 
 # ---- measuring: absolute figures mean little on shared cores, the ratios in one run do --------------------------------
-bench: packages-check all $(BUILD)/tests/bench/bench_export
+bench: packages-check packages-bench all $(BUILD)/tests/bench/bench_export
 	tests/bench/preprocess
 	tests/bench/engine
 	tests/bench/whole
 	tests/bench/sim
+	tests/bench/coordinator
 	tests/bench/fetch
 	tests/bench/listing
 	tests/bench/resume

@@ -9,6 +9,7 @@
 #include "coordinator/check_table.h"
 #include "coordinator/handshake.h"
 #include "coordinator/nodelist.h"
+#include "coordinator/resolver.h"
 
 #include <errno.h>
 #include <string.h>
@@ -47,6 +48,8 @@ struct asked {
 
 struct check {
     struct loop *loop;
+    struct mailbox box;
+    struct resolver *resolver;
     void *context;
     struct trust trust;
     struct asked *asked;
@@ -86,7 +89,7 @@ static void on_answer(void *arg)
 static void watch_handshake(struct asked *asked)
 {
     struct monitor_event event;
-    while (monitor_next(asked->monitor, &event))
+    while (asked->monitor && monitor_next(asked->monitor, &event))
         if (event.kind == MONITOR_GREETED)
             asked->problem[0] = '\0';
         else if (event.kind != MONITOR_BROKEN || !*asked->problem)
@@ -105,7 +108,7 @@ static void ask_all(void *arg)
         return;
     }
     for (int i = 0; i < check->count; i++)
-        if (!is_final(&check->asked[i]))
+        if (check->asked[i].link && !is_final(&check->asked[i]))
             link_send(check->asked[i].link, NULL, &probe);
     loop_timer_set(check->loop, &check->tick, now + ASK_AGAIN_NS);
 }
@@ -123,24 +126,62 @@ static int print_answers(const struct check *check, const struct check_wishes *w
     return check_table_print(answers, check->count, wishes, stdout);
 }
 
+static int dial(struct asked *asked, const char *endpoint, struct why *why)
+{
+    struct check *check = asked->check;
+    int r = trust_connect(&check->trust, check->context, endpoint, asked->key, LIMIT_FRAME_REST, &asked->link, why);
+    if (r == 0)
+        r = monitor_open(check->context, link_socket(asked->link), false, &asked->monitor, why);
+    if (r == 0)
+        r = loop_add_socket(check->loop, link_socket(asked->link), on_answer, asked);
+    return r;
+}
+
+/* Names have been looked up. */
+static void on_mail(void *arg)
+{
+    struct check *check = arg;
+    for (struct mail *mail = mailbox_take(&check->box), *next; mail; mail = next) {
+        struct resolved *resolved = (struct resolved *)mail;
+        struct asked *asked = resolved->user;
+        next = mail->next;
+        if (resolved->r < 0)
+            snprintf(asked->problem, sizeof(asked->problem), "%.200s", resolved->why.text);
+        else if (dial(asked, resolved->endpoint, &resolved->why) < 0)
+            snprintf(asked->problem, sizeof(asked->problem), "%.200s", resolved->why.text);
+        free(resolved);
+    }
+}
+
+static int open_parts(struct check *check, struct why *why)
+{
+    int r = loop_new(&check->loop);
+    if (r == 0)
+        r = mailbox_init(&check->box);
+    if (r == 0)
+        r = loop_add_fd(check->loop, check->box.fd, on_mail, check);
+    if (r < 0)
+        return because(why, r, "cannot start: %s", strerror(-r));
+    r = link_context_new(&check->context, why);
+    return r < 0 ? r : resolver_open(&check->box, 0, &check->resolver, why);
+}
+
 static int open_all(struct check *check, const struct nodelist *list, struct why *why)
 {
     check->asked = calloc((size_t)list->count, sizeof(*check->asked));
-    int r = check->asked ? loop_new(&check->loop) : -ENOMEM;
-    if (r < 0)
-        return because(why, r, "out of memory");
-    r = link_context_new(&check->context, why);
+    if (!check->asked)
+        return because(why, -ENOMEM, "out of memory");
+    int r = open_parts(check, why);
     for (; r == 0 && check->count < list->count; check->count++) {
         struct asked *asked = &check->asked[check->count];
         char endpoint[512];
         *asked = (struct asked){ .check = check, .name = list->nodes[check->count].name };
         snprintf(endpoint, sizeof(endpoint), "tcp://%s", asked->name);
         memcpy(asked->key, list->nodes[check->count].key, KEY_TEXT);
-        r = trust_connect(&check->trust, check->context, endpoint, asked->key, LIMIT_FRAME_REST, &asked->link, why);
-        if (r == 0)
-            r = monitor_open(check->context, link_socket(asked->link), false, &asked->monitor, why);
-        if (r == 0)
-            r = loop_add_socket(check->loop, link_socket(asked->link), on_answer, asked);
+        if (!resolver_is_name(endpoint))
+            r = dial(asked, endpoint, why);
+        else if (resolver_ask(check->resolver, endpoint, 0, asked, 0) < 0)
+            r = because(why, -EAGAIN, "%s: there is no thread to look its name up", asked->name);
     }
     check->missing = check->count;
     return r;
@@ -154,6 +195,12 @@ static void close_all(struct check *check)
         monitor_close(check->asked[i].monitor);
         link_free(check->asked[i].link);
     }
+    resolver_close(check->resolver);
+    for (struct mail *mail = check->resolver ? mailbox_take(&check->box) : NULL, *next; mail; mail = next) {
+        next = mail->next;
+        free(mail);
+    }
+    mailbox_done(&check->box);
     trust_done(&check->trust);
     free(check->asked);
     link_context_free(check->context);

@@ -7,6 +7,7 @@
 #include "common/signals.h"
 #include "coordinator/lender.h"
 #include "coordinator/local.h"
+#include "coordinator/resolver.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -51,7 +52,7 @@ int coordinator_send(struct coordinator *c, struct node *node, struct message *m
 {
     message->from = c->incarnation;
     message->to = message->kind == MESSAGE_hello ? 0 : node->incarnation;
-    return link_send(node->link, NULL, message);
+    return node->link ? link_send(node->link, NULL, message) : -ENOTCONN;
 }
 
 /* ---- answers of the store ---- */
@@ -139,6 +140,10 @@ static void on_mail(void *arg)
             finish_listing(c);
         else if (mail->kind == MAIL_LENT)
             model_send(c, (struct lent *)mail);
+        else if (mail->kind == MAIL_RESOLVED) {
+            node_resolved(((struct resolved *)mail)->user, (struct resolved *)mail);
+            free(mail);
+        }
         else {
             take_answer(c, (struct store_request *)mail);
             store_request_free((struct store_request *)mail);
@@ -292,12 +297,15 @@ static void stop_parts(struct coordinator *c)
     lister_stop(c->lister);
     store_stop(c->store);
     lender_stop(c->lender);
+    resolver_close(take(c->resolver));
     for (struct mail *mail = c->box.last ? mailbox_take(&c->box) : NULL, *next; mail; mail = next) {
         next = mail->next;
         if (mail->kind == MAIL_STORE)
             count_late_answer(c, (struct store_request *)mail);
         else if (mail->kind == MAIL_LENT)
             lender_drop((struct lent *)mail);
+        else if (mail->kind == MAIL_RESOLVED)
+            free(mail);
     }
     lister_free(c->lister);
     c->lister = NULL;

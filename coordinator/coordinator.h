@@ -20,6 +20,7 @@
 
 struct lender;
 struct local;
+struct resolver;
 
 struct s3_session;
 
@@ -51,6 +52,7 @@ struct coordinator {
     struct lister *lister;
     struct local *local;
     struct lender *lender; /* of the model */
+    struct resolver *resolver; /* of names on the node list */
     struct progress *progress;
     uint64_t incarnation;
 
@@ -120,6 +122,8 @@ void nodes_close(struct coordinator *c);
 struct node *node_add(struct coordinator *c, const char *name, const char *endpoint, const char *key, struct why *why);
 int node_connect(struct node *node, struct why *why); /* a new socket, and hello soon */
 void node_disconnect(struct node *node);
+struct resolved;
+void node_resolved(struct node *node, const struct resolved *resolved); /* where it is */
 struct node *node_find(struct coordinator *c, const char *name);
 void node_refused(struct node *node, const char *reason); /* for this job; the next reading of the node list tries again */
 void nodes_start_if_enough(struct coordinator *c);

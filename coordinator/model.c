@@ -42,6 +42,7 @@ void model_send(struct coordinator *c, struct lent *lent)
         lender_drop(lent); /* it introduces itself anew, and asks again */
     else {
         node->lent_bytes += lent->length;
+        node->chatter.spent -= 1; /* that wish brought something on */
         lender_send(lent, node->link);
     }
 }

@@ -40,7 +40,11 @@ struct node {
     char name[300];       /* host[:port], or "local 1" */
     char endpoint[512];
     char key[KEY_TEXT];   /* public, that it must have; "": none, nothing is encrypted */
-    struct link *link;
+    char address[512];    /* the endpoint with an address in place of a name: where the link goes */
+    uint64_t resolve_ns;  /* when to look its name up again, while it does not answer */
+    unsigned looked_up;   /* so often */
+    uint64_t dialled_ns;
+    struct link *link;    /* NULL: refused, gone, or its name is being looked up */
     struct monitor *monitor; /* of that, until it is welcome; NULL: none */
     int broken;           /* handshakes in a row that it broke off */
     uint64_t redial_ns;   /* ZeroMQ gives a connection up whose handshake fails: then a new socket is made; 0: no need */

@@ -6,12 +6,14 @@
 #include "coordinator/coordinator.h"
 #include "coordinator/lender.h"
 #include "coordinator/local.h"
+#include "coordinator/resolver.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #define CALL_AGAIN_NS (500 * NS_PER_MS)
+#define RESOLVE_AGAIN_NS (5 * NS_PER_S)
 #define MESSAGES_A_ROUND 64
 #define GARBAGE_MAX      5 /* frames in a row after which a peer is no worker */
 #define CHATTER_MAX      20000.0 /* messages at once that bring nothing on, */
@@ -85,21 +87,71 @@ static size_t largest_message(const struct spec *spec)
     return all < LIMIT_FRAME ? all : LIMIT_FRAME;
 }
 
-int node_connect(struct node *node, struct why *why)
+static int dial(struct node *node, struct why *why)
 {
     struct coordinator *c = node->coordinator;
-    node_disconnect(node);
-    node->redial_ns = 0;
-    int r = trust_connect(c->plan->trust, c->context, node->endpoint, node->key, largest_message(c->spec), &node->link, why);
+    node->dialled_ns = clock_now_ns();
+    int r = trust_connect(c->plan->trust, c->context, node->address, node->key, largest_message(c->spec), &node->link, why);
     if (r == 0 && !node->local)
         r = monitor_open(c->context, link_socket(node->link), false, &node->monitor, why);
     if (r == 0)
         r = loop_add_socket(c->loop, link_socket(node->link), on_socket, node);
+    return r;
+}
+
+/* Its name is looked up, now and from time to time until it answers: node_resolved(). */
+static void resolve(struct node *node, uint64_t now)
+{
+    node->resolve_ns = now + RESOLVE_AGAIN_NS;
+    if (resolver_ask(node->coordinator->resolver, node->endpoint, node->looked_up++, node, node->call) < 0)
+        snprintf(node->why_not, sizeof(node->why_not), "there is no thread to look its name up");
+}
+
+/* Nothing came from where its name leads. */
+static bool is_unheard(const struct node *node)
+{
+    return resolver_is_name(node->endpoint) && (!node->link || node->heard_ns < node->dialled_ns);
+}
+
+void node_resolved(struct node *node, const struct resolved *resolved)
+{
+    struct why why;
+    if (node->state != NODE_CALLING || resolved->number != node->call)
+        return;
+    if (resolved->r < 0) {
+        if (!node->link && strcmp(node->why_not, resolved->why.text))
+            log_warning("%s: %s; it is tried again", node->name, resolved->why.text);
+        if (!node->link)
+            snprintf(node->why_not, sizeof(node->why_not), "%s", resolved->why.text);
+        return;
+    }
+    if (node->link && (!is_unheard(node) || !strcmp(node->address, resolved->endpoint)))
+        return;
+    if (!node->link)
+        node->why_not[0] = '\0';
+    node_disconnect(node);
+    snprintf(node->address, sizeof(node->address), "%s", resolved->endpoint);
+    if (dial(node, &why) < 0)
+        node_refused(node, why.text);
+}
+
+int node_connect(struct node *node, struct why *why)
+{
+    int r = 0;
+    node_disconnect(node);
+    node->redial_ns = 0;
+    bool named = resolver_is_name(node->endpoint);
+    if (!named) {
+        snprintf(node->address, sizeof(node->address), "%s", node->endpoint);
+        r = dial(node, why);
+    }
     node->state = r < 0 ? NODE_REFUSED : NODE_CALLING;
     node->incarnation = 0;
     node->leaving = node->removed = false;
     node->called_ns = node->call_from_ns = node->still_ms = 0;
     node->call++;
+    if (named)
+        resolve(node, clock_now_ns());
     return r;
 }
 
@@ -152,6 +204,9 @@ struct node *node_find(struct coordinator *c, const char *name)
 
 int nodes_open(struct coordinator *c, struct why *why)
 {
+    int r = resolver_open(&c->box, MAIL_RESOLVED, &c->resolver, why);
+    if (r < 0)
+        return r;
     for (int i = 0; i < c->plan->node_count; i++) {
         char endpoint[512];
         const char *name = c->plan->nodes[i].name;
@@ -208,7 +263,9 @@ static void tick_node(struct coordinator *c, struct node *node, uint64_t now)
     uint64_t expiry = (uint64_t)c->plan->expiry_s * NS_PER_S;
     if (node->state == NODE_CALLING) {
         node_watch(node);
-        if (now >= node->call_from_ns && now - node->called_ns > CALL_AGAIN_NS)
+        if (now >= node->resolve_ns && is_unheard(node))
+            resolve(node, now);
+        if (node->link && now >= node->call_from_ns && now - node->called_ns > CALL_AGAIN_NS)
             call_node(c, node);
         return;
     }

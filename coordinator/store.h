@@ -13,7 +13,7 @@
 #include "coordinator/db.h"
 
 /* Kinds of mail to the coordinator's loop. */
-enum coordinator_mail { MAIL_STORE, MAIL_LISTER, MAIL_LENT };
+enum coordinator_mail { MAIL_STORE, MAIL_LISTER, MAIL_LENT, MAIL_RESOLVED };
 
 enum store_kind {
     STORE_ADD_BATCH, /* id, first, count, source, at, data = items as they may be shown, whole = as they are, if that is another thing */

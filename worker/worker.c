@@ -232,6 +232,7 @@ static bool may_pass(int r, bool seen)
     case ENOENT:
     case ENOTDIR:
         return seen;
+    case EREMOTEIO: /* the coordinator cannot lend it */
     case ENOMEM:
     case EAGAIN:
     case EBUSY:

@@ -4,11 +4,9 @@
 #include "tests/cluster/lib/network.h"
 
 #include "common/cleanup.h"
-#include "coordinator/db.h"
 
 #include <limits.h>
 #include <signal.h>
-#include <unistd.h>
 
 enum { GOOD = 4, WRONG_KEY = 4, WRONG_RELEASE = 5, ALL = 6 };
 
@@ -31,30 +29,6 @@ static void start_machines(struct machine *machines)
     CHECK_INT(fclose(file), 0);
 }
 
-struct count {
-    const char *node;
-    long images;
-};
-
-static int add_images(void *arg, const char *node, uint64_t images, uint64_t batches, struct why *why)
-{
-    struct count *count = arg;
-    (void)batches;
-    (void)why;
-    if (!strcmp(node, count->node))
-        count->images = (long)images;
-    return 0;
-}
-
-static long done_by(const struct machine *machine)
-{
-    CLEANUP(db_closep) struct db *db = NULL;
-    struct count count = { machine->address, 0 };
-    if (access("job/job.db", R_OK) == 0 && db_open("job/job.db", true, &db, NULL) == 0)
-        db_nodes(db, add_images, &count, NULL);
-    return count.images;
-}
-
 /* The next `count` photos of the list go to the coordinator's standard input. */
 static void feed(FILE *photos, FILE *input, int count)
 {
@@ -67,9 +41,9 @@ static void feed(FILE *photos, FILE *input, int count)
 /* Photos come slowly until it has done some of them, so there is something left for it to do. */
 static void feed_until_used(const struct machine *machine, FILE *photos, FILE *input)
 {
-    long before = done_by(machine);
+    long before = machine_images(machine);
     double next = 0, until = now_s() + patience(90);
-    while (done_by(machine) <= before) {
+    while (machine_images(machine) <= before) {
         if (now_s() > next) {
             feed(photos, input, 2);
             next = now_s() + 0.1;
@@ -100,7 +74,7 @@ TEST_WITHIN(300, four_machines_with_keys_answer_as_PyTorch_does_though_one_is_cu
     FILE *input = fopen("list", "w");
     CHECK(photos && input);
     feed(photos, input, 60);
-    WAIT_FOR(done_by(&machines[0]) > 0);
+    WAIT_FOR(machine_images(&machines[0]) > 0);
     machine_link(&machines[0], false);
     WAIT_FOR(said_of(&run, &machines[0], ": silent for too long"));
     machine_link(&machines[0], true);
@@ -111,7 +85,7 @@ TEST_WITHIN(300, four_machines_with_keys_answer_as_PyTorch_does_though_one_is_cu
     snprintf(golden, sizeof(golden), "%s/golden/resnet50-torchvision.jsonl", data);
     golden_compare(golden, 144, 165);
     for (int i = 0; i < GOOD; i++)
-        CHECK(done_by(&machines[i]) > 0);
+        CHECK(machine_images(&machines[i]) > 0);
     CHECK(said_of(&run, &machines[WRONG_KEY], ": breaks off the handshake: its key is not "));
     CHECK(said_of(&run, &machines[WRONG_RELEASE], " takes no part in this job: speaks protocol 99 (version 9.9.9)"));
 }

@@ -107,6 +107,25 @@ TEST_WITHIN(120, weights_that_only_the_coordinator_sees_reach_several_workers)
         daemon_stop(&daemons[i]);
 }
 
+TEST_WITHIN(120, the_activation_ranges_beside_the_weights_go_with_them)
+{
+    struct daemon daemon = { 0 };
+    static const char ranges[] = "{ \"format\": \"sleddog ranges 1\" }";
+    char hash[SHA256_HEX], path[PATH_MAX];
+    photos_draw("photos", 2);
+    hide_folder();
+    make_model("mine/model.safetensors");
+    write_text("mine/model.safetensors.ranges.json", ranges);
+    CHECK_INT(sha256_memory(ranges, strlen(ranges), hash), 0);
+    start_outside(&daemon, "worker", ARGV("--cache", "cache0", "--precision", "f32", ENGINE));
+    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    CHECK_INT(photos_run("job", "nodes", "1"), 0);
+    snprintf(path, sizeof(path), "cache0/sha256-%s.ranges.json", hash);
+    CLEANUP(freep) char *text = read_text(path);
+    CHECK_STR(text, ranges);
+    daemon_stop(&daemon);
+}
+
 static void damage(const char *path)
 {
     CLEANUP(closep) int fd = open(path, O_RDWR);

@@ -34,7 +34,7 @@ TEST_WITHIN(60, a_node_that_comes_back_with_another_address_is_found_by_its_name
     WORKER(&old, "old", "--listen", "127.0.0.2:0", WORKS);
     snprintf(text, sizeof(text), "gpu-of-a-test:%d\n", old.port);
     write_text("nodes", text);
-    BEGIN(&run, "run", "run", "--insecure", "--nodes", "nodes", "--expiry", "1", "--batch", "10", "--job", "job", "sim:2000");
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--insecure", "--expiry", "1", "--batch", "10", "--job", "job", "sim:2000");
     WAIT_FOR(job_done("job") > 0);
     process_signal(&old.process, SIGKILL);
     process_end(&old.process);
@@ -46,4 +46,52 @@ TEST_WITHIN(60, a_node_that_comes_back_with_another_address_is_found_by_its_name
     CHECK_INT(job_done("job"), 2000);
     check_contains("new.err", "job ");
     daemon_stop(&new);
+}
+
+TEST_WITHIN(60, a_name_service_that_does_not_answer_silences_no_other_node)
+{
+    struct daemon daemon;
+    char text[64], library[4096];
+    if (is_sanitized())
+        test_skip("a sanitizer wants to be the first library");
+    WORKER(&daemon, "worker", WORKS);
+    snprintf(text, sizeof(text), "127.0.0.1:%d\nslow-[1-40]\n", daemon.port);
+    write_text("nodes", text);
+    snprintf(library, sizeof(library), "%s/tests/preload/resolver.so", test_build());
+    setenv("LD_PRELOAD", library, 1);
+    CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", "--insecure", "--expiry", "1", "--batch", "10", "--job", "job", "sim:1000"), 0);
+    check_lacks("run.err", "silent for too long");
+    CHECK_INT(COORDINATE("check", "check", "--nodes", "nodes", "--insecure", "--node-timeout", "2"), 1);
+    check_contains("check.out", "41 nodes: 1 ok, 40 MISSING");
+    unsetenv("LD_PRELOAD");
+    daemon_stop(&daemon);
+}
+
+TEST_WITHIN(60, a_name_with_several_addresses_is_found_at_the_one_that_answers)
+{
+    struct daemon daemon;
+    char text[128];
+    write_text("hosts", "");
+    own_hosts("127.0.0.9");
+    write_text("hosts", "127.0.0.1 localhost\n127.0.0.9 gpu-of-a-test\n127.0.0.2 gpu-of-a-test\n127.0.0.8 gpu-of-a-test\n");
+    WORKER(&daemon, "worker", "--listen", "127.0.0.2:0", WORKS);
+    snprintf(text, sizeof(text), "gpu-of-a-test:%d\n", daemon.port);
+    write_text("nodes", text);
+    CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", "--insecure", "--job", "job", "sim:100"), 0);
+    daemon_stop(&daemon);
+}
+
+TEST_WITHIN(60, a_name_that_is_not_known_is_told_and_the_others_go_on)
+{
+    struct daemon daemon;
+    char text[128];
+    own_hosts("127.0.0.2");
+    WORKER(&daemon, "worker", WORKS);
+    snprintf(text, sizeof(text), "127.0.0.1:%d\nno-such-gpu.invalid\n", daemon.port);
+    write_text("nodes", text);
+    CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", "--insecure", "--job", "job", "sim:3000"), 0);
+    check_contains("run.err", "no-such-gpu.invalid:5571: its name cannot be looked up: ");
+    CHECK_INT(COORDINATE("check", "check", "--nodes", "nodes", "--insecure", "--node-timeout", "1"), 1);
+    check_contains("check.out", "its name cannot be looked up: ");
+    daemon_stop(&daemon);
 }

@@ -3,38 +3,9 @@
 #include "tests/cluster/lib/network.h"
 #include "tests/cluster/lib/photos.h"
 
-#include "common/cleanup.h"
-#include "coordinator/db.h"
-
 #include <signal.h>
-#include <unistd.h>
 
 #define WORKER_OPTIONS ARGV("--engine", "sim", "--engine-threads", "1", "--engine-batch", "4", "--sim-cost-us", "20000", "--threads", "2")
-
-struct count {
-    const char *node;
-    long images;
-};
-
-static int add_images(void *arg, const char *node, uint64_t images, uint64_t batches, struct why *why)
-{
-    struct count *count = arg;
-    (void)batches;
-    (void)why;
-    if (!strcmp(node, count->node))
-        count->images = (long)images;
-    return 0;
-}
-
-/* Images of this job that are safe and came from there. */
-static long done_by(const struct machine *machine)
-{
-    CLEANUP(db_closep) struct db *db = NULL;
-    struct count count = { machine->address, 0 };
-    if (access("job/job.db", R_OK) == 0 && db_open("job/job.db", true, &db, NULL) == 0)
-        db_nodes(db, add_images, &count, NULL);
-    return count.images;
-}
 
 static bool said_of(const struct process *run, const struct machine *machine, const char *what)
 {
@@ -58,8 +29,8 @@ static void begin(struct process *run, struct machine *machines, int count)
 
 static void wait_until_used(const struct machine *machine)
 {
-    long before = done_by(machine);
-    WAIT_FOR(done_by(machine) > before + 20);
+    long before = machine_images(machine);
+    WAIT_FOR(machine_images(machine) > before + 20);
 }
 
 static void finish(struct process *run, struct machine *machines, int count)
@@ -153,5 +124,5 @@ TEST(machines_cut_off_before_and_during_their_introduction_are_introduced_later)
     machine_link(&machines[0], true);
     finish(&run, machines, 3);
     for (int i = 0; i < 3; i++)
-        CHECK(done_by(&machines[i]) > 0 || is_sanitized()); /* which makes the first so slow in being ready that others have done it all */
+        CHECK(machine_images(&machines[i]) > 0 || is_sanitized()); /* which makes the first so slow in being ready that others have done it all */
 }

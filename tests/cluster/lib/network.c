@@ -1,5 +1,7 @@
 #include "tests/cluster/lib/network.h"
 
+#include "common/cleanup.h"
+#include "coordinator/db.h"
 #include "tests/cluster/lib/cluster.h"
 
 #include <sched.h>
@@ -98,6 +100,30 @@ void machine_worker(struct machine *machine, const char *name, const char *const
         argv[count++] = *arguments;
     process_start(&machine->worker, name, argv);
     WAIT_FOR(is_listening(machine));
+}
+
+struct count {
+    const char *node;
+    long images;
+};
+
+static int add_images(void *arg, const char *node, uint64_t images, uint64_t batches, struct why *why)
+{
+    struct count *count = arg;
+    (void)batches;
+    (void)why;
+    if (!strcmp(node, count->node))
+        count->images = (long)images;
+    return 0;
+}
+
+long machine_images(const struct machine *machine)
+{
+    CLEANUP(db_closep) struct db *db = NULL;
+    struct count count = { machine->address, 0 };
+    if (access("job/job.db", R_OK) == 0 && db_open("job/job.db", true, &db, NULL) == 0)
+        db_nodes(db, add_images, &count, NULL);
+    return count.images;
 }
 
 void network_write_nodes(const char *path, const struct machine *machines, int count)

@@ -29,4 +29,7 @@ void machine_link(const struct machine *machine, bool up);
 /* A worker there, with --insecure unless it has a --key. Returns when it listens. */
 void machine_worker(struct machine *machine, const char *name, const char *const *arguments);
 
+/* Images of the job in "job" that are safe and came from there. */
+long machine_images(const struct machine *machine);
+
 void network_write_nodes(const char *path, const struct machine *machines, int count);
