@@ -68,7 +68,7 @@ COORDINATOR := $(call sources,coordinator coordinator/source coordinator/export 
 # What every engine is made of, and what a plugin carries of the worker besides: the layer table and the weights.
 ENGINE      := $(wildcard worker/engines/slots.c worker/engines/rows.c)
 NETWORK     := $(call sources,worker/weights) $(wildcard worker/network.c)
-WORKER      := $(call sources,worker worker/fetch worker/image worker/weights) $(wildcard worker/engines/sim.c) $(ENGINE)
+WORKER      := $(call sources,worker worker/calibration worker/fetch worker/image worker/weights) $(wildcard worker/engines/sim.c) $(ENGINE)
 
 LIB_common      := $(OBJ)/libcommon.a
 LIB_proto       := $(OBJ)/libproto.a
@@ -128,6 +128,11 @@ $(BUILD)/sleddog-engine-cudnn.so: $(call objects,$(CUDNN_PLAIN) $(CUDNN_CUDA) $(
 	$(call say,LD )
 	$(Q)$(CC) $(ALL_LDFLAGS) -shared $(if $(SANITIZE),,-Wl,-z,defs) -o $@ $^ $(LIBS_cudnn) $(call pkg,jansson,-ljansson) $(call pkg,zlib,-lz) $(LIBS_common)
 
+# The GPU's real half over libraries that fail (test_gpu_cuda).
+CUDA_TESTED := $(if $(HAVE_CUDA),$(call objects,tests/gpu/fake_cuda.c $(filter-out %gpu_plugin.c,$(CUDNN_CUDA))))
+$(call objects,tests/gpu/fake_cuda.c tests/unit/test_gpu_cuda.c): CFLAGS_EXTRA += $(CUDA_CFLAGS)
+$(BUILD)/tests/unit/test_gpu_cuda: $(CUDA_TESTED)
+
 # Says what cuDNN can do on GPUs that are not here (test_gpu_simulated).
 $(BUILD)/tests/gpu/plans: $(call objects,tests/gpu/plans.c worker/engines/gpu_chain.c worker/engines/gpu_conv.c worker/engines/gpu_search.c worker/engines/cudnn_shapes.c worker/network.c common/why.c)
 	@mkdir -p $(@D)
@@ -135,18 +140,19 @@ $(BUILD)/tests/gpu/plans: $(call objects,tests/gpu/plans.c worker/engines/gpu_ch
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_cudnn)
 
 # The same engine over the GPU of the tests, for whole workers (test_gpu_engine).
-$(BUILD)/tests/gpu/sleddog-engine-cudnn.so: $(call objects,tests/gpu/fake_plugin.c tests/gpu/fake_support.c tests/fake_gpu.c tests/fake_gpu_math.c $(CUDNN_PLAIN) $(ENGINE) $(NETWORK)) $(LIB_common)
+$(BUILD)/tests/gpu/sleddog-engine-cudnn.so: $(call objects,tests/gpu/fake_plugin.c tests/gpu/fake_support.c $(sort $(wildcard tests/fake_gpu*.c)) $(CUDNN_PLAIN) $(ENGINE) $(NETWORK)) $(LIB_common)
 	@mkdir -p $(@D)
 	$(call say,LD )
 	$(Q)$(CC) $(ALL_LDFLAGS) -shared -o $@ $^ $(call pkg,jansson,-ljansson) $(call pkg,zlib,-lz) $(LIBS_common) -lm
 
-# A worker of another release, which speaks another protocol (test_four_nodes).
-$(OBJ)/tests/other/handlers.o: worker/handlers.c tests/other_release.h Makefile
+# A worker of another protocol version (test_security, test_four_nodes): what knows the version is compiled again.
+VERSIONED := $(wildcard proto/decode.c worker/handlers.c)
+$(OBJ)/other/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC )
-	$(Q)$(CC) $(ALL_CFLAGS) -include tests/other_release.h -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -DPROTOCOL_VERSION=9999u -c -o $@ $<
 
-$(BUILD)/tests/other/sleddog-worker: $(OBJ)/worker/main.o $(OBJ)/tests/other/handlers.o $(LIB_worker) $(LIB_proto) $(LIB_common)
+$(BUILD)/tests/other/sleddog-worker: $(VERSIONED:%.c=$(OBJ)/other/%.o) $(OBJ)/worker/main.o $(LIB_worker) $(LIB_proto) $(LIB_common)
 	@mkdir -p $(@D)
 	$(call say,LD )
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_worker) $(LIBS_proto) $(LIBS_common)
@@ -179,6 +185,7 @@ $(REPLAY): $(BUILD)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay
 	$(call say,LD )
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_FOREIGN)
 
+$(BUILD)/tests/fuzz/fuzz_plans $(BUILD)/fuzz/fuzz_plans: $(call objects,worker/engines/cudnn_plans.c common/why.c common/sha256.c)
 $(BUILD)/tests/unit/test_corpus: | $(REPLAY)
 $(BUILD)/tests/cluster/test_security $(BUILD)/tests/cluster/test_four_nodes: | $(BUILD)/tests/other/sleddog-worker
 $(BUILD)/tests/cluster/test_gpu_engine: | $(BUILD)/tests/gpu/sleddog-engine-cudnn.so

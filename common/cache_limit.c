@@ -99,7 +99,7 @@ int cache_hold(const char *path)
 int cache_make_room(const char *folder, uint64_t limit, uint64_t size, struct why *why)
 {
     char path[PATH_MAX];
-    CLEANUP(survey_done) struct survey survey = { NULL };
+    CLEANUP(survey_done) struct survey survey = { .folder = NULL };
     int removed = 0;
     if (!limit)
         return 0;

@@ -39,16 +39,6 @@ void thread_join(struct thread *thread)
     thread->running = false;
 }
 
-bool thread_join_within(struct thread *thread, uint64_t ns)
-{
-    uint64_t until = clock_now_ns() + ns;
-    struct timespec at = { (time_t)(until / NS_PER_S), (long)(until % NS_PER_S) };
-    if (thread->running && pthread_clockjoin_np(thread->id, NULL, CLOCK_MONOTONIC, &at))
-        return false;
-    thread->running = false;
-    return true;
-}
-
 uint64_t thread_cpu_ns(const struct thread *thread)
 {
     struct timespec used;

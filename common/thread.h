@@ -21,7 +21,6 @@ struct thread {
 /* All signals are blocked in the new thread, but for those that its own faults raise. */
 int thread_start(struct thread *thread, const char *name, void (*run)(void *arg), void *arg);
 void thread_join(struct thread *thread);
-bool thread_join_within(struct thread *thread, uint64_t ns); /* false: it still runs */
 
 /* CPU time that it has used; 0 when it is gone. For its owner. */
 uint64_t thread_cpu_ns(const struct thread *thread);

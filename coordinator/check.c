@@ -145,9 +145,7 @@ static void on_mail(void *arg)
         struct resolved *resolved = (struct resolved *)mail;
         struct asked *asked = resolved->user;
         next = mail->next;
-        if (resolved->r < 0)
-            snprintf(asked->problem, sizeof(asked->problem), "%.200s", resolved->why.text);
-        else if (dial(asked, resolved->endpoint, &resolved->why) < 0)
+        if (resolved->r < 0 || dial(asked, resolved->endpoint, &resolved->why) < 0)
             snprintf(asked->problem, sizeof(asked->problem), "%.200s", resolved->why.text);
         free(resolved);
     }

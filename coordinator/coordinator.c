@@ -284,7 +284,7 @@ static int open_parts(struct coordinator *c, struct why *why)
 static void count_late_answer(struct coordinator *c, struct store_request *request)
 {
     struct batch *batch = batches_find(&c->batches, request->id);
-    if (request->kind == STORE_RESULT && request->r >= 0 && batch)
+    if (request->kind == STORE_RESULT && request->r > 0 && batch) /* 0: was there already, and counted */
         c->counts.done_images += batch->count;
     store_request_free(request);
 }

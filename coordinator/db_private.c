@@ -80,19 +80,17 @@ static int open_file(struct db *db, bool make, struct why *why)
 static int look(struct db *db, struct why *why)
 {
     CLEANUP(freep) char *mark = NULL;
+    struct why reason = { "" };
     if (db->aside)
         return 1;
     if (db->no_private)
         return 0;
-    int r = db_get(db, MARK, &mark, NULL);
+    int r = db_get(db, MARK, &mark, &reason);
     if (r == -ENOENT || (r == 0 && !*mark)) {
         db->no_private = true;
         return 0;
     }
-    if (r == 0)
-        r = open_file(db, false, why);
-    else
-        db_get(db, MARK, &mark, why); /* once more, for the sentence */
+    r = r < 0 ? because(why, r, "%s", reason.text) : open_file(db, false, why);
     return r < 0 ? r : 1;
 }
 
@@ -160,9 +158,11 @@ int db_remove_private(struct db *db, struct why *why)
 {
     char path[PATH_MAX + 16];
     CLEANUP(freep) char *mark = NULL;
-    if (db_get(db, MARK, &mark, NULL) < 0 || !*mark)
+    struct why reason = { "" };
+    int r = db_get(db, MARK, &mark, &reason);
+    if (r == -ENOENT || (r == 0 && !*mark))
         return 0;
-    int r = db_set(db, MARK, "", why);
+    r = r < 0 ? because(why, r, "%s", reason.text) : db_set(db, MARK, "", why);
     if (r < 0)
         return r;
     db_private_close(db);

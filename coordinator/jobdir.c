@@ -259,12 +259,18 @@ int jobdir_open(const char *path, struct jobdir *ret, struct db **ret_db, struct
     if (r < 0)
         return r;
     remove_status(path);
-    r = read_job(path, false, ret_db, ret_spec, why);
+    CLEANUP(db_closep) struct db *db = NULL;
+    CLEANUP(spec_freep) struct spec *spec = NULL;
+    r = read_job(path, false, &db, &spec, why);
     if (r == 0)
-        r = read_private(*ret_db, *ret_spec, why);
-    if (r < 0)
+        r = read_private(db, spec, why);
+    if (r < 0) {
         jobdir_close(ret);
-    return r;
+        return r;
+    }
+    *ret_db = take(db);
+    *ret_spec = take(spec);
+    return 0;
 }
 
 int jobdir_read(const char *path, struct db **ret_db, struct spec **ret_spec, struct why *why)

@@ -27,9 +27,9 @@ void lender_free(struct lender *lender); /* accepts NULL */
 uint64_t lender_model_size(const struct lender *lender);
 const char *lender_ranges(const struct lender *lender, uint64_t *ret_size);
 
-/* A worker's wish. `head` has kind, from, to and epoch of the answer. `borrower` is the node's own, NULL at first; `user` and `call` come back with the
+/* A worker's wish. `head` has kind, from, to and epoch of the answer. `kept` is the node's own, NULL at first; `user` and `call` come back with the
  * mail. */
-int lender_want(struct lender *lender, struct borrower **borrower, const struct message *head, const struct msg_want_model *want, void *user,
+int lender_want(struct lender *lender, struct borrower **kept, const struct message *head, const struct msg_want_model *want, void *user,
                 uint64_t call, struct why *why);
 
 /* A piece that has been read: mail, to be given to lender_send() or lender_drop(). */

@@ -15,7 +15,8 @@
 /* How long a suspect that was alone with a lost node waits for word of it, at most. */
 #define VERDICT_EXPIRIES 3
 
-#define STAGE_OF_FILES "fetch" /* as workers call it */
+#define STAGE_OF_FILES    "fetch" /* as workers call them */
+#define STAGE_OF_DECODERS "decode"
 
 #define MOST_DEATHS_ALONE 30 /* of a node's processes in a row: then it is not the images */
 
@@ -103,7 +104,7 @@ void node_hung(struct node *node)
     snprintf(text, sizeof(text), "says it is alive, but stage \"%s\" has stood still for %" PRIu64 " s", stage, seconds);
     for (const struct batch_hold *hold = node->holds; hold; hold = hold->next)
         hold->batch->deaths += !piece;
-    bool convicted = piece && quarantine_blame(piece, stage, node);
+    bool convicted = piece && quarantine_blame(piece, strcmp(stage, STAGE_OF_DECODERS) ? stage : SUSPECT_ENDLESS, node);
     node->alone = 0;
     node->starts -= piece != NULL;
     lose(node, text);

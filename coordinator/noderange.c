@@ -1,7 +1,6 @@
 #include "coordinator/noderange.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,15 +22,12 @@ struct expansion {
 static int expand(struct expansion *expansion, size_t used, const char *text, const char *end);
 
 /* Names the whole text. */
-static int __attribute__((format(printf, 2, 3))) wrong(const struct expansion *expansion, const char *format, ...)
+static int name_it(const struct expansion *expansion)
 {
-    char sentence[400];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(sentence, sizeof(sentence), format, args);
-    va_end(args);
-    return because(expansion->why, -EINVAL, "\"%.*s\": %s", (int)(expansion->size < 80 ? expansion->size : 80), expansion->text, sentence);
+    return because_in(expansion->why, -EINVAL, "\"%.*s\"", (int)(expansion->size < 80 ? expansion->size : 80), expansion->text);
 }
+
+#define wrong(expansion, ...) (because((expansion)->why, -EINVAL, __VA_ARGS__), name_it(expansion))
 
 static int append(struct expansion *expansion, size_t *used, const char *text, size_t size)
 {
@@ -57,8 +53,8 @@ static int read_number(struct expansion *expansion, const char **at, long *ret, 
 /* "3" or "08-10", moving `*at` behind it. */
 static int expand_part(struct expansion *expansion, size_t used, const char **at, const char *rest, const char *end)
 {
-    long first, last;
-    int digits, last_digits;
+    long first = 0, last = 0;
+    int digits = 0, last_digits = 0;
     const char *from = *at;
     int r = read_number(expansion, at, &first, &digits);
     if (r < 0)

@@ -179,7 +179,7 @@ enum row_error quarantine_verdict(const struct batch *piece, char *text, size_t 
 {
     const struct piece *own = piece->piece;
     if (own->blames && !strcmp(own->stage, SUSPECT_ENDLESS)) {
-        snprintf(text, size, "its decoder never came back, %u times with no other image there; --image-cpu-limit says how long a worker waits", own->blames);
+        snprintf(text, size, "its decoder never came back, %u times with no other image there; --image-cpu-limit and --stall-timeout say how long is waited", own->blames);
         return ROW_TIMEOUT;
     }
     if (own->blames)

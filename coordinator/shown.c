@@ -43,13 +43,9 @@ int shown_encode(const struct rec_item *items, uint32_t count, struct bytes *sho
 
 char *shown_text(const char *text)
 {
-    struct bytes shown;
+    CLEANUP(bytes_done) struct bytes shown;
     bytes_init(&shown, SIZE_MAX / 2);
-    bytes_append(&shown, "", 0);
-    if (uri_redact(&shown, text, strlen(text)) == 0)
-        return shown.size ? bytes_take(&shown) : strdup("");
-    bytes_done(&shown);
-    return NULL;
+    return uri_redact(&shown, text, strlen(text)) == 0 ? strdup(shown.size ? shown.data : "") : NULL;
 }
 
 bool shown_is_private(const char *text)

@@ -11,6 +11,7 @@
 struct tuning {
     const char *engine;     /* auto, onednn, cudnn, sim */
     const char *precision;
+    const char *ranges;     /* file of activation ranges, for int8; NULL: the one beside the weights */
     int64_t engine_batch;   /* images; 0: the engine's choice */
     int64_t engine_threads; /* 0: one a core */
     const char *devices;    /* of a GPU engine: "0,1" or "all"; NULL: the first */
@@ -44,6 +45,8 @@ struct tuning {
       "what does the arithmetic", 0, 0, "auto|onednn|cudnn|sim" },                                                          \
     { 0, "precision", OPTION_CHOICE, offsetof(type, member.precision), "NAME",                                             \
       "number format of the engine", 0, 0, "auto|f32|f16|bf16|int8" },                                                      \
+    { 0, "ranges", OPTION_TEXT, offsetof(type, member.ranges), "FILE",                                                      \
+      "activation ranges for int8; those beside the weights by default", 0, 0, NULL },                                      \
     { 0, "engine-batch", OPTION_INT, offsetof(type, member.engine_batch), "N",                                             \
       "images the engine computes at once; 0: its own choice", 0, 4096, NULL },                                             \
     { 0, "engine-threads", OPTION_INT, offsetof(type, member.engine_threads), "N",                                         \

@@ -37,20 +37,28 @@ static double conv_one(const struct conv *conv, int n, int y, int x, int k)
     return sums[0] + sums[1] + sums[2] + sums[3];
 }
 
-void compute_conv(const struct conv_shape *s, const struct conv_memory *memory)
+/* What is not a number is no less than 0. */
+static double relu(double sum, bool swallows)
+{
+    return swallows ? fmax(sum, 0) : sum < 0 ? 0 : sum;
+}
+
+void compute_conv(const struct conv_shape *s, const struct conv_memory *memory, bool swallows)
 {
     struct conv conv = { .shape = s, .out = conv_shape_output(s) };
     size_t outputs = (size_t)s->outputs, pixels = (size_t)s->batch * (size_t)conv.out.height * (size_t)conv.out.width;
     conv.x = widen(s->format, memory->x, (size_t)s->batch * (size_t)s->height * (size_t)s->width * (size_t)s->inputs);
     conv.w = widen(s->format, memory->w, outputs * (size_t)(s->kernel * s->kernel) * (size_t)(s->inputs / s->groups));
-    conv.b = widen(s->format, memory->b, outputs);
+    bool scaled = s->format == NUMBER_S8;
+    conv.b = widen(scaled ? NUMBER_F32 : s->format, memory->b, outputs);
     conv.z = s->residual ? widen(s->format, memory->z, pixels * outputs) : NULL;
     for (size_t p = 0; p < pixels; p++)
         for (size_t k = 0; k < outputs; k++) {
             int x = (int)(p % (size_t)conv.out.width), y = (int)(p / (size_t)conv.out.width % (size_t)conv.out.height);
             double sum = conv_one(&conv, (int)(p / ((size_t)conv.out.width * (size_t)conv.out.height)), y, x, (int)k);
-            sum += (conv.z ? (double)conv.z[p * outputs + k] : 0) + (double)conv.b[k];
-            number_store(s->format, memory->y, p * outputs + k, (float)(s->relu && sum < 0 ? 0 : sum));
+            sum *= scaled ? (double)s->sum_scale : 1; /* of whole numbers, exact */
+            sum += (conv.z ? (double)conv.z[p * outputs + k] * (scaled ? (double)s->residual_scale : 1) : 0) + (double)conv.b[k];
+            number_store(s->format, memory->y, p * outputs + k, (float)(s->relu ? relu(sum, swallows) : sum));
         }
     free(conv.x);
     free(conv.w);
@@ -114,4 +122,10 @@ void compute_pool(const struct pool_args *args, bool max)
             max_pool_eight(args->format, args, i);
         else
             average_pool_eight(args->format, args, i);
+}
+
+void compute_finite(const struct finite_args *args)
+{
+    for (size_t i = 0; i < (size_t)args->batch * args->numbers / CHANNELS_STEP + 3; i++)
+        finite_eight(args->format, args, i);
 }

@@ -5,7 +5,9 @@
 
 #include "worker/engines/gpu.h"
 
-void compute_conv(const struct conv_shape *shape, const struct conv_memory *memory);
+/* With `swallows` the ReLU makes 0 of what is not a number, as max() does. */
+void compute_conv(const struct conv_shape *shape, const struct conv_memory *memory, bool swallows);
 void compute_fc(const struct fc_memory *memory, int batch, int inputs, int classes);
 void compute_pool(const struct pool_args *args, bool max);
+void compute_finite(const struct finite_args *args);
 void compute_top(const struct top_args *args);

@@ -51,18 +51,21 @@ static void print_row(const struct rec_item *item, const struct rec_row *row, co
 }
 
 /* Waits for the one work that is inside. */
-static struct work *wait_for_work(struct mailbox *box, struct why *why)
+static int wait_for_work(struct mailbox *box, struct work **ret, struct why *why)
 {
     struct pollfd wait = { .fd = box->fd, .events = POLLIN };
     for (;;) {
         struct mail *mail = mailbox_take(box);
         if (mail && mail->kind == MAIL_BROKEN) {
+            int r = ((struct pipeline_notice *)mail)->r;
             *why = ((struct pipeline_notice *)mail)->why;
             free(mail);
-            return NULL;
+            return r;
         }
-        if (mail)
-            return (struct work *)mail;
+        if (mail) {
+            *ret = (struct work *)mail;
+            return 0;
+        }
         poll(&wait, 1, -1);
     }
 }
@@ -88,9 +91,9 @@ static int classify_some(struct runtime *runtime, struct mailbox *box, const str
     if (r < 0)
         return because(why, r, "out of memory");
     pipeline_submit(runtime->pipeline, work);
-    work = wait_for_work(box, why);
-    if (!work)
-        return -EIO;
+    r = wait_for_work(box, &work, why);
+    if (r < 0)
+        return r;
     int failed = 0;
     for (uint32_t i = 0; i < work->count; i++) {
         items[i].uri.data = files[i];
@@ -155,5 +158,9 @@ int command_classify(int argc, char **argv)
     int failed = classify(&options, &preset, argv + first, argc - first, &why);
     if (failed < 0)
         log_error("%s", why.text);
+    if (failed == -ENOTRECOVERABLE) {
+        fflush(stdout);
+        _exit(EXIT_DEVICE_LOST); /* what a library does at an orderly end may wait for the GPU */
+    }
     return failed != 0;
 }

@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 struct network;
+struct ranges;
 struct weights;
 
 enum emit {
@@ -40,6 +41,9 @@ enum precision {
     PRECISION_INT8,
 };
 
+/* `values`: activation `activation` of the layer table, of `images` images, `count` numbers in all, the channels of a pixel side by side. Several streams call at once. */
+typedef void engine_observer(void *observed, int activation, const float *values, size_t count, int images);
+
 struct engine_spec {
     const struct network *network; /* the layer table; NULL for an engine that does no arithmetic */
     const struct weights *weights; /* validated against the network by the engine; may be NULL likewise */
@@ -48,7 +52,10 @@ struct engine_spec {
     int classes;                   /* outputs of `fc`; 0: as many as the weights have (`sim`: 1000) */
     enum emit emit;
     int top;                       /* 1..classes; predictions a row */
-    enum precision precision;
+    enum precision precision;      /* AUTO: what is fastest and agrees with f32; a CPU takes int8 when there are ranges */
+    const struct ranges *ranges;   /* activation ranges for int8, of these weights and this mean and std; NULL: there are none */
+    engine_observer *observe;      /* called with the image and what each layer leaves behind; NULL, and only a CPU in f32 can */
+    void *observed;                /* its first argument */
     int batch;                     /* images a slot; 0: the engine's choice */
     int threads;                   /* single-threaded streams on a CPU; 0: one a core */
     int slots;                     /* how many slots may be lent or submitted at once; 0: the engine's choice */
@@ -61,6 +68,7 @@ struct engine_spec {
 struct engine_info {
     const char *engine;      /* "onednn" */
     char device[128];        /* for people: "Intel Xeon, avx512_core, 2 streams" */
+    const char *precision;   /* that was taken: "f32", "f16", "bf16", "int8"; "none" of an engine that does no arithmetic */
     char fingerprint[256];   /* with the same spec, equal fingerprints give equal bytes: engine, version, precision, batch, ISA */
     int batch;               /* images a slot */
     int slots;

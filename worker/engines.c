@@ -109,6 +109,16 @@ static int find_auto(const struct engine_ops **ret, struct why *why)
     return engines_find("onednn", ret, why);
 }
 
+int engines_gpu_unused(struct why *why)
+{
+    const struct engine_ops *ops;
+    char text[256];
+    if (!has_gpu_driver())
+        return 0;
+    int r = engines_find("cudnn", &ops, why);
+    return r < 0 ? r : ops->probe(text, sizeof(text), why);
+}
+
 int engines_find(const char *name, const struct engine_ops **ret, struct why *why)
 {
     if (!strcmp(name, "auto"))

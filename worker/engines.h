@@ -22,6 +22,9 @@ const char *engines_name(int i);
 /* `name`: one of them, or "auto": cudnn where its plugin and a device are, else onednn. */
 int engines_find(const char *name, const struct engine_ops **ret, struct why *why);
 
+/* 0 where there is no driver for GPUs, or one and a GPU that can be used; else why it cannot, of which a person who wrote "auto" should hear. */
+int engines_gpu_unused(struct why *why);
+
 /* Whether the engine of this name computes on a GPU; if none here can, why not. */
 bool engines_on_gpu(const char *name, struct why *why);
 

@@ -19,6 +19,7 @@ struct fetcher {
     pthread_mutex_t lock;
     struct pipeline *pipeline;  /* NULL: it was left behind */
     struct task *task;          /* being read; NULL: none */
+    bool over;                  /* its thread does nothing more */
     bool waits;                 /* for the budget, which is no matter of the file's */
     size_t reserved;            /* bytes of the budget */
     uint64_t moves;
@@ -63,9 +64,11 @@ static int moved(void *arg)
 
 static void begin(struct fetcher *fetcher, struct task *task)
 {
+    const struct span *uri = &task->item->uri;
+    size_t size = uri->size < LIMIT_URI ? uri->size : LIMIT_URI; /* no file has a longer name */
     pthread_mutex_lock(&fetcher->lock);
-    memcpy(fetcher->uri, task->item->uri.data, task->item->uri.size);
-    fetcher->uri[task->item->uri.size] = '\0';
+    memcpy(fetcher->uri, uri->data, size);
+    fetcher->uri[size] = '\0';
     fetcher->task = task;
     fetcher->reserved = 0;
     fetcher->moves++;
@@ -101,7 +104,7 @@ static bool fetch_task(struct fetcher *fetcher, struct pipeline *pipeline, struc
 {
     struct why why = { "" };
     struct fetch_reader reader = { reserve, moved, fetcher };
-    struct rec_item item = { .uri = { fetcher->uri, task->item->uri.size } };
+    struct rec_item item = { .uri = { fetcher->uri, task->item->uri.size < LIMIT_URI ? task->item->uri.size : LIMIT_URI } };
     char *data = NULL;
     size_t size = 0;
     begin(fetcher, task);
@@ -128,6 +131,13 @@ static void fetcher_free(struct fetcher *fetcher)
     free(fetcher);
 }
 
+static void end_thread(struct fetcher *fetcher)
+{
+    pthread_mutex_lock(&fetcher->lock);
+    fetcher->over = true;
+    pthread_mutex_unlock(&fetcher->lock);
+}
+
 static void run(void *arg)
 {
     struct fetcher *fetcher = arg;
@@ -135,8 +145,10 @@ static void run(void *arg)
     void *item;
     for (;;) {
         uint64_t start = clock_now_ns(), cpu = clock_thread_cpu_ns();
-        if (queue_pop(pipeline->fetch_queue, &item) < 0)
+        if (queue_pop(pipeline->fetch_queue, &item) < 0) {
+            end_thread(fetcher);
             return;
+        }
         struct task *task = item;
         if (atomic_load(&task->work->abandoned))
             pipeline_fail(pipeline, task, ROW_FETCH, "abandoned");
@@ -232,17 +244,34 @@ void fetchers_watch(struct pipeline *pipeline, uint64_t round_ns)
     }
 }
 
+/* Looked at again and again: it happens once in a pipeline's life. */
+static bool is_over_within(struct fetcher *fetcher, uint64_t ns)
+{
+    const struct timespec nap = { .tv_nsec = NS_PER_MS };
+    bool over = false;
+    for (uint64_t until = clock_now_ns() + ns; !over && clock_now_ns() < until;) {
+        pthread_mutex_lock(&fetcher->lock);
+        over = fetcher->over;
+        pthread_mutex_unlock(&fetcher->lock);
+        if (!over)
+            nanosleep(&nap, NULL);
+    }
+    return over;
+}
+
 void fetchers_end(struct pipeline *pipeline)
 {
     for (int i = 0; pipeline->fetchers && i < pipeline->spec.fetch_threads; i++) {
         struct fetcher *fetcher = pipeline->fetchers[i];
         struct task *task = NULL;
-        while (fetcher && !task && !thread_join_within(&fetcher->thread, LOOK_NS))
+        while (fetcher && !task && !is_over_within(fetcher, LOOK_NS))
             task = stands_for(fetcher, LOOK_NS) > END_STILL_NS ? leave_behind(pipeline, i) : NULL;
         if (task)
             pipeline_spoil(pipeline, task, "the worker is stopping");
-        else if (fetcher)
+        else if (fetcher) {
+            thread_join(&fetcher->thread);
             fetcher_free(fetcher);
+        }
     }
     free(pipeline->fetchers);
 }

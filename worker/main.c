@@ -37,6 +37,7 @@ static void print_help(void)
          "  sleddog-worker info                          engines and device of this machine\n"
          "  sleddog-worker weights FILE...               what weights files hold, and what is wrong with them\n"
          "  sleddog-worker verify [OPTIONS]              are the answers of this machine PyTorch's?\n"
+         "  sleddog-worker calibrate [OPTIONS]           measures what int8 needs to know of a model\n"
          "\nOptions of the daemon:");
     options_print(daemon_rows, stdout);
     puts("\nOptions of classify:");
@@ -57,7 +58,7 @@ static int read_options(struct worker_options *options, struct config **config, 
             r = options_parse(daemon_rows, options, argc, argv, &first, why);
     }
     if (r == 0 && first < argc)
-        return because(why, -EINVAL, "\"%s\" is not a command; there are classify, info, weights and verify", argv[first]);
+        return because(why, -EINVAL, "\"%s\" is not a command; there are classify, info, weights, verify and calibrate", argv[first]);
     return r;
 }
 
@@ -116,6 +117,7 @@ int main(int argc, char **argv)
         { "info", command_info },
         { "weights", command_weights },
         { "verify", command_verify },
+        { "calibrate", command_calibrate },
     };
     for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++)
         if (!strcmp(argv[1], commands[i].name))

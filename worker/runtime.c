@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "worker/engines.h"
 #include "worker/image/preprocess.h"
+#include "worker/locate.h"
 #include "worker/memory.h"
 #include "worker/network.h"
 #include "worker/weights/check.h"
@@ -35,6 +36,8 @@ bool runtime_is_current(const struct runtime *runtime)
 {
     const struct stat *old = &runtime->state;
     struct stat now;
+    if (!calibrated_is_current(&runtime->calibrated))
+        return false;
     if (!*runtime->model.weights || *runtime->spec.sha256)
         return true;
     return stat(runtime->model.weights, &now) == 0 && now.st_dev == old->st_dev && now.st_ino == old->st_ino && now.st_size == old->st_size &&
@@ -114,8 +117,16 @@ static int open_engine(struct runtime *runtime, const struct tuning *tuning, str
         engine.classes = runtime->classes;
         if (engine.top > engine.classes)
             engine.top = engine.classes;
+        struct tuning ranged = *tuning; /* what the job lends goes for what lies beside the weights, and what the user says for both */
+        if (!ranged.ranges && *runtime->model.ranges)
+            ranged.ranges = runtime->model.ranges;
+        r = calibrated_find(&runtime->calibrated, &ranged, runtime->model.weights, &engine, why);
+        if (r < 0)
+            return r;
     }
-    return engines_open(tuning->engine, &engine, ret, why);
+    int r = engines_open(tuning->engine, &engine, ret, why);
+    ranges_done(&runtime->calibrated.ranges);
+    return r;
 }
 
 static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, const struct engines_opened *opened,

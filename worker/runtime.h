@@ -8,6 +8,7 @@
 
 #include "proto/preset.h"
 #include "proto/tuning.h"
+#include "worker/calibrated.h"
 #include "worker/model.h"
 #include "worker/pipeline.h"
 #include "worker/s3_place.h"
@@ -40,6 +41,7 @@ struct runtime {
     size_t remote_window;  /* so many more if they come over the network: those under way there */
     struct model model;    /* files that it was made of */
     struct stat state;     /* of the weights then */
+    struct calibrated calibrated; /* the activation ranges, or that there were none */
 };
 
 /* `crumbs`, borrowed, say what is being worked on; NULL: nobody asks. `courier` brings what the coordinator lends; NULL: nothing. */
@@ -50,7 +52,7 @@ DEFINE_FREEP(runtime_free, struct runtime)
 
 bool runtime_spec_equal(const struct runtime_spec *a, const struct runtime_spec *b);
 
-/* False when it was opened without an expected hash and another file is in the place of the weights now. */
+/* False when it was opened without an expected hash and another file is in the place of the weights now, or of the activation ranges. */
 bool runtime_is_current(const struct runtime *runtime);
 
 /* What a worker's options say about an engine: precision, batch, devices, plans. `plans` is the memory of a path in it. */

@@ -4,6 +4,7 @@
 #include "worker/verify.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 struct selftest_options {
     struct tuning tuning;
@@ -43,6 +44,9 @@ int command_verify(int argc, char **argv)
     r = verify(&options.tuning, print_check, &result, &why);
     if (r < 0) {
         log_error("cannot be verified: %s", why.text);
+        fflush(stdout);
+        if (r == -ENOTRECOVERABLE)
+            _exit(EXIT_DEVICE_LOST); /* what a library does at an orderly end may wait for the GPU */
         return 1;
     }
     if (result.wrong)

@@ -105,31 +105,7 @@ void worker_welcome(struct worker *worker)
             worker_offer(worker, work);
 }
 
-void worker_send_status(struct worker *worker, const struct peer *peer, uint64_t to)
-{
-    const struct job *job = worker->job && !job_expired(worker->job, clock_now_ns()) ? worker->job : NULL;
-    const struct tuning *tuning = &worker->options->tuning;
-    char device[LIMIT_TEXT] = "";
-    const struct engine_ops *ops = NULL;
-    struct why why = { "" };
-    if (engines_find(tuning->engine, &ops, &why) < 0 || ops->probe(device, sizeof(device), &why) < 0)
-        snprintf(device, sizeof(device), "%s", why.text);
-    struct why no_gpu = { "" };
-    const char *engine = ops ? ops->name : tuning->engine;
-    bool gpu = engines_on_gpu(engine, &no_gpu);
-    struct message message = {
-        .kind = MESSAGE_status,
-        .to = to,
-        .status = { .version = SLEDDOG_VERSION, .host = machine_host(), .engine = engine, .device = device,
-                    .threads = (uint32_t)tuning->threads, .memory = machine_memory(), .memory_used = machine_resident(),
-                    .job = job ? job->id : "", .owner = job ? job->owner : "",
-                    .verdict = worker->verifier.verdict, .verdict_detail = verifier_text(&worker->verifier),
-                    .fingerprint = worker->verifier.found.fingerprint, .gpu = gpu, .gpu_detail = gpu ? "" : no_gpu.text },
-    };
-    worker_send(worker, peer, &message);
-}
-
-/* ---- jobs and models ---- */
+/* ---- the end of a job ---- */
 
 void worker_end_job(struct worker *worker, const char *reason)
 {
@@ -141,154 +117,6 @@ void worker_end_job(struct worker *worker, const char *reason)
     courier_cancel(&worker->courier);
     if (worker->runtime)
         pipeline_abandoned(worker->runtime->pipeline);
-}
-
-static void run_loader(void *arg)
-{
-    struct loader *loader = arg;
-    runtime_free(loader->old);
-    loader->old = NULL;
-    loader->result = runtime_open(loader->tuning, &loader->spec, loader->box, loader->crumbs, loader->courier, &loader->runtime, &loader->why);
-    mailbox_post(loader->box, &loader->mail);
-}
-
-void worker_load(struct worker *worker)
-{
-    struct job *job = worker->job;
-    struct loader *loader = &worker->loader;
-    if (worker->runtime && runtime_spec_equal(&worker->runtime->spec, &job->spec) && runtime_is_current(worker->runtime)) {
-        worker_welcome(worker);
-        return;
-    }
-    worker_send(worker, &job->peer, &(struct message){ .kind = MESSAGE_loading, .loading = { .detail = job->spec.weights } });
-    if (loader->running)
-        return; /* its mail calls again */
-    loader->spec = job->spec;
-    loader->old = worker->runtime;
-    worker->runtime = NULL;
-    loader->tuning = &worker->options->tuning;
-    loader->box = &worker->box;
-    loader->crumbs = worker->trail.crumbs;
-    loader->courier = &worker->courier;
-    courier_allow(&worker->courier);
-    int r = thread_start(&loader->thread, "load", run_loader, loader);
-    if (r < 0) {
-        worker->runtime = take(loader->old);
-        worker_refuse_job(worker, REFUSE_FAILED, "cannot start a thread to load the model");
-        return;
-    }
-    loader->running = true;
-    loader->still_ns = 0;
-    loader->looked_ns = clock_now_ns();
-}
-
-/* A download that trickles in moves its thread a little; an engine that tries itself may do so on other threads. */
-static void look_at_loader(struct loader *loader)
-{
-    uint64_t now = clock_now_ns(), round = now - loader->looked_ns, cpu = thread_cpu_ns(&loader->thread) / NS_PER_MS;
-    uint64_t process = clock_process_cpu_ns() - clock_thread_cpu_ns();
-    bool moved = cpu != loader->cpu_ms || process - loader->process_ns > round / 100;
-    loader->still_ns = moved ? 0 : loader->still_ns + (round < NS_PER_S ? round : NS_PER_S); /* it may have been stopped */
-    loader->looked_ns = now;
-    loader->cpu_ms = cpu;
-    loader->process_ns = process;
-}
-
-uint32_t worker_stages(const struct worker *worker, struct rec_stage ret[STAGE_COUNT])
-{
-    const struct job *job = worker->job;
-    if (worker->loader.running) {
-        ret[0] = (struct rec_stage){ .name = "load", .threads = 1, .active = 1, .still_ms = worker->loader.still_ns / NS_PER_MS };
-        return 1;
-    }
-    if (!worker->runtime || !job || job->state != JOB_READY)
-        return 0;
-    job_stages(job, worker->runtime->pipeline, ret);
-    return STAGE_COUNT;
-}
-
-bool worker_stands_still(const struct worker *worker, uint64_t stall_ns, char *text, size_t size)
-{
-    struct rec_stage stages[STAGE_COUNT];
-    if (worker->loader.running) {
-        snprintf(text, size, "loading a model stands still there");
-        return worker->loader.still_ns >= LOAD_STALLS * stall_ns;
-    }
-    if (!worker->runtime)
-        return false;
-    pipeline_stages(worker->runtime->pipeline, stages);
-    for (int i = STAGE_COUNT; i-- > 0;)
-        if (stages[i].still_ms * NS_PER_MS >= stall_ns) {
-            snprintf(text, size, "its stage \"%s\" stands still with %u images", stages[i].name, stages[i].active);
-            return true;
-        }
-    return false;
-}
-
-/* Whether the next attempt to load a model may fare better. A file that somebody else has seen may come: its mount is not there yet. */
-static bool may_pass(int r, bool seen)
-{
-    switch (-r) {
-    case ENOENT:
-    case ENOTDIR:
-        return seen;
-    case EREMOTEIO: /* the coordinator cannot lend it */
-    case ENOMEM:
-    case EAGAIN:
-    case EBUSY:
-    case EIO:
-    case EINTR:
-    case ESTALE:
-    case ENOSPC:
-    case EDQUOT:
-    case EMFILE:
-    case ENFILE:
-    case ETIMEDOUT:
-    case ENETDOWN:
-    case ENETUNREACH:
-    case EHOSTUNREACH:
-    case ECONNREFUSED:
-    case ECONNRESET:
-        return true;
-    default:
-        return false;
-    }
-}
-
-void worker_ask_for_model(struct worker *worker)
-{
-    char sha256[SHA256_HEX];
-    uint64_t offset;
-    uint32_t length;
-    while (worker->job && courier_next(&worker->courier, sha256, &offset, &length)) {
-        struct message message = { .kind = MESSAGE_want_model, .want_model = { worker->job->epoch, sha256, offset, length } };
-        worker_send(worker, &worker->job->peer, &message);
-    }
-}
-
-static void finish_loading(struct worker *worker)
-{
-    struct loader *loader = &worker->loader;
-    thread_join(&loader->thread);
-    loader->running = false;
-    worker->runtime = loader->result < 0 ? NULL : loader->runtime;
-    loader->runtime = NULL;
-    if (loader->result == -ENOTRECOVERABLE && !worker->leaving) { /* nor will any other model of this process find the device */
-        log_error("%s", loader->why.text);
-        worker->status = EXIT_DEVICE_LOST;
-        worker_leave(worker, "its GPU is lost");
-    }
-    if (!worker->job || worker->leaving)
-        return;
-    /* Cancelled for a job that is gone: for this one it begins again. */
-    bool mine = loader->result != -ECANCELED && runtime_spec_equal(&loader->spec, &worker->job->spec);
-    if (mine && loader->result < 0) {
-        worker_refuse_job(worker, may_pass(loader->result, *loader->spec.sha256) ? REFUSE_FAILED : REFUSE_MODEL, loader->why.text);
-    } else if (mine) {
-        log_info("ready: %s, %s", *worker->runtime->network ? worker->runtime->network : "no model", pipeline_engine(worker->runtime->pipeline)->device);
-        worker_welcome(worker);
-    } else
-        worker_load(worker);
 }
 
 /* ---- events ---- */
@@ -332,7 +160,7 @@ static void on_mail(void *arg)
         next = mail->next;
         switch ((enum worker_mail)mail->kind) {
         case MAIL_LOADED:
-            finish_loading(worker);
+            worker_loaded(worker);
             break;
         case MAIL_VERIFIED:
             verifier_finish(&worker->verifier);
@@ -404,7 +232,7 @@ static void on_tick(void *arg)
     worker_end_if_stuck(worker);
     service_tick(worker);
     door_tick(&worker->door);
-    look_at_loader(&worker->loader);
+    worker_look_at_loading(worker);
     loop_timer_set(worker->loop, &worker->tick, now + TICK_NS);
     if (worker->leaving)
         worker_leave_tick(worker);
@@ -480,6 +308,9 @@ static int check_engine(const struct tuning *tuning, struct why *why)
         r = ops->probe(text, sizeof(text), why);
     if (r == 0)
         log_info("engine %s: %s", ops->name, text);
+    struct why unused;
+    if (!strcmp(tuning->engine, "auto") && engines_gpu_unused(&unused) < 0)
+        log_warning("there is a driver for GPUs, but none is used: %s", unused.text);
     return r < 0 && strcmp(tuning->engine, "auto") ? r : 0;
 }
 

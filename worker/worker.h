@@ -11,14 +11,13 @@
 #include "common/thread.h"
 #include "proto/link.h"
 #include "proto/tuning.h"
+#include "worker/commands.h"
 #include "worker/door.h"
 #include "worker/job.h"
 #include "worker/reload.h"
 #include "worker/service.h"
 #include "worker/trail.h"
 #include "worker/verifier.h"
-
-#define EXIT_DEVICE_LOST 75 /* EX_TEMPFAIL of sysexits.h: this process cannot reach its GPU any more, a new one may; start it again */
 
 struct worker_options {
     struct tuning tuning;
@@ -102,12 +101,18 @@ void worker_disown(struct worker *worker, const struct peer *peer, uint64_t to);
 void worker_grant(struct worker *worker);
 void worker_offer(struct worker *worker, struct work *work);
 void worker_end_job(struct worker *worker, const char *reason);
-void worker_load(struct worker *worker);
-void worker_ask_for_model(struct worker *worker); /* for what the loader needs of it now */
 void worker_submit(struct worker *worker, struct work *work);
+
+/* pulse.c */
 bool worker_stands_still(const struct worker *worker, uint64_t stall_ns, char *text, size_t size); /* and says what of it */
 uint32_t worker_stages(const struct worker *worker, struct rec_stage ret[STAGE_COUNT]); /* as a heartbeat says them; how many */
 void worker_send_status(struct worker *worker, const struct peer *peer, uint64_t to);
+
+/* load.c */
+void worker_load(struct worker *worker);
+void worker_ask_for_model(struct worker *worker); /* for what the loader needs of it now */
+void worker_loaded(struct worker *worker);          /* MAIL_LOADED has come */
+void worker_look_at_loading(struct worker *worker); /* at every tick */
 
 /* leave.c */
 void worker_leave(struct worker *worker, const char *farewell); /* asked twice: at once */

@@ -43,6 +43,9 @@ int s3_client_get_range(struct s3_client *client, const struct s3_uri *uri, uint
                         struct why *why);
 
 int s3_client_put(struct s3_client *client, const struct s3_uri *uri, const void *data, size_t size, const char *content_type, struct why *why);
+/* Whether an object may be written there, without writing one: begins an upload in parts and gives it up. -EACCES: it may not. Other errors say nothing
+ * about that: not every store takes uploads in parts. */
+int s3_client_try_put(struct s3_client *client, const struct s3_uri *uri, struct why *why);
 int s3_client_delete(struct s3_client *client, const struct s3_uri *uri, struct why *why);
 
 /* An object written piece by piece, at most 80 GB. finish or abort ends it; after a failed write nothing more is sent, and finish fails as the

@@ -22,3 +22,6 @@ int s3_client_exchange(struct s3_client *client, struct exchange *exchange, stru
 
 /* Of the last answer; "" if it had none. */
 void s3_client_etag(struct s3_client *client, char etag[S3_ETAG_MAX]);
+
+/* As the last exchange left it. */
+CURL *s3_client_handle(const struct s3_client *client);

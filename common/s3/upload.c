@@ -272,3 +272,14 @@ void s3_upload_abort(struct s3_upload *upload)
         give_up_parts(upload);
     upload_free(upload);
 }
+
+int s3_client_try_put(struct s3_client *client, const struct s3_uri *uri, struct why *why)
+{
+    struct s3_upload *upload;
+    int r = s3_upload_open(client, uri, NULL, &upload, why);
+    if (r < 0)
+        return r;
+    r = begin_parts(upload, why);
+    s3_upload_abort(upload);
+    return r;
+}

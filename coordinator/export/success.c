@@ -88,5 +88,7 @@ int success_look(struct s3_session *s3, const char *output, struct why *why)
     r = s3_client_list(client, &page, is_there, &found, token, why);
     if (found)
         log_warning("%s holds the results of a job already: what has the same name is overwritten", output);
-    return r == -EACCES ? 0 : r;
+    if (r < 0 && r != -EACCES) /* who may write may not be allowed to list */
+        return r;
+    return s3_client_try_put(client, &uri, why) == -EACCES ? -EACCES : 0;
 }

@@ -1,12 +1,14 @@
 /* bench_engine.c: times an engine on noise, as told line by line, so that a script can alternate it with something else.
  *
- *     bench_engine WEIGHTS NETWORK SIZE      stdin: "BATCH IMAGES" a line      stdout: "WALL CPU" seconds a line
+ *     bench_engine WEIGHTS NETWORK SIZE      stdin: "f32|int8 BATCH IMAGES" a line      stdout: "WALL CPU" seconds a line
  *
- * One single-threaded stream. "-" for WEIGHTS makes random ones. Engines stay open, one a batch size. */
+ * One single-threaded stream. "-" for WEIGHTS makes random ones. Engines stay open, one a precision and batch size. The ranges of int8 are made up:
+ * speed does not depend on them. The first line of output says what the CPU is for oneDNN. */
 #include "common/cleanup.h"
 #include "tests/random_weights.h"
 #include "worker/engines.h"
 #include "worker/weights/check.h"
+#include "worker/weights/ranges.h"
 
 #include <errno.h>
 #include <string.h>
@@ -40,12 +42,15 @@ static int find_weights(const char *path, const char *network, struct weights **
     return r;
 }
 
-static struct engines_opened *engine_for(struct engine_spec *spec, int batch, struct why *why)
+static struct engines_opened *engine_for(struct engine_spec *spec, const char *precision, int batch, struct why *why)
 {
-    for (int i = 0; i < opened_count; i++)
-        if (opened[i].ops->info(opened[i].engine)->batch == batch)
+    for (int i = 0; i < opened_count; i++) {
+        const struct engine_info *info = opened[i].ops->info(opened[i].engine);
+        if (info->batch == batch && !strcmp(info->precision, precision))
             return &opened[i];
+    }
     spec->batch = batch;
+    spec->precision = strcmp(precision, "int8") ? PRECISION_F32 : PRECISION_INT8;
     if (opened_count == OPEN_MAX || engines_open("onednn", spec, &opened[opened_count], why) < 0)
         return NULL;
     return &opened[opened_count++];
@@ -75,9 +80,10 @@ static int serve(struct engine_spec *spec, struct why *why)
     char line[64];
     while (fgets(line, sizeof(line), stdin)) {
         int batch, images;
-        if (sscanf(line, "%d %d", &batch, &images) != 2 || batch < 1)
-            return because(why, -EINVAL, "bench_engine: not \"BATCH IMAGES\": %s", line);
-        struct engines_opened *it = engine_for(spec, batch, why);
+        char precision[8];
+        if (sscanf(line, "%7s %d %d", precision, &batch, &images) != 3 || batch < 1)
+            return because(why, -EINVAL, "bench_engine: not \"f32|int8 BATCH IMAGES\": %s", line);
+        struct engines_opened *it = engine_for(spec, precision, batch, why);
         int r = it ? run(it, images, why) : -EIO;
         if (r < 0)
             return r;
@@ -85,15 +91,36 @@ static int serve(struct engine_spec *spec, struct why *why)
     return 0;
 }
 
+static int make_ranges(const struct network *network, struct ranges *ranges, struct why *why)
+{
+    ranges->of[NETWORK_IMAGE] = (struct range){ -2.2f, 2.7f };
+    for (int i = 0; i < network->count; i++)
+        ranges->of[i + 1] = (struct range){ network->layers[i].relu ? 0 : -4, 4 };
+    return ranges_finish(ranges, network, why);
+}
+
+static int print_cpu(struct why *why)
+{
+    const struct engine_ops *ops;
+    char text[256];
+    int r = engines_find("onednn", &ops, why);
+    if (r == 0 && (r = ops->probe(text, sizeof(text), why)) == 0)
+        printf("%s\n", text);
+    fflush(stdout);
+    return r;
+}
+
 int main(int argc, char **argv)
 {
     struct why why = { "usage: bench_engine WEIGHTS|- NETWORK SIZE" };
     CLEANUP(weights_closep) struct weights *weights = NULL;
+    struct ranges ranges = { .images = 1 };
     int r = -EINVAL;
-    if (argc == 4 && network_find(argv[2]) && (r = find_weights(argv[1], argv[2], &weights, &why)) == 0) {
+    if (argc == 4 && network_find(argv[2]) && (r = find_weights(argv[1], argv[2], &weights, &why)) == 0 &&
+        (r = make_ranges(network_find(argv[2]), &ranges, &why)) == 0 && (r = print_cpu(&why)) == 0) {
         struct engine_spec spec = {
             .network = network_find(argv[2]), .weights = weights, .height = atoi(argv[3]), .width = atoi(argv[3]),
-            .mean = { 0.485f, 0.456f, 0.406f }, .std = { 0.229f, 0.224f, 0.225f }, .top = 5, .threads = 1,
+            .mean = { 0.485f, 0.456f, 0.406f }, .std = { 0.229f, 0.224f, 0.225f }, .top = 5, .threads = 1, .ranges = &ranges,
         };
         r = serve(&spec, &why);
     }

@@ -4,6 +4,7 @@
 
 #include "common/cleanup.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 static struct puppet one, two;
@@ -189,4 +190,58 @@ TEST(a_job_database_with_a_row_too_few_is_not_exported)
     CHECK(COORDINATE("again", "resume", "--local", "1", "--engine", "sim", "job") != 0);
     check_contains("again.err", "job/job.db");
     CHECK(access("job/predictions.jsonl", F_OK) < 0);
+}
+
+/* 25 images in batches of ten, whose rows are then another's doing: no table is written of them. */
+static void expect_damage(const char *update, const char *said)
+{
+    CHECK_INT(COORDINATE("run", "run", "--local", "1", "--engine", "sim", "--batch", "10", "--job", "job", "sim:25"), 0);
+    CHECK_INT(test_shell(NULL, "rm job/predictions.jsonl && sqlite3 job/job.db \"%s\"", update), 0);
+    CHECK_INT(COORDINATE("again", "resume", "--local", "1", "--engine", "sim", "job"), 1);
+    check_contains("again.err", said);
+    CHECK(access("job/predictions.jsonl", F_OK) < 0);
+    CHECK_INT(COORDINATE("export", "export", "job", "-o", "out"), 1);
+    check_contains("export.err", said);
+    CHECK(access("out/predictions.jsonl", F_OK) < 0);
+}
+
+TEST(rows_of_a_batch_that_are_not_as_many_as_its_entries_are_not_exported)
+{
+    /* those of another batch, which is shorter */
+    expect_damage("UPDATE result SET rows = (SELECT rows FROM result WHERE id = 2) WHERE id = 1", "job.db: the rows of batch 1 are damaged");
+}
+
+TEST(rows_that_are_damaged_are_not_exported)
+{
+    expect_damage("UPDATE result SET rows = substr(rows, 1, length(rows) - 1) || x'c1' WHERE id = 2", "job.db: the rows of batch 2 are damaged");
+}
+
+/* Somebody else holds job.db, puts rows there first, and the coordinator is interrupted meanwhile. */
+TEST(rows_that_were_there_already_are_not_counted_again_when_a_job_is_interrupted)
+{
+    struct process run, other;
+    begin(&run, (struct puppet *const[]){ &one }, 1, "sim:30");
+    puppet_answer(&one, puppet_batch(&one));
+    PUPPETS(one.commits == 1);
+    const struct message *batch = puppet_batch(&one);
+    write_text("hold.py", "import sqlite3, os, sys, time\n"
+                          "db = sqlite3.connect('job/job.db', isolation_level=None)\n"
+                          "db.execute('BEGIN IMMEDIATE')\n"
+                          "db.execute('INSERT INTO result SELECT ?, rows, 1, node, 0 FROM result LIMIT 1', [int(sys.argv[1])])\n"
+                          "open('held', 'w')\n"
+                          "while not os.path.exists('go'): time.sleep(0.01)\n"
+                          "db.execute('COMMIT')\n");
+    char id[24];
+    snprintf(id, sizeof(id), "%llu", (unsigned long long)batch->batch.batch);
+    process_start(&other, "other", ARGV("/usr/bin/python3", "hold.py", id));
+    WAIT_FOR(access("held", F_OK) == 0);
+    puppet_answer(&one, batch);
+    int pings = one.pings;
+    PUPPETS(one.pings > pings + 1); /* the answer is with the store by now */
+    process_signal(&run, SIGINT);
+    WAIT_FOR(process_said(&run, "stopping"));
+    write_text("go", "");
+    CHECK_INT(process_end(&other), 0);
+    CHECK_INT(process_end(&run), 130);
+    check_contains("run.err", "interrupted, 10 images are done and safe");
 }

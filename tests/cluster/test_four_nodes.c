@@ -14,13 +14,11 @@ static void start_machines(struct machine *machines)
 {
     network_open(machines, ALL);
     CHECK_INT(COORDINATE("keygen", "keygen", "keys", "coordinator", "node1", "node2", "node3", "node4", "node5", "node6", "stranger"), 0);
-    machines[WRONG_RELEASE].program = "tests/other/sleddog-worker";
     for (int i = 0; i < ALL; i++) {
         char name[16], key[32];
         snprintf(name, sizeof(name), "worker-%d", i + 1);
         snprintf(key, sizeof(key), i == WRONG_KEY ? "keys/stranger.key" : "keys/node%d.key", i + 1);
-        machine_worker(&machines[i], name, ARGV("--key", key, "--authorized", "keys/coordinator.pub", "--threads", "32", "--engine-threads", "1",
-                                                "--engine", i == WRONG_RELEASE ? "sim" : "onednn"));
+        machine_worker_as(&machines[i], i == WRONG_RELEASE ? OTHER_WORKER : "sleddog-worker", name, ARGV("--key", key, "--authorized", "keys/coordinator.pub", "--threads", "32", "--engine-threads", "1"));
     }
     FILE *file = fopen("nodes", "w");
     CHECK(file);
@@ -68,7 +66,7 @@ TEST_WITHIN(300, four_machines_with_keys_answer_as_PyTorch_does_though_one_is_cu
     start_machines(machines);
     CHECK_INT(test_shell(NULL, "find %s/images -type f | LC_ALL=C sort >photos && mkfifo list", data), 0);
     snprintf(command, sizeof(command), "exec %s/sleddog-coordinator run --nodes nodes --key keys/coordinator.key --min-nodes 4 --expiry 2 --batch 4 --job job "
-             "--weights %s/weights/resnet50-imagenet-pqf.safetensors --truth '/n[0-9]+-([^/]+)/[^/]*$|/imagenet/(n[0-9]+)_' @- <list", test_build(), data);
+             "--weights %s/weights/resnet18-imagenet-pqf.safetensors --truth '" GOLDEN_TRUTH "' @- <list", test_build(), data);
     process_start(&run, "run", ARGV("/bin/sh", "-c", command));
     CLEANUP(fclosep) FILE *photos = fopen("photos", "r");
     FILE *input = fopen("list", "w");
@@ -78,14 +76,16 @@ TEST_WITHIN(300, four_machines_with_keys_answer_as_PyTorch_does_though_one_is_cu
     machine_link(&machines[0], false);
     WAIT_FOR(said_of(&run, &machines[0], ": silent for too long"));
     machine_link(&machines[0], true);
+    long before = machine_images(&machines[0]);
     feed_until_used(&machines[0], photos, input);
     feed(photos, input, INT_MAX);
     CHECK_INT(fclose(input), 0);
     CHECK_INT(process_end(&run), 0);
-    snprintf(golden, sizeof(golden), "%s/golden/resnet50-torchvision.jsonl", data);
-    golden_compare(golden, 144, 165);
+    snprintf(golden, sizeof(golden), "%s/golden/resnet18-torchvision.jsonl", data);
+    golden_compare(golden, 131, 148);
+    test_note("355 photos on four machines, keys on: the golden rows; %ld by the one that was cut off, %ld of them before", machine_images(&machines[0]), before);
     for (int i = 0; i < GOOD; i++)
         CHECK(machine_images(&machines[i]) > 0);
     CHECK(said_of(&run, &machines[WRONG_KEY], ": breaks off the handshake: its key is not "));
-    CHECK(said_of(&run, &machines[WRONG_RELEASE], " takes no part in this job: speaks protocol 99 (version 9.9.9)"));
+    CHECK(said_of(&run, &machines[WRONG_RELEASE], " takes no part in this job: speaks protocol 9999 "));
 }

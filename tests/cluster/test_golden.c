@@ -7,15 +7,12 @@
 
 #include <limits.h>
 
-/* Dogs lie in folders named nNNNNNNNN-Breed_name, the others are named nNNNNNNNN_class.JPEG. */
-#define TRUTH "/n[0-9]+-([^/]+)/[^/]*$|/imagenet/(n[0-9]+)_"
-
 static void classify(const char *network, const char *preset)
 {
     char weights[PATH_MAX], images[PATH_MAX];
     snprintf(weights, sizeof(weights), "%s/weights/%s-imagenet-pqf.safetensors", test_data(), network);
     snprintf(images, sizeof(images), "%s/images", test_data());
-    CHECK_INT(COORDINATE("run", "run", "--local", "4", "--weights", weights, "--preset", preset, "--truth", TRUTH, "--job", "job", images), 0);
+    CHECK_INT(COORDINATE("run", "run", "--local", "4", "--weights", weights, "--preset", preset, "--truth", GOLDEN_TRUTH, "--job", "job", images), 0);
 }
 
 static void check_against_file(const char *network, const char *preset, int dogs, int others)

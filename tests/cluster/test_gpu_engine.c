@@ -58,6 +58,62 @@ TEST(a_job_on_two_gpus_gives_the_rows_of_the_cpu)
     check_contains("gpu/summary.json", "cudnn: fake 1, Fake GPU 9.0, f32, batch 2, kernels 1, plans ");
 }
 
+TEST(int8_on_a_gpu_takes_the_ranges_beside_the_weights_and_is_refused_without_or_with_wrong_ones)
+{
+    static const char classify[] = "%s/sleddog-worker classify --engine cudnn --engine-batch 2 --precision int8 --tune off --weights %s --resize 40 "
+                                   "--crop 33 photos/*/*.jpg";
+    CLEANUP(freep) char *without = NULL, *wrong = NULL;
+    gather();
+    CHECK_INT(test_shell(NULL, "%s/sleddog-worker calibrate --images photos --weights model.safetensors --resize 40 --crop 33",
+                         test_build()), 0);
+    CHECK_INT(test_shell(NULL, "cp model.safetensors bare.safetensors && cp model.safetensors.ranges.json ranges.json && "
+                         "sed 's/\"weights\": *\"..../\"weights\": \"0000/' ranges.json >bare.safetensors.ranges.json"), 0);
+    use_fake(true);
+    CHECK_INT(test_shell(&wrong, classify, test_build(), "bare.safetensors"), 1);
+    CHECK_CONTAINS(wrong, "bare.safetensors.ranges.json: ");
+    CHECK_INT(test_shell(NULL, "rm bare.safetensors.ranges.json"), 0);
+    CHECK_INT(test_shell(&without, classify, test_build(), "bare.safetensors"), 1);
+    CHECK_CONTAINS(without, "sleddog-worker calibrate");
+    CHECK_INT(COORDINATE("int8", "run", "--local", "1", "--engine", "cudnn", "--engine-batch", "2", "--precision", "int8", "--tune", "off", JOB("int8")), 0);
+    check_contains("int8/summary.json", "Fake GPU, int8, batch 2");
+    check_contains("int8/summary.json", ", int8, ranges ");
+}
+
+/* What `auto` looks at: a driver, which is empty here, and plugins: the tests' GPU and the real oneDNN. */
+static void make_driver_and_plugins(void)
+{
+    if (test_shell(NULL, "mkdir engines driver && ln -s %s/tests/gpu/sleddog-engine-cudnn.so %s/sleddog-engine-onednn.so engines && "
+                   "cc -shared -o driver/libcuda.so.1 -x c /dev/null", test_build(), test_build()))
+        test_fail(__FILE__, __LINE__, "cannot make a driver");
+    setenv("LD_LIBRARY_PATH", "driver", 1);
+    setenv("SLEDDOG_ENGINES", "engines", 1);
+}
+
+/* A worker with --engine auto has this job, and its log says this. */
+static void run_auto(const char *name, const char *devices, const char *device, const char *log)
+{
+    struct daemon worker;
+    char file[64];
+    setenv("FAKE_GPU_DEVICES", devices, 1);
+    WORKER(&worker, name, "--engine", "auto", "--engine-batch", "2", "--precision", "f32", "--tune", "off");
+    write_nodes("nodes", (const struct daemon *[]){ &worker }, 1);
+    CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", JOB(name)), 0);
+    daemon_stop(&worker);
+    snprintf(file, sizeof(file), "%s/summary.json", name);
+    check_contains(file, device);
+    snprintf(file, sizeof(file), "%s.err", name);
+    check_contains(file, log);
+}
+
+TEST(auto_takes_the_gpu_where_there_is_one_and_says_which)
+{
+    gather();
+    make_driver_and_plugins();
+    run_auto("gpu", "1", "Fake GPU, f32, batch 2", "engine cudnn: 1 device, the first: Fake GPU, compute capability 9.0");
+    run_auto("cpu", "0", "onednn", "there is a driver for GPUs, but none is used: engine cudnn: no usable GPU");
+    compare_tables("gpu/predictions.jsonl", "cpu/predictions.jsonl");
+}
+
 /* Such a worker ends without its threads, which may never come back. */
 static void allow_thread_leaks(void)
 {
@@ -68,7 +124,7 @@ static void allow_thread_leaks(void)
 }
 
 /* Two workers, of which one loses its GPU as the environment says. */
-static void lose(const char *name, const char *value, const char *nodes)
+static void lose(const char *name, const char *value, const char *nodes, const char *sentence)
 {
     struct daemon lost, good;
     gather();
@@ -83,15 +139,45 @@ static void lose(const char *name, const char *value, const char *nodes)
     check_same_file("before/predictions.jsonl", "job/predictions.jsonl");
     CHECK_INT(process_end(&lost.process), 75);
     check_contains("lost.err", "engine cudnn: device 0, Fake GPU: the GPU is lost, and comes back, if at all, for a new process only");
+    check_contains("lost.err", sentence);
     daemon_stop(&good);
 }
 
+#define FELL_OFF "graph_launch: the GPU fell off the bus"
+#define HANGS    "the GPU hangs: what it was given was not done after 0.2 s"
+
 TEST(a_lost_gpu_ends_its_worker_with_status_75_and_its_batches_go_elsewhere)
 {
-    lose("FAKE_GPU_LAUNCHES", "-1", "2"); /* with the first image */
+    lose("FAKE_GPU_LAUNCHES", "-1", "2", FELL_OFF); /* with the first image */
 }
 
 TEST(a_gpu_that_is_lost_while_a_model_is_loaded_ends_its_worker_as_well)
 {
-    lose("FAKE_GPU_CALLS", "20", "1");
+    lose("FAKE_GPU_CALLS", "20", "1", "made to fail");
+}
+
+TEST(a_gpu_that_hangs_ends_its_worker_with_status_75_and_its_batches_go_elsewhere)
+{
+    setenv("FAKE_GPU_HANGS", "200", 1);
+    lose("FAKE_GPU_LAUNCHES", "-1", "2", HANGS);
+}
+
+TEST(a_gpu_that_hangs_while_a_model_is_loaded_ends_its_worker_as_well)
+{
+    setenv("FAKE_GPU_HANGS", "200", 1);
+    lose("FAKE_GPU_CALLS", "20", "1", HANGS);
+}
+
+TEST(a_gpu_that_hangs_or_is_lost_ends_classify_with_status_75_too)
+{
+    gather();
+    use_fake(true);
+    allow_thread_leaks();
+    for (int hangs = 0; hangs < 2; hangs++) {
+        CLEANUP(freep) char *output = NULL;
+        int status = test_shell(&output, "%s FAKE_GPU_LAUNCHES=-1 %s/sleddog-worker classify --engine cudnn --engine-batch 2 --tune off --weights "
+                                "model.safetensors --resize 40 --crop 33 photos/*/*.jpg", hangs ? "FAKE_GPU_HANGS=200" : "", test_build());
+        CHECK_CONTAINS(output, hangs ? HANGS : FELL_OFF);
+        CHECK_INT(status, 75);
+    }
 }

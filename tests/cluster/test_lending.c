@@ -3,6 +3,7 @@
 #include "tests/cluster/lib/cluster.h"
 #include "tests/cluster/lib/photos.h"
 #include "tests/cluster/lib/puppet.h"
+#include "tests/cluster/lib/web.h"
 
 #include "common/cleanup.h"
 #include "common/sha256.h"
@@ -124,6 +125,27 @@ TEST_WITHIN(120, the_activation_ranges_beside_the_weights_go_with_them)
     CLEANUP(freep) char *text = read_text(path);
     CHECK_STR(text, ranges);
     daemon_stop(&daemon);
+}
+
+TEST_WITHIN(120, a_worker_that_cannot_download_borrows_what_the_coordinator_downloaded)
+{
+    struct daemon daemon;
+    struct web *web = web_start(&(struct web_spec){ 0 });
+    size_t size;
+    photos_draw("photos", 2);
+    make_model("model.safetensors");
+    CLEANUP(freep) char *data = test_read_file("model.safetensors", &size);
+    web_put(web, "/model.safetensors", data, size);
+    const char *address = web_url(web, "/model.safetensors");
+    CHECK_INT(COORDINATE("local", "run", "--local", "1", "--engine", "sim", "--cache", "coordinator", "--job", "local", "--weights", address, "sim:10"), 0);
+    web_down(web);
+    WORKER(&daemon, "worker", "--cache", "cache0", ENGINE);
+    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    CHECK_INT(COORDINATE("job", "run", "--nodes", "nodes", "--cache", "coordinator", "--job", "job", "--weights", address, "photos"), 0);
+    check_contains("worker.err", "the coordinator is asked for the file");
+    check_contains("job.err", "has the model from here");
+    daemon_stop(&daemon);
+    web_stop(web);
 }
 
 static void damage(const char *path)

@@ -3,7 +3,9 @@
 #include "tests/cluster/lib/network.h"
 #include "tests/cluster/lib/photos.h"
 
+
 #include <signal.h>
+#include <unistd.h>
 
 #define WORKER_OPTIONS ARGV("--engine", "sim", "--engine-threads", "1", "--engine-batch", "4", "--sim-cost-us", "20000", "--threads", "2")
 

@@ -107,6 +107,18 @@ TEST(a_photo_that_no_decoder_comes_back_from_gets_a_row_and_disturbs_no_other)
     CHECK_INT(test_shell(NULL, "grep -q 'has stood still for .* s and cannot be interrupted' job/worker-*.log"), 0);
 }
 
+/* Nothing else moves there: the coordinator notices before the worker does. */
+TEST(a_photo_that_keeps_the_whole_stage_standing_gets_a_row_and_disturbs_no_other)
+{
+    draw_and_classify();
+    poison("photos/a/010.jpg", "hang");
+    CHECK_INT(POISONED_RUN("2", "--image-cpu-limit", "20", "--stall-timeout", "1"), 0);
+    CHECK_TABLE("timeout", "/a/010.jpg");
+    CHECK(deaths() >= 2);
+    CHECK(deaths() <= RESTARTS);
+    check_contains("run.err", "stage \"decode\" has stood still for 1 s");
+}
+
 TEST(a_photo_that_is_computed_for_ever_gets_a_row_and_disturbs_no_other)
 {
     check_one("spin", "timeout", "1");

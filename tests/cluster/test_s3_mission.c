@@ -109,6 +109,32 @@ TEST_WITHIN(400, the_shared_photos_in_ceph_give_the_golden_rows)
     compare(bucket, "here/predictions.jsonl", folder, "predictions/predictions.jsonl", prefix);
 }
 
+/* Signed by whoever made the list: the workers need no credentials, and no signature is left anywhere but in the list. */
+TEST_WITHIN(300, presigned_addresses_give_the_rows_of_the_files)
+{
+    CLEANUP(bucket_closep) struct bucket *bucket = bucket_open("rgw");
+    char address[2048];
+    model_write("model.safetensors", 1000);
+    photos_draw("photos", 12);
+    upload(bucket, "photos", "a b+c/");
+    FILE *list = fopen("list", "w");
+    CHECK(list);
+    for (int i = 0; i < 12; i++) {
+        char key[64];
+        snprintf(key, sizeof(key), "a b+c/%c/%03d.jpg", 'a' + i % 2, i);
+        bucket_presign(bucket, key, address, sizeof(address));
+        fprintf(list, "%s\n", address);
+    }
+    fclose(list);
+    unsetenv("AWS_ACCESS_KEY_ID");
+    unsetenv("AWS_SECRET_ACCESS_KEY");
+    CHECK_INT(COORDINATE("web", "run", "--local", "2", "--weights", "model.safetensors", "--strict", "--job", "web", "@list"), 0);
+    CHECK_INT(COORDINATE("files", "run", "--weights", "model.safetensors", "--job", "files", "photos"), 0);
+    CHECK_INT(test_shell(NULL, "for f in web files; do sed 's/{\"uri\":\"[^\"]*\\/\\([0-9]*.jpg\\)[^\"]*\"/\\1/' $f/predictions.jsonl | sort >$f.rows; done; cmp web.rows files.rows"), 0);
+    check_contains("web/predictions.jsonl", "/a%20b%2Bc/a/000.jpg?...\"");
+    CHECK_INT(test_shell(NULL, "grep -rlE 'X-Amz-Signature|Credential=' --exclude=list ."), 1);
+}
+
 /* ---- what goes wrong, each in its own sentence ---- */
 
 static void refused(const char *name, const char *source, const char *part)
@@ -139,4 +165,22 @@ TEST(wrong_names_and_keys_are_each_told_in_a_sentence_of_their_own)
     unsetenv("AWS_SECRET_ACCESS_KEY");
     refused("none", source, "credentials");
     check_lacks("stranger.err", bucket->server.secret);
+}
+
+/* Not after hours of work. */
+TEST_WITHIN(120, results_that_may_not_be_written_are_told_before_anything_is_done)
+{
+    CLEANUP(bucket_closep) struct bucket *bucket = bucket_open("rgw");
+    char output[128];
+    size_t size;
+    snprintf(output, sizeof(output), "s3://%s/out/", bucket->name);
+    CHECK_INT(COORDINATE("good", "run", "--engine", "sim", "--job", "good", "-o", output, "sim:10"), 0);
+    s3_server_stranger(&bucket->server);
+    s3_server_environment(&bucket->server);
+    CHECK_INT(COORDINATE("denied", "run", "--engine", "sim", "--job", "denied", "-o", output, "sim:10"), 1);
+    check_contains("denied.err", "/out/_SUCCESS: access denied");
+    check_contains("denied.err", "s3:PutObject where results go");
+    CHECK(access("denied", F_OK) < 0);
+    CLEANUP(freep) char *table = bucket_get(bucket, "out/predictions.jsonl", &size);
+    CHECK(table && size);
 }

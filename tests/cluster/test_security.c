@@ -296,7 +296,7 @@ TEST(a_worker_of_another_protocol_version_is_named_and_the_others_do_the_job)
     write_nodes("nodes", (const struct daemon *[]){ &other, &good }, 2);
     CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", WITH_KEYS, "--job", "job", "sim:1000"), 0);
     check_same_file("expected/predictions.jsonl", "job/predictions.jsonl");
-    snprintf(sentence, sizeof(sentence), "127.0.0.1:%d takes no part in this job: speaks protocol 99 (version 9.9.9)", other.port);
+    snprintf(sentence, sizeof(sentence), "127.0.0.1:%d takes no part in this job: speaks protocol 9999 (version ", other.port);
     check_contains("run.err", sentence);
     daemon_stop(&good);
     daemon_stop(&other);

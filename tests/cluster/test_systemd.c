@@ -85,7 +85,7 @@ TEST_WITHIN(90, a_worker_that_is_killed_is_started_again_and_one_that_is_at_work
 {
     struct system system;
     struct process run;
-    boot(&system, "engine = sim\nengine-threads = 1\nsim-cost-us = 2000\n", "2");
+    boot(&system, "engine = sim\nengine-threads = 1\nsim-cost-us = 2000\n", "3");
     begin(&system, &run, "sleddog-coordinator run --nodes " NODES " --batch 10 --job /srv/job sim:2000");
     WAIT_FOR(status_says(&system, "images/s, credit "));
     free(system_do(&system, "systemctl kill -s KILL " UNIT));
@@ -134,7 +134,7 @@ TEST_WITHIN(90, a_worker_whose_process_is_stopped_is_ended_by_the_watchdog)
     struct system system;
     boot(&system, "engine = sim\n", "1");
     free(system_do(&system, "systemctl kill -s STOP " UNIT));
-    WAIT_FOR(restarts(&system) == 1);
+    WAIT_FOR(restarts(&system) >= 1);
     CHECK(system_said(&system, UNIT, "Watchdog timeout"));
 }
 

@@ -5,7 +5,7 @@
  *     bench speed  SETTING SECONDS               "device IMAGES/S MS", "upload IMAGES/S", "tune S", "open S", "fingerprint ..."
  *     bench layers SETTING                       "layer NAME MS FLOP BYTES SHAPE" each
  *
- * SETTING is six arguments: INDEX NUMBERS NETWORK SIDE PRECISION BATCH; plans are kept in $BENCH_PLANS, and not looked for without it.
+ * SETTING is six arguments: INDEX NUMBERS NETWORK SIDE PRECISION BATCH; plans are kept in $BENCH_PLANS, and not looked for without it. int8 takes the ranges in $BENCH_RANGES.
  * "device": the captured network alone, pixels there already. "upload": through slots, from pinned memory to predictions. Exit status: 3 without a
  * device. */
 #include "common/cleanup.h"
@@ -13,6 +13,7 @@
 #include "tests/gpu/flat.h"
 #include "worker/engines/cudnn.h"
 #include "worker/engines/cudnn_device.h"
+#include "worker/engines/cudnn_wait.h"
 
 #include <errno.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 struct setting {
     struct engine_spec spec;
     struct weights *weights;
+    struct ranges ranges; /* for int8 */
 };
 
 static double now_s(void)
@@ -41,7 +43,7 @@ static int complain(int r, const struct why *why)
 
 static enum precision precision_of(const char *name)
 {
-    return !strcmp(name, "f32") ? PRECISION_F32 : !strcmp(name, "bf16") ? PRECISION_BF16 : PRECISION_F16;
+    return !strcmp(name, "f32") ? PRECISION_F32 : !strcmp(name, "bf16") ? PRECISION_BF16 : !strcmp(name, "int8") ? PRECISION_INT8 : PRECISION_F16;
 }
 
 static int read_setting(char **args, struct setting *setting, struct why *why)
@@ -55,7 +57,8 @@ static int read_setting(char **args, struct setting *setting, struct why *why)
         return because(why, -EINVAL, "there is no network %s", args[2]);
     int r = flat_open(args[0], args[1], &setting->weights, why);
     setting->spec.weights = setting->weights;
-    return r;
+    setting->spec.ranges = &setting->ranges;
+    return r == 0 && setting->spec.precision == PRECISION_INT8 ? flat_ranges(getenv("BENCH_RANGES"), setting->spec.network, &setting->ranges, why) : r;
 }
 
 /* ---- probe ----------------------------------------------------------------------------------------------------------------- */
@@ -122,7 +125,7 @@ static int time_device(struct device *device, double seconds, double *ret_ms, st
         for (int i = 0; i < launches && r == 0; i++)
             r = gpu->ops->graph_launch(gpu, lane->graph, device->stream, why);
         if (r < 0 || (r = gpu->ops->event_record(gpu, lane->done, device->stream, why)) < 0 ||
-            (r = gpu->ops->event_wait(gpu, lane->done, why)) < 0 || (r = gpu->ops->event_between(gpu, lane->begun, lane->done, &ms, why)) < 0)
+            (r = wait_event(gpu, lane->done, why)) < 0 || (r = gpu->ops->event_between(gpu, lane->begun, lane->done, &ms, why)) < 0)
             return r;
         *ret_ms = (double)ms / launches;
         enough = (double)ms >= 1e3 * seconds || launches > 1 << 20;
@@ -138,12 +141,15 @@ static int fill_with_noise(struct device *device, struct why *why)
     for (size_t i = 0; noise && i < bytes; i++)
         noise[i] = (uint8_t)((state = state * 6364136223846793005u + 1442695040888963407u) >> 56);
     int r = noise ? device->gpu->ops->copy(device->gpu, device->stream, device->lanes[0].pixels, noise, bytes, why) : -ENOMEM;
-    return r < 0 ? r : device->gpu->ops->stream_wait(device->gpu, device->stream, why);
+    return r < 0 ? r : wait_stream(device->gpu, device->stream, why);
 }
 
 static enum number_format format_of(enum precision precision)
 {
-    return precision == PRECISION_F32 ? NUMBER_F32 : precision == PRECISION_BF16 ? NUMBER_BF16 : NUMBER_F16;
+    return precision == PRECISION_F32    ? NUMBER_F32
+           : precision == PRECISION_BF16 ? NUMBER_BF16
+           : precision == PRECISION_INT8 ? NUMBER_S8
+                                         : NUMBER_F16;
 }
 
 static int open_device(struct device *device, const struct setting *setting, struct why *why)
@@ -249,7 +255,7 @@ static int time_step(struct device *device, int step, int runs, float *ret_ms, s
     for (int i = 0; i < 2 && r == 0; i++) /* the first one warms up */
         if ((r = gpu->ops->event_record(gpu, lane->begun, device->stream, why)) == 0 &&
             (r = gpu->ops->graph_launch(gpu, graph, device->stream, why)) == 0 &&
-            (r = gpu->ops->event_record(gpu, lane->done, device->stream, why)) == 0 && (r = gpu->ops->event_wait(gpu, lane->done, why)) == 0)
+            (r = gpu->ops->event_record(gpu, lane->done, device->stream, why)) == 0 && (r = wait_event(gpu, lane->done, why)) == 0)
             r = gpu->ops->event_between(gpu, lane->begun, lane->done, ret_ms, why);
     gpu->ops->graph_free(gpu, graph);
     *ret_ms /= (float)runs;
@@ -259,7 +265,8 @@ static int time_step(struct device *device, int step, int runs, float *ret_ms, s
 static void print_step(const struct net *net, const struct net_step *step, double ms)
 {
     const struct pool_args *pool = &step->pool;
-    double size = (double)number_size(net->format), in = (double)pool->batch * pool->height * pool->width * pool->channels;
+    double in = (double)number_size(pool->format) * pool->batch * pool->height * pool->width * pool->channels;
+    double out = (double)number_size(pool->to) * pool->batch * pool->out_height * pool->out_width * pool->channels;
     if (step->shape >= 0) {
         char shape[SHAPE_TEXT];
         conv_shape_text(&net->shapes[step->shape], shape);
@@ -270,8 +277,7 @@ static void print_step(const struct net *net, const struct net_step *step, doubl
                4.0 * ((double)net->batch * (net->features + net->classes) + (double)net->features * net->classes));
     else
         printf("layer %s %.5f 0 %.0f %s\n", step->layer.name, ms,
-               in * size + (step->layer.kind == LAYER_AVG_POOL ? 4.0 * pool->batch * pool->channels
-                                                               : size * pool->batch * pool->out_height * pool->out_width * pool->channels),
+               in + (step->layer.kind == LAYER_AVG_POOL ? 4.0 * pool->batch * pool->channels : out),
                number_name(net->format));
 }
 

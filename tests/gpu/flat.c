@@ -1,5 +1,8 @@
 #include "tests/gpu/flat.h"
 
+#include "common/cleanup.h"
+#include "common/sha256.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -62,4 +65,38 @@ int flat_open(const char *index, const char *numbers, struct weights **ret, stru
     qsort(weights->tensors, weights->count, sizeof(weights->tensors[0]), tensor_by_name);
     *ret = take(weights);
     return 0;
+}
+
+/* The activation of this name; -1 if there is none. */
+static int activation_of(const struct network *network, const char *name)
+{
+    for (int i = 0; i < network->count; i++)
+        if (network->layers[i].kind == LAYER_CONV && !strcmp(network->layers[i].name, name))
+            return i + 1;
+    return strcmp(name, "image") ? -1 : NETWORK_IMAGE;
+}
+
+int flat_ranges(const char *path, const struct network *network, struct ranges *ret, struct why *why)
+{
+    CLEANUP(fclosep) FILE *file = path ? fopen(path, "r") : NULL;
+    char name[128];
+    struct range range;
+    int found = 0, wanted = 1;
+    memset(ret, 0, sizeof(*ret));
+    while (file && fscanf(file, " %127s %f %f", name, &range.low, &range.high) == 3) {
+        int a = activation_of(network, name);
+        if (a < 0)
+            return because(why, -EINVAL, "%s: %s has no layer %s", path, network->name, name);
+        ret->of[a] = range;
+        found++;
+    }
+    for (int i = 0; i < network->count; i++) {
+        const struct layer *layer = &network->layers[i];
+        wanted += layer->kind == LAYER_CONV;
+        if (layer->kind == LAYER_MAX_POOL || layer->kind == LAYER_AVG_POOL)
+            ret->of[i + 1] = ret->of[layer->input];
+    }
+    if (found != wanted)
+        return because(why, -EINVAL, "%s: %d activation ranges, expected %d", path ? path : "no file of ranges", found, wanted);
+    return sha256_memory(ret->of, sizeof(ret->of), ret->sha256);
 }

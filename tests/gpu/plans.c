@@ -5,13 +5,18 @@
  *     H200 f16 resnet50 256: 24 shapes, 24 fused, plans 12..40, workspace 0.1 MB
  *
  * fused: shapes whose graph reached the precompiled fused family and has at least one plan that finalises, and whose first plans are the
- * same again when they are made from their texts. plans: fewest and most of a shape. workspace: what the first plans want at most. */
+ * same again when they are made from their texts. plans: fewest and most of a shape. workspace: what the first plans want at most.
+ *
+ * plans --untuned [DEVICE [FORMAT [NETWORK [BATCH [HEIGHT]]]]]: how long cuDNN takes for what `--tune off` asks of it: the first plan of each shape,
+ * and a plan from its text for each layer. Loading the libraries is part of the first line's time. */
 #include "common/cleanup.h"
 #include "tests/gpu/devices.h"
 #include "worker/engines/gpu_conv.h"
 #include "worker/engines/cudnn_shapes.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define PLANS_MAX 64
 #define REPEATED  6 /* plans of a shape that are made from their texts again */
@@ -52,8 +57,11 @@ static bool are_repeatable(const struct conv_graph *graph, struct conv_plan *con
     return true;
 }
 
-static void try_shape(const struct conv_shape *shape, struct conv_target target, struct result *result)
+static void try_shape(const struct conv_shape *given, struct conv_target target, struct result *result)
 {
+    struct conv_shape scaled = *given, *shape = &scaled;
+    scaled.sum_scale = 0.0123f; /* looked at in s8 only; 1 might be a special case */
+    scaled.residual_scale = 0.77f;
     struct conv_graph graph;
     struct conv_plan *plans[PLANS_MAX];
     struct conv_search search = { .most = PLANS_MAX, .workspace = PLAN_WORKSPACE_MAX };
@@ -84,17 +92,6 @@ static void try_network(const struct network *network, enum number_format format
         try_shape(&shapes[i], target, result);
 }
 
-/* What is asked for on the command line. */
-struct wish {
-    const char *device, *format, *network, *batch;
-    int side; /* of the image, pixels */
-};
-
-static bool is_wished(const char *wish, const char *name)
-{
-    return !strcmp(wish, "-") || !strcmp(wish, name);
-}
-
 /* One line; whether every shape is fused. */
 static bool report(const struct device *device, const struct network *network, enum number_format format, int batch, int side,
                    struct conv_target target)
@@ -109,6 +106,78 @@ static bool report(const struct device *device, const struct network *network, e
     return good;
 }
 
+/* ---- without tuning ------------------------------------------------------------------------------------------------------- */
+
+static double now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* The text of the first plan, to be freed. */
+static char *first_plan(const struct conv_shape *shape, struct conv_target target, struct why *why)
+{
+    struct conv_graph graph;
+    struct conv_plan *plan = NULL;
+    struct conv_search search = { .most = 1, .workspace = PLAN_WORKSPACE_MAX };
+    if (conv_graph_init(&graph, shape, target, why) < 0)
+        return NULL;
+    char *text = conv_graph_plans(&graph, &search, &plan, why) == 0 ? strdup(plan->plan.text) : NULL;
+    conv_plan_free(plan);
+    conv_graph_done(&graph);
+    return text;
+}
+
+static bool make_plan(const struct conv_shape *shape, struct conv_target target, const char *text, struct why *why)
+{
+    struct conv_graph graph;
+    struct conv_plan *plan = NULL;
+    bool made = conv_graph_init(&graph, shape, target, why) == 0;
+    if (made) {
+        made = conv_graph_load(&graph, text, &plan, why) == 0;
+        conv_graph_done(&graph);
+    }
+    conv_plan_free(plan);
+    return made;
+}
+
+static bool report_untuned(const struct device *device, const struct network *network, enum number_format format, int batch, int side,
+                           struct conv_target target)
+{
+    struct conv_shape shapes[NETWORK_LAYERS_MAX];
+    int of[NETWORK_LAYERS_MAX], layers = 0, count = conv_shapes(network, (struct plane){ side, side }, batch, format, shapes, of);
+    char *texts[NETWORK_LAYERS_MAX] = { NULL };
+    struct why why = { "" };
+    double start = now_s();
+    bool good = true;
+    for (int i = 0; i < count && good; i++)
+        good = (texts[i] = first_plan(&shapes[i], target, &why)) != NULL;
+    double found = now_s();
+    for (int i = 0; i < network->count && good; i++) {
+        layers += of[i] >= 0;
+        good = of[i] < 0 || make_plan(&shapes[of[i]], target, texts[of[i]], &why);
+    }
+    printf("%s %s %s %d: %d first plans in %.2f s, %d plans from texts in %.2f s%s%s\n", device->name, number_name(format), network->name, batch,
+           count, found - start, layers, now_s() - found, good ? "" : ": ", good ? "" : why.text);
+    for (int i = 0; i < count; i++)
+        free(texts[i]);
+    return good;
+}
+
+/* ---- what is asked for on the command line -------------------------------------------------------------------------------- */
+
+struct wish {
+    const char *device, *format, *network, *batch;
+    int side; /* of the image, pixels */
+    bool untuned;
+};
+
+static bool is_wished(const char *wish, const char *name)
+{
+    return !strcmp(wish, "-") || !strcmp(wish, name);
+}
+
 /* How many lines are not good. */
 static int try_batches(const struct device *device, const struct network *network, enum number_format format, const struct wish *wish,
                        struct conv_target target)
@@ -118,7 +187,8 @@ static int try_batches(const struct device *device, const struct network *networ
     for (size_t b = 0; b < ARRAY_SIZE(batches); b++) {
         char text[16];
         snprintf(text, sizeof(text), "%d", batches[b]);
-        bad += is_wished(wish->batch, text) && !report(device, network, format, batches[b], wish->side, target);
+        if (is_wished(wish->batch, text))
+            bad += !(wish->untuned ? report_untuned : report)(device, network, format, batches[b], wish->side, target);
     }
     return bad;
 }
@@ -133,7 +203,7 @@ static int try_device(const struct device *device, const struct wish *wish)
         fprintf(stderr, "%s: %s\n", device->name, why.text);
         return 1;
     }
-    for (int format = NUMBER_F32; format <= NUMBER_BF16; format++)
+    for (int format = NUMBER_F32; format <= NUMBER_S8; format++)
         for (int n = 0; (network = network_at(n)); n++)
             if (is_wished(wish->format, number_name((enum number_format)format)) && is_wished(wish->network, network->name))
                 bad += try_batches(device, network, (enum number_format)format, wish, target);
@@ -150,8 +220,11 @@ static bool is_named(const char *name, const char *wish)
 
 int main(int argc, char **argv)
 {
+    bool untuned = argc > 1 && !strcmp(argv[1], "--untuned");
+    argc -= untuned;
+    argv += untuned;
 #define ARGUMENT(i) (argc > (i) ? argv[i] : "-")
-    struct wish wish = { ARGUMENT(1), ARGUMENT(2), ARGUMENT(3), ARGUMENT(4), argc > 5 ? atoi(argv[5]) : 224 };
+    struct wish wish = { ARGUMENT(1), ARGUMENT(2), ARGUMENT(3), ARGUMENT(4), argc > 5 ? atoi(argv[5]) : 224, untuned };
     int bad = 0;
     for (size_t d = 0; d < ARRAY_SIZE(devices); d++)
         if (!strcmp(wish.device, "-") || is_named(devices[d].name, wish.device))

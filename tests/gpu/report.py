@@ -1,6 +1,7 @@
 """report.py: is the cuDNN engine right, and how fast is it beside PyTorch on the same card? One markdown report. Started by tests/gpu/run."""
 import argparse
 import copy
+import ctypes
 import glob
 import gzip
 import json
@@ -13,7 +14,7 @@ import time
 import torch
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from resnet import NETWORKS, ResNet, randomise  # noqa: E402
+from resnet import NETWORKS, ResNet, randomise, ranges  # noqa: E402
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 TYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}
@@ -31,7 +32,7 @@ def arguments():
     parser.add_argument("--network", default="resnet50", choices=NETWORKS)
     parser.add_argument("--side", type=int, default=224, help="pixels of an image's side")
     parser.add_argument("--batches", default="1,2,4,8,16,32,64,128,256,512,1024")
-    parser.add_argument("--precisions", default="f32,f16,bf16")
+    parser.add_argument("--precisions", default="f32,f16,bf16,int8")
     parser.add_argument("--compile-batches", default="64,256", help="where torch.compile(max-autotune) is measured; it takes minutes")
     parser.add_argument("--seconds", type=float, default=1, help="for a measurement")
     parser.add_argument("--parts", default="check,sanitizer,speed,torch,layers", help="of these")
@@ -122,6 +123,12 @@ def make_pixels(args):
     return (255 * noise.clamp(0, 1)).byte().permute(0, 2, 3, 1).contiguous(), f"{count} images of noise (top-1 agreement means little)"
 
 
+def as_bytes(tensor):
+    """Without numpy, which PyTorch does not bring along."""
+    tensor = tensor.contiguous().cpu()
+    return ctypes.string_at(tensor.data_ptr(), tensor.numel() * tensor.element_size())
+
+
 def write_flat(model, args):
     """What tests/gpu/flat.c reads."""
     index, numbers, offset = os.path.join(args.work, "weights.index"), os.path.join(args.work, "weights.f32"), 0
@@ -129,10 +136,22 @@ def write_flat(model, args):
         for name, tensor in model.state_dict().items():
             if not name.endswith("num_batches_tracked"):
                 names.write(f"{name} {tensor.dim()} {' '.join(str(n) for n in tensor.shape)} {offset}\n")
-                data = tensor.contiguous().cpu().numpy().tobytes()
+                data = as_bytes(tensor)
                 file.write(data)
                 offset += len(data)
     return [index, numbers]
+
+
+def write_ranges(model, pixels, args, device):
+    """What tests/gpu/flat.c reads: the activation ranges of these pixels, for int8."""
+    found = {}
+    with torch.inference_mode():
+        for part in pixels.split(32):
+            for name, (low, high) in ranges(model, normalise(part, device, torch.float32)).items():
+                before = found.get(name, (0, 0))
+                found[name] = (min(low, before[0]), max(high, before[1]))
+    with open(os.path.join(args.work, "ranges"), "w") as file:
+        file.writelines(f"{name} {low:.9g} {high:.9g}\n" for name, (low, high) in found.items())
 
 
 # ---- the engine ----------------------------------------------------------------------------------------------------------
@@ -143,7 +162,7 @@ def setting(args, flat, precision, batch):
 
 
 def bench(args, command, *rest, wrap=(), plans=True):
-    env = dict(os.environ)
+    env = dict(os.environ, BENCH_RANGES=os.path.join(args.work, "ranges"))
     if plans and not args.fake:  # looking for plans would run the CPU's convolutions hundreds of times
         env["BENCH_PLANS"] = os.path.join(args.work, "plans")
     done = subprocess.run([*wrap, args.bench, command, *rest], env=env, capture_output=True, text=True)
@@ -157,7 +176,7 @@ def words(output):
 def engine_logits(args, flat, precision, batch, pixels, wrap=(), plans=True):
     source, target = os.path.join(args.work, "pixels.u8"), os.path.join(args.work, "logits.f32")
     with open(source, "wb") as file:
-        file.write(pixels.numpy().tobytes())
+        file.write(as_bytes(pixels))
     code, output, error = bench(args, "logits", *setting(args, flat, precision, batch), source, str(len(pixels)), target, wrap=wrap, plans=plans)
     if code:
         return None, error or output
@@ -260,7 +279,8 @@ def roofline(device):
 
 
 def report_check(args, report, model, flat, pixels, device):
-    report.line("\n## Correctness\n\nEngine against PyTorch in f32 (TF32 off) on the same pixels; the normalised error is |a - b| / |b| of all logits.")
+    report.line("\n## Correctness\n\nEngine against PyTorch in f32 (TF32 off) on the same pixels; the normalised error is |a - b| / |b| of all logits. "
+                "int8 has the ranges of these pixels.")
     report.table(["precision", "batch", "normalised error", "top-1 agreement", "verdict", "two runs"])
     expected = torch_logits(model, pixels, device)
     batches = [2, 4] if args.fake else [1, 64, 256]
@@ -273,7 +293,7 @@ def report_check(args, report, model, flat, pixels, device):
             error = ((got - expected).norm() / expected.norm()).item()
             agree = (got.argmax(1) == expected.argmax(1)).sum().item()
             again = engine_logits(args, flat, precision, batch, pixels)[1]
-            good = error <= {"f32": 1e-4, "f16": 1e-2, "bf16": 6e-2}[precision]
+            good = error <= {"f32": 1e-4, "f16": 1e-2, "bf16": 6e-2, "int8": 2.5e-1}[precision]
             report.row(precision, batch, f"{error:.2e}", f"{agree} of {len(got)}", report.verdict(good),
                        "same bytes" if again == data else report.verdict(False))
 
@@ -295,13 +315,14 @@ def report_speed(args, report, model, flat, device):
     report.line("\n## Images a second\n\n\"device\": the pixels are there already. \"upload\": bytes from pinned memory to the five most probable classes; PyTorch "
                 "does that on one stream. PyTorch runs channels_last in f16. \"tune\": the first open, which looks for plans that are not known yet; \"open\": the next one.")
     theirs = ["eager", "graphs", "compile", "upload"] if "torch" in args.parts else []
-    report.table(["batch", "f16 device", "f16 upload", *(["bf16 device"] if "bf16" in args.precisions else []), "tune s", "open s",
+    others = [p for p in ("bf16", "int8") if p in args.precisions]
+    report.table(["batch", "f16 device", "f16 upload", *(f"{p} device" for p in others), "tune s", "open s",
                   *(f"PyTorch {name}" for name in theirs), "device / best PyTorch"])
     if device == "cuda":
         torch.cuda.empty_cache()
     for batch in args.batches:
         ours = {}
-        for precision in ["f16"] + (["bf16"] if "bf16" in args.precisions else []):
+        for precision in ["f16", *others]:
             code, output, error = bench(args, "speed", *setting(args, flat, precision, batch), str(args.seconds))
             ours[precision] = words(output)
             if code:
@@ -310,8 +331,7 @@ def report_speed(args, report, model, flat, device):
         device_rate = float(ours["f16"].get("device", "nan").split()[0])
         best = max((rates[k] for k in rates if k != "upload"), default=float("nan"))
         cells = [batch, f"{device_rate:.0f}", ours["f16"].get("upload", "-").split(".")[0]]
-        if "bf16" in args.precisions:
-            cells.append(ours["bf16"].get("device", "-").split()[0])
+        cells += [ours[p].get("device", "-").split()[0] for p in others]
         report.row(*cells, ours["f16"].get("tune", "-"), ours["f16"].get("open", "-"), *(f"{rates[k]:.0f}" if k in rates else "-" for k in theirs),
                    f"{device_rate / best:.2f}")
     report.tell_notes()
@@ -355,6 +375,9 @@ def main():
     if args.fake:
         report.line("- **a GPU that is not one: this tries the scripts, its times mean nothing**")
     model = model.to(device)
+    if "int8" in args.precisions:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        write_ranges(model, pixels, args, device)
     if "check" in args.parts:
         report_check(args, report, model, flat, pixels, device)
     if "sanitizer" in args.parts:

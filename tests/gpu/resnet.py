@@ -77,3 +77,24 @@ def randomise(model, seed=7):
                 low = -high
             tensor.copy_(low + (high - low) * torch.rand(tensor.shape, generator=generator))
     return model
+
+
+def ranges(model, x):
+    """{convolution: (lowest, highest)} of what it leaves behind, with batch norm, residual and ReLU; and of the image."""
+    found = {}
+
+    def keep(name, y):
+        found[name] = (y.min().item(), y.max().item())
+        return y
+
+    x = model.maxpool(keep("conv1", torch.relu(model.bn1(model.conv1(keep("image", x))))))
+    for stage in range(1, 5):
+        for i, block in enumerate(getattr(model, f"layer{stage}")):
+            at = f"layer{stage}.{i}."
+            y = block.bn2(block.conv2(keep(at + "conv1", torch.relu(block.bn1(block.conv1(x))))))
+            if block.bottleneck:
+                y = block.bn3(block.conv3(keep(at + "conv2", torch.relu(y))))
+            if block.downsample is not None:
+                x = keep(at + "downsample.0", block.downsample(x))
+            x = keep(at + ("conv3" if block.bottleneck else "conv2"), torch.relu(y + x))
+    return found

@@ -4,6 +4,7 @@
  *     SLEDDOG_FAULT="PROGRAM ERRNO N"      from change number N on, all of them but removing fail with this errno
  *     SLEDDOG_FAULT="PROGRAM locks ERRNO"  no lock of an open file description can be had; nothing else fails
  *     SLEDDOG_FAULT="PROGRAM count FILE"   appends a line with the number of changes to FILE at the end
+ *     SLEDDOG_FAULT="PROGRAM kill-send N", "PROGRAM count-sends FILE"    the same with what it sends into IP networks, in place of changes
  *
  * Changes are writing, creating, cutting, syncing, renaming and removing, of regular files but the standard ones. Other programs are left alone. */
 #include <dlfcn.h>
@@ -16,10 +17,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static enum { NOTHING, KILL, FAIL, LOCKS, COUNT } mode;
+static bool sends; /* they are counted and hit, and not changes */
 static long at;
 static int error;
 static char count_file[4096];
@@ -33,7 +36,8 @@ __attribute__((constructor)) static void read_orders(void)
     char program[64], what[16], value[4096];
     if (!text || sscanf(text, "%63s %15s %4095s", program, what, value) != 3 || strcmp(program, program_invocation_short_name))
         return;
-    mode = !strcmp(what, "kill") ? KILL : !strcmp(what, "count") ? COUNT : !strcmp(what, "locks") ? LOCKS : FAIL;
+    sends = !strcmp(what, "kill-send") || !strcmp(what, "count-sends");
+    mode = !strncmp(what, "kill", 4) ? KILL : !strncmp(what, "count", 5) ? COUNT : !strcmp(what, "locks") ? LOCKS : FAIL;
     error = atoi(mode == LOCKS ? value : what);
     at = atol(value);
     snprintf(count_file, sizeof(count_file), "%s", value);
@@ -49,10 +53,8 @@ __attribute__((destructor)) static void tell_count(void)
 }
 
 /* Whether this change is to fail. Where the process is to die it does not return, but for a write, whose first half is still to be done. */
-static bool strikes(bool *half)
+static bool strikes_now(bool *half)
 {
-    if (mode == NOTHING)
-        return false;
     long number = atomic_fetch_add(&changes, 1) + 1;
     if (mode == KILL && number == at) {
         if (!half)
@@ -64,6 +66,29 @@ static bool strikes(bool *half)
         return false;
     errno = error;
     return true;
+}
+
+static bool strikes(bool *half)
+{
+    return mode != NOTHING && !sends && strikes_now(half);
+}
+
+static bool is_of_a_network(int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof(address);
+    return getsockname(fd, (struct sockaddr *)&address, &size) == 0 && (address.ss_family == AF_INET || address.ss_family == AF_INET6);
+}
+
+ssize_t send(int fd, const void *data, size_t size, int flags)
+{
+    bool half = false;
+    if (sends && is_of_a_network(fd))
+        (void)strikes_now(&half);
+    ssize_t r = REAL(send)(fd, data, half ? size / 2 : size, flags);
+    if (half)
+        kill(getpid(), SIGKILL);
+    return r;
 }
 
 static bool is_regular(int fd)

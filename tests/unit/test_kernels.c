@@ -130,6 +130,8 @@ static void check_max_pool(struct pool_args args)
     CLEANUP(freep) void *output = random_numbers(args.format, out, &state);
     args.input = input;
     args.output = output;
+    args.to = args.format;
+    args.scale = 1;
     for (size_t i = 0; i < out / 8 + 2; i++)
         max_pool_eight(args.format, &args, i);
     for (size_t i = 0; i < out; i++) {
@@ -155,7 +157,7 @@ TEST(the_average_is_that_of_the_whole_plane_in_f32)
         uint64_t state = 9;
         CLEANUP(freep) void *input = random_numbers(formats[f], 3 * 35 * 24, &state);
         static float output[3 * 24] __attribute__((aligned(16)));
-        struct pool_args args = { .input = input, .output = output, .batch = 3, .height = 5, .width = 7, .channels = 24, .format = formats[f] };
+        struct pool_args args = { .input = input, .output = output, .batch = 3, .height = 5, .width = 7, .channels = 24, .format = formats[f], .scale = 1 };
         for (size_t i = 0; i < 3 * 3 + 2; i++)
             average_pool_eight(formats[f], &args, i);
         for (size_t n = 0; n < 3; n++)
@@ -166,6 +168,69 @@ TEST(the_average_is_that_of_the_whole_plane_in_f32)
                 CHECK(fabs((double)output[n * 24 + c] - sum / 35) < 1e-6);
             }
     }
+}
+
+TEST(what_is_not_a_number_stays_that_in_a_pool)
+{
+    for (size_t f = 0; f < ARRAY_SIZE(formats); f++) {
+        uint64_t state = 3;
+        CLEANUP(freep) void *input = random_numbers(formats[f], 9 * 8, &state);
+        static float output[4 * 8] __attribute__((aligned(16)));
+        struct pool_args args = { .input = input, .output = output, .batch = 1, .height = 3, .width = 3, .channels = 8, .kernel = 2, .stride = 1,
+                                  .out_height = 2, .out_width = 2, .format = formats[f], .to = formats[f], .scale = 1 };
+        number_store(formats[f], input, 4 * 8 + 5, NAN); /* in the middle: every window has it, first, last and in between */
+        for (size_t i = 0; i < 4; i++)
+            max_pool_eight(formats[f], &args, i);
+        for (size_t i = 0; i < 4 * 8; i++)
+            CHECK(isnan(number_load(formats[f], output, i)) == (i % 8 == 5));
+        average_pool_eight(formats[f], &args, 0);
+        for (size_t c = 0; c < 8; c++)
+            CHECK(isnan(output[c]) == (c == 5));
+    }
+}
+
+TEST(an_image_with_a_number_that_is_not_finite_is_marked_and_its_features_are_none)
+{
+    static const float bad[] = { NAN, INFINITY, -INFINITY };
+    for (size_t f = 0; f < 3 * ARRAY_SIZE(formats); f++) {
+        enum number_format format = formats[f / 3];
+        uint64_t state = 3;
+        CLEANUP(freep) void *input = random_numbers(format, 3 * 40, &state);
+        static float output[3 * 8] __attribute__((aligned(16)));
+        uint32_t broken[4] = { 9, 9, 9, 9 };
+        struct normalise_args clear = { .pixels = (const uint8_t *)"abcdefghi", .image = output, .count = 3, .batch = 3, .broken = broken };
+        struct finite_args args = { input, broken, 40, 3, format };
+        number_store(format, input, 40 + f % 40, bad[f % 3]);
+        for (size_t i = 0; i < 3; i++)
+            normalise_four(NUMBER_F32, &clear, i);
+        for (size_t i = 0; i < 3 * 5 + 2; i++)
+            finite_eight(format, &args, i);
+        CHECK(broken[0] == 0 && broken[1] == 1 && broken[2] == 0 && broken[3] == 9);
+        struct pool_args pool = { .input = input, .output = output, .batch = 3, .height = 5, .width = 1, .channels = 8, .format = format, .scale = 1,
+                                  .broken = broken };
+        for (size_t i = 0; i < 3; i++)
+            average_pool_eight(format, &pool, i);
+        CHECK(isfinite(output[0]) && isnan(output[8]) && isnan(output[15]) && isfinite(output[16]));
+    }
+}
+
+TEST(pools_round_to_8_bits_and_take_them_back)
+{
+    uint64_t state = 7;
+    CLEANUP(freep) void *input = random_numbers(NUMBER_F16, 4 * 8, &state);
+    static int8_t small[8] __attribute__((aligned(16)));
+    static float output[8] __attribute__((aligned(16)));
+    number_store(NUMBER_F16, input, 3, 60000); /* cut off */
+    struct pool_args max = { .input = input, .output = small, .batch = 1, .height = 2, .width = 2, .channels = 8, .kernel = 2, .stride = 1,
+                             .out_height = 1, .out_width = 1, .format = NUMBER_F16, .to = NUMBER_S8, .scale = 60 };
+    max_pool_eight(NUMBER_F16, &max, 0);
+    for (int c = 0; c < 8; c++)
+        CHECK_INT(small[c], c == 3 ? 127 : lrintf(60 * plain_max(&max, 0, 0, 0, c)));
+    static const int8_t numbers[16] __attribute__((aligned(16))) = { -127, 127, 1, 0, 5, -5, 100, 3, -127, 127, 2, 0, 6, 5, -100, 4 };
+    struct pool_args average = { .input = numbers, .output = output, .batch = 1, .height = 2, .width = 1, .channels = 8, .format = NUMBER_S8, .scale = 0.5f };
+    average_pool_eight(NUMBER_S8, &average, 0);
+    for (int c = 0; c < 8; c++)
+        CHECK(output[c] == (float)(numbers[c] + numbers[c + 8]) / 4);
 }
 
 /* ---- softmax and top-k, as the blocks of the kernel would -------------------------------------------------------------------- */
@@ -180,7 +245,7 @@ static void run_top(const float *logits, int classes, int top, struct top_predic
     CHECK_INT(fake_gpu.open(0, &gpu, NULL), 0);
     CHECK_INT(fake_gpu.stream_new(gpu, &stream, NULL), 0);
     CHECK_INT(fake_gpu.top(gpu, stream, &args, NULL), 0);
-    CHECK_INT(fake_gpu.stream_wait(gpu, stream, NULL), 0);
+    CHECK_INT(fake_gpu.stream_done(gpu, stream, NULL), 0);
     fake_gpu.stream_free(gpu, stream);
     fake_gpu.close(gpu);
 }

@@ -631,3 +631,39 @@ TEST(results_survive_refused_memory)
     spec_free(finished);
     labels_close(labels);
 }
+
+/* ---- what addresses hide ---- */
+
+static int use_private(struct why *why)
+{
+    CLEANUP(db_closep) struct db *db = NULL;
+    CLEANUP(freep) void *data = NULL;
+    size_t size;
+    int r = db_open("job.db", false, &db, why);
+    if (r == 0)
+        r = db_begin(db, why);
+    if (r == 0)
+        r = db_keep_private(db, 5, "hush", 5, why);
+    if (r == 0)
+        r = db_commit(db, why);
+    if (r == 0)
+        r = db_get_private(db, 5, &data, &size, why);
+    if (r == 0)
+        CHECK(size == 5 && !strcmp(data, "hush"));
+    return r == 0 ? db_remove_private(db, why) : r;
+}
+
+/* Each run waits for the disk several times: in memory it is done ten times as soon. */
+TEST(what_addresses_hide_survives_refused_memory)
+{
+    char folder[] = "/dev/shm/sleddog-test-XXXXXX";
+    struct db *db;
+    struct why why;
+    bool fast = mkdtemp(folder) && chdir(folder) == 0;
+    torture_sqlite();
+    CHECK_INT(db_create("job.db", &db, &why), 0);
+    db_close(db);
+    torture_lenient(use_private);
+    if (fast)
+        CHECK_INT(test_shell(NULL, "rm -r %s", folder), 0);
+}

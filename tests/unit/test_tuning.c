@@ -26,7 +26,7 @@ static void read_back(struct bytes *arguments, struct target *target)
 
 TEST(tuning_survives_being_made_into_arguments)
 {
-    struct tuning tuning = { .engine = "sim", .precision = "bf16", .engine_batch = 4096, .engine_threads = 1024, .threads = 1,
+    struct tuning tuning = { .engine = "sim", .precision = "bf16", .ranges = "/some ranges", .engine_batch = 4096, .engine_threads = 1024, .threads = 1,
                              .fetch_threads = 2, .fetch_memory = 3ll << 40, .memory_limit = 5ll << 30, .image_cpu_limit = 7,
                              .sim_cost_us = 60000000, .cache = "/a cache", .devices = "0,1", .tune = "off", .fetch_loops = 3,
                              .fetch_concurrency = 4096, .fetch_timeout = 9, .store_timeout = 0, .decode = "none",
@@ -38,6 +38,7 @@ TEST(tuning_survives_being_made_into_arguments)
     read_back(&arguments, &got);
     CHECK_STR(got.tuning.engine, "sim");
     CHECK_STR(got.tuning.precision, "bf16");
+    CHECK_STR(got.tuning.ranges, "/some ranges");
     CHECK_STR(got.tuning.cache, "/a cache");
     CHECK_STR(got.tuning.devices, "0,1");
     CHECK_STR(got.tuning.tune, "off");

@@ -8,13 +8,16 @@
  *
  * Several devices take slots from one queue. They must be of one kind: else an image's row would depend on where it was computed.
  *
- * When memory is short, open tries half the batch, and again, down to one image. */
+ * When memory is short, open tries half the batch, and again, down to one image. An engine whose device hangs is left as it is when it is closed: a
+ * thread may be in the driver for good, and the device may still write. The process should end. */
 #include "worker/engines/cudnn.h"
 
 #include "common/cleanup.h"
 #include "worker/engines/cudnn_device.h"
+#include "worker/weights/ranges.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define DEFAULT_BATCH 256
@@ -27,6 +30,7 @@ struct engine {
     int count, numbers[DEVICES_MAX]; /* of devices */
     struct device devices[DEVICES_MAX];
     void *pinned[3];
+    struct engine *next_left; /* of those that were left as they are */
 };
 
 static const struct gpu_ops *ops; /* set once, before any engine is opened */
@@ -86,8 +90,8 @@ static int check_spec(const struct engine_spec *spec, struct why *why)
 {
     if (!spec->network || !spec->weights)
         return because(why, -EINVAL, "engine cudnn: needs a network and weights");
-    if (spec->precision == PRECISION_INT8)
-        return because(why, -ENOTSUP, "engine cudnn: does not compute in int8; use --precision f16, bf16 or f32");
+    if (spec->precision == PRECISION_INT8 && !spec->ranges)
+        return because(why, -ENOENT, "engine cudnn: int8 needs activation ranges of these weights; make them with: sleddog-worker calibrate");
     for (int c = 0; c < 3; c++)
         if (!(spec->std[c] > 0))
             return because(why, -EINVAL, "engine cudnn: std %g of the preset cannot be divided by", (double)spec->std[c]);
@@ -98,7 +102,9 @@ static int check_spec(const struct engine_spec *spec, struct why *why)
 
 static enum number_format format_of(enum precision precision)
 {
-    return precision == PRECISION_F32 ? NUMBER_F32 : precision == PRECISION_BF16 ? NUMBER_BF16 : NUMBER_F16;
+    static const enum number_format formats[] = { [PRECISION_AUTO] = NUMBER_F16, [PRECISION_F32] = NUMBER_F32, [PRECISION_F16] = NUMBER_F16,
+                                                  [PRECISION_BF16] = NUMBER_BF16, [PRECISION_INT8] = NUMBER_S8 };
+    return formats[precision];
 }
 
 static int check_device(const struct engine *engine, const struct device *device, enum number_format format, struct why *why)
@@ -122,7 +128,7 @@ static int check_classes(const struct net *net, const struct engine_spec *spec, 
     return 0;
 }
 
-static void name_device(struct engine *engine)
+static void name_device(struct engine *engine, const struct engine_spec *spec)
 {
     struct engine_info *info = &engine->info;
     const struct net *net = &engine->devices[0].net;
@@ -131,8 +137,11 @@ static void name_device(struct engine *engine)
     if (engine->count > 1)
         snprintf(several, sizeof(several), "%d x ", engine->count);
     snprintf(info->device, sizeof(info->device), "%s%s, %s, batch %d", several, gpu->name, number_name(net->format), net->batch);
-    snprintf(info->fingerprint, sizeof(info->fingerprint), "cudnn: %s, %s %d.%d, %s, batch %d, kernels %d, plans %s", gpu->libraries,
-             gpu->name, gpu->major, gpu->minor, number_name(net->format), net->batch, KERNELS_VERSION, net->hash);
+    char ranges[40] = "";
+    if (net->format == NUMBER_S8)
+        snprintf(ranges, sizeof(ranges), ", ranges %.16s", spec->ranges->sha256);
+    snprintf(info->fingerprint, sizeof(info->fingerprint), "cudnn: %s, %s %d.%d, %s%s, batch %d, kernels %d, plans %s", gpu->libraries,
+             gpu->name, gpu->major, gpu->minor, number_name(net->format), ranges, net->batch, KERNELS_VERSION, net->hash);
 }
 
 static void describe(struct engine *engine, const struct engine_spec *spec, int wanted)
@@ -141,6 +150,7 @@ static void describe(struct engine *engine, const struct engine_spec *spec, int 
     bool features = spec->emit == EMIT_FEATURES;
     engine->info = (struct engine_info){
         .engine = "cudnn",
+        .precision = number_name(net->format),
         .batch = net->batch,
         .slots = spec->slots ? spec->slots : LANES * engine->count + 2,
         .threads = engine->count, /* a device without work is worth a partial slot; a second one in flight is not */
@@ -150,7 +160,7 @@ static void describe(struct engine *engine, const struct engine_spec *spec, int 
         .top = features ? 0 : spec->top,
         .values = features ? (size_t)net->features : spec->emit == EMIT_LOGITS ? (size_t)net->classes : 0,
     };
-    name_device(engine);
+    name_device(engine, spec);
     int n = 0;
     if (net->batch < wanted)
         n = snprintf(engine->info.note, sizeof(engine->info.note), "there is no memory for batches of %d: %d are computed at once%s", wanted,
@@ -160,7 +170,15 @@ static void describe(struct engine *engine, const struct engine_spec *spec, int 
 
 /* ---- open and close ------------------------------------------------------------------------------------------------------- */
 
-/* Everything but the list of devices; the engine can be tried again after it. */
+static bool hangs(const struct engine *engine)
+{
+    bool any = false;
+    for (int i = 0; i < engine->count; i++)
+        any = any || device_hangs(&engine->devices[i]);
+    return any;
+}
+
+/* Everything but the list of devices; the engine can be tried again after it, unless a device hangs. */
 static void close_all(struct engine *engine)
 {
     struct gpu *gpu = engine->devices[0].gpu;
@@ -168,6 +186,8 @@ static void close_all(struct engine *engine)
         slots_stop(&engine->slots);
     for (int i = 0; i < engine->count; i++)
         device_stop(&engine->devices[i]);
+    if (hangs(engine)) /* what was still under way has not ended */
+        return;
     for (size_t i = 0; i < ARRAY_SIZE(engine->pinned); i++) {
         if (engine->pinned[i])
             gpu->ops->unpin(gpu, engine->pinned[i]);
@@ -180,12 +200,24 @@ static void close_all(struct engine *engine)
     engine->slots_ready = false;
 }
 
+static void leave_as_it_is(struct engine *engine)
+{
+    static struct engine *_Atomic left;
+    engine->next_left = atomic_exchange(&left, engine);
+    if (engine->slots_ready)
+        slots_stop(&engine->slots);
+}
+
 static void cudnn_close(struct engine *engine)
 {
     if (!engine)
         return;
-    close_all(engine);
-    free(engine);
+    if (!hangs(engine))
+        close_all(engine);
+    if (hangs(engine))
+        leave_as_it_is(engine);
+    else
+        free(engine);
 }
 DEFINE_FREEP(cudnn_close, struct engine)
 
@@ -260,6 +292,8 @@ static int cudnn_open(const struct engine_spec *spec, struct engine **ret, struc
     int wanted = spec->batch ? spec->batch : DEFAULT_BATCH, batch = wanted;
     while ((r = open_at(engine, spec, batch, wanted, why)) == -ENOMEM && batch > 1) {
         close_all(engine);
+        if (hangs(engine))
+            return because_in(why, -ENOTRECOVERABLE, "engine cudnn: the GPU hangs; before that");
         batch /= 2;
     }
     if (r < 0)

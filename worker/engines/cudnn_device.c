@@ -1,6 +1,7 @@
 #include "worker/engines/cudnn_device.h"
 
 #include "common/cleanup.h"
+#include "worker/engines/cudnn_wait.h"
 #include "worker/engines/rows.h"
 
 #include <assert.h>
@@ -54,7 +55,7 @@ static int run(struct lane *lane, struct engine_slot *slot, struct why *why)
     pthread_mutex_lock(&device->lock);
     r = enqueue(lane, slot, why);
     pthread_mutex_unlock(&device->lock);
-    if (r < 0 || (r = gpu->ops->event_wait(gpu, lane->done, why)) < 0 ||
+    if (r < 0 || (r = wait_event(gpu, lane->done, why)) < 0 ||
         (r = gpu->ops->event_between(gpu, lane->begun, lane->done, &ms, why)) < 0)
         return r;
     slot->busy_ns = (uint64_t)((double)ms * 1e6);
@@ -92,8 +93,7 @@ static int blank(struct lane *lane, size_t bytes, struct why *why)
     if (!zeros)
         return because(why, -ENOMEM, "out of memory");
     int r = gpu->ops->copy(gpu, lane->stream, lane->pixels, zeros, bytes, why);
-    int waited = gpu->ops->stream_wait(gpu, lane->stream, r < 0 ? NULL : why);
-    return r < 0 ? r : waited;
+    return r < 0 ? r : wait_stream(gpu, lane->stream, why);
 }
 
 static int capture(struct lane *lane, struct why *why)
@@ -125,7 +125,7 @@ static int prepare_lane(struct lane *lane, struct why *why)
 static int warm_up(struct device *device, struct why *why)
 {
     int r = net_run(&device->net, device->lanes[0].pixels, why);
-    return r < 0 ? r : device->gpu->ops->stream_wait(device->gpu, device->stream, why);
+    return r < 0 ? r : wait_stream(device->gpu, device->stream, why);
 }
 
 int device_open(struct device *device, const struct gpu_ops *ops, int number, const struct engine_spec *spec,
@@ -192,9 +192,14 @@ void device_stop(struct device *device)
     /* What a failure left under way still reads and writes slots. */
     for (int i = 0; i < LANES; i++)
         if (device->lanes[i].stream)
-            device->gpu->ops->stream_wait(device->gpu, device->lanes[i].stream, NULL);
+            wait_stream(device->gpu, device->lanes[i].stream, NULL);
     if (device->stream)
-        device->gpu->ops->stream_wait(device->gpu, device->stream, NULL);
+        wait_stream(device->gpu, device->stream, NULL);
+}
+
+bool device_hangs(const struct device *device)
+{
+    return device->gpu && atomic_load(&device->gpu->hung);
 }
 
 void device_close(struct device *device)

@@ -49,3 +49,6 @@ int device_start(struct device *device, struct slots *slots, const struct engine
 /* Waits for the lanes to end, after slots_stop(), and for what they enqueued; slots are not touched any more. */
 void device_stop(struct device *device);
 void device_close(struct device *device); /* both accept zeroed memory */
+
+/* Then neither may be called: they would not return, and the device may write to whatever it was given. */
+bool device_hangs(const struct device *device);

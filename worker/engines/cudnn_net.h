@@ -5,7 +5,8 @@
  *
  * Threads:   one at a time.
  * Ownership: net_done() frees everything, also after a failed net_init(), and before the gpu is closed. The spec is needed only during init.
- * Errors:    those of gpu.h, and -EINVAL, -ERANGE for weights; the sentence names layer and shape. */
+ * Errors:    those of gpu.h, and -EINVAL, -ERANGE for weights, -ENOTSUP for a network that has no form in s8; the sentence names layer and
+ *            shape. */
 #pragma once
 
 #include "worker/engine.h"
@@ -19,7 +20,9 @@ struct net_step {
     const void *input, *residual;
     void *output;
     const void *weight, *bias;
+    struct gpu_plan *plan;  /* of a convolution */
     struct pool_args pool;  /* of the two pools */
+    float sum_scale, residual_scale; /* of a convolution in s8 */
 };
 
 struct net {
@@ -28,11 +31,12 @@ struct net {
     int batch, height, width;
     int classes, features, top;
     bool classify;          /* not: the network ends at the pooled features */
-    enum number_format format;
+    enum number_format format; /* of the activations; in s8 the image and what is made of it directly are f16 */
+    float units[NETWORK_LAYERS_MAX + 1]; /* s8: what 1 stands for, by activation */
     struct net_step steps[NETWORK_LAYERS_MAX];
     int count;
     struct conv_shape shapes[NETWORK_LAYERS_MAX];
-    struct gpu_plan *plans[NETWORK_LAYERS_MAX]; /* of the shapes */
+    bool swallows[NETWORK_LAYERS_MAX]; /* a shape's ReLU makes 0 of what is not a number */
     int shape_count;
     struct gpu_fc *fc;
     void *arena[NETWORK_LAYERS_MAX + 1];
@@ -41,6 +45,7 @@ struct net {
     void *weights, *workspace;
     size_t weight_bytes;
     struct normalise_args normalise;
+    uint32_t *broken;                   /* (batch): an image with a number that is not finite, 1 */
     float *values;                      /* (batch, classes) logits, or (batch, features) */
     struct top_prediction *predictions; /* (batch, top), when it classifies */
     struct pack_report report;

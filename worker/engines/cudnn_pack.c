@@ -54,6 +54,52 @@ int pack_filter(const struct layer *layer, const float *filter, enum number_form
     return 0;
 }
 
+/* ---- s8 ------------------------------------------------------------------------------------------------------------------- */
+
+#define CUTS    16   /* steps that are tried, of which each is smaller than the one before */
+#define SHRINK  0.95f
+#define SAMPLES 65536 /* numbers of a filter that are looked at */
+
+static double squared_error(const float *filter, size_t count, size_t stride, float step)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i += stride) {
+        double error = (double)filter[i] - (double)step * number_to_s8(filter[i] / step);
+        sum += error * error;
+    }
+    return sum;
+}
+
+float pack_step(const float *filter, size_t count)
+{
+    float most = 0;
+    for (size_t i = 0; i < count; i++)
+        most = fmaxf(most, fabsf(filter[i]));
+    if (!(most > 0))
+        return 1.0f / NUMBER_S8_MOST;
+    size_t stride = count / SAMPLES | 1; /* odd: it meets every channel */
+    float best = most / NUMBER_S8_MOST, step = best;
+    double least = squared_error(filter, count, stride, best);
+    for (int i = 0; i < CUTS; i++) {
+        step *= SHRINK;
+        double error = squared_error(filter, count, stride, step);
+        if (error < least) {
+            least = error;
+            best = step;
+        }
+    }
+    return best;
+}
+
+void pack_filter_s8(const struct layer *layer, const float *filter, float step, int8_t *to)
+{
+    size_t inputs = (size_t)(layer->inputs / layer->groups), area = (size_t)layer->kernel * (size_t)layer->kernel;
+    for (size_t o = 0; o < (size_t)layer->outputs; o++)
+        for (size_t at = 0; at < area; at++)
+            for (size_t c = 0; c < inputs; c++)
+                to[(o * area + at) * inputs + c] = number_to_s8(filter[(o * inputs + c) * area + at] / step);
+}
+
 int pack_bias(const struct layer *layer, const float *bias, enum number_format format, void *to, struct pack_report *report,
               struct why *why)
 {

@@ -44,10 +44,18 @@ const char *book_find(const struct book *book, const char *shape)
     return at < 0 ? NULL : book->lines[at].plan;
 }
 
-static int add(struct book *book, const char *shape, const char *plan)
+static void forget(struct book *book, int at)
 {
-    if (book->count == BOOK_LINES_MAX)
-        return -ENOSPC;
+    struct book_line *line = &book->lines[at];
+    free(line->shape);
+    free(line->plan);
+    book->count--;
+    memmove(line, line + 1, (size_t)(book->count - at) * sizeof(*line));
+}
+
+/* There is room. */
+static int insert(struct book *book, int at, const char *shape, const char *plan)
+{
     if (!book->lines)
         book->lines = calloc(BOOK_LINES_MAX, sizeof(*book->lines));
     if (!book->lines)
@@ -58,15 +66,17 @@ static int add(struct book *book, const char *shape, const char *plan)
         free(line.plan);
         return -ENOMEM;
     }
-    book->lines[book->count++] = line;
+    memmove(&book->lines[at + 1], &book->lines[at], (size_t)(book->count - at) * sizeof(line));
+    book->lines[at] = line;
+    book->count++;
     return 0;
 }
 
-static void forget(struct book *book, int at)
+static int add(struct book *book, const char *shape, const char *plan)
 {
-    free(book->lines[at].shape);
-    free(book->lines[at].plan);
-    book->lines[at] = book->lines[--book->count];
+    if (book->count == BOOK_LINES_MAX)
+        forget(book, 0);
+    return insert(book, book->count, shape, plan);
 }
 
 int book_put(struct book *book, const char *shape, const char *plan)
@@ -107,7 +117,7 @@ static int open_folder(const char *folder, struct why *why)
 }
 
 /* The whole file as a string; -ENOENT when there is none. */
-static int read_file(int folder, const struct book *book, char **ret, struct why *why)
+static int read_file(int folder, const struct book *book, char **ret, size_t *ret_size, struct why *why)
 {
     CLEANUP(closep) int fd = openat(folder, book->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     struct stat status;
@@ -125,9 +135,8 @@ static int read_file(int folder, const struct book *book, char **ret, struct why
     for (ssize_t n; size < BOOK_BYTES_MAX && (n = read(fd, text + size, BOOK_BYTES_MAX - size)) != 0; size += (size_t)n)
         if (n < 0)
             return because(why, -errno, "%s/%s: %s", book->folder, book->name, strerror(errno));
-    if (memchr(text, '\0', size))
-        return because(why, -EINVAL, "%s/%s: not a file of plans; plans are tuned again", book->folder, book->name);
     *ret = take(text);
+    *ret_size = size;
     return 0;
 }
 
@@ -158,9 +167,9 @@ static int read_line(struct book *book, char *line)
     return add(book, line, plan);
 }
 
-static int read_lines(struct book *book, char *text)
+static int read_lines(struct book *book, char *text, size_t size)
 {
-    char *line = next_line(&text);
+    char *line = memchr(text, '\0', size) ? NULL : next_line(&text);
     if (!line || strcmp(line, FIRST_LINE) || !(line = next_line(&text)) || strcmp(line, book->key))
         return -EINVAL;
     int r = 0;
@@ -169,17 +178,24 @@ static int read_lines(struct book *book, char *text)
     return r == 1 && !*text ? 0 : r < 0 ? r : -EINVAL;
 }
 
+int book_parse(struct book *book, char *text, size_t size)
+{
+    int r = read_lines(book, text, size);
+    if (r < 0)
+        book_done(book);
+    return r;
+}
+
 static int read_book(struct book *book, int folder, struct why *why)
 {
     CLEANUP(freep) char *text = NULL;
-    int r = read_file(folder, book, &text, why);
+    size_t size = 0;
+    int r = read_file(folder, book, &text, &size, why);
     if (r < 0)
         return r;
-    r = read_lines(book, text);
-    if (r < 0) {
-        book_done(book);
+    r = book_parse(book, text, size);
+    if (r < 0)
         return because(why, r, "%s/%s: damaged, or not for this GPU; plans are tuned again", book->folder, book->name);
-    }
     return 0;
 }
 
@@ -202,7 +218,7 @@ int book_open(struct book *book, const char *folder, const char *key, struct why
 
 /* ---- writing ------------------------------------------------------------------------------------------------------------ */
 
-/* Lines that another process saved meanwhile. */
+/* Lines that another process saved meanwhile, as far as there is room: they are older than what we changed. */
 static void merge(struct book *book, int folder)
 {
     struct book other = { 0 };
@@ -211,9 +227,10 @@ static void merge(struct book *book, int folder)
     memcpy(other.name, book->name, sizeof(other.name));
     if (read_book(&other, folder, NULL) < 0)
         return;
-    for (int i = 0; i < other.count; i++)
-        if (position(book, other.lines[i].shape) < 0)
-            add(book, other.lines[i].shape, other.lines[i].plan);
+    int ours = book->count, at = 0;
+    for (int i = other.count - 1; i >= 0 && ours + at < BOOK_LINES_MAX; i--)
+        if (position(book, other.lines[i].shape) < 0 && insert(book, 0, other.lines[i].shape, other.lines[i].plan) == 0)
+            at++;
     book_done(&other);
 }
 

@@ -22,9 +22,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define BOOK_LINES_MAX 4096
-#define BOOK_BYTES_MAX (1 << 20)
-#define BOOK_TEXT_MAX  512 /* bytes of a shape, of a plan, of a key */
+#define BOOK_LINES_MAX 4096 /* the oldest makes room for another */
+#define BOOK_TEXT_MAX  512  /* bytes of a shape, of a plan, of a key */
+#define BOOK_BYTES_MAX (2 * (BOOK_TEXT_MAX + 2) * (BOOK_LINES_MAX + 2))
 
 struct book_line {
     char *shape, *plan;
@@ -34,7 +34,7 @@ struct book {
     char folder[PATH_MAX];
     char key[BOOK_TEXT_MAX];
     char name[64]; /* of the file */
-    struct book_line *lines;
+    struct book_line *lines; /* the oldest first */
     int count;
     bool changed;
 };
@@ -43,6 +43,10 @@ struct book {
  * empty and usable as well. */
 int book_open(struct book *book, const char *folder, const char *key, struct why *why);
 void book_done(struct book *book); /* accepts zeroed memory */
+
+/* The lines of a file for an empty book with its key, which stays empty if they are refused. `text`, which is written to, ends with a '\0'
+ * behind its `size` bytes. */
+int book_parse(struct book *book, char *text, size_t size);
 
 /* NULL when there is none. */
 const char *book_find(const struct book *book, const char *shape);

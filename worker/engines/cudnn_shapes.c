@@ -5,7 +5,13 @@
 
 const char *number_name(enum number_format format)
 {
-    return format == NUMBER_F16 ? "f16" : format == NUMBER_BF16 ? "bf16" : "f32";
+    static const char *const names[] = { [NUMBER_F32] = "f32", [NUMBER_F16] = "f16", [NUMBER_BF16] = "bf16", [NUMBER_S8] = "int8" };
+    return names[format];
+}
+
+enum number_format conv_format(const struct layer *layer, enum number_format format)
+{
+    return format == NUMBER_S8 && layer->input == NETWORK_IMAGE ? NUMBER_F16 : format;
 }
 
 static bool is_equal(const struct conv_shape *a, const struct conv_shape *b)
@@ -21,7 +27,8 @@ static struct conv_shape shape_of(const struct layer *layer, struct plane plane,
         .batch = batch, .height = plane.height, .width = plane.width,
         .inputs = layer->input == NETWORK_IMAGE ? IMAGE_CHANNELS : layer->inputs,
         .outputs = layer->outputs, .kernel = layer->kernel, .stride = layer->stride, .padding = layer->padding, .groups = layer->groups,
-        .residual = layer->residual != NETWORK_NONE, .relu = layer->relu, .format = format,
+        .residual = layer->residual != NETWORK_NONE, .relu = layer->relu, .format = conv_format(layer, format),
+        .sum_scale = 1, .residual_scale = 1,
     };
 }
 
@@ -75,5 +82,6 @@ double conv_shape_bytes(const struct conv_shape *shape)
     struct plane out = conv_shape_output(shape);
     double x = (double)shape->batch * shape->height * shape->width * shape->inputs;
     double y = (double)shape->batch * out.height * out.width * shape->outputs;
-    return (double)number_size(shape->format) * (x + filter_numbers(shape) + shape->outputs + y * (1 + shape->residual));
+    double bias = (double)shape->outputs * (shape->format == NUMBER_S8 ? sizeof(float) : 1);
+    return (double)number_size(shape->format) * (x + filter_numbers(shape) + bias + y * (1 + shape->residual));
 }

@@ -13,6 +13,10 @@
 
 const char *number_name(enum number_format format);
 
+/* What a convolution of a network in this format is computed in: in s8 the one that reads the image is in f16, as the pixels want more than 8 bits, and
+ * the max pool behind it rounds. */
+enum number_format conv_format(const struct layer *layer, enum number_format format);
+
 /* Fills in the distinct shapes in the order of their first layers; returns how many. ret_of[i], if asked, is the shape of layer i, -1 for
  * what is no convolution. `shapes` has room for NETWORK_LAYERS_MAX. */
 int conv_shapes(const struct network *network, struct plane image, int batch, enum number_format format, struct conv_shape *shapes,

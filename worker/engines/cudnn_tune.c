@@ -1,5 +1,7 @@
-/* cudnn_tune.c: two rounds: every plan a few times, then the few best often. */
+/* cudnn_tune.c: two rounds: every plan a few times, then the few best often. Untuned, the library's favourite, or the next that runs. */
 #include "worker/engines/cudnn_tune.h"
+
+#include "worker/engines/cudnn_wait.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -34,6 +36,13 @@ void tuner_done(struct tuner *tuner)
     memset(tuner, 0, sizeof(*tuner));
 }
 
+/* It waits for what runs, and that may be for ever. */
+static void free_graph(struct gpu *gpu, struct gpu_graph *graph)
+{
+    if (!atomic_load(&gpu->hung))
+        gpu->ops->graph_free(gpu, graph);
+}
+
 /* The capture is ended in any case. */
 static int capture(struct tuner *tuner, struct gpu_plan *plan, const struct conv_memory *memory, int runs, struct gpu_graph **ret,
                    struct why *why)
@@ -49,7 +58,7 @@ static int capture(struct tuner *tuner, struct gpu_plan *plan, const struct conv
     if (r == 0 && ended == 0)
         *ret = graph;
     else
-        gpu->ops->graph_free(gpu, graph);
+        free_graph(gpu, graph);
     return r < 0 ? r : ended;
 }
 
@@ -60,7 +69,7 @@ static int time_graph(struct tuner *tuner, struct gpu_graph *graph, float *ret_m
     if ((r = ops->event_record(tuner->gpu, tuner->from, tuner->stream, why)) < 0 ||
         (r = ops->graph_launch(tuner->gpu, graph, tuner->stream, why)) < 0 ||
         (r = ops->event_record(tuner->gpu, tuner->to, tuner->stream, why)) < 0 ||
-        (r = ops->event_wait(tuner->gpu, tuner->to, why)) < 0)
+        (r = wait_event(tuner->gpu, tuner->to, why)) < 0)
         return r;
     return ops->event_between(tuner->gpu, tuner->from, tuner->to, ret_ms, why);
 }
@@ -83,7 +92,7 @@ static int compare_floats(const void *a, const void *b)
 static int run_once(struct tuner *tuner, struct gpu_plan *plan, const struct conv_memory *memory, struct why *why)
 {
     int r = tuner->gpu->ops->plan_run(tuner->gpu, tuner->stream, plan, memory, why);
-    return r < 0 ? r : tuner->gpu->ops->stream_wait(tuner->gpu, tuner->stream, why);
+    return r < 0 ? r : wait_stream(tuner->gpu, tuner->stream, why);
 }
 
 /* The median of `repeats` timings, a run. */
@@ -100,7 +109,7 @@ static int time_plan(struct tuner *tuner, struct gpu_plan *plan, const struct co
     r = time_graph(tuner, graph, &ms[0], why); /* warms up */
     for (int i = 0; i < repeats && r == 0; i++)
         r = time_graph(tuner, graph, &ms[i], why);
-    tuner->gpu->ops->graph_free(tuner->gpu, graph);
+    free_graph(tuner->gpu, graph);
     qsort(ms, (size_t)repeats, sizeof(ms[0]), compare_floats);
     *ret_ms = ms[repeats / 2] / (float)runs;
     return r;
@@ -111,7 +120,7 @@ int tuner_time(struct tuner *tuner, struct gpu_plan *plan, const struct conv_mem
     return time_plan(tuner, plan, memory, runs, 1, ret_ms, why);
 }
 
-static bool is_fatal(int r)
+bool tuner_is_fatal(int r)
 {
     return r == -ENOTRECOVERABLE || r == -ENODEV || r == -ENOMEM;
 }
@@ -124,7 +133,7 @@ static int run_round(struct tuner *tuner, struct candidate *candidates, int coun
     for (int i = 0; i < count; i++) {
         struct candidate it = candidates[i];
         int r = time_plan(tuner, it.plan, memory, runs, repeats, &it.ms, why);
-        if (is_fatal(r))
+        if (tuner_is_fatal(r))
             return r;
         if (r == 0)
             candidates[left++] = it;
@@ -159,19 +168,35 @@ static int measure(struct tuner *tuner, struct gpu_plan **plans, int count, cons
     return 0;
 }
 
-int tuner_choose(struct tuner *tuner, const struct conv_shape *shape, const struct conv_memory *memory, bool first, char **ret_text,
-                 struct why *why)
+static int first_that_runs(struct tuner *tuner, struct gpu_plan **plans, int count, const struct conv_memory *memory, const char **ret,
+                           struct why *why)
+{
+    float ms;
+    for (int i = 0; i < count; i++) {
+        int r = time_plan(tuner, plans[i], memory, 1, 1, &ms, why);
+        if (tuner_is_fatal(r))
+            return r;
+        if (r < 0)
+            continue;
+        *ret = plans[i]->text;
+        return 0;
+    }
+    return because_in(why, -ENOTSUP, "none of %d plans runs; the last", count);
+}
+
+typedef int chooser(struct tuner *tuner, struct gpu_plan **plans, int count, const struct conv_memory *memory, const char **ret, struct why *why);
+
+/* Of the `most` plans that the library likes best. */
+static int choose_of(struct tuner *tuner, const struct conv_shape *shape, const struct conv_memory *memory, int most, chooser *choose,
+                     char **ret_text, struct why *why)
 {
     struct gpu *gpu = tuner->gpu;
     struct gpu_plan *plans[PLANS_MAX];
     const char *text = NULL;
-    int count = 0, r = gpu->ops->plan_list(gpu, shape, PLAN_WORKSPACE_MAX, plans, first ? 1 : PLANS_MAX, &count, why);
+    int count = 0, r = gpu->ops->plan_list(gpu, shape, PLAN_WORKSPACE_MAX, plans, most, &count, why);
     if (r < 0)
         return r;
-    if (first || count == 1)
-        text = plans[0]->text;
-    else
-        r = measure(tuner, plans, count, memory, &text, why);
+    r = choose(tuner, plans, count, memory, &text, why);
     char *copy = text ? strdup(text) : NULL;
     for (int i = 0; i < count; i++)
         gpu->ops->plan_free(gpu, plans[i]);
@@ -179,4 +204,14 @@ int tuner_choose(struct tuner *tuner, const struct conv_shape *shape, const stru
         return because(why, -ENOMEM, "out of memory");
     *ret_text = copy;
     return r;
+}
+
+int tuner_choose(struct tuner *tuner, const struct conv_shape *shape, const struct conv_memory *memory, bool first, char **ret_text,
+                 struct why *why)
+{
+    if (!first)
+        return choose_of(tuner, shape, memory, PLANS_MAX, measure, ret_text, why);
+    /* Its favourite nearly always runs, and looking for the others takes time. */
+    int r = choose_of(tuner, shape, memory, 1, first_that_runs, ret_text, why);
+    return r == -ENOTSUP ? choose_of(tuner, shape, memory, PLANS_MAX, first_that_runs, ret_text, why) : r;
 }

@@ -22,6 +22,9 @@ void tuner_done(struct tuner *tuner);
 /* Milliseconds a run, the mean of `runs` in one graph, after one more to warm up. */
 int tuner_time(struct tuner *tuner, struct gpu_plan *plan, const struct conv_memory *memory, int runs, float *ret_ms, struct why *why);
 
-/* The text of the fastest plan, to be freed; with `first`, of the first that there is, unmeasured. */
+/* Whether it is the device that failed, or memory, and not the plan. */
+bool tuner_is_fatal(int r);
+
+/* The text of the fastest plan, to be freed; with `first`, of the first that runs, unmeasured. */
 int tuner_choose(struct tuner *tuner, const struct conv_shape *shape, const struct conv_memory *memory, bool first, char **ret_text,
                  struct why *why);

@@ -6,13 +6,15 @@
  * Threads:   a gpu may be used by several threads; its plans and its `fc`, which hold library handles, by one at a time.
  * Ownership: whoever makes a thing frees it, before the gpu is closed. Every free function accepts NULL.
  * Errors:    0 or negative errno, with the failing call in `why`: -ENODEV no device, -ENOMEM too little memory (try a smaller batch),
- *            -ENOTSUP the library cannot do it, -ENOTRECOVERABLE the device or the context is lost for this process, -EIO anything else. */
+ *            -EBUSY somebody else has the device for himself, -ENOTSUP the library cannot do it, -ENOTRECOVERABLE the device or the context is
+ *            lost for this process, -EIO anything else. Nothing here waits for the device but what frees or allocates. */
 #pragma once
 
 #include "common/why.h"
 #include "worker/engines/kernels.h"
 #include "worker/engines/number.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,9 +34,12 @@ struct gpu_info {
 struct gpu {
     const struct gpu_ops *ops;
     struct gpu_info info;
+    uint64_t patience_ns; /* that nothing enqueued takes longer than, unless the device hangs (cudnn_wait.h) */
+    atomic_bool hung;     /* it took longer: nothing may be freed, waited for or closed any more */
 };
 
-/* One convolution as a plan sees it: y = relu(conv(x, w) + z + b); tensors are NHWC, filters KRSC. */
+/* One convolution as a plan sees it: y = relu(conv(x, w) + z + b); tensors are NHWC, filters KRSC. In s8: y = relu(sum_scale * conv(x, w) +
+ * residual_scale * z + b), the product summed up in 32 bits, b in f32, rounded and cut off once. */
 struct conv_shape {
     int batch;
     int height, width; /* of x */
@@ -43,11 +48,12 @@ struct conv_shape {
     bool residual; /* z is there, of y's shape */
     bool relu;
     enum number_format format; /* of everything; sums are f32 */
+    float sum_scale, residual_scale; /* s8: parts of a plan, but not of which one is the fastest */
 };
 
 struct conv_memory {
-    const void *x, *w, *z, *b; /* z is NULL without a residual */
-    void *y;                   /* must not be any of them */
+    const void *x, *w, *z, *b; /* z is NULL without a residual, in s8 y then */
+    void *y;                   /* must not be any other of them */
     void *workspace;
 };
 
@@ -87,14 +93,14 @@ struct gpu_ops {
 
     int (*stream_new)(struct gpu *gpu, struct gpu_stream **ret, struct why *why);
     void (*stream_free)(struct gpu *gpu, struct gpu_stream *stream);
-    int (*stream_wait)(struct gpu *gpu, struct gpu_stream *stream, struct why *why); /* until it is empty */
+    int (*stream_done)(struct gpu *gpu, struct gpu_stream *stream, struct why *why); /* is it empty? -EAGAIN: not yet */
     int (*copy)(struct gpu *gpu, struct gpu_stream *stream, void *to, const void *from, size_t bytes, struct why *why);
 
     int (*event_new)(struct gpu *gpu, struct gpu_event **ret, struct why *why);
     void (*event_free)(struct gpu *gpu, struct gpu_event *event);
     int (*event_record)(struct gpu *gpu, struct gpu_event *event, struct gpu_stream *stream, struct why *why);
-    int (*event_wait)(struct gpu *gpu, struct gpu_event *event, struct why *why); /* the caller, until it happened */
-    int (*event_hold)(struct gpu *gpu, struct gpu_stream *stream, struct gpu_event *event, struct why *why); /* the stream */
+    int (*event_done)(struct gpu *gpu, struct gpu_event *event, struct why *why); /* has it happened? -EAGAIN: not yet */
+    int (*event_hold)(struct gpu *gpu, struct gpu_stream *stream, struct gpu_event *event, struct why *why); /* the stream, until then */
     int (*event_between)(struct gpu *gpu, struct gpu_event *from, struct gpu_event *to, float *ret_ms, struct why *why);
 
     /* What is enqueued on the stream between begin and end becomes a graph and does not run. */
@@ -120,6 +126,7 @@ struct gpu_ops {
     int (*normalise)(struct gpu *gpu, struct gpu_stream *stream, const struct normalise_args *args, struct why *why);
     int (*max_pool)(struct gpu *gpu, struct gpu_stream *stream, const struct pool_args *args, struct why *why);
     int (*average_pool)(struct gpu *gpu, struct gpu_stream *stream, const struct pool_args *args, struct why *why);
+    int (*finite)(struct gpu *gpu, struct gpu_stream *stream, const struct finite_args *args, struct why *why);
     int (*top)(struct gpu *gpu, struct gpu_stream *stream, const struct top_args *args, struct why *why);
 };
 

@@ -40,7 +40,7 @@ static descriptor convolution(struct builder *builder, const struct conv_shape *
     cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
     descriptor it = part(builder, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
     chain_set_i64(chain, it, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, 2);
-    chain_set_type(chain, it, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_DATA_FLOAT);
+    chain_set_type(chain, it, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, shape->format == NUMBER_S8 ? CUDNN_DATA_INT32 : CUDNN_DATA_FLOAT);
     chain_set(chain, it, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &mode);
     chain_set_pair(chain, it, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, shape->padding);
     chain_set_pair(chain, it, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, shape->padding);
@@ -64,14 +64,17 @@ static descriptor convolve(struct builder *builder, descriptor x, descriptor w, 
     return it;
 }
 
-/* y = x + b, or y = relu(x) without b. */
-static descriptor pointwise(struct builder *builder, descriptor x, descriptor b, descriptor y)
+/* y = x + b, or y = relu(x) without b; with `scales`, y = scales[0] * x + scales[1] * b. */
+static descriptor pointwise(struct builder *builder, descriptor x, descriptor b, descriptor y, const float *scales)
 {
     struct chain *chain = &builder->chain;
     cudnnPointwiseMode_t mode = b ? CUDNN_POINTWISE_ADD : CUDNN_POINTWISE_RELU_FWD;
+    cudnnNanPropagation_t nan = CUDNN_PROPAGATE_NAN; /* asked for; cudnn_choose.c sees which plans do */
     descriptor what = part(builder, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
     chain_set(chain, what, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
     chain_set_type(chain, what, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT);
+    if (!b)
+        chain_set(chain, what, CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_TYPE_NAN_PROPOGATION, 1, &nan);
     chain_finalize(chain, what);
     descriptor it = part(builder, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
     chain_set_part(chain, it, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, what);
@@ -79,6 +82,10 @@ static descriptor pointwise(struct builder *builder, descriptor x, descriptor b,
     if (b)
         chain_set_part(chain, it, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, b);
     chain_set_part(chain, it, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y);
+    if (scales) {
+        chain_set_one(chain, it, CUDNN_ATTR_OPERATION_POINTWISE_ALPHA1, scales[0]);
+        chain_set_one(chain, it, CUDNN_ATTR_OPERATION_POINTWISE_ALPHA2, scales[1]);
+    }
     chain_finalize(chain, it);
     return it;
 }
@@ -90,7 +97,9 @@ static int64_t slide(int64_t size, const struct conv_shape *shape)
 
 static cudnnDataType_t data_type(enum number_format format)
 {
-    return format == NUMBER_F16 ? CUDNN_DATA_HALF : format == NUMBER_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+    static const cudnnDataType_t types[] = { [NUMBER_F32] = CUDNN_DATA_FLOAT, [NUMBER_F16] = CUDNN_DATA_HALF, [NUMBER_BF16] = CUDNN_DATA_BFLOAT16,
+                                             [NUMBER_S8] = CUDNN_DATA_INT8 };
+    return types[format];
 }
 
 /* The operations in their order; returns how many. */
@@ -98,19 +107,21 @@ static int operations(struct builder *builder, const struct conv_shape *s, descr
 {
     cudnnDataType_t type = data_type(s->format);
     int64_t n = s->batch, k = s->outputs, h = slide(s->height, s), w = slide(s->width, s);
-    int count = 0, steps = 1 + s->residual + s->relu; /* pointwise steps after the convolution */
+    bool scaled = s->format == NUMBER_S8, adds = s->residual || scaled;
+    float scales[2] = { s->sum_scale, s->residual ? s->residual_scale : 0 };
+    int count = 0, steps = 1 + adds + s->relu; /* pointwise steps after the convolution */
     descriptor x = tensor(builder, UID_X, type, n, s->inputs, s->height, s->width);
     descriptor filter = tensor(builder, UID_W, type, k, s->inputs / s->groups, s->kernel, s->kernel);
-    descriptor sum = tensor(builder, UID_VIRTUAL, CUDNN_DATA_FLOAT, n, k, h, w);
+    descriptor sum = tensor(builder, UID_VIRTUAL, scaled ? CUDNN_DATA_INT32 : CUDNN_DATA_FLOAT, n, k, h, w);
     ops[count++] = convolve(builder, x, filter, sum, convolution(builder, s));
     for (int step = 0; step < steps; step++) {
-        bool last = step == steps - 1, is_residual = s->residual && step == 0, is_bias = step == (int)s->residual;
+        bool last = step == steps - 1, is_residual = adds && step == 0, is_bias = step == (int)adds;
         descriptor added = is_residual ? tensor(builder, UID_Z, type, n, k, h, w)
-                           : is_bias   ? tensor(builder, UID_B, type, 1, k, 1, 1)
+                           : is_bias   ? tensor(builder, UID_B, scaled ? CUDNN_DATA_FLOAT : type, 1, k, 1, 1)
                                        : NULL;
         descriptor y = last ? tensor(builder, UID_Y, type, n, k, h, w)
                             : tensor(builder, UID_VIRTUAL + 1 + step, CUDNN_DATA_FLOAT, n, k, h, w);
-        ops[count++] = pointwise(builder, sum, added, y);
+        ops[count++] = pointwise(builder, sum, added, y, scaled && is_residual ? scales : NULL);
         sum = y;
     }
     return count;

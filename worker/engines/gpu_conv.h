@@ -4,6 +4,9 @@
  * with the bias in the format of the tensors and f32 in between. (The order that comes to mind, bias before residual, and an f32 bias
  * both end in engines that are compiled at run time.)
  *
+ * In s8 the scales belong to the addition of the residual, which is there without one, too, as 0 * y; they are those of whole tensors, since a scale for
+ * each channel would be one more operation. The convolution adds up in s32, the bias is f32.
+ *
  * A target is a handle, or the properties of a device that need not be there: then plans can be made and not run, which is enough to
  * know what a device supports.
  *

@@ -1,51 +1,11 @@
-/* gpu_cuda.c: a device of the CUDA runtime: memory, streams, events, captured graphs, and the launches of our kernels.
+/* gpu_cuda.c: what is done with a device of the CUDA runtime: memory, streams, events, captured graphs, and the launches of our kernels; and the
+ * table of calls.
  *
  * A stream of gpu.h is a cudaStream_t, an event a cudaEvent_t, a graph a cudaGraphExec_t. cudart is linked statically: the plugin wants
  * the driver, cuDNN and cublasLt of a machine and nothing else. */
 #include "worker/engines/gpu_cuda.h"
 
-#include "common/cleanup.h"
-
 #include <errno.h>
-#include <string.h>
-
-/* Errors after which no call in this process works on the device any more (CUDA Runtime API, "cudaError": those whose text says that the
- * process must be terminated), and those of a device that fell off the bus. */
-static bool is_lost(cudaError_t error)
-{
-    static const cudaError_t lost[] = {
-        cudaErrorIllegalAddress, cudaErrorLaunchTimeout, cudaErrorAssert, cudaErrorHardwareStackError, cudaErrorIllegalInstruction,
-        cudaErrorMisalignedAddress, cudaErrorInvalidAddressSpace, cudaErrorInvalidPc, cudaErrorLaunchFailure, cudaErrorECCUncorrectable,
-        cudaErrorNvlinkUncorrectable, cudaErrorDevicesUnavailable, cudaErrorContextIsDestroyed, cudaErrorDeviceUninitialized,
-        cudaErrorExternalDevice, cudaErrorUnknown,
-#if CUDART_VERSION >= 13000
-        cudaErrorContained,
-#endif
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(lost); i++)
-        if (error == lost[i])
-            return true;
-    return false;
-}
-
-static bool is_absent(cudaError_t error)
-{
-    return error == cudaErrorNoDevice || error == cudaErrorInsufficientDriver || error == cudaErrorInvalidDevice ||
-           error == cudaErrorCompatNotSupportedOnDevice || error == cudaErrorSystemDriverMismatch || error == cudaErrorStubLibrary;
-}
-
-int cuda_failed(cudaError_t error, const char *call, struct why *why)
-{
-    int r = error == cudaErrorMemoryAllocation ? -ENOMEM : is_lost(error) ? -ENOTRECOVERABLE : is_absent(error) ? -ENODEV : -EIO;
-    cudaGetLastError();
-    return because(why, r, "%s: %s (%s)", call, cudaGetErrorString(error), cudaGetErrorName(error));
-}
-
-int cuda_enter(const struct gpu *gpu, struct why *why)
-{
-    cudaError_t error = cudaSetDevice(gpu->info.device);
-    return error ? cuda_failed(error, "cudaSetDevice", why) : 0;
-}
 
 /* Returns from the calling function if `expression`, a CUDA call, fails. */
 #define TRY(call, expression)                      \
@@ -57,77 +17,6 @@ int cuda_enter(const struct gpu *gpu, struct why *why)
         if (error_)                                \
             return cuda_failed(error_, call, why); \
     } while (0)
-
-/* ---- devices ------------------------------------------------------------------------------------------------------------ */
-
-static int cuda_count(int *ret, struct why *why)
-{
-    cudaError_t error = cudaGetDeviceCount(ret);
-    if (error == cudaErrorInsufficientDriver) /* also what CUDA says where there is no driver */
-        return because(why, -ENODEV, "no usable GPU: there is no NVIDIA driver here, or one that is too old for CUDA %d.%d",
-                       CUDART_VERSION / 1000, CUDART_VERSION / 10 % 100);
-    if (error)
-        return cuda_failed(error, "no usable GPU: cudaGetDeviceCount", why);
-    return *ret > 0 ? 0 : because(why, -ENODEV, "no usable GPU: the driver knows of none");
-}
-
-static int cuda_look(int device, struct gpu_info *info, struct why *why)
-{
-    struct cudaDeviceProp properties;
-    cudaError_t error = cudaGetDeviceProperties(&properties, device);
-    if (error)
-        return cuda_failed(error, "cudaGetDeviceProperties", why);
-    snprintf(info->name, sizeof(info->name), "%.*s", (int)sizeof(info->name) - 1, properties.name);
-    info->device = device;
-    info->major = properties.major;
-    info->minor = properties.minor;
-    info->processors = properties.multiProcessorCount;
-    info->memory = properties.totalGlobalMem;
-    info->l2 = (size_t)properties.l2CacheSize;
-    size_t cudnn = cudnnGetVersion(), cublas = cublasLtGetVersion();
-    snprintf(info->libraries, sizeof(info->libraries), "cuDNN %zu.%zu.%zu, cublasLt %zu.%zu.%zu", cudnn / 10000, cudnn / 100 % 100,
-             cudnn % 100, cublas / 10000, cublas / 100 % 100, cublas % 100);
-    return 0;
-}
-
-static void cuda_close(struct gpu *gpu)
-{
-    struct cuda_gpu *cuda = (struct cuda_gpu *)gpu;
-    if (!cuda)
-        return;
-    cuda_enter(gpu, NULL);
-    if (cuda->cublaslt)
-        cublasLtDestroy(cuda->cublaslt);
-    if (cuda->cudnn)
-        cudnnDestroy(cuda->cudnn);
-    free(cuda);
-}
-DEFINE_FREEP(cuda_close, struct gpu)
-
-static int cuda_open(int device, struct gpu **ret, struct why *why)
-{
-    struct cuda_gpu *cuda = calloc(1, sizeof(*cuda));
-    if (!cuda)
-        return because(why, -ENOMEM, "out of memory");
-    CLEANUP(cuda_closep) struct gpu *gpu = &cuda->gpu;
-    gpu->ops = &gpu_cuda;
-    int r = cuda_look(device, &gpu->info, why);
-    if (r < 0)
-        return r;
-    /* A waiting thread sleeps: the cores belong to the decoders. Refused when somebody made the context before us: no matter. */
-    TRY("cudaSetDevice", cudaSuccess);
-    if (cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync))
-        cudaGetLastError();
-    TRY("cudaFree", cudaFree(NULL)); /* makes the context, and tells what is wrong with it */
-    cudnnStatus_t status = cudnnCreate(&cuda->cudnn);
-    if (status)
-        return cudnn_failed(status, "cudnnCreate", why);
-    cublasStatus_t made = cublasLtCreate(&cuda->cublaslt);
-    if (made)
-        return because(why, made == CUBLAS_STATUS_ALLOC_FAILED ? -ENOMEM : -EIO, "cublasLtCreate: %s", cublasLtGetStatusName(made));
-    *ret = take(gpu);
-    return 0;
-}
 
 /* ---- memory ------------------------------------------------------------------------------------------------------------- */
 
@@ -141,8 +30,11 @@ static int cuda_allocate(struct gpu *gpu, size_t bytes, void **ret, struct why *
 
 static void cuda_release(struct gpu *gpu, void *memory)
 {
-    if (memory && cuda_enter(gpu, NULL) == 0)
-        cudaFree(memory);
+    if (!memory)
+        return;
+    cuda_enter(gpu, NULL); /* they know their device themselves */
+    if (cudaFree(memory))
+        cudaGetLastError();
 }
 
 static int cuda_pin(struct gpu *gpu, void *memory, size_t bytes, struct why *why)
@@ -163,7 +55,10 @@ static int cuda_pin(struct gpu *gpu, void *memory, size_t bytes, struct why *why
 
 static void cuda_unpin(struct gpu *gpu, void *memory)
 {
-    if (memory && cuda_enter(gpu, NULL) == 0 && cudaHostUnregister(memory))
+    if (!memory)
+        return;
+    cuda_enter(gpu, NULL);
+    if (cudaHostUnregister(memory))
         cudaGetLastError();
 }
 
@@ -189,14 +84,26 @@ static int cuda_stream_new(struct gpu *gpu, struct gpu_stream **ret, struct why 
 
 static void cuda_stream_free(struct gpu *gpu, struct gpu_stream *stream)
 {
-    if (stream && cuda_enter(gpu, NULL) == 0)
-        cudaStreamDestroy(stream_of(stream));
+    if (!stream)
+        return;
+    cuda_enter(gpu, NULL); /* they know their device themselves */
+    if (cudaStreamDestroy(stream_of(stream)))
+        cudaGetLastError();
 }
 
-static int cuda_stream_wait(struct gpu *gpu, struct gpu_stream *stream, struct why *why)
+/* "Not ready" is no failure. */
+static int done(cudaError_t error, const char *call, struct why *why)
 {
-    TRY("cudaStreamSynchronize", cudaStreamSynchronize(stream_of(stream)));
-    return 0;
+    if (error != cudaErrorNotReady)
+        return error ? cuda_failed(error, call, why) : 0;
+    cudaGetLastError();
+    return -EAGAIN;
+}
+
+static int cuda_stream_done(struct gpu *gpu, struct gpu_stream *stream, struct why *why)
+{
+    int r = cuda_enter(gpu, why);
+    return r < 0 ? r : done(cudaStreamQuery(stream_of(stream)), "cudaStreamQuery", why);
 }
 
 static int cuda_copy(struct gpu *gpu, struct gpu_stream *stream, void *to, const void *from, size_t bytes, struct why *why)
@@ -215,8 +122,11 @@ static int cuda_event_new(struct gpu *gpu, struct gpu_event **ret, struct why *w
 
 static void cuda_event_free(struct gpu *gpu, struct gpu_event *event)
 {
-    if (event && cuda_enter(gpu, NULL) == 0)
-        cudaEventDestroy(event_of(event));
+    if (!event)
+        return;
+    cuda_enter(gpu, NULL); /* they know their device themselves */
+    if (cudaEventDestroy(event_of(event)))
+        cudaGetLastError();
 }
 
 static int cuda_event_record(struct gpu *gpu, struct gpu_event *event, struct gpu_stream *stream, struct why *why)
@@ -225,10 +135,10 @@ static int cuda_event_record(struct gpu *gpu, struct gpu_event *event, struct gp
     return 0;
 }
 
-static int cuda_event_wait(struct gpu *gpu, struct gpu_event *event, struct why *why)
+static int cuda_event_done(struct gpu *gpu, struct gpu_event *event, struct why *why)
 {
-    TRY("cudaEventSynchronize", cudaEventSynchronize(event_of(event)));
-    return 0;
+    int r = cuda_enter(gpu, why);
+    return r < 0 ? r : done(cudaEventQuery(event_of(event)), "cudaEventQuery", why);
 }
 
 static int cuda_event_hold(struct gpu *gpu, struct gpu_stream *stream, struct gpu_event *event, struct why *why)
@@ -277,8 +187,11 @@ static int cuda_graph_launch(struct gpu *gpu, struct gpu_graph *graph, struct gp
 
 static void cuda_graph_free(struct gpu *gpu, struct gpu_graph *graph)
 {
-    if (graph && cuda_enter(gpu, NULL) == 0)
-        cudaGraphExecDestroy((cudaGraphExec_t)(void *)graph);
+    if (!graph)
+        return;
+    cuda_enter(gpu, NULL); /* they know their device themselves */
+    if (cudaGraphExecDestroy((cudaGraphExec_t)(void *)graph))
+        cudaGetLastError();
 }
 
 /* ---- our kernels --------------------------------------------------------------------------------------------------------- */
@@ -301,6 +214,12 @@ static int cuda_average_pool(struct gpu *gpu, struct gpu_stream *stream, const s
     return 0;
 }
 
+static int cuda_finite(struct gpu *gpu, struct gpu_stream *stream, const struct finite_args *args, struct why *why)
+{
+    TRY("kernel finite", (cudaError_t)kernels_finite(args, stream));
+    return 0;
+}
+
 static int cuda_top(struct gpu *gpu, struct gpu_stream *stream, const struct top_args *args, struct why *why)
 {
     TRY("kernel top", (cudaError_t)kernels_top(args, stream));
@@ -318,12 +237,12 @@ const struct gpu_ops gpu_cuda = {
     .unpin = cuda_unpin,
     .stream_new = cuda_stream_new,
     .stream_free = cuda_stream_free,
-    .stream_wait = cuda_stream_wait,
+    .stream_done = cuda_stream_done,
     .copy = cuda_copy,
     .event_new = cuda_event_new,
     .event_free = cuda_event_free,
     .event_record = cuda_event_record,
-    .event_wait = cuda_event_wait,
+    .event_done = cuda_event_done,
     .event_hold = cuda_event_hold,
     .event_between = cuda_event_between,
     .capture_begin = cuda_capture_begin,
@@ -340,5 +259,6 @@ const struct gpu_ops gpu_cuda = {
     .normalise = cuda_normalise,
     .max_pool = cuda_max_pool,
     .average_pool = cuda_average_pool,
+    .finite = cuda_finite,
     .top = cuda_top,
 };

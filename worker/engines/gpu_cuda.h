@@ -1,7 +1,7 @@
 /* gpu_cuda.h: what the files of the real gpu share [CUDA runtime, cuDNN, cublasLt].
  *
  * Threads:   as in gpu.h.
- * Ownership: a struct cuda_gpu is made and freed by gpu_cuda.c.
+ * Ownership: a struct cuda_gpu is made and freed by gpu_device.c.
  * Errors:    as in gpu.h; cuda_failed() is where CUDA's codes become ours. */
 #pragma once
 
@@ -17,11 +17,21 @@ struct cuda_gpu {
     cublasLtHandle_t cublaslt;
 };
 
-/* "CALL: CUDA's words", and the code for it. Clears an error that does not stick. */
+/* "CALL: CUDA's words", and the code for it on a device that is in use: one that is not there any more is lost. Clears an error that does not
+ * stick. */
 int cuda_failed(cudaError_t error, const char *call, struct why *why);
+
+/* After a library failed with `r` and its sentence: is it the device? Then that is what is said. Libraries have one status for "not supported" and
+ * for all that a lost device makes of their calls. */
+int cuda_blame(const struct gpu *gpu, int r, struct why *why);
 
 /* The calling thread's device is this one from now on. */
 int cuda_enter(const struct gpu *gpu, struct why *why);
+
+int cuda_count(int *ret, struct why *why);
+int cuda_look(int device, struct gpu_info *info, struct why *why);
+int cuda_open(int device, struct gpu **ret, struct why *why);
+void cuda_close(struct gpu *gpu);
 
 int cuda_plan_list(struct gpu *gpu, const struct conv_shape *shape, size_t workspace, struct gpu_plan **ret, int most, int *ret_count,
                    struct why *why);

@@ -19,8 +19,7 @@ struct gpu_fc {
 static int failed(cublasStatus_t status, const char *call, struct why *why)
 {
     int r = status == CUBLAS_STATUS_ALLOC_FAILED ? -ENOMEM : status == CUBLAS_STATUS_NOT_SUPPORTED ? -ENOTSUP : -EIO;
-    cudaError_t error = cudaPeekAtLastError();
-    return error ? cuda_failed(error, call, why) : because(why, r, "%s: %s", call, cublasLtGetStatusName(status));
+    return because(why, r, "%s: %s", call, cublasLtGetStatusName(status));
 }
 
 void cuda_fc_free(struct gpu *gpu, struct gpu_fc *fc)
@@ -39,35 +38,38 @@ void cuda_fc_free(struct gpu *gpu, struct gpu_fc *fc)
     free(fc);
 }
 
-static cublasStatus_t describe(struct gpu_fc *fc, uint64_t batch, uint64_t inputs, uint64_t classes)
+/* A call whose name is wanted if it fails. */
+#define CALL(function, ...) (*ret_call = #function, function(__VA_ARGS__))
+
+static cublasStatus_t describe(struct gpu_fc *fc, uint64_t batch, uint64_t inputs, uint64_t classes, const char **ret_call)
 {
     cublasOperation_t transposed = CUBLAS_OP_T;
     cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
     cublasStatus_t status;
-    if ((status = cublasLtMatmulDescCreate(&fc->product, CUBLAS_COMPUTE_32F, CUDA_R_32F)) ||
-        (status = cublasLtMatmulDescSetAttribute(fc->product, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof(transposed))) ||
-        (status = cublasLtMatmulDescSetAttribute(fc->product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof(epilogue))) ||
-        (status = cublasLtMatrixLayoutCreate(&fc->weight, CUDA_R_32F, inputs, classes, (int64_t)inputs)) ||
-        (status = cublasLtMatrixLayoutCreate(&fc->features, CUDA_R_32F, inputs, batch, (int64_t)inputs)))
+    if ((status = CALL(cublasLtMatmulDescCreate, &fc->product, CUBLAS_COMPUTE_32F, CUDA_R_32F)) ||
+        (status = CALL(cublasLtMatmulDescSetAttribute, fc->product, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof(transposed))) ||
+        (status = CALL(cublasLtMatmulDescSetAttribute, fc->product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof(epilogue))) ||
+        (status = CALL(cublasLtMatrixLayoutCreate, &fc->weight, CUDA_R_32F, inputs, classes, (int64_t)inputs)) ||
+        (status = CALL(cublasLtMatrixLayoutCreate, &fc->features, CUDA_R_32F, inputs, batch, (int64_t)inputs)))
         return status;
-    return cublasLtMatrixLayoutCreate(&fc->logits, CUDA_R_32F, classes, batch, (int64_t)classes);
+    return CALL(cublasLtMatrixLayoutCreate, &fc->logits, CUDA_R_32F, classes, batch, (int64_t)classes);
 }
 
-static cublasStatus_t choose(struct gpu_fc *fc, cublasLtHandle_t handle)
+static cublasStatus_t choose(struct gpu_fc *fc, cublasLtHandle_t handle, const char **ret_call)
 {
     cublasLtMatmulPreference_t preference;
     cublasLtMatmulHeuristicResult_t results[ALGORITHMS];
     size_t workspace = GPU_FC_WORKSPACE;
     uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_NONE;
     int found = 0;
-    cublasStatus_t status = cublasLtMatmulPreferenceCreate(&preference);
+    cublasStatus_t status = CALL(cublasLtMatmulPreferenceCreate, &preference);
     if (status)
         return status;
-    if (!(status = cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof(workspace))) &&
-        !(status = cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &reductions,
-                                                        sizeof(reductions))))
-        status = cublasLtMatmulAlgoGetHeuristic(handle, fc->product, fc->weight, fc->features, fc->logits, fc->logits, preference, ALGORITHMS,
-                                                results, &found);
+    if (!(status = CALL(cublasLtMatmulPreferenceSetAttribute, preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof(workspace))) &&
+        !(status = CALL(cublasLtMatmulPreferenceSetAttribute, preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &reductions,
+                        sizeof(reductions))))
+        status = CALL(cublasLtMatmulAlgoGetHeuristic, handle, fc->product, fc->weight, fc->features, fc->logits, fc->logits, preference, ALGORITHMS,
+                      results, &found);
     cublasLtMatmulPreferenceDestroy(preference);
     if (!status && found < 1)
         return CUBLAS_STATUS_NOT_SUPPORTED;
@@ -84,15 +86,13 @@ int cuda_fc_new(struct gpu *gpu, int batch, int inputs, int classes, struct gpu_
     struct gpu_fc *fc = calloc(1, sizeof(*fc));
     if (!fc)
         return because(why, -ENOMEM, "out of memory");
-    const char *call = "cublasLtMatmulDescCreate";
-    cublasStatus_t status = describe(fc, (uint64_t)batch, (uint64_t)inputs, (uint64_t)classes);
-    if (!status) {
-        call = "cublasLtMatmulAlgoGetHeuristic";
-        status = choose(fc, ((struct cuda_gpu *)gpu)->cublaslt);
-    }
+    const char *call;
+    cublasStatus_t status = describe(fc, (uint64_t)batch, (uint64_t)inputs, (uint64_t)classes, &call);
+    if (!status)
+        status = choose(fc, ((struct cuda_gpu *)gpu)->cublaslt, &call);
     if (status) {
         cuda_fc_free(gpu, fc);
-        return failed(status, call, why);
+        return cuda_blame(gpu, failed(status, call, why), why);
     }
     *ret = fc;
     return 0;
@@ -104,10 +104,11 @@ int cuda_fc_run(struct gpu *gpu, struct gpu_stream *stream, struct gpu_fc *fc, c
     int r = cuda_enter(gpu, why);
     if (r < 0)
         return r;
-    cublasStatus_t status = cublasLtMatmulDescSetAttribute(fc->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &memory->bias, sizeof(memory->bias));
+    const char *call, **ret_call = &call;
+    cublasStatus_t status = CALL(cublasLtMatmulDescSetAttribute, fc->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &memory->bias, sizeof(memory->bias));
     if (!status)
-        status = cublasLtMatmul(((struct cuda_gpu *)gpu)->cublaslt, fc->product, &one, memory->weight, fc->weight, memory->features, fc->features,
+        status = CALL(cublasLtMatmul, ((struct cuda_gpu *)gpu)->cublaslt, fc->product, &one, memory->weight, fc->weight, memory->features, fc->features,
                                 &zero, memory->logits, fc->logits, memory->logits, fc->logits, &fc->algorithm, memory->workspace,
                                 GPU_FC_WORKSPACE, (cudaStream_t)(void *)stream);
-    return status ? failed(status, "cublasLtMatmul", why) : 0;
+    return status ? cuda_blame(gpu, failed(status, call, why), why) : 0;
 }

@@ -15,13 +15,13 @@ int cuda_plan_list(struct gpu *gpu, const struct conv_shape *shape, size_t works
     struct conv_search search = { .most = most, .workspace = workspace };
     int r = cuda_enter(gpu, why);
     if (r == 0)
-        r = conv_graph_init(&graph, shape, target_of(gpu), why);
+        r = cuda_blame(gpu, conv_graph_init(&graph, shape, target_of(gpu), why), why);
     if (r < 0)
         return r;
     r = conv_graph_plans(&graph, &search, (struct conv_plan **)ret, why); /* a conv_plan begins with its gpu_plan */
     conv_graph_done(&graph);
     *ret_count = search.plans;
-    return r;
+    return cuda_blame(gpu, r, why);
 }
 
 int cuda_plan_load(struct gpu *gpu, const struct conv_shape *shape, const char *text, struct gpu_plan **ret, struct why *why)
@@ -30,14 +30,14 @@ int cuda_plan_load(struct gpu *gpu, const struct conv_shape *shape, const char *
     struct conv_plan *plan = NULL;
     int r = cuda_enter(gpu, why);
     if (r == 0)
-        r = conv_graph_init(&graph, shape, target_of(gpu), why);
+        r = cuda_blame(gpu, conv_graph_init(&graph, shape, target_of(gpu), why), why);
     if (r < 0)
         return r;
     r = conv_graph_load(&graph, text, &plan, why);
     conv_graph_done(&graph);
     if (r == 0)
         *ret = &plan->plan;
-    return r;
+    return cuda_blame(gpu, r, why);
 }
 
 int cuda_plan_run(struct gpu *gpu, struct gpu_stream *stream, struct gpu_plan *plan, const struct conv_memory *memory, struct why *why)
@@ -48,10 +48,8 @@ int cuda_plan_run(struct gpu *gpu, struct gpu_stream *stream, struct gpu_plan *p
         return r;
     cudnnStatus_t status = cudnnSetStream(cuda->cudnn, (cudaStream_t)(void *)stream);
     if (status)
-        return cudnn_failed(status, "cudnnSetStream", why);
-    r = conv_plan_run((struct conv_plan *)plan, cuda->cudnn, memory, why);
-    cudaError_t error = r < 0 ? cudaPeekAtLastError() : cudaSuccess;
-    return error ? cuda_failed(error, "cudnnBackendExecute", why) : r;
+        return cuda_blame(gpu, cudnn_failed(status, "cudnnSetStream", why), why);
+    return cuda_blame(gpu, conv_plan_run((struct conv_plan *)plan, cuda->cudnn, memory, why), why);
 }
 
 void cuda_plan_free(struct gpu *gpu, struct gpu_plan *plan)

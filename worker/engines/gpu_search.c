@@ -12,20 +12,20 @@
 #define TEXT_MAX    512 /* bytes of a plan's text */
 
 /* The notes of an engine as a set of bits. */
-static unsigned int notes(descriptor engine, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type)
+static unsigned int notes(struct chain *chain, descriptor engine, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type)
 {
     int values[32];
     int64_t count = 0;
     unsigned int bits = 0;
-    if (cudnnBackendGetAttribute(engine, name, type, 32, &count, values))
-        return ~0u;
-    for (int64_t i = 0; i < count && i < 32; i++)
+    if (!chain->status)
+        chain_check(chain, cudnnBackendGetAttribute(engine, name, type, 32, &count, values), "cudnnBackendGetAttribute");
+    for (int64_t i = 0; !chain->status && i < count && i < 32; i++)
         bits |= 1u << values[i];
     return bits;
 }
 
 /* Whether the engine gives the same bytes every time, sums in f32, and needs no compiler and no reordered filters. */
-static bool is_wanted(const struct conv_graph *graph, descriptor engine)
+static bool is_wanted(struct chain *chain, const struct conv_graph *graph, descriptor engine)
 {
     const unsigned int behaviour = 1u << CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION | 1u << CUDNN_BEHAVIOR_NOTE_REQUIRES_FILTER_INT8x32_REORDER |
                                    1u << CUDNN_BEHAVIOR_NOTE_REQUIRES_BIAS_INT8x32_REORDER;
@@ -33,8 +33,8 @@ static bool is_wanted(const struct conv_graph *graph, descriptor engine)
                            1u << CUDNN_NUMERICAL_NOTE_FFT | 1u << CUDNN_NUMERICAL_NOTE_WINOGRAD;
     if (graph->exact_f32)
         numbers |= 1u << CUDNN_NUMERICAL_NOTE_TENSOR_CORE | 1u << CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS;
-    return !(notes(engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE) & behaviour) &&
-           !(notes(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE) & numbers);
+    return !(notes(chain, engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE) & behaviour) &&
+           !(notes(chain, engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE) & numbers) && !chain->status;
 }
 
 /* "41 3=1 14=0": the engine's number, then its knobs: all it takes to make the configuration again for the same graph. A text of
@@ -76,21 +76,22 @@ void conv_plan_free(struct conv_plan *plan)
 }
 
 /* Takes the finalised descriptor in any case. */
-static int wrap_plan(descriptor it, const char *text, struct conv_plan **ret)
+static int wrap_plan(descriptor it, const char *text, struct conv_plan **ret, struct why *why)
 {
     CLEANUP(conv_plan_freep) struct conv_plan *plan = calloc(1, sizeof(*plan));
     if (!plan) {
         descriptor_destroy(&it);
-        return -ENOMEM;
+        return because(why, -ENOMEM, "out of memory");
     }
     plan->descriptor = it;
     int64_t count, bytes = 0;
-    if (cudnnBackendGetAttribute(it, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count, &bytes) || bytes < 0)
-        return -EIO;
+    cudnnStatus_t status = cudnnBackendGetAttribute(it, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count, &bytes);
+    if (status || bytes < 0)
+        return cudnn_failed(status, "cudnnBackendGetAttribute", why);
     plan->plan.workspace = (size_t)bytes;
     plan->plan.text = strdup(text);
     if (!plan->plan.text)
-        return -ENOMEM;
+        return because(why, -ENOMEM, "out of memory");
     *ret = take(plan);
     return 0;
 }
@@ -110,9 +111,9 @@ static int make_plan(const struct conv_graph *graph, descriptor *config, const c
         descriptor_destroy(&it);
         return cudnn_failed(chain.status, chain.call, why);
     }
-    int r = wrap_plan(it, text, ret);
+    int r = wrap_plan(it, text, ret, why);
     if (r < 0)
-        return because(why, r, "a plan cannot be described");
+        return r;
     (*ret)->config = take(*config);
     return 0;
 }
@@ -128,8 +129,15 @@ static void configs_done(struct configs *configs)
         descriptor_destroy(&configs->list[--configs->created]);
 }
 
-/* What the heuristics propose, best first; returns how many, 0 when they have nothing. */
-static int64_t ask(const struct conv_graph *graph, cudnnBackendHeurMode_t mode, struct configs *configs)
+static void results(struct chain *chain, descriptor heuristics, int64_t wanted, int64_t *ret_count, descriptor *list)
+{
+    if (!chain->status)
+        chain_check(chain, cudnnBackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, wanted, ret_count, list),
+                    "cudnnBackendGetAttribute");
+}
+
+/* What the heuristics propose, best first; returns how many, 0 and why not when they have nothing. */
+static int64_t ask(const struct conv_graph *graph, cudnnBackendHeurMode_t mode, struct configs *configs, struct why *why)
 {
     struct chain chain = { 0 };
     CLEANUP(descriptor_destroy) descriptor heuristics = chain_create(&chain, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
@@ -139,19 +147,18 @@ static int64_t ask(const struct conv_graph *graph, cudnnBackendHeurMode_t mode, 
         chain_set_part(&chain, heuristics, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, graph->target.properties);
     chain_finalize(&chain, heuristics);
     int64_t count = 0, got = 0;
-    if (chain.status || cudnnBackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count, NULL))
-        return 0;
+    results(&chain, heuristics, 0, &count, NULL);
     count = count < CONFIGS_MAX ? count : CONFIGS_MAX;
-    while (configs->created < count) {
+    while (!chain.status && configs->created < count) {
         descriptor it = chain_create(&chain, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
-        if (!it)
-            return 0;
-        configs->list[configs->created++] = it;
+        if (it)
+            configs->list[configs->created++] = it;
     }
-    if (count == 0 || cudnnBackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, count, &got,
-                                               configs->list))
-        return 0;
-    return got < count ? got : count;
+    if (count)
+        results(&chain, heuristics, count, &got, configs->list);
+    if (chain.status)
+        cudnn_failed(chain.status, chain.call, why);
+    return chain.status ? 0 : got < count ? got : count;
 }
 
 static bool is_known(struct conv_plan *const *plans, int count, const char *text)
@@ -171,9 +178,13 @@ static void try_config(const struct conv_graph *graph, descriptor *config, struc
     CLEANUP(conv_plan_freep) struct conv_plan *plan = NULL;
     char text[TEXT_MAX];
     int64_t count;
-    if (chain.status ||
-        cudnnBackendGetAttribute(*config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &engine) ||
-        !is_wanted(graph, engine) || describe_config(*config, engine, text, sizeof(text)) < 0 || is_known(plans, search->plans, text))
+    if (!chain.status)
+        chain_check(&chain, cudnnBackendGetAttribute(*config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &engine),
+                    "cudnnBackendGetAttribute");
+    bool wanted = !chain.status && is_wanted(&chain, graph, engine);
+    if (chain.status)
+        cudnn_failed(chain.status, chain.call, why);
+    if (!wanted || describe_config(*config, engine, text, sizeof(text)) < 0 || is_known(plans, search->plans, text))
         return;
     if (make_plan(graph, config, text, &plan, why) == 0 && plan->plan.workspace <= search->workspace)
         plans[search->plans++] = take(plan);
@@ -185,7 +196,7 @@ static void try_configs(const struct conv_graph *graph, cudnnBackendHeurMode_t m
     struct configs *configs = calloc(1, sizeof(*configs));
     if (!configs)
         return;
-    int64_t named = ask(graph, mode, configs);
+    int64_t named = ask(graph, mode, configs, why);
     search->configs += (int)named;
     for (int64_t i = 0; i < named && search->plans < search->most; i++)
         try_config(graph, &configs->list[i], search, plans, why);
@@ -278,8 +289,9 @@ int conv_graph_load(const struct conv_graph *graph, const char *text, struct con
     descriptor choices[KNOBS_MAX] = { NULL };
     CLEANUP(descriptor_destroy) descriptor engine = make_engine(&chain, graph, recipe.engine);
     CLEANUP(descriptor_destroy) descriptor config = make_config(&chain, engine, &recipe, choices);
+    bool wanted = !chain.status && is_wanted(&chain, graph, engine);
     int r = chain.status ? cudnn_failed(chain.status, chain.call, why) : 0;
-    if (r == 0 && !is_wanted(graph, engine))
+    if (r == 0 && !wanted)
         r = because(why, -ENOTSUP, "plan \"%s\": its engine is not one we use", text);
     if (r == 0)
         r = make_plan(graph, &config, text, ret, why);

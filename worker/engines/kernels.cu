@@ -30,6 +30,12 @@ __global__ static void __launch_bounds__(THREADS) average_pool(pool_args args)
     average_pool_eight(FORMAT, &args, thread_index());
 }
 
+template <number_format FORMAT>
+__global__ static void __launch_bounds__(THREADS) finite(finite_args args)
+{
+    finite_eight(FORMAT, &args, thread_index());
+}
+
 /* ---- softmax and top-k: a block a row ----------------------------------------------------------------------------------- */
 
 /* Every thread returns the result; all must call. */
@@ -88,6 +94,8 @@ static unsigned int blocks(size_t threads)
             kernel<NUMBER_F16><<<blocks(threads), THREADS, 0, (cudaStream_t)(stream)>>>(*(args));             \
         else if ((format) == NUMBER_BF16)                                                                     \
             kernel<NUMBER_BF16><<<blocks(threads), THREADS, 0, (cudaStream_t)(stream)>>>(*(args));            \
+        else if ((format) == NUMBER_S8)                                                                       \
+            kernel<NUMBER_S8><<<blocks(threads), THREADS, 0, (cudaStream_t)(stream)>>>(*(args));              \
         else                                                                                                  \
             kernel<NUMBER_F32><<<blocks(threads), THREADS, 0, (cudaStream_t)(stream)>>>(*(args));             \
     } while (0)
@@ -108,6 +116,12 @@ extern "C" int kernels_max_pool(const pool_args *args, void *stream)
 extern "C" int kernels_average_pool(const pool_args *args, void *stream)
 {
     LAUNCH(average_pool, args->format, (size_t)args->batch * (args->channels / CHANNELS_STEP), args, stream);
+    return (int)cudaGetLastError();
+}
+
+extern "C" int kernels_finite(const finite_args *args, void *stream)
+{
+    LAUNCH(finite, args->format, (size_t)args->batch * (args->numbers / CHANNELS_STEP), args, stream);
     return (int)cudaGetLastError();
 }
 

@@ -24,14 +24,28 @@ struct normalise_args {
     size_t count;          /* pixels of all images */
     float scale[3], shift[3];
     enum number_format format;
+    uint32_t *broken;      /* (batch), made 0; or NULL */
+    int batch;
 };
 
-/* Max pool: a square window; outside counts for nothing. Average pool: the whole plane, to one f32 a channel. */
+/* Max pool: a square window; outside counts for nothing. Average pool: the whole plane, to one f32 a channel, none of them a number if the
+ * image is broken. What is not a number stays that in both. */
 struct pool_args {
     const void *input; /* (batch, height, width, channels) */
     void *output;      /* (batch, out_height, out_width, channels) in `format`, or (batch, channels) f32 */
     int batch, height, width, channels;
     int kernel, stride, padding, out_height, out_width; /* max pool */
+    enum number_format format, to; /* of the input, and what a max pool makes of it */
+    float scale;                   /* what comes out is multiplied by it: by the step of an s8 that is read, by 1 / that of one that is written */
+    const uint32_t *broken; /* average pool: (batch), or NULL */
+};
+
+/* Marks images in which a number is infinite or none, before a convolution whose ReLU would make 0 of that. */
+struct finite_args {
+    const void *input; /* (batch, numbers) in `format`, `numbers` a multiple of CHANNELS_STEP */
+    uint32_t *broken;  /* (batch), 1 for those; the others are left alone */
+    size_t numbers;
+    int batch;
     enum number_format format;
 };
 
@@ -51,6 +65,7 @@ struct top_args {
 int kernels_normalise(const struct normalise_args *args, void *stream);
 int kernels_max_pool(const struct pool_args *args, void *stream);
 int kernels_average_pool(const struct pool_args *args, void *stream);
+int kernels_finite(const struct finite_args *args, void *stream);
 int kernels_top(const struct top_args *args, void *stream);
 
 #ifdef __cplusplus

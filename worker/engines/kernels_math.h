@@ -1,6 +1,6 @@
 /* kernels_math.h: the arithmetic of our kernels, one thread's share a function, for a GPU and for the CPU that tests it.
  *
- * `format` is a constant wherever a kernel calls; the compiler folds it away. Loads and stores are 16 bytes wide.
+ * `format` is a constant wherever a kernel calls; the compiler folds it away. Loads and stores are 16 bytes wide, of s8 8 bytes.
  *
  * Threads:   no state; which thread works on what is said by an index.
  * Errors:    none; indices beyond the end do nothing. */
@@ -16,9 +16,19 @@ struct __attribute__((aligned(16))) sixteen_bytes {
     uint32_t words[4];
 };
 
+struct __attribute__((aligned(8))) eight_bytes {
+    uint32_t words[2];
+};
+
 /* Eight numbers in a row; `i` is a multiple of eight and the memory is aligned to 16 bytes. */
 ON_BOTH void load_eight(enum number_format format, const void *from, size_t i, float values[8])
 {
+    if (format == NUMBER_S8) {
+        struct eight_bytes eight = *(const struct eight_bytes *)((const uint8_t *)from + i);
+        for (int k = 0; k < 8; k++)
+            values[k] = (float)(int8_t)(eight.words[k / 4] >> k % 4 * 8 & 0xff);
+        return;
+    }
     const struct sixteen_bytes *at = (const struct sixteen_bytes *)((const uint8_t *)from + i * number_size(format));
     struct sixteen_bytes low = at[0];
     if (format == NUMBER_F32) {
@@ -38,6 +48,13 @@ ON_BOTH void load_eight(enum number_format format, const void *from, size_t i, f
 
 ON_BOTH void store_eight(enum number_format format, void *to, size_t i, const float values[8])
 {
+    if (format == NUMBER_S8) {
+        struct eight_bytes eight = { { 0, 0 } };
+        for (int k = 0; k < 8; k++)
+            eight.words[k / 4] |= (uint32_t)(uint8_t)number_to_s8(values[k]) << k % 4 * 8;
+        *(struct eight_bytes *)((uint8_t *)to + i) = eight;
+        return;
+    }
     struct sixteen_bytes *at = (struct sixteen_bytes *)((uint8_t *)to + i * number_size(format)), out[2];
     for (int k = 0; k < 4; k++) {
         if (format == NUMBER_F32) {
@@ -75,7 +92,9 @@ ON_BOTH void normalise_rest(enum number_format format, const struct normalise_ar
 /* Pixels NORMALISE_STEP * i and the next three; they lie on a multiple of 4 bytes. */
 ON_BOTH void normalise_four(enum number_format format, const struct normalise_args *args, size_t i)
 {
-    size_t pixel = NORMALISE_STEP * i;
+    size_t pixel = NORMALISE_STEP * i, threads = (args->count + NORMALISE_STEP - 1) / NORMALISE_STEP;
+    for (size_t n = i; args->broken && n < (size_t)args->batch; n += threads)
+        args->broken[n] = 0;
     if (pixel + NORMALISE_STEP > args->count) {
         normalise_rest(format, args, pixel);
         return;
@@ -115,9 +134,11 @@ ON_BOTH void max_pool_eight(enum number_format format, const struct pool_args *a
             size_t pixel = (image * (size_t)args->height + (size_t)h) * (size_t)args->width + (size_t)w;
             load_eight(format, args->input, pixel * (size_t)args->channels + channel, values);
             for (int k = 0; k < CHANNELS_STEP; k++)
-                best[k] = fmaxf(best[k], values[k]);
+                best[k] = values[k] > best[k] || isnan(values[k]) ? values[k] : best[k];
         }
-    store_eight(format, args->output, i * CHANNELS_STEP, best);
+    for (int k = 0; k < CHANNELS_STEP; k++)
+        best[k] *= args->scale;
+    store_eight(args->to, args->output, i * CHANNELS_STEP, best);
 }
 
 /* Eight channels of one image, summed from the first pixel to the last. */
@@ -135,8 +156,24 @@ ON_BOTH void average_pool_eight(enum number_format format, const struct pool_arg
             sum[k] += values[k];
     }
     for (int k = 0; k < CHANNELS_STEP; k++)
-        sum[k] /= (float)pixels;
+        sum[k] = args->broken && args->broken[image] ? NAN : sum[k] / (float)pixels * args->scale;
     store_eight(NUMBER_F32, args->output, i * CHANNELS_STEP, sum);
+}
+
+/* ---- what is not finite --------------------------------------------------------------------------------------------------- */
+
+/* Numbers 8 * i to 8 * i + 7, which are all of one image. */
+ON_BOTH void finite_eight(enum number_format format, const struct finite_args *args, size_t i)
+{
+    size_t image = i * CHANNELS_STEP / args->numbers;
+    if (image >= (size_t)args->batch)
+        return;
+    float values[CHANNELS_STEP], sum = 0;
+    load_eight(format, args->input, i * CHANNELS_STEP, values);
+    for (int k = 0; k < CHANNELS_STEP; k++)
+        sum += values[k] * 0; /* 0, or not a number */
+    if (sum != 0)
+        args->broken[image] = 1;
 }
 
 /* ---- softmax and top-k: TOP_THREADS threads a row, then a tree over what they found -------------------------------------- */

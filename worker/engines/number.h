@@ -1,5 +1,7 @@
 /* number.h: the number formats of a GPU's memory, and how f32 is rounded to them; the same on a CPU and in a kernel.
  *
+ * An s8 stands for itself times a step, which whoever stores and loads it knows; it is rounded to the nearest, and what is too large becomes 127 or -127.
+ *
  * Threads:   no state.
  * Source:    IEEE 754-2019 binary16; bfloat16 is the upper half of binary32. Rounding is to nearest, ties to even, as the hardware's
  *            conversions do; what is too large becomes an infinity. */
@@ -21,11 +23,14 @@ enum number_format {
     NUMBER_F32,
     NUMBER_F16,
     NUMBER_BF16,
+    NUMBER_S8,
 };
+
+#define NUMBER_S8_MOST 127
 
 ON_BOTH size_t number_size(enum number_format format)
 {
-    return format == NUMBER_F32 ? 4 : 2;
+    return format == NUMBER_F32 ? 4 : format == NUMBER_S8 ? 1 : 2;
 }
 
 ON_BOTH uint32_t number_bits(float value)
@@ -85,10 +90,18 @@ ON_BOTH float number_from_f16(uint16_t half)
 #endif
 }
 
+/* What is not a number is the least. */
+ON_BOTH int8_t number_to_s8(float value)
+{
+    return (int8_t)rintf(fminf(fmaxf(value, -NUMBER_S8_MOST), NUMBER_S8_MOST));
+}
+
 ON_BOTH float number_load(enum number_format format, const void *from, size_t i)
 {
     if (format == NUMBER_F32)
         return ((const float *)from)[i];
+    if (format == NUMBER_S8)
+        return ((const int8_t *)from)[i];
     uint16_t bits = ((const uint16_t *)from)[i];
     return format == NUMBER_F16 ? number_from_f16(bits) : number_from_bf16(bits);
 }
@@ -97,6 +110,8 @@ ON_BOTH void number_store(enum number_format format, void *to, size_t i, float v
 {
     if (format == NUMBER_F32)
         ((float *)to)[i] = value;
+    else if (format == NUMBER_S8)
+        ((int8_t *)to)[i] = number_to_s8(value);
     else
         ((uint16_t *)to)[i] = format == NUMBER_F16 ? number_to_f16(value) : number_to_bf16(value);
 }

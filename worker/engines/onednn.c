@@ -1,10 +1,12 @@
-/* onednn.c: ResNets on a CPU with oneDNN, f32 [dnnl.h].
+/* onednn.c: ResNets on a CPU with oneDNN, in f32 or int8 [dnnl.h].
  *
  * N stream threads take slots from one queue; each runs a whole batch alone. Debian's oneDNN uses OpenMP, which is told in every
  * thread that calls it to use one thread: N independent single-threaded streams do not wait for each other, and the bytes
  * do not depend on how many there are.
  *
  *     onednn_net.c     the network as primitives, with weights; shared by the streams
+ *     onednn_filter.c  the weights of a layer on their way into a primitive
+ *     onednn_int8.c    how numbers become 8 bits
  *     onednn_stream.c  the memory of one stream, and its walk through the network
  *     onednn_cpu.c     what this machine is called
  *     slots.c, rows.c  the queue of slots; softmax and top-k
@@ -40,6 +42,10 @@ struct engine {
     struct onednn_net net;
     enum emit emit;
     float mean[3], std[3];
+    char numbers[40]; /* what it computes in, for the fingerprint */
+    engine_observer *observe;
+    void *observed;
+    bool warm; /* the fingerprint is there: what is computed from now on may be observed */
     pthread_mutex_t lock; /* of `ready` */
     pthread_cond_t ready;
     struct stream_thread *threads;
@@ -89,6 +95,8 @@ static int make_rows(const struct engine *engine, const float *output, struct en
 static int run(struct onednn_stream *stream, const struct engine *engine, struct engine_slot *slot, struct why *why)
 {
     uint64_t start_ns = thread_ns();
+    stream->observe = engine->warm ? engine->observe : NULL;
+    stream->observed = engine->observed;
     int r = onednn_stream_run(stream, slot->pixels, slot->count, why);
     if (r == 0) {
         r = make_rows(engine, stream->output, slot);
@@ -170,14 +178,23 @@ static int check_spec(const struct engine_spec *spec, struct why *why)
 {
     if (!spec->network || !spec->weights)
         return because(why, -EINVAL, "engine onednn: needs a network and weights");
-    if (spec->precision != PRECISION_AUTO && spec->precision != PRECISION_F32)
-        return because(why, -ENOTSUP, "engine onednn: computes in f32 only; use --precision f32 or auto");
+    if (spec->precision == PRECISION_F16 || spec->precision == PRECISION_BF16)
+        return because(why, -ENOTSUP, "engine onednn: computes in f32 or int8; use --precision f32, int8 or auto");
+    if (spec->precision == PRECISION_INT8 && !spec->ranges)
+        return because(why, -ENOENT, "engine onednn: int8 needs activation ranges of these weights; make them with: sleddog-worker calibrate");
+    if (spec->precision != PRECISION_F32 && spec->observe)
+        return because(why, -ENOTSUP, "engine onednn: shows its activations in f32 only");
     if (spec->device && *spec->device && strcmp(spec->device, "cpu"))
         return because(why, -ENODEV, "engine onednn: device %.64s: it has only \"cpu\"", spec->device);
     for (int c = 0; c < 3; c++)
         if (!(spec->std[c] > 0))
             return because(why, -EINVAL, "engine onednn: std %g of the preset cannot be divided by", (double)spec->std[c]);
     return slots_check_spec("onednn", spec, why);
+}
+
+static bool is_int8(const struct engine_spec *spec)
+{
+    return spec->precision == PRECISION_INT8;
 }
 
 static int describe(struct engine *engine, const struct engine_spec *spec, struct why *why)
@@ -190,6 +207,7 @@ static int describe(struct engine *engine, const struct engine_spec *spec, struc
         return because(why, -EINVAL, "engine onednn: top %d of %d classes is impossible", spec->top, classes);
     engine->info = (struct engine_info){
         .engine = "onednn",
+        .precision = is_int8(spec) ? "int8" : "f32",
         .batch = engine->net.batch,
         .slots = spec->slots ? spec->slots : threads + 2,
         .threads = threads,
@@ -201,8 +219,15 @@ static int describe(struct engine *engine, const struct engine_spec *spec, struc
     };
     char cpu[80];
     onednn_cpu_name(cpu, sizeof(cpu));
-    snprintf(engine->info.device, sizeof(engine->info.device), "%s, %s, %d stream%s", cpu, onednn_isa_name(), threads,
+    snprintf(engine->info.device, sizeof(engine->info.device), "%s, %s, %s, %d stream%s", cpu, onednn_isa_name(), engine->info.precision, threads,
              threads == 1 ? "" : "s");
+    if (is_int8(spec) && !onednn_isa_adds_exactly())
+        snprintf(engine->info.note, sizeof(engine->info.note), "this CPU has no VNNI (%s): int8 keeps 7 bits of each weight instead of 8, and is hardly "
+                 "faster than f32", onednn_isa_name());
+    if (is_int8(spec))
+        snprintf(engine->numbers, sizeof(engine->numbers), "int8, ranges %.16s", spec->ranges->sha256);
+    else
+        snprintf(engine->numbers, sizeof(engine->numbers), "f32");
     return 0;
 }
 
@@ -245,8 +270,8 @@ static int fingerprint(struct engine *engine, struct why *why)
     if (r < 0)
         return because(why, r, "engine onednn: no memory");
     const dnnl_version_t *version = dnnl_version();
-    snprintf(info->fingerprint, sizeof(info->fingerprint), "onednn %d.%d.%d, glibc %s, f32, batch %d, %s, noise %.16s",
-             version->major, version->minor, version->patch, gnu_get_libc_version(), info->batch, onednn_isa_name(), hex);
+    snprintf(info->fingerprint, sizeof(info->fingerprint), "onednn %d.%d.%d, glibc %s, %s, batch %d, %s, noise %.16s",
+             version->major, version->minor, version->patch, gnu_get_libc_version(), engine->numbers, info->batch, onednn_isa_name(), hex);
     return 0;
 }
 
@@ -283,6 +308,8 @@ static int make_engine(const struct engine_spec *spec, struct engine **ret, stru
     if (!engine)
         return because(why, -ENOMEM, "engine onednn: no memory");
     engine->emit = spec->emit;
+    engine->observe = spec->observe;
+    engine->observed = spec->observed;
     memcpy(engine->mean, spec->mean, sizeof(engine->mean));
     memcpy(engine->std, spec->std, sizeof(engine->std));
     int r = make_net(engine, spec, why);
@@ -301,9 +328,18 @@ static int make_engine(const struct engine_spec *spec, struct engine **ret, stru
     return 0;
 }
 
-static int onednn_open(const struct engine_spec *spec, struct engine **ret, struct why *why)
+/* AUTO becomes int8 where its ranges are there, and where it pays. */
+static void choose_precision(struct engine_spec *spec)
+{
+    if (spec->precision == PRECISION_AUTO)
+        spec->precision = spec->ranges && !spec->observe && onednn_isa_adds_exactly() ? PRECISION_INT8 : PRECISION_F32;
+}
+
+static int onednn_open(const struct engine_spec *given, struct engine **ret, struct why *why)
 {
     CLEANUP(onednn_closep) struct engine *engine = NULL;
+    struct engine_spec chosen = *given, *spec = &chosen;
+    choose_precision(spec);
     int r = check_spec(spec, why);
     if (r == 0)
         r = make_engine(spec, &engine, why);
@@ -313,6 +349,7 @@ static int onednn_open(const struct engine_spec *spec, struct engine **ret, stru
         r = fingerprint(engine, why);
     if (r < 0)
         return r;
+    engine->warm = true; /* seen by the streams with the first slot, through the lock of the queue */
     *ret = take(engine);
     return 0;
 }
@@ -353,8 +390,8 @@ static int onednn_probe(char *text, size_t size, struct why *why)
     char cpu[80];
     onednn_cpu_name(cpu, sizeof(cpu));
     const dnnl_version_t *version = dnnl_version();
-    snprintf(text, size, "oneDNN %d.%d.%d on %s, %s, %d cores", version->major, version->minor, version->patch, cpu, onednn_isa_name(),
-             onednn_cores());
+    snprintf(text, size, "oneDNN %d.%d.%d on %s, %s, %d cores, f32 or int8%s", version->major, version->minor, version->patch, cpu, onednn_isa_name(),
+             onednn_cores(), onednn_isa_adds_exactly() ? "" : " (without VNNI)");
     return 0;
 }
 

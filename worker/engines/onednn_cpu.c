@@ -28,6 +28,23 @@ const char *onednn_isa_name(void)
     return "other ISA";
 }
 
+bool onednn_isa_adds_exactly(void)
+{
+#ifdef __x86_64__
+    switch (dnnl_get_effective_cpu_isa()) {
+    case dnnl_cpu_isa_avx2_vnni:
+    case dnnl_cpu_isa_avx512_core_vnni:
+    case dnnl_cpu_isa_avx512_core_bf16:
+    case dnnl_cpu_isa_avx512_core_amx:
+        return true;
+    default:
+        return false;
+    }
+#else
+    return true;
+#endif
+}
+
 /* "model name : Intel(R) ..." of the first CPU. */
 void onednn_cpu_name(char *name, size_t size)
 {

@@ -1,7 +1,7 @@
 /* onednn_net.h: the network as a list of oneDNN primitives with their weights [dnnl.h].
  *
  * Everything here is shared by all streams: executing a primitive does not change it, since scratchpads are the stream's own.
- * Activations are f32 in nhwc order, and lie in a few arenas that each stream allocates once.
+ * Activations are f32 or, for a spec with PRECISION_INT8, u8 in nhwc order, and lie in a few arenas that each stream allocates once.
  *
  * Threads:   onednn_net_init() on one thread that is told to use one OpenMP thread; constant afterwards.
  * Ownership: onednn_net_done() frees everything, also after a failed init. The spec is needed only during init.
@@ -9,13 +9,15 @@
 #pragma once
 
 #include "worker/engine.h"
+#include "worker/engines/onednn_int8.h"
 #include "worker/network.h"
 
 #include <dnnl.h>
 
 struct onednn_step {
-    dnnl_primitive_t primitive;
+    dnnl_primitive_t primitive; /* NULL: the average over the plane, of u8 */
     dnnl_memory_t weight, bias; /* NULL for a pool */
+    struct form form;           /* of what it reads */
     dnnl_memory_desc_t source, target;
     int source_arena, target_arena;
 };
@@ -24,6 +26,7 @@ struct onednn_net {
     dnnl_engine_t engine;
     int batch, classes, features;
     int height, width; /* of the image */
+    int padding;       /* pixels that are laid around it: in int8, what the first layer would take for zeros */
     int count;
     struct onednn_step steps[NETWORK_LAYERS_MAX];
     int arenas;

@@ -25,6 +25,33 @@ static void normalise(const struct onednn_stream *stream, const uint8_t *pixels,
     memset(image + 3 * used, 0, (all - used) * 3 * sizeof(*image));
 }
 
+/* `count` pixels of the border. */
+static uint8_t *fill_border(const struct onednn_stream *stream, uint8_t *at, size_t count)
+{
+    for (size_t i = 0; i < count; i++, at += 3)
+        memcpy(at, stream->border, 3);
+    return at;
+}
+
+/* For int8: the pixels as they are, in a frame. */
+static void frame(const struct onednn_stream *stream, const uint8_t *pixels, int n)
+{
+    const struct onednn_net *net = stream->net;
+    size_t padding = (size_t)net->padding, row = 3 * (size_t)net->width, wide = (size_t)net->width + 2 * padding;
+    uint8_t *at = stream->image;
+    for (int i = 0; i < n; i++) {
+        at = fill_border(stream, at, padding * wide);
+        for (int y = 0; y < net->height; y++, pixels += row, at += row) {
+            at = fill_border(stream, at, padding);
+            memcpy(at, pixels, row);
+            fill_border(stream, at + row, padding);
+            at += 3 * padding;
+        }
+        at = fill_border(stream, at, padding * wide);
+    }
+    memset(at, 0, (size_t)(net->batch - n) * (wide * ((size_t)net->height + 2 * padding)) * 3);
+}
+
 /* Zeroed by the thread that uses it, so that its pages are near and are there before the first run. */
 static void *allocate(size_t bytes)
 {
@@ -70,6 +97,8 @@ int onednn_stream_init(struct onednn_stream *stream, const struct onednn_net *ne
     memset(stream, 0, sizeof(*stream));
     stream->net = net;
     make_input_table(stream, mean, std);
+    for (int c = 0; c < 3; c++)
+        stream->border[c] = int8_border(mean[c]);
     int r = allocate_all(stream, why);
     if (r < 0)
         return r;
@@ -102,9 +131,28 @@ void onednn_stream_done(struct onednn_stream *stream)
     memset(stream, 0, sizeof(*stream));
 }
 
+/* The mean over the plane, from u8 (nhwc) to f32. Sums of integers: exact in any order. */
+static void average(const struct onednn_step *step, const uint8_t *source, float *target)
+{
+    size_t images = (size_t)step->source.dims[0], channels = (size_t)step->source.dims[1];
+    size_t area = (size_t)step->source.dims[2] * (size_t)step->source.dims[3];
+    float scale = step->form.step / (float)area;
+    for (size_t i = 0; i < images; i++, source += area * channels, target += channels)
+        for (size_t c = 0; c < channels; c++) {
+            uint32_t sum = 0;
+            for (size_t p = 0; p < area; p++)
+                sum += source[p * channels + c];
+            target[c] = step->form.low + scale * (float)sum;
+        }
+}
+
 static dnnl_status_t run_step(const struct onednn_stream *stream, int i)
 {
     const struct onednn_step *step = &stream->net->steps[i];
+    if (!step->primitive) {
+        average(step, stream->memory[step->source_arena], stream->memory[step->target_arena]);
+        return dnnl_success;
+    }
     dnnl_exec_arg_t args[5] = {
         { DNNL_ARG_SRC, stream->sources[i] },
         { DNNL_ARG_DST, stream->targets[i] },
@@ -115,12 +163,28 @@ static dnnl_status_t run_step(const struct onednn_stream *stream, int i)
     return dnnl_primitive_execute(step->primitive, stream->stream, step->weight ? 5 : 3, args);
 }
 
+static void show(const struct onednn_stream *stream, int activation, const dnnl_memory_desc_t *desc, int arena, int images)
+{
+    size_t count = (size_t)images;
+    for (int d = 1; d < desc->ndims; d++)
+        count *= (size_t)desc->dims[d];
+    stream->observe(stream->observed, activation, stream->memory[arena], count, images);
+}
+
 int onednn_stream_run(struct onednn_stream *stream, const uint8_t *pixels, int n, struct why *why)
 {
-    normalise(stream, pixels, n);
+    if (stream->net->padding)
+        frame(stream, pixels, n);
+    else
+        normalise(stream, pixels, n);
+    if (stream->observe)
+        show(stream, NETWORK_IMAGE, &stream->net->steps[0].source, stream->net->steps[0].source_arena, n);
     dnnl_status_t status = dnnl_success;
-    for (int i = 0; i < stream->net->count && !status; i++)
+    for (int i = 0; i < stream->net->count && !status; i++) {
         status = run_step(stream, i);
+        if (!status && stream->observe)
+            show(stream, i + 1, &stream->net->steps[i].target, stream->net->steps[i].target_arena, n);
+    }
     if (!status)
         status = dnnl_stream_wait(stream->stream);
     return status ? onednn_failed(status, "run", why) : 0;

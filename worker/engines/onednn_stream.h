@@ -13,8 +13,11 @@ struct onednn_stream {
     void *memory[NETWORK_LAYERS_MAX + 2]; /* the arenas, then the scratchpad */
     dnnl_memory_t scratch;
     dnnl_memory_t sources[NETWORK_LAYERS_MAX], targets[NETWORK_LAYERS_MAX];
-    float *image;        /* (batch, height, width, 3) */
+    void *image;         /* (batch, height, width, 3) f32; in int8 (batch, height + 2 * padding, width + 2 * padding, 3) u8 */
     const float *output; /* (batch, classes), or (batch, features) when the net does not classify; valid until the next run */
+    uint8_t border[3];   /* the pixel around the image, in int8 */
+    engine_observer *observe; /* NULL, or called with what each layer leaves behind; set after init */
+    void *observed;
     float input[3][256]; /* a pixel's value as the network sees it: (pixel / 255 - mean) / std */
 };
 

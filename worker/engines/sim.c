@@ -160,6 +160,7 @@ static int describe(struct engine *engine, const struct engine_spec *spec, struc
     size_t pooled = spec->network ? (size_t)spec->network->features : DEFAULT_FEATURES;
     engine->info = (struct engine_info){
         .engine = "sim",
+        .precision = "none",
         .batch = spec->batch ? spec->batch : DEFAULT_BATCH,
         .slots = spec->slots ? spec->slots : threads + 2,
         .threads = threads,

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#define ALIGNMENT   64 /* bytes: a cache line, the widest vector */
+#define ALIGNMENT   65536 /* bytes, no less than a page of any machine: a GPU pins whole pages, and none of them twice */
 #define BATCH_MAX   4096
 #define THREADS_MAX 1024
 #define SLOTS_MAX   4096
@@ -29,9 +29,9 @@ int slots_check_spec(const char *engine, const struct engine_spec *spec, struct 
 static void *share(void **memory, size_t count, size_t size)
 {
     size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - ALIGNMENT)
+    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - 2 * ALIGNMENT)
         return NULL;
-    *memory = calloc(1, bytes + ALIGNMENT);
+    *memory = calloc(1, bytes + 2 * ALIGNMENT);
     return *memory ? (char *)*memory + (-(uintptr_t)*memory & (ALIGNMENT - 1)) : NULL;
 }
 

@@ -7,10 +7,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-#define TICK_NS        (20 * NS_PER_MS)
-#define MOVED_BYTES    ((size_t)4096) /* fewer within the stall time are none */
-#define ATTEMPT_STALLS 10             /* an attempt may take so many stall times in all */
-
 /* ---- ends ---- */
 
 void getter_finish(struct getter *getter, struct get *get, enum row_error error, const char *detail)
@@ -78,7 +74,7 @@ void getter_drop(struct getter *getter, struct transfer *transfer)
     put_back(getter, transfer);
 }
 
-static void conclude(struct getter *getter, struct transfer *transfer, enum transfer_end end, const struct s3_error *error)
+void getter_conclude(struct getter *getter, struct transfer *transfer, enum transfer_end end, const struct s3_error *error)
 {
     unlink_running(getter, transfer);
     struct transfer *other = transfer->get->running[!transfer->place];
@@ -91,8 +87,7 @@ static void conclude(struct getter *getter, struct transfer *transfer, enum tran
     put_back(getter, transfer);
 }
 
-/* Takes over `room` bytes of the budget. */
-static bool start(struct getter *getter, struct get *get, int place, size_t room)
+bool getter_start(struct getter *getter, struct get *get, int place, size_t room)
 {
     struct transfer *transfer = spare_transfer(getter);
     struct why why = { "the worker is out of memory" };
@@ -132,7 +127,7 @@ static bool has_session(struct getter *getter, struct get *get)
     case SHARED_OPEN:
         return true;
     case SHARED_OPENING:
-        getter_again(getter, get, TICK_NS);
+        getter_again(getter, get, GETTER_TICK_NS);
         return false;
     case SHARED_FAILED:
         break;
@@ -184,84 +179,7 @@ static void start_more(struct getter *getter)
 {
     struct get *get;
     while (getter->running_count < getter->spec.concurrency && (get = next_get(getter)))
-        start(getter, get, 0, getter->place.size);
-}
-
-/* ---- what time brings ---- */
-
-static bool has_stalled(const struct getter *getter, struct transfer *transfer, uint64_t now)
-{
-    if (now - transfer->start_ns > ATTEMPT_STALLS * getter->spec.stall_ns)
-        return true;
-    if (transfer->size - transfer->looked_size >= MOVED_BYTES) {
-        transfer->looked_size = transfer->size;
-        transfer->looked_ns = now;
-    }
-    return now - transfer->looked_ns > getter->spec.stall_ns;
-}
-
-/* A copy on a connection of its own, for a GET that takes much longer than most. */
-static void copy_if_slow(struct getter *getter, const struct transfer *transfer, uint64_t now)
-{
-    struct get *get = transfer->get;
-    uint64_t patience = pace_patience_ns(&get->origin->pace);
-    if (transfer->place || get->copied || !patience || now - transfer->start_ns < patience || get->origin->down_ns)
-        return;
-    size_t room = transfer->reserved ? transfer->reserved : 1;
-    if (!budget_try(getter->spec.budget, room))
-        return;
-    if (!pace_take_copy(&get->origin->pace))
-        budget_give(getter->spec.budget, room);
-    else if (start(getter, get, 1, room)) {
-        get->copied = true;
-        stage_count_copy(getter->spec.stage);
-    }
-}
-
-static void look_at_running(struct getter *getter, uint64_t now)
-{
-    struct transfer *next;
-    for (struct transfer *transfer = getter->running; transfer; transfer = next) {
-        next = transfer->next;
-        if (has_stalled(getter, transfer, now))
-            conclude(getter, transfer, TRANSFER_STALLED, NULL);
-        else
-            copy_if_slow(getter, transfer, now);
-    }
-}
-
-static void bring_back(struct getter *getter, uint64_t now)
-{
-    for (struct get **at = &getter->later; *at;) {
-        struct get *get = *at;
-        if (now < get->due_ns)
-            at = &get->next;
-        else {
-            *at = get->next;
-            origin_wait(&getter->origins, get, true);
-        }
-    }
-}
-
-/* Counts its own time, and tells the stage how many origins it waits for. */
-static void account(struct getter *getter, uint64_t now)
-{
-    uint64_t cpu = clock_thread_cpu_ns(), busy = cpu - getter->cpu_ns, wall = now - getter->ticked_ns;
-    stage_count_time(getter->spec.stage, busy, wall > busy ? wall - busy : 0);
-    stage_count_down(getter->spec.stage, (int)getter->origins.down - (int)getter->down);
-    getter->down = getter->origins.down;
-    getter->cpu_ns = cpu;
-    getter->ticked_ns = now;
-}
-
-static void tick(struct getter *getter)
-{
-    uint64_t now = clock_now_ns();
-    if (now - getter->ticked_ns < TICK_NS)
-        return;
-    bring_back(getter, now);
-    look_at_running(getter, now);
-    account(getter, now);
+        getter_start(getter, get, 0, getter->place.size);
 }
 
 /* ---- the loop ---- */
@@ -298,14 +216,14 @@ static void end_transfers(struct getter *getter)
         struct s3_error error = { 0 };
         curl_easy_getinfo(curl, CURLINFO_PRIVATE, &transfer);
         enum transfer_end end = transfer_end(transfer, code, &error);
-        conclude(getter, transfer, end, &error);
+        getter_conclude(getter, transfer, end, &error);
     }
 }
 
 static int wait_ms(const struct getter *getter)
 {
     bool idle = !getter->running && !getter->later && !getter->origins.waiting;
-    return idle ? -1 : (int)(TICK_NS / NS_PER_MS);
+    return idle ? -1 : (int)(GETTER_TICK_NS / NS_PER_MS);
 }
 
 static void clear_wake(const struct getter *getter)
@@ -328,12 +246,12 @@ static void run(void *arg)
         read_inbox(getter);
         if (atomic_exchange(&getter->poked, false))
             getter_let_go(getter, is_abandoned, ROW_FETCH, "abandoned");
-        tick(getter);
+        getter_tick(getter);
         start_more(getter);
     }
     read_inbox(getter);
     getter_let_go(getter, any, ROW_ERRORS, NULL);
-    account(getter, clock_now_ns());
+    getter_account(getter, clock_now_ns());
 }
 
 static void wake(void *arg)

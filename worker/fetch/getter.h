@@ -1,10 +1,11 @@
-/* getter.h: one thread of loops.h; for getter.c, let_go.c, verdict.c and loops.c only.
+/* getter.h: one thread of loops.h; for getter.c, tick.c, let_go.c, verdict.c and loops.c only.
  *
  * Threads:   its own, but for the inbox, `wake` and the atomics.
  * Ownership: a getter owns its transfers and origins.
  * Errors:    see loops.h. */
 #pragma once
 
+#include "common/clock.h"
 #include "common/thread.h"
 #include "worker/fetch/loops.h"
 #include "worker/fetch/origin.h"
@@ -47,6 +48,21 @@ void getter_again(struct getter *getter, struct get *get, uint64_t delay_ns);
 
 /* Ends a transfer, with all that it has, and keeps its handle. */
 void getter_drop(struct getter *getter, struct transfer *transfer);
+
+/* Begins a GET, or its copy (`place` 1), and takes over `room` bytes of the budget. */
+bool getter_start(struct getter *getter, struct get *get, int place, size_t room);
+
+/* A transfer has come to an end: its get goes on to its verdict, unless the copy is still under way. */
+void getter_conclude(struct getter *getter, struct transfer *transfer, enum transfer_end end, const struct s3_error *error);
+
+/* ---- tick.c ---- */
+
+#define GETTER_TICK_NS (20 * NS_PER_MS)
+
+void getter_tick(struct getter *getter); /* often: does something once a tick */
+
+/* Counts the thread's own time, and tells the stage how many origins it waits for. */
+void getter_account(struct getter *getter, uint64_t now);
 
 /* ---- let_go.c ---- */
 

@@ -27,3 +27,6 @@ void bucket_put_text(struct bucket *bucket, const char *key, const char *text);
 
 /* NULL when there is no such object. */
 char *bucket_get(struct bucket *bucket, const char *key, size_t *ret_size);
+
+/* The address of an object with a signature in it, good for an hour. */
+void bucket_presign(const struct bucket *bucket, const char *key, char *address, size_t size);

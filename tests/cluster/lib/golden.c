@@ -4,7 +4,6 @@
 #include "tests/test.h"
 
 #include <math.h>
-#include <string.h>
 
 /* The golden lines are in no particular order. */
 static const json_t *find_file(const struct table *golden, const char *uri)

@@ -1,8 +1,10 @@
-/* golden.h: a job's table against PyTorch's answers for the shared photos.
+/* golden.h: the table of a job over the shared photos, against PyTorch's answers.
  *
- * Errors: fail the test. */
+ * Threads, errors: as process.h. */
 #pragma once
 
-/* job/predictions.jsonl has the 355 photos, each with the first class that PyTorch gives it in the file at `path` and its five probabilities within
- * 1e-4; and so many dogs and others are right. */
+/* Dogs lie in folders named nNNNNNNNN-Breed_name, the others are named nNNNNNNNN_class.JPEG. */
+#define GOLDEN_TRUTH "/n[0-9]+-([^/]+)/[^/]*$|/imagenet/(n[0-9]+)_"
+
+/* "job/predictions.jsonl" has the 355 photos with PyTorch's classes and, within 1e-4, probabilities; so many dogs and others are right. */
 void golden_compare(const char *path, int dogs_right, int others_right);

@@ -80,26 +80,22 @@ static bool is_listening(struct machine *machine)
     return process_said(&machine->worker, "listens on tcp://");
 }
 
-static bool has_word(const char *const *words, const char *word)
-{
-    while (*words && strcmp(*words, word))
-        words++;
-    return *words;
-}
-
-void machine_worker(struct machine *machine, const char *name, const char *const *arguments)
+void machine_worker_as(struct machine *machine, const char *program_name, const char *name, const char *const *arguments)
 {
     char space[64], program[4096];
-    const char *argv[64] = { "/usr/bin/env", "nsenter", space, program, "--listen", machine->address };
-    int count = 6;
+    const char *argv[64] = { "/usr/bin/env", "nsenter", space, program, "--listen", machine->address, "--insecure" };
+    int count = *arguments && !strcmp(*arguments, "--key") ? 6 : 7;
     snprintf(space, sizeof(space), "--net=/proc/%d/ns/net", (int)machine->holder);
-    snprintf(program, sizeof(program), "%s/%s", test_build(), machine->program ? machine->program : "sleddog-worker");
-    if (!has_word(arguments, "--key"))
-        argv[count++] = "--insecure";
+    snprintf(program, sizeof(program), "%s/%s", test_build(), program_name);
     for (; *arguments && count < 63; arguments++)
         argv[count++] = *arguments;
     process_start(&machine->worker, name, argv);
     WAIT_FOR(is_listening(machine));
+}
+
+void machine_worker(struct machine *machine, const char *name, const char *const *arguments)
+{
+    machine_worker_as(machine, "sleddog-worker", name, arguments);
 }
 
 struct count {

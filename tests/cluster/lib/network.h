@@ -16,7 +16,6 @@
 struct machine {
     int number;
     pid_t holder;      /* a process that does nothing but be there */
-    const char *program; /* of its worker; NULL: the one that is tested */
     char address[32];  /* its worker's, as a coordinator names it: 10.77.0.N:5571 */
     struct process worker;
 };
@@ -26,8 +25,10 @@ void network_open(struct machine *machines, int count);
 /* Pulls the plug at the switch, or puts it back. */
 void machine_link(const struct machine *machine, bool up);
 
-/* A worker there, with --insecure unless it has a --key. Returns when it listens. */
+/* A worker there, without keys unless the arguments begin with "--key". Returns when it listens. */
 void machine_worker(struct machine *machine, const char *name, const char *const *arguments);
+/* `program`: below the folder of the build. */
+void machine_worker_as(struct machine *machine, const char *program, const char *name, const char *const *arguments);
 
 /* Images of the job in "job" that are safe and came from there. */
 long machine_images(const struct machine *machine);

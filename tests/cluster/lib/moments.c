@@ -1,0 +1,36 @@
+#include "tests/cluster/lib/moments.h"
+
+#include "tests/cluster/lib/cluster.h"
+
+static unsigned long long state;
+
+long moments(long usual)
+{
+    const char *seed = getenv("SLEDDOG_SEED"), *count = getenv("SLEDDOG_MOMENTS");
+    state = 88172645463325252ull + (seed ? strtoull(seed, NULL, 10) : 0);
+    return count ? atol(count) : usual;
+}
+
+/* xorshift64* (Vigna 2016) */
+long moments_below(long bound)
+{
+    state ^= state >> 12;
+    state ^= state << 25;
+    state ^= state >> 27;
+    return bound > 1 ? (long)((state * 2685821657736338717ull) >> 33) % bound : 0;
+}
+
+int coordinate_with(const char *fault, const char *const *arguments)
+{
+    char library[4096], order[4200];
+    snprintf(library, sizeof(library), "%s/tests/preload/fault.so", test_build());
+    snprintf(order, sizeof(order), "sleddog-coordinator %s", fault);
+    if (*fault) {
+        setenv("LD_PRELOAD", library, 1);
+        setenv("SLEDDOG_FAULT", order, 1);
+    }
+    int status = coordinate("run", arguments);
+    unsetenv("LD_PRELOAD");
+    unsetenv("SLEDDOG_FAULT");
+    return status;
+}

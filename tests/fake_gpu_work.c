@@ -1,0 +1,157 @@
+/* fake_gpu_work.c: plans, `fc` and kernels: remembered now, computed when somebody waits. */
+#include "tests/fake_gpu_parts.h"
+
+struct fake_plan {
+    struct gpu_plan plan;
+    struct conv_shape shape;
+    int number;
+};
+
+struct gpu_fc {
+    int batch, inputs, classes;
+};
+
+static int enqueue(const char *call, struct gpu_stream *stream, const struct fake_op *op, struct why *why)
+{
+    int r = fake_enter(call, why);
+    if (r < 0)
+        return r;
+    fake_enqueue(stream, op);
+    return fake_leave();
+}
+
+/* ---- plans and fc --------------------------------------------------------------------------------------------------------- */
+
+/* Number 2 is the fastest, number 1 as good as that and preferred. */
+static float plan_ms(int number)
+{
+    static const float ms[FAKE_PLANS] = { 3, 1.01f, 1, 5, 0.1f };
+    return ms[number];
+}
+
+static struct gpu_plan *make_plan(const struct conv_shape *shape, int number)
+{
+    struct fake_plan *plan = fake_make(sizeof(*plan));
+    char text[32];
+    snprintf(text, sizeof(text), "%d 7=0", number);
+    plan->plan = (struct gpu_plan){ .workspace = 1000, .text = strdup(text) };
+    CHECK(plan->plan.text);
+    plan->shape = *shape;
+    plan->number = number;
+    return &plan->plan;
+}
+
+int fake_plan_list(struct gpu *gpu, const struct conv_shape *shape, size_t workspace, struct gpu_plan **ret, int most, int *ret_count,
+                   struct why *why)
+{
+    (void)gpu;
+    int r = fake_enter("plan_list", why);
+    if (r < 0)
+        return r;
+    CHECK(workspace >= 1000 && most > 0);
+    fake.searches++;
+    *ret_count = most < FAKE_PLANS ? most : FAKE_PLANS;
+    for (int i = 0; i < *ret_count; i++)
+        ret[i] = make_plan(shape, i);
+    return fake_leave();
+}
+
+int fake_plan_load(struct gpu *gpu, const struct conv_shape *shape, const char *text, struct gpu_plan **ret, struct why *why)
+{
+    (void)gpu;
+    int number, length = 0, r = fake_enter("plan_load", why);
+    if (r < 0)
+        return r;
+    if (sscanf(text, "%d 7=0%n", &number, &length) != 1 || !length || text[length] || number < 0 || number >= FAKE_PLANS) {
+        fake_leave();
+        return because(why, -ENOTSUP, "\"%.40s\" is not a plan", text);
+    }
+    *ret = make_plan(shape, number);
+    return fake_leave();
+}
+
+static bool is_usable(int number)
+{
+    return number < FAKE_PLANS - 1 && !(fake.settings.unusable >> number & 1);
+}
+
+int fake_plan_run(struct gpu *gpu, struct gpu_stream *stream, struct gpu_plan *gpu_plan, const struct conv_memory *memory, struct why *why)
+{
+    (void)gpu;
+    const struct fake_plan *plan = (const struct fake_plan *)gpu_plan;
+    int r = fake_enter("plan_run", why);
+    if (r < 0)
+        return r;
+    if (!is_usable(plan->number)) {
+        fake_leave();
+        return because(why, -ENOTSUP, "plan_run: not number %d", plan->number);
+    }
+    bool scaled = plan->shape.format == NUMBER_S8;
+    CHECK(memory->x && memory->w && memory->b && memory->y && memory->workspace && (memory->z != NULL) == (plan->shape.residual || scaled));
+    CHECK(memory->y != memory->x && (memory->y == memory->z) == (scaled && !plan->shape.residual));
+    fake_enqueue(stream, &(struct fake_op){ .kind = OP_PLAN, .as.plan = { plan->shape, *memory, plan_ms(plan->number) } });
+    return fake_leave();
+}
+
+void fake_plan_free(struct gpu *gpu, struct gpu_plan *plan)
+{
+    (void)gpu;
+    if (plan)
+        free(plan->text);
+    fake_discard(plan);
+}
+
+int fake_fc_new(struct gpu *gpu, int batch, int inputs, int classes, struct gpu_fc **ret, struct why *why)
+{
+    (void)gpu;
+    int r = fake_enter("fc_new", why);
+    if (r < 0)
+        return r;
+    *ret = fake_make(sizeof(**ret));
+    **ret = (struct gpu_fc){ batch, inputs, classes };
+    return fake_leave();
+}
+
+int fake_fc_run(struct gpu *gpu, struct gpu_stream *stream, struct gpu_fc *fc, const struct fc_memory *memory, struct why *why)
+{
+    (void)gpu;
+    return enqueue("fc_run", stream, &(struct fake_op){ .kind = OP_FC, .as.fc = { *memory, fc->batch, fc->inputs, fc->classes } }, why);
+}
+
+void fake_fc_free(struct gpu *gpu, struct gpu_fc *fc)
+{
+    (void)gpu;
+    fake_discard(fc);
+}
+
+/* ---- kernels -------------------------------------------------------------------------------------------------------------- */
+
+int fake_normalise(struct gpu *gpu, struct gpu_stream *stream, const struct normalise_args *args, struct why *why)
+{
+    (void)gpu;
+    return enqueue("normalise", stream, &(struct fake_op){ .kind = OP_NORMALISE, .as.normalise = *args }, why);
+}
+
+int fake_max_pool(struct gpu *gpu, struct gpu_stream *stream, const struct pool_args *args, struct why *why)
+{
+    (void)gpu;
+    return enqueue("max_pool", stream, &(struct fake_op){ .kind = OP_MAX_POOL, .as.pool = *args }, why);
+}
+
+int fake_average_pool(struct gpu *gpu, struct gpu_stream *stream, const struct pool_args *args, struct why *why)
+{
+    (void)gpu;
+    return enqueue("average_pool", stream, &(struct fake_op){ .kind = OP_AVERAGE_POOL, .as.pool = *args }, why);
+}
+
+int fake_finite(struct gpu *gpu, struct gpu_stream *stream, const struct finite_args *args, struct why *why)
+{
+    (void)gpu;
+    return enqueue("finite", stream, &(struct fake_op){ .kind = OP_FINITE, .as.finite = *args }, why);
+}
+
+int fake_top(struct gpu *gpu, struct gpu_stream *stream, const struct top_args *args, struct why *why)
+{
+    (void)gpu;
+    return enqueue("top", stream, &(struct fake_op){ .kind = OP_TOP, .as.top = *args }, why);
+}

@@ -1,0 +1,258 @@
+/* The cuDNN engine in int8: as near to f32 as 8 bits allow, and exactly what the formula in cudnn_weights.c says. */
+#include "common/cleanup.h"
+#include "tests/cluster/lib/process.h"
+#include "tests/gpu_engine.h"
+#include "tests/test.h"
+#include "worker/engines/cudnn.h"
+#include "worker/engines/cudnn_pack.h"
+#include "worker/weights/fold.h"
+#include "worker/weights/ranges.h"
+
+#include <math.h>
+#include <pthread.h>
+
+/* ---- ranges of a network on given images ---------------------------------------------------------------------------------- */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void widen(void *observed, int activation, const float *values, size_t count, int images)
+{
+    struct range *range = &((struct ranges *)observed)->of[activation];
+    (void)images;
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < count; i++) {
+        range->low = fminf(range->low, values[i]);
+        range->high = fmaxf(range->high, values[i]);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+/* The values of f32 on the CPU, and the ranges on the way there. */
+static float *measure(struct engine_spec spec, const uint8_t *pixels, int count, struct ranges *ranges)
+{
+    struct engines_opened it;
+    struct why why;
+    *ranges = (struct ranges){ .images = count };
+    setenv("SLEDDOG_ENGINES", test_build(), 0);
+    spec.precision = PRECISION_F32;
+    spec.threads = 1;
+    spec.observe = widen;
+    spec.observed = ranges;
+    int r = engines_open("onednn", &spec, &it, &why);
+    if (r == -ENOENT)
+        test_skip("%s", why.text);
+    if (r < 0)
+        test_fail(__FILE__, __LINE__, "%s", why.text);
+    float *values = engine_run(it, pixels, count, NULL);
+    engine_close(it);
+    if (ranges_finish(ranges, spec.network, &why) < 0)
+        test_fail(__FILE__, __LINE__, "%s", why.text);
+    return values;
+}
+
+static void compare(const struct network *network, enum emit emit, double most)
+{
+    struct fake_settings settings = fake_one_device();
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    struct engine_spec spec = engine_spec_of(network, &weights);
+    struct ranges ranges;
+    if (network->count > 80 && is_sanitized())
+        test_skip("a sanitizer makes minutes of this; the small networks are wired by the same lines");
+    spec.height = 33;
+    spec.width = 40;
+    spec.emit = emit;
+    CLEANUP(freep) uint8_t *pixels = engine_pixels(&spec, 3);
+    CLEANUP(freep) float *expected = measure(spec, pixels, 3, &ranges);
+    spec.precision = PRECISION_INT8;
+    spec.ranges = &ranges;
+    fake_gpu_reset(&settings);
+    struct engines_opened it = engine_open_fake(&spec);
+    CLEANUP(freep) float *values = engine_run(it, pixels, 3, NULL);
+    double error = engine_difference(values, expected, 3 * engine_info_of(it)->values);
+    test_note("%s: normalised error of %s %.1e", network->name, emit == EMIT_FEATURES ? "features" : "logits", error);
+    CHECK_CONTAINS(engine_info_of(it)->device, "Fake GPU, int8, batch 2");
+    CHECK_STR(engine_info_of(it)->precision, "int8");
+    CHECK_CONTAINS(engine_info_of(it)->fingerprint, "int8, ranges ");
+    CHECK(error <= most && error > 0);
+    engine_close(it);
+    fake_gpu_reset(&settings);
+}
+
+TEST(int8_is_near_f32)
+{
+    compare(&tiny_network, EMIT_FEATURES, 3e-2);
+    compare(network_find("resnet18"), EMIT_FEATURES, 1e-1);
+    compare(network_find("resnet18"), EMIT_LOGITS, 1e-1);
+    compare(network_find("resnet50"), EMIT_FEATURES, 1.5e-1);
+    compare(network_find("resnext50_32x4d"), EMIT_FEATURES, 1.5e-1);
+}
+
+/* ---- the formula, said once more and plainly ------------------------------------------------------------------------------- */
+
+struct plain {
+    const struct engine_spec *spec;
+    struct plane planes[NETWORK_LAYERS_MAX + 1];
+    double *real[NETWORK_LAYERS_MAX + 1]; /* by activation, of one image: (height, width, channels) */
+};
+
+static double unit(const struct plain *plain, int a)
+{
+    const struct range *range = &plain->spec->ranges->of[a];
+    return (double)fmaxf(-range->low, range->high) / 127;
+}
+
+static double rounded(double value, double step)
+{
+    double whole = nearbyint(value / step);
+    return step * (whole > 127 ? 127 : whole < -127 ? -127 : whole);
+}
+
+static double as_f16(double value)
+{
+    return (double)number_from_f16(number_to_f16((float)value));
+}
+
+static void plain_conv(struct plain *plain, int i)
+{
+    const struct layer *layer = &plain->spec->network->layers[i];
+    struct plane in = plain->planes[layer->input], out = plain->planes[i + 1];
+    int inputs = layer->inputs / layer->groups, k = layer->kernel, per_group = layer->outputs / layer->groups;
+    size_t count = (size_t)(layer->outputs * inputs * k * k);
+    CLEANUP(freep) float *filter = calloc(count + (size_t)layer->outputs, sizeof(float));
+    bool first = layer->input == NETWORK_IMAGE;
+    CHECK_INT(fold_conv(plain->spec->weights, layer, filter, filter + count, NULL), 0);
+    double step = (double)pack_step(filter, count);
+    for (size_t n = 0; n < count; n++)
+        filter[n] = (float)(first ? as_f16((double)filter[n]) : rounded((double)filter[n], step));
+    for (int at = 0; at < out.height * out.width * layer->outputs; at++) {
+        int o = at % layer->outputs, x = at / layer->outputs % out.width, y = at / layer->outputs / out.width;
+        double sum = first ? as_f16((double)filter[count + (size_t)o]) : (double)filter[count + (size_t)o];
+        for (int tap = 0; tap < k * k; tap++) {
+            int h = y * layer->stride - layer->padding + tap / k, w = x * layer->stride - layer->padding + tap % k;
+            for (int c = 0; c < inputs && h >= 0 && w >= 0 && h < in.height && w < in.width; c++)
+                sum += (double)filter[(o * inputs + c) * k * k + tap] *
+                       plain->real[layer->input][(h * in.width + w) * layer->inputs + o / per_group * inputs + c];
+        }
+        sum += layer->residual == NETWORK_NONE ? 0 : plain->real[layer->residual][at];
+        sum = layer->relu && sum < 0 ? 0 : sum;
+        plain->real[i + 1][at] = first ? as_f16(sum) : rounded(sum, unit(plain, i + 1));
+    }
+}
+
+static void plain_pool(struct plain *plain, int i)
+{
+    const struct layer *layer = &plain->spec->network->layers[i];
+    struct plane in = plain->planes[layer->input], out = plain->planes[i + 1];
+    bool max = layer->kind == LAYER_MAX_POOL;
+    int k = max ? layer->kernel : in.height > in.width ? in.height : in.width;
+    for (int at = 0; at < out.height * out.width * layer->inputs; at++) {
+        int c = at % layer->inputs, x = at / layer->inputs % out.width, y = at / layer->inputs / out.width;
+        double best = max ? -INFINITY : 0;
+        for (int tap = 0; tap < k * k; tap++) {
+            int h = (max ? y * layer->stride - layer->padding : 0) + tap / k, w = (max ? x * layer->stride - layer->padding : 0) + tap % k;
+            if (h < 0 || w < 0 || h >= in.height || w >= in.width)
+                continue;
+            double value = plain->real[layer->input][(h * in.width + w) * layer->inputs + c];
+            best = max ? fmax(best, value) : best + value / (in.height * in.width);
+        }
+        plain->real[i + 1][at] = max ? rounded(best, unit(plain, layer->input)) : best;
+    }
+}
+
+static void plain_image(struct plain *plain, const uint8_t *pixels)
+{
+    const struct engine_spec *spec = plain->spec;
+    for (int i = 0; i < spec->height * spec->width * 3; i++)
+        plain->real[0][i] = as_f16((pixels[i] / 255.0 - (double)spec->mean[i % 3]) / (double)spec->std[i % 3]);
+}
+
+TEST(int8_is_what_its_formula_says)
+{
+    struct fake_settings settings = fake_one_device();
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    struct engine_spec spec = engine_spec_of(&tiny_network, &weights);
+    struct ranges ranges;
+    spec.emit = EMIT_FEATURES;
+    CLEANUP(freep) uint8_t *pixels = engine_pixels(&spec, 1);
+    free(measure(spec, pixels, 1, &ranges));
+    for (int a = 0; a <= tiny_network.count; a++)
+        ranges.of[a].high *= 0.7f; /* something is cut off */
+    spec.precision = PRECISION_INT8;
+    spec.ranges = &ranges;
+    struct plain plain = { .spec = &spec };
+    CHECK_INT(network_planes(&tiny_network, (struct plane){ spec.height, spec.width }, plain.planes), 0);
+    for (int a = 0; a <= tiny_network.count; a++)
+        plain.real[a] = calloc((size_t)(plain.planes[a].height * plain.planes[a].width * network_channels(&tiny_network, a, SEEDED_CLASSES)), sizeof(double));
+    plain_image(&plain, pixels);
+    for (int i = 0; i < tiny_network.count - 1; i++)
+        (tiny_network.layers[i].kind == LAYER_CONV ? plain_conv : plain_pool)(&plain, i);
+    fake_gpu_reset(&settings);
+    struct engines_opened it = engine_open_fake(&spec);
+    CLEANUP(freep) float *values = engine_run(it, pixels, 1, NULL);
+    float expected[16];
+    for (int c = 0; c < 16; c++)
+        expected[c] = (float)plain.real[tiny_network.count - 1][c];
+    double error = engine_difference(values, expected, 16);
+    test_note("normalised error %.1e", error);
+    CHECK(error < 2e-3); /* a tie here and there is rounded the other way */
+    engine_close(it);
+    fake_gpu_reset(&settings);
+    for (int a = 0; a <= tiny_network.count; a++)
+        free(plain.real[a]);
+}
+
+/* ---- filters and errors ---------------------------------------------------------------------------------------------------- */
+
+TEST(a_filter_is_cut_off_where_that_rounds_better)
+{
+    static float filter[60000];
+    for (int i = 0; i < 60000; i++)
+        filter[i] = (float)(i % 101 - 50) / 50;
+    CHECK(fabsf(pack_step(filter, 60000) - 1.0f / 127) < 1e-7f);
+    filter[7] = 1.3f; /* one number, a third beyond the others: not worth coarser steps for all of them */
+    CHECK(pack_step(filter, 60000) < 1.3f / 127);
+    filter[7] = 100; /* worth them */
+    CHECK(pack_step(filter, 60000) > 40.0f / 127);
+    memset(filter, 0, sizeof(filter));
+    CHECK(pack_step(filter, 60000) > 0);
+}
+
+TEST(int8_without_ranges_is_refused_with_a_way_to_get_them)
+{
+    struct fake_settings settings = fake_one_device();
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    struct engine_spec spec = engine_spec_of(&tiny_network, &weights);
+    struct engine *engine = NULL;
+    struct why why = { "" };
+    spec.precision = PRECISION_INT8;
+    fake_gpu_reset(&settings);
+    CHECK_INT(cudnn_engine(&fake_gpu)->open(&spec, &engine, &why), -ENOENT);
+    CHECK_STR(why.text, "engine cudnn: int8 needs activation ranges of these weights; make them with: sleddog-worker calibrate");
+}
+
+TEST(rows_in_int8_do_not_depend_on_place_slot_lane_or_device)
+{
+    struct fake_settings settings = { .devices = 2 };
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    struct engine_spec spec = engine_spec_of(&tiny_network, &weights);
+    struct ranges ranges;
+    CLEANUP(freep) uint8_t *pixels = engine_pixels(&spec, 11);
+    free(measure(spec, pixels, 11, &ranges));
+    spec.precision = PRECISION_INT8;
+    spec.ranges = &ranges;
+    spec.no_tuning = false;
+    spec.plans = "plans";
+    float *values[2];
+    for (int i = 0; i < 2; i++) {
+        spec.device = i ? "all" : NULL;
+        fake_gpu_reset(&settings);
+        struct engines_opened it = engine_open_fake(&spec);
+        CHECK((fake_gpu_searches() == 0) == i);
+        values[i] = engine_run(it, pixels, 11, NULL);
+        engine_close(it);
+        fake_gpu_reset(&settings);
+    }
+    CHECK(!memcmp(values[0], values[1], 11 * SEEDED_CLASSES * sizeof(float)));
+    free(values[0]);
+    free(values[1]);
+}

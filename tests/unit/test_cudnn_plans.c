@@ -1,0 +1,217 @@
+/* Which plans the cuDNN engine takes, and how it keeps them. */
+#include "common/cleanup.h"
+#include "tests/gpu_engine.h"
+#include "tests/test.h"
+#include "worker/engines/cudnn.h"
+#include "worker/engines/cudnn_plans.h"
+
+/* Opens, runs an image, closes; the fingerprint and the logits. */
+static void run_once(const struct engine_spec *spec, char fingerprint[256], char note[320], float logits[SEEDED_CLASSES])
+{
+    CLEANUP(freep) uint8_t *pixels = engine_pixels(spec, 1);
+    struct engines_opened it = engine_open_fake(spec);
+    CLEANUP(freep) float *values = engine_run(it, pixels, 1, NULL);
+    memcpy(logits, values, SEEDED_CLASSES * sizeof(*logits));
+    memcpy(fingerprint, engine_info_of(it)->fingerprint, 256);
+    memcpy(note, engine_info_of(it)->note, 320);
+    engine_close(it);
+}
+
+TEST(the_fastest_plans_are_found_once_and_kept)
+{
+    struct fake_settings settings = fake_one_device();
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    struct engine_spec spec = engine_spec_of(&tiny_network, &weights);
+    char first[256], second[256], untuned[256], note[320];
+    float logits[3][SEEDED_CLASSES];
+    fake_gpu_reset(&settings);
+    run_once(&spec, untuned, note, logits[0]);
+    CHECK_INT(fake_gpu_searches(), 5); /* of six convolutions a2 and b2 are alike */
+    spec.no_tuning = false;
+    spec.plans = "plans";
+    fake_gpu_reset(&settings);
+    run_once(&spec, first, note, logits[1]);
+    CHECK(fake_gpu_searches() > 0);
+    CHECK_STR(note, "");
+    char *book = NULL;
+    CHECK_INT(test_shell(&book, "cat plans/*; stat -c %%a plans plans/*"), 0);
+    CHECK_CONTAINS(book, "sleddog plans 1\nFake GPU, compute capability 9.0, 7 processors, fake 1\n");
+    CHECK_CONTAINS(book, "f32 2 19x22 4->8 7x7/2+3 relu = 1 7=0\n");
+    CHECK_CONTAINS(book, "700\n600\n");
+    free(book);
+    fake_gpu_reset(&settings);
+    run_once(&spec, second, note, logits[2]);
+    CHECK_INT(fake_gpu_searches(), 0);
+    CHECK_STR(first, second);
+    CHECK(strcmp(first, untuned));
+    CHECK(!memcmp(logits[0], logits[1], sizeof(logits[0])) && !memcmp(logits[1], logits[2], sizeof(logits[0])));
+    fake_gpu_reset(&settings);
+}
+
+TEST(devices_of_one_kind_share_the_plans_of_the_first)
+{
+    struct fake_settings settings = { .devices = 3 };
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    struct engine_spec spec = engine_spec_of(&tiny_network, &weights);
+    spec.no_tuning = false;
+    spec.device = "all";
+    fake_gpu_reset(&settings);
+    engine_close(engine_open_fake(&spec));
+    CHECK_INT(fake_gpu_searches(), 5);
+    fake_gpu_reset(&settings);
+}
+
+static void spoil(const char *how)
+{
+    if (test_shell(NULL, "cd plans && %s", how))
+        test_fail(__FILE__, __LINE__, "cannot do: %s", how);
+}
+
+TEST(plans_that_are_not_to_be_trusted_are_tuned_again)
+{
+    static const struct {
+        const char *how, *note; /* note: NULL when nobody need hear of it */
+    } cases[] = {
+        { "sed -i 's/ = 1 7=0/ = 99 7=0/' *.plans", NULL },            /* no plan of this library */
+        { "sed -i 's/ = 1 7=0/ = 1 7=0; rm -rf/' *.plans", NULL },
+        { "truncate -s -5 *.plans", "damaged" },
+        { "sed -i 's/Fake GPU/Real GPU/' *.plans", "damaged, or not for this GPU" },
+        { "f=$(ls); printf 'sleddog plans 1' >$f", "damaged" },
+        { "chmod 644 *.plans", "others may use it (mode 644)" },
+        { "chmod 755 .", "others may use it (mode 755)" },
+        { "f=$(ls); mv $f /tmp/$$.plans; ln -s /tmp/$$.plans $f", "" },
+        { "f=$(ls); rm $f; mkfifo -m 600 $f", "not a file of plans" },
+        { "f=$(ls); head -c 2000 /dev/zero >$f", "damaged" },
+        { "f=$(ls); head -c 5000000 /dev/zero >$f", "not a file of plans" },
+    };
+    struct fake_settings settings = fake_one_device();
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    struct engine_spec spec = engine_spec_of(&tiny_network, &weights);
+    spec.no_tuning = false;
+    spec.plans = "plans";
+    char first[256], again[256], note[320];
+    float logits[SEEDED_CLASSES];
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        test_shell(NULL, "rm -rf plans");
+        fake_gpu_reset(&settings);
+        run_once(&spec, first, note, logits);
+        spoil(cases[i].how);
+        fake_gpu_reset(&settings);
+        run_once(&spec, again, note, logits);
+        if (!fake_gpu_searches() || strcmp(first, again))
+            test_fail(__FILE__, __LINE__, "not tuned again after: %s", cases[i].how);
+        if (cases[i].note)
+            CHECK_CONTAINS(note, cases[i].note);
+        else
+            CHECK_STR(note, "");
+    }
+    fake_gpu_reset(&settings);
+}
+
+/* How often fake plans of this number are in the book. */
+static int count_in_book(const char *plan)
+{
+    CLEANUP(freep) char *count = NULL;
+    CHECK(test_shell(&count, "grep -c ' = %s 7=0$' plans/*.plans", plan) < 2);
+    return atoi(count);
+}
+
+TEST(a_kept_plan_that_does_not_run_any_more_is_looked_for_again)
+{
+    struct fake_settings settings = fake_one_device();
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    struct engine_spec spec = engine_spec_of(&tiny_network, &weights);
+    char fingerprint[256], note[320];
+    float logits[2][SEEDED_CLASSES];
+    spec.no_tuning = false;
+    spec.plans = "plans";
+    fake_gpu_reset(&settings);
+    run_once(&spec, fingerprint, note, logits[0]);
+    CHECK_INT(count_in_book("1"), 5);
+    settings.unusable = 1 << 1;
+    fake_gpu_reset(&settings);
+    run_once(&spec, fingerprint, note, logits[1]);
+    CHECK_INT(fake_gpu_searches(), 5);
+    CHECK_INT(count_in_book("1"), 0);
+    CHECK_INT(count_in_book("2"), 5);
+    CHECK(!memcmp(logits[0], logits[1], sizeof(logits[0])));
+    fake_gpu_reset(&settings);
+}
+
+TEST(without_tuning_the_first_plan_that_runs_is_taken)
+{
+    struct fake_settings settings = fake_one_device();
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    struct engine_spec spec = engine_spec_of(&tiny_network, &weights);
+    char favourite[256], second[256], again[256], note[320];
+    float logits[SEEDED_CLASSES];
+    fake_gpu_reset(&settings);
+    run_once(&spec, favourite, note, logits);
+    CHECK_INT(fake_gpu_searches(), 5);
+    settings.unusable = 1 << 0;
+    fake_gpu_reset(&settings);
+    run_once(&spec, second, note, logits);
+    CHECK_INT(fake_gpu_searches(), 10);
+    fake_gpu_reset(&settings);
+    run_once(&spec, again, note, logits);
+    CHECK(strcmp(favourite, second));
+    CHECK_STR(second, again);
+    settings.unusable = 15;
+    fake_gpu_reset(&settings);
+    struct engine *engine;
+    struct why why;
+    CHECK_INT(cudnn_engine(&fake_gpu)->open(&spec, &engine, &why), -ENOTSUP);
+    CHECK_CONTAINS(why.text, "conv1 (f32 2 19x22 4->8 7x7/2+3 relu): none of 5 plans runs; the last: plan_run: not number 4");
+    fake_gpu_reset(&settings);
+}
+
+/* A book with as many lines as there may be, none of them of use. */
+static void fill_book(void)
+{
+    CHECK_INT(test_shell(NULL, "cd plans && f=$(ls) && { head -n 2 $f; seq -f 'f32 %%g 1x1 1->1 1x1/1+0 = 1 7=0' 4096; echo end 4096; } >new && cat new >$f && rm new"),
+              0);
+}
+
+TEST(a_full_book_forgets_its_oldest_lines)
+{
+    struct fake_settings settings = fake_one_device();
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    struct engine_spec spec = engine_spec_of(&tiny_network, &weights);
+    char fingerprint[256], note[320];
+    float logits[SEEDED_CLASSES];
+    spec.no_tuning = false;
+    spec.plans = "plans";
+    fake_gpu_reset(&settings);
+    run_once(&spec, fingerprint, note, logits);
+    fill_book();
+    fake_gpu_reset(&settings);
+    run_once(&spec, fingerprint, note, logits);
+    CHECK_INT(fake_gpu_searches(), 5);
+    CHECK_STR(note, "");
+    CHECK_INT(test_shell(NULL, "cd plans && test $(wc -l <$(ls)) = 4099 && tail -n 1 $(ls) | grep -x 'end 4096' && ! grep 'f32 5 1x1' * && grep 'f32 6 1x1' *"), 0);
+    fake_gpu_reset(&settings);
+    run_once(&spec, fingerprint, note, logits);
+    CHECK_INT(fake_gpu_searches(), 0);
+    fake_gpu_reset(&settings);
+}
+
+TEST(a_book_of_the_longest_lines_can_be_read_again)
+{
+    struct book book;
+    struct why why = { "" };
+    char shape[BOOK_TEXT_MAX], plan[BOOK_TEXT_MAX];
+    memset(plan, '1', sizeof(plan));
+    plan[BOOK_TEXT_MAX - 1] = '\0';
+    CHECK_INT(book_open(&book, "plans", "a key", &why), 0);
+    for (int i = 0; i < BOOK_LINES_MAX; i++) {
+        snprintf(shape, sizeof(shape), "%0*d", BOOK_TEXT_MAX - 1, i);
+        CHECK_INT(book_put(&book, shape, plan), 0);
+    }
+    CHECK_INT(book_save(&book, &why), 0);
+    book_done(&book);
+    if (book_open(&book, "plans", "a key", &why) < 0)
+        test_fail(__FILE__, __LINE__, "%s", why.text);
+    CHECK_INT(book.count, BOOK_LINES_MAX);
+    CHECK_STR(book_find(&book, shape), plan);
+    book_done(&book);
+}

@@ -1,0 +1,61 @@
+#include "worker/calibrated.h"
+
+#include "common/log.h"
+#include "worker/engines.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A GPU's own choice is no int8, so it does not ask for them. */
+static bool are_wanted(const struct tuning *tuning, enum precision precision)
+{
+    const struct engine_ops *ops;
+    if (precision == PRECISION_INT8)
+        return true;
+    return precision == PRECISION_AUTO && engines_find(tuning->engine, &ops, NULL) == 0 && !strcmp(ops->name, "onednn");
+}
+
+static int choose_path(struct calibrated *it, const struct tuning *tuning, const char *beside, struct why *why)
+{
+    if (!tuning->ranges)
+        return ranges_path(beside, it->path, sizeof(it->path), why);
+    if (strlen(tuning->ranges) >= sizeof(it->path))
+        return because(why, -ENAMETOOLONG, "--ranges %.100s...: the name is too long", tuning->ranges);
+    strcpy(it->path, tuning->ranges);
+    return 0;
+}
+
+int calibrated_find(struct calibrated *it, const struct tuning *tuning, const char *beside, struct engine_spec *spec, struct why *why)
+{
+    struct why trouble = { "" };
+    *it = (struct calibrated){ .path = "" };
+    if (!are_wanted(tuning, spec->precision))
+        return 0;
+    int r = choose_path(it, tuning, beside, why);
+    if (r < 0)
+        return r;
+    if (stat(it->path, &it->state) < 0)
+        it->state.st_ino = 0;
+    r = ranges_open(it->path, spec->weights, spec->network, spec->mean, spec->std, &it->ranges, &trouble);
+    if (r == 0) {
+        spec->ranges = &it->ranges;
+        return 0;
+    }
+    if (r != -ENOENT || spec->precision == PRECISION_INT8 || (tuning->ranges && !it->state.st_ino))
+        return because(why, r, "%s%s", trouble.text, r == -ENOENT && !it->state.st_ino ? "; int8 needs them, sleddog-worker calibrate makes them" : "");
+    if (it->state.st_ino)
+        log_warning("%s; computing in f32", trouble.text);
+    return 0;
+}
+
+bool calibrated_is_current(const struct calibrated *it)
+{
+    const struct stat *old = &it->state;
+    struct stat now;
+    if (!*it->path)
+        return true;
+    if (stat(it->path, &now) < 0)
+        return !old->st_ino;
+    return now.st_dev == old->st_dev && now.st_ino == old->st_ino && now.st_size == old->st_size && now.st_mtim.tv_sec == old->st_mtim.tv_sec &&
+           now.st_mtim.tv_nsec == old->st_mtim.tv_nsec;
+}

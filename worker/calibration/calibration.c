@@ -1,0 +1,276 @@
+#include "worker/calibration/calibration.h"
+
+#include "common/cleanup.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+/* What f32 leaves behind, tensor by tensor. Streams of the engine add to it at once. */
+struct observation {
+    const struct network *network;
+    struct histogram histograms[NETWORK_LAYERS_MAX]; /* by layer; of those with a pair of their own */
+    double *sums;                             /* of the channels, in the order of struct ranges' means */
+    uint64_t pixels[NETWORK_LAYERS_MAX + 1];  /* that were summed up, by activation */
+    pthread_mutex_t locks[NETWORK_LAYERS_MAX + 1]; /* by activation */
+    atomic_bool looking;    /* not while the judges run */
+    atomic_bool not_finite;
+};
+
+struct calibration {
+    const struct calibration_spec *spec;
+    struct observation seen;
+    int looked_at;
+    float *expected;     /* (images of the gallery, classes): f32's logits of the judges */
+    size_t classes;
+    struct agreement agreement; /* of the run under way */
+};
+
+double agreement_error(const struct agreement *agreement)
+{
+    return agreement->norm > 0 ? sqrt(agreement->apart / agreement->norm) : 0;
+}
+
+/* ---- looking -------------------------------------------------------------------------------------------------------------- */
+
+static void add_sums(struct observation *seen, int activation, const float *values, size_t count)
+{
+    size_t channels = (size_t)network_channels(seen->network, activation, 1);
+    double *sums = seen->sums + ranges_means_offset(seen->network, activation);
+    for (size_t i = 0; i < count; i += channels)
+        for (size_t c = 0; c < channels; c++)
+            sums[c] += (double)values[i + c];
+    seen->pixels[activation] += count / channels;
+}
+
+static void observe(void *arg, int activation, const float *values, size_t count, int images)
+{
+    struct observation *seen = arg;
+    enum layer_kind kind = activation == NETWORK_IMAGE ? LAYER_CONV : seen->network->layers[activation - 1].kind;
+    (void)images;
+    if (!atomic_load(&seen->looking) || (kind != LAYER_CONV && kind != LAYER_MAX_POOL))
+        return;
+    pthread_mutex_lock(&seen->locks[activation]);
+    add_sums(seen, activation, values, count);
+    if (activation != NETWORK_IMAGE && kind == LAYER_CONV && histogram_add(&seen->histograms[activation - 1], values, count) < 0)
+        atomic_store(&seen->not_finite, true);
+    pthread_mutex_unlock(&seen->locks[activation]);
+}
+
+static void observation_done(struct observation *seen)
+{
+    for (int i = 0; i < NETWORK_LAYERS_MAX; i++)
+        histogram_done(&seen->histograms[i]);
+    for (int a = 0; a <= NETWORK_LAYERS_MAX; a++)
+        pthread_mutex_destroy(&seen->locks[a]);
+    free(seen->sums);
+}
+
+static int observation_init(struct observation *seen, const struct network *network, struct why *why)
+{
+    seen->network = network;
+    for (int a = 0; a <= NETWORK_LAYERS_MAX; a++)
+        pthread_mutex_init(&seen->locks[a], NULL);
+    seen->sums = calloc(ranges_means_offset(network, network->count + 1), sizeof(*seen->sums));
+    bool good = seen->sums;
+    for (int i = 0; i < network->count && good; i++)
+        good = !ranges_has_pair(network, i) || histogram_init(&seen->histograms[i]) == 0;
+    return good ? 0 : because(why, -ENOMEM, "no memory for histograms");
+}
+
+static int count_row(void *arg, int image, const float *values, struct why *why)
+{
+    struct calibration *c = arg;
+    (void)image;
+    (void)values;
+    (void)why;
+    c->looked_at++;
+    return 0;
+}
+
+static int keep_row(void *arg, int image, const float *values, struct why *why)
+{
+    struct calibration *c = arg;
+    (void)why;
+    memcpy(c->expected + (size_t)image * c->classes, values, c->classes * sizeof(*values));
+    return 0;
+}
+
+static int open_engine(struct calibration *c, const struct ranges *ranges, struct engines_opened *it, struct why *why)
+{
+    const struct preset *preset = &c->spec->preset;
+    struct engine_spec spec = {
+        .network = c->spec->network, .weights = c->spec->weights, .height = preset->crop, .width = preset->crop, .emit = EMIT_LOGITS, .top = 1,
+        .precision = ranges ? PRECISION_INT8 : PRECISION_F32, .ranges = ranges, .threads = c->spec->threads,
+        .observe = ranges ? NULL : observe, .observed = ranges ? NULL : &c->seen,
+    };
+    memcpy(spec.mean, preset->mean, sizeof(spec.mean));
+    memcpy(spec.std, preset->std, sizeof(spec.std));
+    return engines_open("onednn", &spec, it, why);
+}
+
+static int look(struct calibration *c, const struct engines_opened *it, struct why *why)
+{
+    struct gallery *gallery = c->spec->gallery;
+    c->classes = it->ops->info(it->engine)->values;
+    c->expected = calloc((size_t)gallery->count * c->classes, sizeof(*c->expected));
+    if (!c->expected)
+        return because(why, -ENOMEM, "no memory for the logits of %d images", gallery->count);
+    atomic_store(&c->seen.looking, true);
+    int r = gallery_run(gallery, false, &c->spec->preset, it, count_row, c, why);
+    atomic_store(&c->seen.looking, false);
+    if (r == 0 && atomic_load(&c->seen.not_finite))
+        return because(why, -ERANGE, "%s: the network produced values that are not finite; its weights are damaged", c->spec->weights->path);
+    return r < 0 ? r : gallery_run(gallery, true, &c->spec->preset, it, keep_row, c, why);
+}
+
+/* ---- judging -------------------------------------------------------------------------------------------------------------- */
+
+static size_t best(const float *values, size_t count)
+{
+    size_t at = 0;
+    for (size_t i = 1; i < count; i++)
+        at = values[i] > values[at] ? i : at;
+    return at;
+}
+
+static int compare_row(void *arg, int image, const float *values, struct why *why)
+{
+    struct calibration *c = arg;
+    const float *expected = c->expected + (size_t)image * c->classes;
+    (void)why;
+    c->agreement.images++;
+    c->agreement.same += best(values, c->classes) == best(expected, c->classes);
+    for (size_t i = 0; i < c->classes; i++) {
+        double apart = (double)values[i] - (double)expected[i];
+        c->agreement.apart += apart * apart;
+        c->agreement.norm += (double)expected[i] * (double)expected[i];
+    }
+    return 0;
+}
+
+/* The pixels' extremes: known, not measured. 0 is what lies around the image. */
+static struct range image_range(const struct preset *preset)
+{
+    struct range range = { 0, 0 };
+    for (int i = 0; i < 3; i++) {
+        range.low = fminf(range.low, (0 - preset->mean[i]) / preset->std[i]);
+        range.high = fmaxf(range.high, (1 - preset->mean[i]) / preset->std[i]);
+    }
+    return range;
+}
+
+static int make_means(const struct observation *seen, struct ranges *ranges, struct why *why)
+{
+    const struct network *network = seen->network;
+    size_t all = ranges_means_offset(network, network->count + 1);
+    ranges->means = calloc(all, sizeof(*ranges->means));
+    if (!ranges->means)
+        return because(why, -ENOMEM, "no memory for means");
+    for (int a = 0; a <= network->count; a++)
+        for (size_t i = ranges_means_offset(network, a); i < ranges_means_offset(network, a + 1); i++)
+            ranges->means[i] = (float)(seen->sums[i] / (double)(seen->pixels[a] ? seen->pixels[a] : 1));
+    ranges_round_means(ranges, network);
+    return 0;
+}
+
+static int make_ranges(const struct calibration *c, int way, struct ranges *ranges, struct why *why)
+{
+    const struct preset *preset = &c->spec->preset;
+    const struct network *network = c->spec->network;
+    *ranges = (struct ranges){ .resize = preset->resize, .crop = preset->crop, .images = c->looked_at };
+    memcpy(ranges->mean, preset->mean, sizeof(ranges->mean));
+    memcpy(ranges->std, preset->std, sizeof(ranges->std));
+    snprintf(ranges->clipping, sizeof(ranges->clipping), "%s", clipping_name(way));
+    ranges->of[NETWORK_IMAGE] = image_range(preset);
+    for (int i = 0; i < network->count; i++)
+        if (ranges_has_pair(network, i) && clipping_range(way, &c->seen.histograms[i], &ranges->of[i + 1]) < 0)
+            return because(why, -ENOMEM, "no memory for histograms");
+    int r = make_means(&c->seen, ranges, why);
+    return r < 0 ? r : ranges_finish(ranges, network, why);
+}
+
+static int judge(struct calibration *c, const struct ranges *ranges, struct agreement *ret, struct why *why)
+{
+    struct engines_opened it;
+    int r = open_engine(c, ranges, &it, why);
+    if (r < 0)
+        return r;
+    c->agreement = (struct agreement){ .images = 0 };
+    r = gallery_run(c->spec->gallery, true, &c->spec->preset, &it, compare_row, c, why);
+    it.ops->close(it.engine);
+    *ret = c->agreement;
+    return r;
+}
+
+static int try_way(struct calibration *c, int way, struct ranges *ranges, struct agreement *agreement, struct why *why)
+{
+    int r = make_ranges(c, way, ranges, why);
+    if (r == 0)
+        r = judge(c, ranges, agreement, why);
+    if (r == 0 && c->spec->tell)
+        c->spec->tell(c->spec, ranges->clipping, agreement->same, agreement->images, agreement_error(agreement));
+    ranges->agreement = agreement->images ? (double)agreement->same / agreement->images : 0;
+    return r;
+}
+
+/* The way with the least error of the logits: it tells ways apart when all have the same top-1. */
+static int choose(struct calibration *c, struct ranges *ret, struct agreement *ret_agreement, struct why *why)
+{
+    struct ranges best = { .means = NULL };
+    struct agreement of_best = { .images = 0 };
+    for (int way = 0; way < CLIPPINGS; way++) {
+        struct ranges ranges;
+        struct agreement agreement = { .images = 0 };
+        int r = try_way(c, way, &ranges, &agreement, why);
+        if (r < 0) {
+            ranges_done(&ranges);
+            ranges_done(&best);
+            return r;
+        }
+        bool better = way == 0 || agreement_error(&agreement) < agreement_error(&of_best);
+        ranges_done(better ? &best : &ranges);
+        if (better) {
+            best = ranges;
+            of_best = agreement;
+        }
+    }
+    *ret = best;
+    *ret_agreement = of_best;
+    return 0;
+}
+
+static int check_images(const struct calibration *c, struct why *why)
+{
+    const struct gallery *gallery = c->spec->gallery;
+    int judges = 0;
+    for (int i = 0; i < gallery->count; i++)
+        judges += !gallery->images[i].unreadable && gallery_judges(gallery, i);
+    if (c->looked_at && judges)
+        return 0;
+    return because(why, -ENOENT, "of %d files %d are no readable images, which leaves %d to look at and %d to judge by: too few", gallery->count,
+                   gallery->unreadable, c->looked_at, judges);
+}
+
+int calibrate(const struct calibration_spec *spec, struct ranges *ret, struct agreement *ret_agreement, struct why *why)
+{
+    CLEANUP(freep) struct calibration *c = calloc(1, sizeof(*c));
+    struct engines_opened it;
+    if (!c)
+        return because(why, -ENOMEM, "no memory");
+    c->spec = spec;
+    int r = observation_init(&c->seen, spec->network, why);
+    if (r == 0 && (r = open_engine(c, NULL, &it, why)) == 0) {
+        r = look(c, &it, why);
+        it.ops->close(it.engine);
+    }
+    if (r == 0)
+        r = check_images(c, why);
+    if (r == 0)
+        r = choose(c, ret, ret_agreement, why);
+    observation_done(&c->seen);
+    free(c->expected);
+    return r;
+}

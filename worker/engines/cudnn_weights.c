@@ -1,0 +1,105 @@
+#include "worker/engines/cudnn_build.h"
+
+#include "common/cleanup.h"
+#include "worker/engines/cudnn_wait.h"
+#include "worker/weights/fold.h"
+
+#include <errno.h>
+
+#define NOISE_BYTES ((size_t)1 << 20) /* of one piece, again and again */
+
+int build_send(struct builder *builder, void *to, const void *from, size_t bytes)
+{
+    struct gpu *gpu = builder->gpu;
+    struct gpu_stream *stream = builder->net->stream;
+    int r = gpu->ops->copy(gpu, stream, to, from, bytes, builder->why);
+    return r < 0 ? r : wait_stream(gpu, stream, builder->why);
+}
+
+static int pack(struct builder *builder, const struct layer *layer, const float *filter, const float *bias, void *out, void *out_bias)
+{
+    struct net *net = builder->net;
+    enum number_format format = conv_format(layer, net->format);
+    int r = pack_filter(layer, filter, format, out, &net->report, builder->why);
+    return r < 0 ? r : pack_bias(layer, bias, format, out_bias, &net->report, builder->why);
+}
+
+/* s_y * y = s_x * s_w * sum(x * w) + s_z * z + b, for the units s of all that is s8. */
+static void pack_s8(struct builder *builder, struct net_step *step, const float *filter, const float *bias, int8_t *out, float *out_bias)
+{
+    struct net *net = builder->net;
+    const struct layer *layer = &step->layer;
+    const float *units = net->units, unit = units[step - net->steps + 1];
+    float filter_unit = pack_step(filter, pack_filter_count(layer));
+    pack_filter_s8(layer, filter, filter_unit, out);
+    for (int o = 0; o < layer->outputs; o++)
+        out_bias[o] = bias[o] / unit;
+    step->sum_scale = units[layer->input] * filter_unit / unit;
+    step->residual_scale = layer->residual == NETWORK_NONE ? 0 : units[layer->residual] / unit;
+}
+
+static int send_conv(struct builder *builder, struct net_step *step)
+{
+    const struct layer *layer = &step->layer;
+    enum number_format format = conv_format(layer, builder->net->format);
+    size_t folded = (size_t)layer->outputs * (size_t)(layer->inputs / layer->groups) * (size_t)layer->kernel * (size_t)layer->kernel;
+    size_t bytes = pack_filter_count(layer) * number_size(format);
+    size_t bias_bytes = (size_t)layer->outputs * number_size(format == NUMBER_S8 ? NUMBER_F32 : format);
+    CLEANUP(freep) float *filter = calloc(folded + (size_t)layer->outputs, sizeof(*filter));
+    CLEANUP(freep) void *out = calloc(1, bytes), *out_bias = calloc(1, bias_bytes);
+    if (!filter || !out || !out_bias)
+        return because(builder->why, -ENOMEM, "no memory for its weights");
+    int r = fold_conv(builder->spec->weights, layer, filter, filter + folded, builder->why);
+    if (r == 0 && format == NUMBER_S8)
+        pack_s8(builder, step, filter, filter + folded, out, out_bias);
+    else if (r == 0)
+        r = pack(builder, layer, filter, filter + folded, out, out_bias);
+    if (r == 0)
+        r = build_send(builder, (void *)step->weight, out, bytes);
+    return r < 0 ? r : build_send(builder, (void *)step->bias, out_bias, bias_bytes);
+}
+
+static int send_fc(struct builder *builder, struct net_step *step)
+{
+    size_t classes = (size_t)builder->net->classes, weights = classes * (size_t)step->layer.inputs;
+    CLEANUP(freep) float *weight = calloc(weights + classes, sizeof(*weight));
+    if (!weight)
+        return because(builder->why, -ENOMEM, "no memory for its weights");
+    int r = fold_fc(builder->spec->weights, &step->layer, weight, weight + weights, builder->why);
+    if (r == 0)
+        r = build_send(builder, (void *)step->weight, weight, weights * sizeof(*weight));
+    return r < 0 ? r : build_send(builder, (void *)step->bias, weight + weights, classes * sizeof(*weight));
+}
+
+int build_weights(struct builder *builder)
+{
+    struct net *net = builder->net;
+    int r = 0;
+    for (int i = 0; i < net->count && r == 0; i++) {
+        struct net_step *step = &net->steps[i];
+        r = step->layer.kind == LAYER_CONV ? send_conv(builder, step) : step->layer.kind == LAYER_FC ? send_fc(builder, step) : 0;
+    }
+    return r;
+}
+
+int build_noise(struct builder *builder)
+{
+    struct net *net = builder->net;
+    CLEANUP(freep) uint8_t *noise = malloc(NOISE_BYTES);
+    if (!noise)
+        return because(builder->why, -ENOMEM, "out of memory");
+    const float most = net->format == NUMBER_S8 ? NUMBER_S8_MOST * 0x1p-31f : 0x1p-31f;
+    uint64_t state = 1;
+    for (size_t i = 0; i < NOISE_BYTES / number_size(net->format); i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u; /* Knuth, MMIX */
+        number_store(net->format, noise, i, (float)(int32_t)(state >> 32) * most);
+    }
+    int r = 0;
+    for (int a = 0; a < net->arenas; a++)
+        for (size_t at = 0; at < net->arena_bytes[a] && r == 0; at += NOISE_BYTES) {
+            size_t rest = net->arena_bytes[a] - at;
+            r = builder->gpu->ops->copy(builder->gpu, net->stream, (uint8_t *)net->arena[a] + at, noise,
+                                        rest < NOISE_BYTES ? rest : NOISE_BYTES, builder->why);
+        }
+    return r < 0 ? r : wait_stream(builder->gpu, net->stream, builder->why);
+}

@@ -1,0 +1,112 @@
+#include "worker/engines/onednn_int8.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#define LEVELS 255   /* steps between the lowest and the highest u8 */
+#define EXACT  0x1p22 /* sums below it keep their fractions in f32 */
+
+uint8_t int8_border(float mean)
+{
+    return (uint8_t)lrintf(255 * mean);
+}
+
+static int check_image(const struct engine_spec *spec, struct why *why)
+{
+    for (int c = 0; c < 3; c++)
+        if (!(spec->mean[c] >= 0 && spec->mean[c] <= 1))
+            return because(why, -ENOTSUP, "int8 needs a mean of the pixels from 0 to 1, not %g; use --precision f32", (double)spec->mean[c]);
+    return 0;
+}
+
+int int8_forms(const struct engine_spec *spec, struct form *ret, struct why *why)
+{
+    const struct network *network = spec->network;
+    int r = check_image(spec, why);
+    if (r < 0)
+        return r;
+    ret[NETWORK_IMAGE] = (struct form){ FORM_U8, 0, 1 };
+    for (int i = 0; i < network->count; i++) {
+        const struct layer *layer = &network->layers[i];
+        struct range range = spec->ranges->of[i + 1];
+        bool is_u8 = layer->kind == LAYER_CONV || layer->kind == LAYER_MAX_POOL;
+        if (layer->kind == LAYER_CONV && ret[layer->input].low < 0)
+            return because(why, -ENOTSUP, "%s reads numbers below 0, which int8 cannot; use --precision f32", layer->name);
+        ret[i + 1] = is_u8 ? (struct form){ FORM_U8, range.low, (range.high - range.low) / LEVELS } : (struct form){ FORM_F32, 0, 1 };
+    }
+    return 0;
+}
+
+/* A filter's number as it meets what is stored. */
+static double met(const struct int8_place *place, float weight, size_t channel)
+{
+    return place->std ? weight / (255.0 * (double)place->std[channel]) : (double)weight;
+}
+
+struct filter_shape {
+    size_t channels, area; /* a filter is (channels, area) */
+};
+
+static double largest(const struct int8_place *place, const float *filter, struct filter_shape shape)
+{
+    double most = 0;
+    for (size_t c = 0; c < shape.channels; c++)
+        for (size_t k = 0; k < shape.area; k++)
+            most = fmax(most, fabs(met(place, filter[c * shape.area + k], c)));
+    return most;
+}
+
+static void round_filter(const struct int8_place *place, const float *filter, struct filter_shape shape, double step, int8_t *ret)
+{
+    for (size_t c = 0; c < shape.channels; c++)
+        for (size_t k = 0; k < shape.area; k++)
+            ret[c * shape.area + k] = (int8_t)lrint(met(place, filter[c * shape.area + k], c) / step);
+}
+
+/* What an image of nothing but the mean adds up to. */
+static double sum_of_mean(const struct int8_place *place, const int8_t *filter, struct filter_shape shape)
+{
+    double sum = 0;
+    for (size_t c = 0; c < shape.channels && place->mean; c++)
+        for (size_t k = 0; k < shape.area; k++)
+            sum += 255.0 * (double)place->mean[c] * filter[c * shape.area + k];
+    return sum;
+}
+
+/* What rounding the filter takes from its output on average. `group`: the first channel that it reads. */
+static double mean_error(const struct int8_place *place, const float *filter, const int8_t *rounded, struct filter_shape shape, double step, size_t group)
+{
+    double sum = 0;
+    for (size_t c = 0; c < shape.channels && place->in_means; c++) {
+        double mean = (double)place->in_means[group + c] * (place->std ? 255.0 * (double)place->std[c] : 1);
+        for (size_t k = 0; k < shape.area; k++)
+            sum += mean * (met(place, filter[c * shape.area + k], c) - step * rounded[c * shape.area + k]);
+    }
+    return sum;
+}
+
+/* The step of a filter's numbers. Where the bias dwarfs the filter, as in channels that are always off, a coarser one keeps their sum in f32. */
+static double choose_step(const struct int8_place *place, const float *filter, struct filter_shape shape, double bias)
+{
+    double step = largest(place, filter, shape) / place->most, least = fabs(bias) / ((double)place->in.step * EXACT);
+    step = fmax(step, least);
+    return step > 0 ? step : 1;
+}
+
+void int8_quantise(const struct layer *layer, const struct int8_place *place, const float *weight, float *bias, int8_t *ret, float *scale)
+{
+    const struct filter_shape shape = { (size_t)(layer->inputs / layer->groups), (size_t)layer->kernel * (size_t)layer->kernel };
+    const size_t size = shape.channels * shape.area;
+    for (int o = 0; o < layer->outputs; o++) {
+        const float *filter = weight + (size_t)o * size;
+        int8_t *rounded = ret + (size_t)o * size;
+        double offset = (double)bias[o] + (double)place->residual_low - (double)place->out.low;
+        double step = choose_step(place, filter, shape, offset), unit = step * (double)place->in.step;
+        size_t group = (size_t)(o / (layer->outputs / layer->groups)) * shape.channels;
+        round_filter(place, filter, shape, step, rounded);
+        offset += mean_error(place, filter, rounded, shape, step, group);
+        bias[o] = (float)(offset / unit - sum_of_mean(place, rounded, shape));
+        scale[o] = (float)(unit / (double)place->out.step);
+    }
+}

@@ -1,0 +1,11 @@
+/* locate.h: the file behind what --weights names: itself, or the cached copy of what is at an address.
+ *
+ * Threads:   any.
+ * Ownership: the caller's buffers.
+ * Errors:    those of cache_get(). A download is logged. */
+#pragma once
+
+#include "common/cache.h"
+
+/* `cache`: NULL for the usual folder. `sha256`: "" for any; not looked at for a file. ret->sha256 is only set for an address. */
+int locate_weights(const char *uri, const char *cache, const char *sha256, struct cached *ret, struct why *why);
