@@ -56,6 +56,7 @@ TEST(a_usage_error_of_the_coordinator_is_status_2_and_names_what_is_wrong)
         { 2, "report: takes one job directory", { "report" } },
         { 2, "export: takes one job directory", { "export" } },
         { 2, "needs --nodes FILE", { "check" } },
+        { 2, "needs --nodes FILE", { "nodes" } },
     };
     expect_all("sleddog-coordinator", mistakes, ARRAY_SIZE(mistakes));
 }
@@ -75,6 +76,7 @@ TEST(a_file_that_is_missing_or_wrong_is_named)
         { 1, "no-job", { "export", "no-job" } },
         { 1, "not a job of sleddog", { "status", "other" } },
         { 1, "no-nodes: No such file", { "check", "--nodes", "no-nodes" } },
+        { 1, "bad-nodes, line 2: \"a:b\": the port must be a number", { "nodes", "--nodes", "bad-nodes" } },
     };
     write_text("bad-nodes", "host1\na:b\n");
     write_text("no-names", "# nobody\n\n");
@@ -164,4 +166,14 @@ TEST(a_job_directory_is_used_by_one_coordinator_and_for_one_job)
     CHECK_INT(COORDINATE("fourth", "run", "--engine", "sim", "--job", "job", "sim:5"), 1);
     check_contains("fourth.err", "job: holds another job already: the source is sim:500, not sim:5; choose another --job, or go on with that one: "
                                  "sleddog-coordinator resume job");
+}
+
+TEST(nodes_writes_a_list_out_for_scripts)
+{
+    write_text("nodes", "head\n[gpus]\ngpu[1-2]:5600\nGPU2 # the same machine\n[fe80::1]\n[fe80::1]:5700\n");
+    CHECK_INT(COORDINATE("all", "nodes", "--nodes", "nodes"), 0);
+    check_contains("all.out", "head:5571\ngpu1:5600\ngpu2:5600\nGPU2:5571\n[fe80::1]:5571\n[fe80::1]:5700\n");
+    CHECK_INT(COORDINATE("group", "nodes", "--nodes", "nodes", "--group", "gpus", "--hosts"), 0);
+    CLEANUP(freep) char *hosts = read_text("group.out");
+    CHECK_STR(hosts, "gpu1\ngpu2\nfe80::1\n");
 }

@@ -165,6 +165,11 @@ TEST_WITHIN(90, a_key_that_only_root_can_read_reaches_the_worker)
     system_write(&system, NODES, "127.0.0.1 key=/etc/sleddog/keys/worker.pub\n");
     free(system_do(&system, "systemctl daemon-reload && systemctl restart " UNIT));
     free(system_do(&system, "sleddog-coordinator run --nodes " NODES " --key /etc/sleddog/keys/coordinator.key --job /srv/job sim:100"));
+    free(system_do(&system, "install -m 600 -D /etc/sleddog/keys/coordinator.key /etc/credstore/coordinator.key && chmod 755 /etc/sleddog/keys"));
+    system_write(&system, "/etc/sleddog/jobs/dogs.conf", "RUN=--nodes " NODES " --key coordinator.key sim:100\n");
+    free(system_do(&system, "systemctl start sleddog-coordinator@dogs"));
+    WAIT_FOR(system_is(&system, "sleddog-coordinator@dogs", "ActiveState", "inactive"));
+    CHECK_CONTAINS(system_do(&system, "wc -l </var/lib/sleddog/dogs/predictions.jsonl"), "100");
     CHECK(system_try(&system, NULL, "sleddog-coordinator run --nodes " NODES " --key /etc/sleddog/keys/stranger.key --node-timeout 1 --job /srv/other sim:100"));
     free(system_do(&system, "cp /etc/sleddog/keys/stranger.pub /etc/sleddog/authorized && systemctl reload " UNIT));
     free(system_do(&system, "sleddog-coordinator run --nodes " NODES " --key /etc/sleddog/keys/stranger.key --job /srv/third sim:100"));

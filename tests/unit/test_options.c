@@ -138,3 +138,15 @@ TEST(help_shows_every_row)
     CHECK_CONTAINS(text, "(red|green|blue)");
     free(text);
 }
+
+TEST(two_targets_differ_where_their_values_do)
+{
+    struct target a = { .number = 7, .text = "one" }, b = { .number = 7, .text = "one" };
+    char copy[] = "one";
+    b.text = copy;
+    for (const struct option_row *row = table; row->name; row++)
+        CHECK(!options_differ(row, &a, &b));
+    b = (struct target){ .flag = true, .number = 8, .size = 1, .text = NULL, .choice = "red" };
+    for (const struct option_row *row = table; row->name; row++)
+        CHECK(options_differ(row, &a, &b) && options_differ(row, &b, &a));
+}
