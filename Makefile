@@ -92,7 +92,7 @@ $(LIB_common): $(call objects,$(COMMON))
 $(LIB_proto): $(call objects,$(PROTO))
 $(LIB_coordinator): $(call objects,$(filter-out coordinator/main.c,$(COORDINATOR)))
 $(LIB_worker): $(call objects,$(filter-out worker/main.c,$(WORKER)))
-$(LIB_test): $(call objects,$(call sources,tests tests/cluster/lib) $(CUDNN_PLAIN))
+$(LIB_test): $(call objects,$(call sources,tests tests/cluster/lib) $(CUDNN_PLAIN) worker/engines/onednn_int8.c)
 $(LIB_demo): $(call objects,$(filter-out %_main.c,$(call sources,tests/demo)))
 $(OBJ)/%.a:
 	@mkdir -p $(@D)
@@ -257,6 +257,7 @@ bench: packages-check packages-bench all $(BUILD)/tests/bench/bench_export
 	tests/bench/preprocess
 	tests/bench/engine
 	tests/bench/whole
+	tests/bench/article
 	tests/bench/sim
 	tests/bench/coordinator
 	tests/bench/fetch

@@ -16,6 +16,7 @@ struct calibrate_options {
     const char *images, *weights, *output, *cache;
     struct preset_options preset;
     int64_t count, threads;
+    struct s3_options s3;
     bool help;
 };
 
@@ -29,6 +30,7 @@ static const struct option_row rows[] = {
     PRESET_ROWS(struct calibrate_options, preset),
     { 0, "engine-threads", OPTION_INT, OPTION(threads), "N", "streams that compute; 0: one a core", 0, 1024, NULL },
     { 0, "cache", OPTION_TEXT, OPTION(cache), "DIR", "where downloaded weights are kept", 0, 0, NULL },
+    S3_ROWS(struct calibrate_options, s3),
     { 'h', "help", OPTION_FLAG, OPTION(help), NULL, "print this help", 0, 0, NULL },
     { 0 },
 };
@@ -45,14 +47,14 @@ static void tell_unreadable(const char *path, const char *why)
 static void tell_way(const struct calibration_spec *spec, const char *clipping, int same, int judges, double error)
 {
     (void)spec;
-    printf("  %-20s %3d of %d (%5.1f %%) %18.4f\n", clipping, same, judges, 100.0 * same / judges, error);
+    printf("  %-24s %3d of %d (%5.1f %%) %18.4f\n", clipping, same, judges, 100.0 * same / judges, error);
     fflush(stdout);
 }
 
 static void print_head(const struct calibration_spec *spec, const char *preset)
 {
     const struct gallery *gallery = spec->gallery;
-    printf("%s, preset %s: %d images, of which every fourth judges\n\n  %-20s top-1 as f32's    error of the logits\n", spec->network->name, preset,
+    printf("%s, preset %s: %d images, of which every fourth judges\n\n  %-24s top-1 as f32's   error of top logits\n", spec->network->name, preset,
            gallery->count, "clipping");
     fflush(stdout);
 }
@@ -100,7 +102,7 @@ static int run(const struct calibrate_options *options, const struct preset *pre
     char beside[PATH_MAX];
     struct cached file;
     int r;
-    if ((r = locate_weights(options->weights, options->cache, "", &file, why)) < 0 || (r = weights_open(file.path, &weights, why)) < 0 ||
+    if ((r = locate_weights(options->weights, options->cache, &options->s3, &file, why)) < 0 || (r = weights_open(file.path, &weights, why)) < 0 ||
         (r = ranges_path(file.path, beside, sizeof(beside), why)) < 0)
         return r;
     r = gallery_open(&gallery, options->images, (int)options->count, why);

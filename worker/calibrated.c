@@ -15,23 +15,24 @@ static bool are_wanted(const struct tuning *tuning, enum precision precision)
     return precision == PRECISION_AUTO && engines_find(tuning->engine, &ops, NULL) == 0 && !strcmp(ops->name, "onednn");
 }
 
-static int choose_path(struct calibrated *it, const struct tuning *tuning, const char *beside, struct why *why)
+static int choose_path(struct calibrated *it, const struct tuning *tuning, const struct model *model, struct why *why)
 {
-    if (!tuning->ranges)
-        return ranges_path(beside, it->path, sizeof(it->path), why);
-    if (strlen(tuning->ranges) >= sizeof(it->path))
-        return because(why, -ENAMETOOLONG, "--ranges %.100s...: the name is too long", tuning->ranges);
-    strcpy(it->path, tuning->ranges);
+    const char *path = tuning->ranges ? tuning->ranges : model->ranges;
+    if (!*path)
+        return ranges_path(model->weights, it->path, sizeof(it->path), why);
+    if (strlen(path) >= sizeof(it->path))
+        return because(why, -ENAMETOOLONG, "%.100s...: the name is too long", path);
+    strcpy(it->path, path);
     return 0;
 }
 
-int calibrated_find(struct calibrated *it, const struct tuning *tuning, const char *beside, struct engine_spec *spec, struct why *why)
+int calibrated_find(struct calibrated *it, const struct tuning *tuning, const struct model *model, struct engine_spec *spec, struct why *why)
 {
     struct why trouble = { "" };
     *it = (struct calibrated){ .path = "" };
     if (!are_wanted(tuning, spec->precision))
         return 0;
-    int r = choose_path(it, tuning, beside, why);
+    int r = choose_path(it, tuning, model, why);
     if (r < 0)
         return r;
     if (stat(it->path, &it->state) < 0)

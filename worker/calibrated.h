@@ -1,4 +1,4 @@
-/* calibrated.h: the activation ranges that a model gets: those of --ranges, or those beside its weights; and whether they are wanted at all.
+/* calibrated.h: the activation ranges that a model gets: those of --ranges, those that the coordinator lent, or those beside its weights; and whether they are wanted at all.
  *
  * With --precision int8 they must be there. With auto a CPU takes them if they are there, and computes in f32 if not; when there are some that are
  * damaged or of other weights, that is an error in both cases: somebody meant them to be used.
@@ -10,6 +10,7 @@
 
 #include "proto/tuning.h"
 #include "worker/engine.h"
+#include "worker/model.h"
 #include "worker/weights/ranges.h"
 
 #include <limits.h>
@@ -21,8 +22,8 @@ struct calibrated {
     struct stat state;   /* of that file then; st_ino 0: there was none */
 };
 
-/* Fills in spec->ranges, whose weights, network, mean, std and precision are set. `beside`: the file of the weights. */
-int calibrated_find(struct calibrated *it, const struct tuning *tuning, const char *beside, struct engine_spec *spec, struct why *why);
+/* Fills in spec->ranges, whose weights, network, mean, std and precision are set. */
+int calibrated_find(struct calibrated *it, const struct tuning *tuning, const struct model *model, struct engine_spec *spec, struct why *why);
 
 /* False when there is another file now, or one where there was none. */
 bool calibrated_is_current(const struct calibrated *it);

@@ -2,6 +2,7 @@
 #include "common/cache.h"
 #include "common/log.h"
 #include "worker/commands.h"
+#include "worker/locate.h"
 #include "worker/weights/check.h"
 
 #include <errno.h>
@@ -33,11 +34,6 @@ static void print_content(const struct weights *weights)
     printf("  sha256      %s\n", weights->sha256);
 }
 
-static void tell_download(const char *url)
-{
-    log_info("downloading %s", url);
-}
-
 struct inspect_options {
     const char *cache;
     struct s3_options s3;
@@ -47,9 +43,7 @@ struct inspect_options {
 static int open_weights(const char *uri, const struct inspect_options *options, struct weights **ret, struct why *why)
 {
     struct cached file;
-    if (!cache_is_url(uri))
-        return weights_open(uri, ret, why);
-    int r = cache_get(options->cache, uri, "", &options->s3, tell_download, &file, why);
+    int r = locate_weights(uri, options->cache, &options->s3, &file, why);
     return r < 0 ? r : weights_open(file.path, ret, why);
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "common/cache.h"
+#include "common/s3/config.h"
 
-/* `cache`: NULL for the usual folder. `sha256`: "" for any; not looked at for a file. ret->sha256 is only set for an address. */
-int locate_weights(const char *uri, const char *cache, const char *sha256, struct cached *ret, struct why *why);
+/* `cache`: NULL for the usual folder. ret->sha256 is only set for an address. */
+int locate_weights(const char *uri, const char *cache, const struct s3_options *s3, struct cached *ret, struct why *why);

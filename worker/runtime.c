@@ -6,7 +6,6 @@
 #include "common/log.h"
 #include "worker/engines.h"
 #include "worker/image/preprocess.h"
-#include "worker/locate.h"
 #include "worker/memory.h"
 #include "worker/network.h"
 #include "worker/weights/check.h"
@@ -117,10 +116,7 @@ static int open_engine(struct runtime *runtime, const struct tuning *tuning, str
         engine.classes = runtime->classes;
         if (engine.top > engine.classes)
             engine.top = engine.classes;
-        struct tuning ranged = *tuning; /* what the job lends goes for what lies beside the weights, and what the user says for both */
-        if (!ranged.ranges && *runtime->model.ranges)
-            ranged.ranges = runtime->model.ranges;
-        r = calibrated_find(&runtime->calibrated, &ranged, runtime->model.weights, &engine, why);
+        r = calibrated_find(&runtime->calibrated, tuning, &runtime->model, &engine, why);
         if (r < 0)
             return r;
     }

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """engine.py BENCH_ENGINE WEIGHTS|- [--sweep] [--rounds N]: called by tests/bench/engine.
 
-Alternates our engine and PyTorch's eager f32 in its best form (channels_last, batch 16, inference_mode, one thread) on the
+Alternates our engine in f32 and in int8 and PyTorch's eager f32 in its best form (channels_last, batch 16, inference_mode, one thread) on the
 core that the process is pinned to. Prints medians over the rounds of images a CPU-second, which the load of others disturbs
 least, and of images a second of wall time. Speed does not depend on the weights' values, so PyTorch keeps its random ones."""
 import argparse
@@ -14,13 +14,14 @@ BATCH = 4     # our engine's default
 
 
 class Ours:
-    def __init__(self, program, weights, batch):
-        self.name, self.batch = f"sleddog onednn, batch {batch}", batch
-        self.process = Ours.shared = getattr(Ours, "shared", None) or subprocess.Popen(
-            [program, weights, "resnet50", "224"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, program, weights, precision, batch):
+        self.name, self.line = f"sleddog onednn, {precision}, batch {batch}", f"{precision} {batch} {IMAGES}\n"
+        if not hasattr(Ours, "process"):
+            Ours.process = subprocess.Popen([program, weights, "resnet50", "224"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            print(Ours.process.stdout.readline())
 
     def run(self):
-        self.process.stdin.write(f"{self.batch} {IMAGES}\n")
+        self.process.stdin.write(self.line)
         self.process.stdin.flush()
         return tuple(map(float, self.process.stdout.readline().split()))
 
@@ -48,23 +49,33 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
     parser.add_argument("weights")
-    parser.add_argument("--sweep", action="store_true", help="our engine alone, batch 1 to 32")
+    parser.add_argument("--sweep", action="store_true", help="our engine alone, in f32 and int8, batch 1 to 32")
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     batches = (1, 4, 8, 16, 32) if options.sweep else (BATCH,)
-    rivals = [Ours(options.program, options.weights, batch) for batch in batches]
+    rivals = [Ours(options.program, options.weights, precision, batch) for batch in batches for precision in ("f32", "int8")]
     if not options.sweep:
-        rivals.append(Torch())
+        try:
+            rivals.append(Torch())
+        except ImportError as missing:
+            print(f"PyTorch is left out: {missing}; apt-get install python3-torch python3-torchvision")
     for rival in rivals:
         rival.run()   # warm-up
     times = [[rival.run() for rival in rivals] for _ in range(options.rounds)]
     for i, rival in enumerate(rivals):
         wall, cpu = (statistics.median(IMAGES / row[i][clock] for row in times) for clock in (0, 1))
         print(f"{rival.name:40} {cpu:6.2f} images a CPU-second   {wall:6.2f} images/s")
-    if not options.sweep:
-        ratios = [row[1][1] / row[0][1] for row in times]
-        print(f"{'ratio, median of the rounds':40} {statistics.median(ratios):6.2f} (CPU time; "
-              f"{min(ratios):.2f} to {max(ratios):.2f})")
+    print()
+    for i in range(0, len(batches) * 2, 2):
+        ratio(times, i + 1, i, f"int8 / f32, batch {batches[i // 2]}")
+    if len(rivals) == 3:
+        ratio(times, 0, 2, "f32 / PyTorch")
+        ratio(times, 1, 2, "int8 / PyTorch f32")
+
+
+def ratio(times, fast, slow, name):
+    ratios = [row[slow][1] / row[fast][1] for row in times]
+    print(f"{name:40} {statistics.median(ratios):6.2f} times, median of the rounds (CPU time; {min(ratios):.2f} to {max(ratios):.2f})")
 
 
 main()

@@ -74,7 +74,7 @@ TEST(the_manual_of_the_coordinator_names_the_options_of_its_help)
 
 TEST(the_manual_of_the_worker_names_the_options_of_its_help)
 {
-    static const char *const commands[] = { "--help", "classify --help", "info --help", "weights --help", "verify --help", NULL };
+    static const char *const commands[] = { "--help", "classify --help", "info --help", "weights --help", "verify --help", "calibrate --help", NULL };
     compare("sleddog-worker", commands);
 }
 

@@ -386,7 +386,7 @@ TEST(what_it_cannot_do_is_refused_in_words)
     struct engine_spec good = spec_for(&setting), spec = good;
     good.weights = spec.weights = weights;
     spec.precision = PRECISION_F16;
-    check_refused(spec, -ENOTSUP, "f32 only");
+    check_refused(spec, -ENOTSUP, "computes in f32 or int8");
     spec = good;
     spec.network = network_find("resnet50");
     check_refused(spec, -EINVAL, "is this a resnet50?");

@@ -47,15 +47,20 @@ TEST(a_crop_larger_than_the_image_has_the_odd_zero_behind)
     CHECK_INT(axis.count, 10);
 }
 
+#define PLANE (AXIS_BLOCK * AXIS_GROUP)
+
 static void check_output(const struct axis *axis, int i)
 {
     const int32_t *weight = axis->weight + i * axis->groups * AXIS_GROUP;
     const int16_t *halves = axis->halves + 2 * i * axis->groups * AXIS_GROUP;
+    const int8_t *thirds = axis->thirds + 3 * PLANE * (i / AXIS_BLOCK) * axis->groups + AXIS_GROUP * (i % AXIS_BLOCK);
     int64_t sum = 0;
     CHECK(axis->start[i] >= 0 && axis->taps[i] > 0 && axis->start[i] + axis->taps[i] <= axis->count);
     for (int k = 0; k < axis->groups * AXIS_GROUP; k++) {
         int at = k / AXIS_GROUP * 2 * AXIS_GROUP + k % AXIS_GROUP;
         CHECK_INT(halves[at] + halves[at + AXIS_GROUP] * 32768, weight[k]);
+        const int8_t *third = thirds + k / AXIS_GROUP * 3 * PLANE + k % AXIS_GROUP;
+        CHECK_INT(third[0] + third[PLANE] * 256 + third[2 * PLANE] * 65536, weight[k]);
         CHECK(k < axis->taps[i] || weight[k] == 0);
         sum += weight[k];
     }
@@ -82,37 +87,76 @@ static uint8_t *noise(size_t size)
     return bytes;
 }
 
-static void compare_rows(const struct axis *axis)
+static void compare_rows(const struct resizer *fast, const struct axis *axis)
 {
     size_t bytes = 3 * (size_t)axis->kept;
     CLEANUP(freep) uint8_t *from = noise(3 * (size_t)axis->count + ROW_PADDING);
-    CLEANUP(freep) uint8_t *plain = malloc(bytes + RESIZE_PADDING), *best = malloc(bytes + RESIZE_PADDING);
+    CLEANUP(freep) uint8_t *plain = malloc(bytes + RESIZE_PADDING), *other = malloc(bytes + RESIZE_PADDING);
     resizer_plain.row(axis, from, plain);
-    resizer_best()->row(axis, from, best);
-    CHECK(memcmp(plain, best, bytes) == 0);
+    fast->row(axis, from, other);
+    CHECK(memcmp(plain, other, bytes) == 0);
 }
 
-static void compare_columns(const struct axis *axis)
+static void compare_columns(const struct resizer *fast, const struct axis *axis)
 {
     size_t stride = (size_t)roll(1, 200);
     CLEANUP(freep) uint8_t *from = noise(stride * (size_t)axis->count + RESIZE_PADDING);
-    CLEANUP(freep) uint8_t *plain = malloc(stride), *best = malloc(stride);
+    CLEANUP(freep) uint8_t *plain = malloc(stride), *other = malloc(stride);
     for (int i = 0; i < axis->kept; i++) {
         const uint8_t *first = from + stride * (size_t)axis->start[i];
         resizer_plain.column(axis, i, first, stride, plain, stride);
-        resizer_best()->column(axis, i, first, stride, best, stride);
-        CHECK(memcmp(plain, best, stride) == 0);
+        fast->column(axis, i, first, stride, other, stride);
+        CHECK(memcmp(plain, other, stride) == 0);
     }
 }
 
-TEST(the_fastest_passes_equal_the_plain_ones)
+static void compare(const struct resizer *fast)
 {
+    if (!fast->runs())
+        test_skip("this machine cannot run the passes named %s", fast->name);
     CLEANUP(axis_done) struct axis axis = { 0 };
-    if (resizer_best() == &resizer_plain)
-        test_skip("this machine has only the plain passes");
     for (int round = 0; round < 400; round++) {
         CHECK_INT(axis_plan(&axis, roll(0, INTERPOLATION_COUNT - 1), roll(1, round % 3 ? 900 : 9), roll(1, 400), roll(1, 300)), 0);
-        compare_rows(&axis);
-        compare_columns(&axis);
+        compare_rows(fast, &axis);
+        compare_columns(fast, &axis);
     }
+}
+
+#ifdef __x86_64__
+TEST(the_passes_with_avx2_equal_the_plain_ones)
+{
+    compare(&resizer_avx2);
+}
+
+TEST(the_passes_with_avx512_vnni_equal_the_plain_ones)
+{
+    compare(&resizer_vnni);
+}
+#endif
+
+TEST(the_plain_passes_are_there_for_every_machine)
+{
+    int n = 0;
+    while (resizer_number(n + 1))
+        n++;
+    CHECK(resizer_number(n) == &resizer_plain);
+    for (int i = 0; i < n; i++)
+        CHECK(resizer_number(i)->runs() && resizer_number(i) != &resizer_plain);
+}
+
+/* A pixel at the edge of a few ones has the largest weights, and negative ones. */
+TEST(the_largest_weights_fit_into_three_digits)
+{
+    CLEANUP(axis_done) struct axis axis = { 0 };
+    int32_t most = 0;
+    for (int interpolation = 0; interpolation < INTERPOLATION_COUNT; interpolation++)
+        for (int source = 1; source < 8; source++)
+            for (int resized = 1; resized < 2000; resized = resized * 5 / 4 + 1) {
+                CHECK_INT(axis_plan(&axis, interpolation, source, resized, resized), 0);
+                for (int i = 0; i < axis.kept * axis.groups * AXIS_GROUP; i++)
+                    most = abs(axis.weight[i]) > most ? abs(axis.weight[i]) : most;
+                for (int i = 0; i < axis.kept; i++)
+                    check_output(&axis, i);
+            }
+    CHECK(most > 5 << 20 && most < 6 << 20);
 }

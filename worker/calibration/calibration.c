@@ -8,6 +8,9 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#define HARDLY 1.5
+#define RANKS 5 /* classes of a photo that are compared */
+
 /* What f32 leaves behind, tensor by tensor. Streams of the engine add to it at once. */
 struct observation {
     const struct network *network;
@@ -30,7 +33,7 @@ struct calibration {
 
 double agreement_error(const struct agreement *agreement)
 {
-    return agreement->norm > 0 ? sqrt(agreement->apart / agreement->norm) : 0;
+    return agreement->pairs ? sqrt(agreement->apart / agreement->pairs) : 0;
 }
 
 /* ---- looking -------------------------------------------------------------------------------------------------------------- */
@@ -128,11 +131,14 @@ static int look(struct calibration *c, const struct engines_opened *it, struct w
 
 /* ---- judging -------------------------------------------------------------------------------------------------------------- */
 
-static size_t best(const float *values, size_t count)
+/* The most probable class that is less probable than `above`, or the most probable of all; ties by index. -1: none is left. */
+static int next_best(const float *values, int count, int above)
 {
-    size_t at = 0;
-    for (size_t i = 1; i < count; i++)
-        at = values[i] > values[at] ? i : at;
+    int at = -1;
+    for (int i = 0; i < count; i++) {
+        bool below = above < 0 || values[i] < values[above] || (values[i] == values[above] && i > above);
+        at = below && (at < 0 || values[i] > values[at]) ? i : at;
+    }
     return at;
 }
 
@@ -140,13 +146,14 @@ static int compare_row(void *arg, int image, const float *values, struct why *wh
 {
     struct calibration *c = arg;
     const float *expected = c->expected + (size_t)image * c->classes;
+    int count = (int)c->classes, first = next_best(expected, count, -1), other = first;
     (void)why;
     c->agreement.images++;
-    c->agreement.same += best(values, c->classes) == best(expected, c->classes);
-    for (size_t i = 0; i < c->classes; i++) {
-        double apart = (double)values[i] - (double)expected[i];
+    c->agreement.same += next_best(values, count, -1) == first;
+    for (int rank = 1; rank < RANKS && (other = next_best(expected, count, other)) >= 0; rank++) {
+        double apart = (double)(values[first] - values[other]) - (double)(expected[first] - expected[other]);
         c->agreement.apart += apart * apart;
-        c->agreement.norm += (double)expected[i] * (double)expected[i];
+        c->agreement.pairs++;
     }
     return 0;
 }
@@ -216,7 +223,8 @@ static int try_way(struct calibration *c, int way, struct ranges *ranges, struct
     return r;
 }
 
-/* The way with the least error of the logits: it tells ways apart when all have the same top-1. */
+/* The way with the least error, which tells ways apart when all have the same top-1; but one that is hardly worse and cuts off less is safer where other
+ * images come than those that were measured: the last way, which leaves room, may have HARDLY times the error. */
 static int choose(struct calibration *c, struct ranges *ret, struct agreement *ret_agreement, struct why *why)
 {
     struct ranges best = { .means = NULL };
@@ -230,7 +238,7 @@ static int choose(struct calibration *c, struct ranges *ret, struct agreement *r
             ranges_done(&best);
             return r;
         }
-        bool better = way == 0 || agreement_error(&agreement) < agreement_error(&of_best);
+        bool better = way == 0 || agreement_error(&agreement) < agreement_error(&of_best) * (way == CLIPPINGS - 1 ? HARDLY : 1);
         ranges_done(better ? &best : &ranges);
         if (better) {
             best = ranges;

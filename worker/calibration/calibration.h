@@ -24,10 +24,11 @@ struct calibration_spec {
 struct agreement {
     int images;
     int same;            /* images whose most probable class is f32's */
-    double apart, norm;  /* sums of squares, of the logits' difference and of f32's logits */
+    double apart;        /* sum of squares: how much further f32's next most probable classes came to its first, or went from it; in logits */
+    int pairs;           /* of classes, in that sum */
 };
 
 int calibrate(const struct calibration_spec *spec, struct ranges *ret, struct agreement *ret_agreement, struct why *why);
 
-/* |int8 - f32| / |f32| */
+/* Root mean square of what int8 changes in the distance between the logits of a photo's first class and of its next ones: what decides about top-1. */
 double agreement_error(const struct agreement *agreement);

@@ -15,14 +15,14 @@ enum kind { NONE, PERCENTILE, ENTROPY, LEAST_ERROR };
 static const struct {
     const char *name;
     enum kind kind;
-    double outside; /* share of the values */
+    double number; /* PERCENTILE: share of the values outside; LEAST_ERROR: the limit is so many times that of the least error */
 } ways[CLIPPINGS] = {
     { "none", NONE, 0 },
     { "percentile 99.999", PERCENTILE, 1e-5 },
     { "percentile 99.99", PERCENTILE, 1e-4 },
-    { "percentile 99.9", PERCENTILE, 1e-3 },
     { "entropy", ENTROPY, 0 },
-    { "least error", LEAST_ERROR, 0 },
+    { "least error", LEAST_ERROR, 1 },
+    { "least error and a fifth", LEAST_ERROR, 1.2 },
 };
 
 const char *clipping_name(int way)
@@ -156,9 +156,9 @@ int clipping_range(int way, const struct histogram *h, struct range *ret)
         return 0;
     }
     if (ways[way].kind == PERCENTILE)
-        range = percentile(h, ways[way].outside);
+        range = percentile(h, ways[way].number);
     else if (ways[way].kind == LEAST_ERROR)
-        limit = least_error(h, most);
+        limit = ways[way].number * least_error(h, most);
     else if (ways[way].kind == ENTROPY && entropy(h, most, &limit) < 0)
         return -ENOMEM;
     range.low = fmaxf(fmaxf(range.low, whole.low), -(float)limit);

@@ -222,8 +222,8 @@ static int describe(struct engine *engine, const struct engine_spec *spec, struc
     snprintf(engine->info.device, sizeof(engine->info.device), "%s, %s, %s, %d stream%s", cpu, onednn_isa_name(), engine->info.precision, threads,
              threads == 1 ? "" : "s");
     if (is_int8(spec) && !onednn_isa_adds_exactly())
-        snprintf(engine->info.note, sizeof(engine->info.note), "this CPU has no VNNI (%s): int8 keeps 7 bits of each weight instead of 8, and is hardly "
-                 "faster than f32", onednn_isa_name());
+        snprintf(engine->info.note, sizeof(engine->info.note), "this CPU has no VNNI (%s): int8 keeps 7 bits of each weight instead of 8, and is about "
+                 "half as fast as with it", onednn_isa_name());
     if (is_int8(spec))
         snprintf(engine->numbers, sizeof(engine->numbers), "int8, ranges %.16s", spec->ranges->sha256);
     else
@@ -328,18 +328,23 @@ static int make_engine(const struct engine_spec *spec, struct engine **ret, stru
     return 0;
 }
 
-/* AUTO becomes int8 where its ranges are there, and where it pays. */
-static void choose_precision(struct engine_spec *spec)
+/* AUTO becomes int8 where its ranges are there, unless it cannot be said in int8: then `note` says why. */
+static void choose_precision(struct engine_spec *spec, struct why *note)
 {
-    if (spec->precision == PRECISION_AUTO)
-        spec->precision = spec->ranges && !spec->observe && onednn_isa_adds_exactly() ? PRECISION_INT8 : PRECISION_F32;
+    struct form forms[NETWORK_LAYERS_MAX + 1];
+    note->text[0] = '\0';
+    if (spec->precision != PRECISION_AUTO)
+        return;
+    bool int8 = spec->ranges && !spec->observe && spec->network && int8_forms(spec, forms, note) == 0;
+    spec->precision = int8 ? PRECISION_INT8 : PRECISION_F32;
 }
 
 static int onednn_open(const struct engine_spec *given, struct engine **ret, struct why *why)
 {
     CLEANUP(onednn_closep) struct engine *engine = NULL;
     struct engine_spec chosen = *given, *spec = &chosen;
-    choose_precision(spec);
+    struct why note;
+    choose_precision(spec, &note);
     int r = check_spec(spec, why);
     if (r == 0)
         r = make_engine(spec, &engine, why);
@@ -349,6 +354,8 @@ static int onednn_open(const struct engine_spec *given, struct engine **ret, str
         r = fingerprint(engine, why);
     if (r < 0)
         return r;
+    if (*note.text)
+        snprintf(engine->info.note, sizeof(engine->info.note), "computes in f32: %.250s", note.text);
     engine->warm = true; /* seen by the streams with the first slot, through the lock of the queue */
     *ret = take(engine);
     return 0;

@@ -30,6 +30,7 @@ struct preprocess {
     struct axis x, y;        /* of the picture as it is seen: turned, if it is to be turned */
     struct orientation turn;
     int width, height;       /* of the picture in the file */
+    int planned[2];          /* width and height that the axes are planned for; 0: none */
     struct scratch rows;     /* (y.count, x.kept, 3) and padding, resampled horizontally */
     struct scratch mirrored; /* one row of the file, backwards */
     struct scratch turned;   /* (y.count, x.count, 3): what the crop needs, turned; only if rows become columns */
@@ -112,11 +113,20 @@ static int reserve(struct preprocess *p)
 /* torchvision's Resize: the short side becomes `resize`, the other one in proportion, cut to an integer. */
 static int plan(struct preprocess *p, int width, int height)
 {
+    if (p->planned[0] == width && p->planned[1] == height)
+        return 0;
     int64_t resize = p->spec.resize;
+    p->planned[0] = 0;
     int wide = width <= height ? (int)resize : (int)(resize * width / height);
     int high = height <= width ? (int)resize : (int)(resize * height / width);
     int r = axis_plan(&p->x, p->spec.interpolation, width, wide, p->spec.crop);
-    return r < 0 ? r : axis_plan(&p->y, p->spec.interpolation, height, high, p->spec.crop);
+    if (r == 0)
+        r = axis_plan(&p->y, p->spec.interpolation, height, high, p->spec.crop);
+    if (r < 0)
+        return r;
+    p->planned[0] = width;
+    p->planned[1] = height;
+    return 0;
 }
 
 static void set_window(const struct preprocess *p, struct window *ret)
@@ -200,7 +210,7 @@ int preprocess_new(const struct preprocess_spec *spec, struct preprocess **ret)
     p->spec = *spec;
     if (!p->spec.max_pixels)
         p->spec.max_pixels = PREPROCESS_MAX_PIXELS;
-    p->resizer = resizer_best();
+    p->resizer = resizer_number(0);
     *ret = p;
     return 0;
 }

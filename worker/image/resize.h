@@ -16,11 +16,13 @@
 
 #include "proto/preset.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Weights come in groups of so many, and so do output pixels; what is missing to a whole group is zero. */
+/* Weights come in groups of so many, and output pixels in blocks; what is missing to a whole one is zero. */
 #define AXIS_GROUP 4
+#define AXIS_BLOCK 16
 
 struct axis {
     int padding;      /* zero pixels in front of those that come from the source; behind them go what is left of the crop */
@@ -31,7 +33,8 @@ struct axis {
     int *taps;        /* (kept) how many source pixels each needs */
     int32_t *weight;  /* (kept, groups, AXIS_GROUP) 22 fractional bits */
     int16_t *halves;  /* (kept, groups, 2, AXIS_GROUP) the same, cut in two: the low 15 bits, then the high ones with the sign */
-    void *memory;     /* of the four above */
+    int8_t *thirds;   /* (blocks of `kept`, groups, 3, AXIS_BLOCK, AXIS_GROUP) the same, as digits to the base of 256, the lowest first */
+    void *memory;     /* of the five above */
     size_t room;      /* bytes */
 };
 
@@ -42,6 +45,7 @@ void axis_done(struct axis *axis);
 /* One way to compute the passes; all give the same bytes. */
 struct resizer {
     const char *name;
+    bool (*runs)(void); /* on this machine? */
     /* `from`: (x->count, 3), readable for ROW_PADDING bytes more; `to`: (x->kept, 3), writable for RESIZE_PADDING bytes more. */
     void (*row)(const struct axis *x, const uint8_t *from, uint8_t *to);
     /* `from`: rows of `stride` bytes, the first being source row y->first + y->start[i]; `to`: `bytes` bytes of output row i. */
@@ -50,6 +54,8 @@ struct resizer {
 
 #define RESIZE_PADDING 16
 
-extern const struct resizer resizer_plain;
-/* The fastest one that this machine can run. */
-const struct resizer *resizer_best(void);
+/* resize.c, resize_avx2.c, resize_vnni.c: the last two are there on x86-64 only. */
+extern const struct resizer resizer_plain, resizer_avx2, resizer_vnni;
+
+/* Number n of those that this machine can run, the fastest first; NULL: there are no more. The plain one is always the last. */
+const struct resizer *resizer_number(int n);

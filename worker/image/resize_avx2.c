@@ -103,18 +103,11 @@ AVX2 static void avx2_column(const struct axis *y, int i, const uint8_t *from, s
     }
 }
 
-static const struct resizer resizer_avx2 = { "avx2", avx2_row, avx2_column };
-
-const struct resizer *resizer_best(void)
+static bool runs(void)
 {
-    return __builtin_cpu_supports("avx2") ? &resizer_avx2 : &resizer_plain;
+    return __builtin_cpu_supports("avx2");
 }
 
-#else
-
-const struct resizer *resizer_best(void)
-{
-    return &resizer_plain;
-}
+const struct resizer resizer_avx2 = { "avx2", runs, avx2_row, avx2_column };
 
 #endif

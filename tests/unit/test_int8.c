@@ -1,0 +1,305 @@
+/* The oneDNN engine in int8: near f32 for every network, the same bytes in every position, and no saturation where the CPU has no VNNI. */
+#include "common/cleanup.h"
+#include "tests/test.h"
+#include "worker/engines.h"
+#include "worker/engines/onednn_int8.h"
+#include "worker/weights/check.h"
+#include "worker/weights/ranges.h"
+#include "worker/weights/seeded.h"
+
+#include <math.h>
+#include <pthread.h>
+
+#define CLASSES 10
+#define IMAGES  5
+
+/* One network with seeded weights, and what is measured of it. */
+struct bed {
+    struct weights *weights;
+    struct ranges ranges;
+    struct engine_spec spec;
+    uint8_t *pixels; /* IMAGES of them */
+    size_t bytes;    /* of one */
+    pthread_mutex_t lock;
+};
+
+static void widen(void *arg, int activation, const float *values, size_t count, int images)
+{
+    struct bed *bed = arg;
+    CHECK(images >= 1 && images <= IMAGES && count % (size_t)images == 0);
+    pthread_mutex_lock(&bed->lock);
+    struct range *range = &bed->ranges.of[activation];
+    for (size_t i = 0; i < count; i++) {
+        range->low = fminf(range->low, values[i]);
+        range->high = fmaxf(range->high, values[i]);
+    }
+    pthread_mutex_unlock(&bed->lock);
+}
+
+static struct engines_opened open_engine(const struct engine_spec *spec)
+{
+    struct engines_opened it;
+    struct why why;
+    if (engines_open("onednn", spec, &it, &why) < 0)
+        test_fail(__FILE__, __LINE__, "%s", why.text);
+    return it;
+}
+
+/* Values of the images, in order. */
+static float *run_all(const struct engine_spec *spec, const uint8_t *pixels)
+{
+    struct engines_opened it = open_engine(spec);
+    const struct engine_info *info = it.ops->info(it.engine);
+    float *values = calloc(IMAGES * info->values, sizeof(*values));
+    for (int done = 0; done < IMAGES;) {
+        struct engine_slot *slot;
+        int n = IMAGES - done < info->batch ? IMAGES - done : info->batch;
+        CHECK_INT(it.ops->slot_acquire(it.engine, &slot), 0);
+        memcpy(slot->pixels, pixels + (size_t)done * info->image_bytes, (size_t)n * info->image_bytes);
+        CHECK_INT(it.ops->submit(it.engine, slot, n, NULL), 0);
+        CHECK_INT(it.ops->wait(it.engine, &slot, NULL), 0);
+        memcpy(values + (size_t)done * info->values, slot->values, (size_t)n * info->values * sizeof(*values));
+        it.ops->slot_release(it.engine, slot);
+        done += n;
+    }
+    it.ops->close(it.engine);
+    return values;
+}
+
+/* Measures the ranges and returns f32's values. */
+static float *measure(struct bed *bed)
+{
+    struct engine_spec spec = bed->spec;
+    spec.precision = PRECISION_F32;
+    spec.ranges = NULL;
+    spec.observe = widen;
+    spec.observed = bed;
+    float *values = run_all(&spec, bed->pixels);
+    CHECK_INT(ranges_finish(&bed->ranges, spec.network, NULL), 0);
+    return values;
+}
+
+static void make_bed(struct bed *bed, const char *network, int size)
+{
+    struct why why;
+    setenv("SLEDDOG_ENGINES", test_build(), 0);
+    *bed = (struct bed){ .bytes = 3 * (size_t)size * (size_t)size, .lock = PTHREAD_MUTEX_INITIALIZER };
+    bed->spec = (struct engine_spec){
+        .network = network_find(network), .height = size, .width = size, .mean = { 0.485f, 0.456f, 0.406f }, .std = { 0.229f, 0.224f, 0.225f },
+        .emit = EMIT_LOGITS, .top = 1, .precision = PRECISION_INT8, .ranges = &bed->ranges, .batch = 2, .threads = 1,
+    };
+    if (seeded_weights(bed->spec.network, CLASSES, &bed->weights, &why) < 0)
+        test_fail(__FILE__, __LINE__, "%s", why.text);
+    bed->spec.weights = bed->weights;
+    bed->pixels = malloc(IMAGES * bed->bytes);
+    CHECK(bed->pixels);
+    seeded_pixels("int8", bed->pixels, IMAGES * bed->bytes);
+}
+
+static void done_bed(struct bed *bed)
+{
+    weights_close(bed->weights);
+    free(bed->pixels);
+}
+
+/* |a - b| / |b| */
+static double difference(const float *a, const float *b, size_t count)
+{
+    double apart = 0, norm = 0;
+    for (size_t i = 0; i < count; i++) {
+        apart += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+        norm += (double)b[i] * (double)b[i];
+    }
+    CHECK(norm > 0);
+    return sqrt(apart / norm);
+}
+
+static void check_near(struct bed *bed, double most)
+{
+    CLEANUP(freep) float *f32 = measure(bed);
+    CLEANUP(freep) float *int8 = run_all(&bed->spec, bed->pixels);
+    double error = difference(int8, f32, IMAGES * CLASSES);
+    printf("%s: normalised error %.4f\n", bed->spec.network->name, error);
+    CHECK(error <= most);
+}
+
+/* ---- against f32 ---------------------------------------------------------------------------------------------------------- */
+
+#define IS_NEAR(network)                                \
+    TEST_WITHIN(120, network##_in_int8_is_near_f32)     \
+    {                                                   \
+        struct bed bed;                                 \
+        make_bed(&bed, #network, 64);                   \
+        check_near(&bed, 0.05);                         \
+        done_bed(&bed);                                 \
+    }
+IS_NEAR(resnet18)
+IS_NEAR(resnet34)
+IS_NEAR(resnet50)
+IS_NEAR(resnet101)
+IS_NEAR(resnet152)
+IS_NEAR(wide_resnet50_2)
+IS_NEAR(wide_resnet101_2)
+IS_NEAR(resnext50_32x4d)
+IS_NEAR(resnext101_32x8d)
+IS_NEAR(resnext101_64x4d)
+
+TEST_WITHIN(120, odd_sizes_and_other_normalisations_are_near_too)
+{
+    struct bed bed;
+    make_bed(&bed, "resnet18", 250);
+    memcpy(bed.spec.mean, (float[]){ 0, 0, 0 }, sizeof(bed.spec.mean));
+    memcpy(bed.spec.std, (float[]){ 1, 1, 1 }, sizeof(bed.spec.std));
+    check_near(&bed, 0.05);
+    done_bed(&bed);
+    make_bed(&bed, "resnet18", 33);
+    memcpy(bed.spec.mean, (float[]){ 1, 0, 0.5f }, sizeof(bed.spec.mean));
+    memcpy(bed.spec.std, (float[]){ 0.1f, 3, 0.5f }, sizeof(bed.spec.std));
+    check_near(&bed, 0.05);
+    done_bed(&bed);
+}
+
+/* White pictures, whose products are the largest there are. */
+static void check_isa(const char *isa)
+{
+    struct bed bed;
+    setenv("DNNL_MAX_CPU_ISA", isa, 1);
+    make_bed(&bed, "resnet18", 64);
+    memset(bed.pixels, 255, 2 * bed.bytes);
+    check_near(&bed, 0.1);
+    struct engines_opened it = open_engine(&bed.spec);
+    CHECK_CONTAINS(it.ops->info(it.engine)->note, "no VNNI");
+    it.ops->close(it.engine);
+    done_bed(&bed);
+}
+
+TEST_WITHIN(120, sums_do_not_saturate_on_avx512_without_vnni) { check_isa("AVX512_CORE"); }
+TEST_WITHIN(120, sums_do_not_saturate_on_avx2) { check_isa("AVX2"); }
+TEST_WITHIN(120, sums_do_not_saturate_on_sse41) { check_isa("SSE41"); }
+
+/* ---- against itself ------------------------------------------------------------------------------------------------------- */
+
+TEST_WITHIN(120, features_in_int8_are_the_same_bytes_in_every_batch_and_stream)
+{
+    struct bed bed;
+    make_bed(&bed, "resnet50", 64);
+    free(measure(&bed));
+    bed.spec.emit = EMIT_FEATURES;
+    CLEANUP(freep) float *expected = run_all(&bed.spec, bed.pixels);
+    for (int batch = 1; batch <= IMAGES; batch += 2) {
+        bed.spec.batch = batch;
+        bed.spec.threads = 1 + batch % 3;
+        CLEANUP(freep) float *values = run_all(&bed.spec, bed.pixels);
+        CHECK(!memcmp(values, expected, IMAGES * (size_t)bed.spec.network->features * sizeof(*values)));
+    }
+    CHECK(memcmp(expected, expected + bed.spec.network->features, 64 * sizeof(*expected)));
+    done_bed(&bed);
+}
+
+TEST_WITHIN(120, the_fingerprint_names_int8_and_its_ranges)
+{
+    struct bed bed;
+    char hash[17];
+    make_bed(&bed, "resnet18", 64);
+    free(measure(&bed));
+    struct engines_opened it = open_engine(&bed.spec);
+    const struct engine_info *info = it.ops->info(it.engine);
+    CHECK_STR(info->precision, "int8");
+    CHECK_CONTAINS(info->device, ", int8, 1 stream");
+    CHECK_CONTAINS(info->fingerprint, ", int8, ranges ");
+    snprintf(hash, sizeof(hash), "%.16s", bed.ranges.sha256);
+    CHECK_CONTAINS(info->fingerprint, hash);
+    it.ops->close(it.engine);
+    done_bed(&bed);
+}
+
+TEST_WITHIN(120, auto_is_int8_with_ranges_and_f32_without)
+{
+    struct bed bed;
+    make_bed(&bed, "resnet18", 64);
+    free(measure(&bed));
+    bed.spec.precision = PRECISION_AUTO;
+    struct engines_opened it = open_engine(&bed.spec);
+    CHECK_STR(it.ops->info(it.engine)->precision, "int8");
+    it.ops->close(it.engine);
+    bed.spec.ranges = NULL;
+    it = open_engine(&bed.spec);
+    CHECK_STR(it.ops->info(it.engine)->precision, "f32");
+    CHECK_CONTAINS(it.ops->info(it.engine)->fingerprint, ", f32, batch 2,");
+    it.ops->close(it.engine);
+    done_bed(&bed);
+}
+
+static void check_refused(const struct engine_spec *spec, int code, const char *part)
+{
+    struct engines_opened it;
+    struct why why = { "" };
+    CHECK_INT(engines_open("onednn", spec, &it, &why), code);
+    CHECK_CONTAINS(why.text, part);
+}
+
+TEST_WITHIN(120, what_int8_cannot_do_is_refused_in_words)
+{
+    struct bed bed;
+    make_bed(&bed, "resnet18", 64);
+    free(measure(&bed));
+    struct engine_spec spec = bed.spec;
+    spec.ranges = NULL;
+    check_refused(&spec, -ENOENT, "int8 needs activation ranges of these weights; make them with: sleddog-worker calibrate");
+    spec = bed.spec;
+    spec.observe = widen;
+    check_refused(&spec, -ENOTSUP, "in f32 only");
+    spec = bed.spec;
+    spec.mean[1] = 1.5f;
+    check_refused(&spec, -ENOTSUP, "int8 needs a mean of the pixels from 0 to 1, not 1.5; use --precision f32");
+    spec.precision = PRECISION_AUTO;
+    struct engines_opened it = open_engine(&spec);
+    CHECK_STR(it.ops->info(it.engine)->precision, "f32");
+    CHECK_CONTAINS(it.ops->info(it.engine)->note, "int8 needs a mean");
+    it.ops->close(it.engine);
+    done_bed(&bed);
+}
+
+/* ---- the arithmetic ------------------------------------------------------------------------------------------------------- */
+
+/* One output of two channels, computed as the CPU does, against the same in real numbers. */
+TEST(a_rounded_filter_gives_what_the_filter_gives)
+{
+    const struct layer layer = { .kind = LAYER_CONV, .inputs = 2, .outputs = 2, .kernel = 1, .groups = 1 };
+    const struct int8_place place = { .in = { FORM_U8, 0, 0.02f }, .out = { FORM_U8, -1, 0.01f }, .residual_low = 0.25f, .most = INT8_MOST };
+    const float weight[] = { 0.5f, -0.25f, 1, 127 };
+    float bias[] = { 0.1f, -1 }, scale[2];
+    int8_t rounded[4];
+    int8_quantise(&layer, &place, weight, bias, rounded, scale);
+    CHECK_INT(rounded[0], 127);
+    CHECK_INT(rounded[3], 127);
+    CHECK_INT(rounded[2], 1);
+    double sum = 100.0 * rounded[0] + 50.0 * rounded[1], stored = (double)scale[0] * (sum + (double)bias[0]);
+    double real = 2 * 0.5 - 1 * 0.25 + 0.1 + 0.25; /* 100 and 50 stand for 2 and 1; 0.25 is what the residual's 0 stands for */
+    CHECK(fabs(stored * 0.01 - 1 - real) < 0.005);
+}
+
+TEST(a_filter_of_zeros_and_a_bias_that_dwarfs_its_filter_stay_finite)
+{
+    const struct layer layer = { .kind = LAYER_CONV, .inputs = 1, .outputs = 3, .kernel = 1, .groups = 1 };
+    const struct int8_place place = { .in = { FORM_U8, 0, 1e-20f }, .out = { FORM_U8, 0, 0.5f }, .most = INT8_MOST };
+    const float weight[] = { 0, 1e-30f, 0 };
+    float bias[] = { 0, 3, -1e20f }, scale[3];
+    int8_t rounded[3];
+    int8_quantise(&layer, &place, weight, bias, rounded, scale);
+    CHECK(scale[0] * bias[0] == 0);
+    CHECK(fabsf(scale[1] * bias[1] - 6) < 1e-4f);
+    CHECK(isfinite(scale[2] * bias[2]) && scale[2] * bias[2] < 0);
+}
+
+TEST(the_mean_of_the_input_takes_the_rounding_out_of_the_bias)
+{
+    const struct layer layer = { .kind = LAYER_CONV, .inputs = 2, .outputs = 1, .kernel = 1, .groups = 1 };
+    const float weight[] = { 127, 0.4f }, means[] = { 0.1f, 2 };
+    struct int8_place place = { .in = { FORM_U8, 0, 0.02f }, .out = { FORM_U8, 0, 0.01f }, .in_means = means, .most = INT8_MOST };
+    float bias[] = { 1 }, scale[1];
+    int8_t rounded[2];
+    int8_quantise(&layer, &place, weight, bias, rounded, scale);
+    CHECK_INT(rounded[1], 0);
+    CHECK(fabs((double)bias[0] * 0.02 - (1 + 2 * 0.4)) < 1e-5); /* the filter's 0.4 is gone, and comes back for the mean */
+}
