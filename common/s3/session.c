@@ -1,6 +1,7 @@
 #include "common/s3/session.h"
 
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "common/s3/request.h"
 
 #include <curl/curl.h>
@@ -140,7 +141,10 @@ static bool learn_clock(struct s3_session *session, struct s3_try *attempt, cons
     if (attempt->clocked || !error->date || llabs(offset - (long long)request->offset_s) < SKEW_MIN_S)
         return false;
     attempt->clocked = true;
-    atomic_store(&session->offset_s, offset);
+    long long before = atomic_exchange(&session->offset_s, offset);
+    if (llabs(offset - before) >= SKEW_MIN_S)
+        log_warning("the clock here is %lld s %s that of %s, which signatures follow from now on; set this machine's clock (timedatectl set-ntp true)",
+                    llabs(offset), offset < 0 ? "ahead of" : "behind", request->host);
     return true;
 }
 
