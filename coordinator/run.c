@@ -245,7 +245,7 @@ static int prepare_run(struct session *session, char **sources, int count, struc
     if (r == 0)
         r = session_read_nodes(session, why);
     if (r == 0)
-        r = objectstore_open(session->spec, &session->options.tuning.s3, &session->s3, why);
+        r = objectstore_open(session->spec, &session->options.tuning, &session->s3, why);
     if (r == 0)
         r = success_look(session->s3, session->spec->output, why);
     if (r == 0)

@@ -16,6 +16,8 @@ struct store {
     atomic_int listed[PREFIXES];
     atomic_int went_on; /* listings that began behind a key of their folder */
     atomic_bool stuck;
+    atomic_bool down;       /* says 503 to all but the first folders */
+    int bad;                /* answers of this number to each 100th folder are 503 */
 };
 
 /* The number behind `mark` in what the listing is to begin after; -1: from the beginning. */
@@ -56,7 +58,10 @@ static void answer(void *arg, int fd, const struct origin_request *request)
     snprintf(folder, sizeof(folder), "data%%2Fp%03d%%2F", number);
     if (number >= 0 && after(request->target, folder) >= 0)
         atomic_fetch_add(&store->went_on, 1);
-    if (number != STUCK || !atomic_load(&store->stuck))
+    bool refused = (atomic_load(&store->down) && number > STUCK) || (number >= 0 && number % 100 == 0 && atomic_load(&store->listed[number]) <= store->bad);
+    if (refused)
+        origin_answer(fd, 503, "", "", 0);
+    else if (number != STUCK || !atomic_load(&store->stuck))
         answer_page(fd, request->target, number);
 }
 
@@ -109,5 +114,34 @@ TEST_WITHIN(90, a_coordinator_that_is_killed_while_it_lists_a_bucket_goes_on_beh
         CHECK_INT(atomic_load(&store.listed[i]), i >= STUCK - 1);
     CHECK_INT(atomic_load(&store.went_on), 1);
     check_same_file("job/predictions.jsonl", "expected/predictions.jsonl");
+    origin_stop(origin);
+}
+
+/* More often than one request is tried: one of many pages has such luck when a fifth of all answers is bad. */
+TEST_WITHIN(90, a_page_that_fails_again_and_again_does_not_end_a_listing)
+{
+    static struct store store = { .bad = 4 };
+    struct origin *origin = origin_start(answer, &store);
+    use_store(origin_url(origin));
+    CHECK_INT(COORDINATE("run", LIST("run")), 0);
+    CHECK_INT(job_done("run"), PREFIXES * KEYS);
+    origin_stop(origin);
+}
+
+TEST_WITHIN(90, a_store_that_is_down_while_it_is_listed_is_waited_for)
+{
+    static struct store store = { .down = true };
+    struct origin *origin = origin_start(answer, &store);
+    struct process run;
+    use_store(origin_url(origin));
+    BEGIN(&run, "run", LIST("run"));
+    WAIT_FOR(process_said(&run, "the store is waited for"));
+    atomic_store(&store.down, false);
+    CHECK_INT(process_end(&run), 0);
+    check_contains("run.err", "the store answers again");
+    CHECK_INT(job_done("run"), PREFIXES * KEYS);
+    atomic_store(&store.down, true);
+    CHECK_INT(COORDINATE("given-up", LIST("given-up"), "--store-timeout", "0"), 1);
+    check_contains("given-up.err", "has trouble (status 503)");
     origin_stop(origin);
 }
