@@ -1,6 +1,7 @@
 #include "worker/engines/cudnn_build.h"
 
 #include "common/cleanup.h"
+#include "worker/engines/cudnn_shows.h"
 #include "worker/engines/cudnn_wait.h"
 #include "worker/weights/fold.h"
 
@@ -38,6 +39,13 @@ static void pack_s8(struct builder *builder, struct net_step *step, const float 
     step->residual_scale = layer->residual == NETWORK_NONE ? 0 : units[layer->residual] / unit;
 }
 
+/* Only f16 has infinities, and the image has none. */
+static bool hides_infinity(const struct builder *builder, const struct layer *layer, const float *filter)
+{
+    return builder->net->format == NUMBER_F16 && layer->relu && layer->input != NETWORK_IMAGE &&
+           !shows_infinity(layer, filter, builder->planes[layer->input]);
+}
+
 static int send_conv(struct builder *builder, struct net_step *step)
 {
     const struct layer *layer = &step->layer;
@@ -54,6 +62,7 @@ static int send_conv(struct builder *builder, struct net_step *step)
         pack_s8(builder, step, filter, filter + folded, out, out_bias);
     else if (r == 0)
         r = pack(builder, layer, filter, filter + folded, out, out_bias);
+    step->hides = r == 0 && hides_infinity(builder, layer, filter);
     if (r == 0)
         r = build_send(builder, (void *)step->weight, out, bytes);
     return r < 0 ? r : build_send(builder, (void *)step->bias, out_bias, bias_bytes);
