@@ -4,6 +4,7 @@
 #include "worker/engines/cudnn_shows.h"
 #include "worker/engines/cudnn_wait.h"
 #include "worker/weights/fold.h"
+#include "worker/weights/ranges.h"
 
 #include <errno.h>
 
@@ -26,13 +27,16 @@ static int pack(struct builder *builder, const struct layer *layer, const float 
 }
 
 /* s_y * y = s_x * s_w * sum(x * w) + s_z * z + b, for the units s of all that is s8. */
-static void pack_s8(struct builder *builder, struct net_step *step, const float *filter, const float *bias, int8_t *out, float *out_bias)
+static void pack_s8(struct builder *builder, struct net_step *step, const float *filter, float *bias, int8_t *out, float *out_bias)
 {
     struct net *net = builder->net;
     const struct layer *layer = &step->layer;
     const float *units = net->units, unit = units[step - net->steps + 1];
+    const float *means = ranges_means(builder->spec->ranges, builder->network, layer->input);
     float filter_unit = pack_step(filter, pack_filter_count(layer));
     pack_filter_s8(layer, filter, filter_unit, out);
+    if (means)
+        pack_correct_bias(layer, filter, filter_unit, means, bias);
     for (int o = 0; o < layer->outputs; o++)
         out_bias[o] = bias[o] / unit;
     step->sum_scale = units[layer->input] * filter_unit / unit;
