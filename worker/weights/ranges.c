@@ -39,25 +39,6 @@ void ranges_done(struct ranges *ranges)
 
 /* ---- means -------------------------------------------------------------------------------------------------------------- */
 
-static size_t means_count(const struct network *network, int activation)
-{
-    enum layer_kind kind = activation == NETWORK_IMAGE ? LAYER_CONV : network->layers[activation - 1].kind;
-    return kind == LAYER_CONV || kind == LAYER_MAX_POOL ? (size_t)network_channels(network, activation, 0) : 0;
-}
-
-size_t ranges_means_offset(const struct network *network, int activation)
-{
-    size_t offset = 0;
-    for (int a = 0; a < activation; a++)
-        offset += means_count(network, a);
-    return offset;
-}
-
-const float *ranges_means(const struct ranges *ranges, const struct network *network, int activation)
-{
-    return ranges->means && means_count(network, activation) ? ranges->means + ranges_means_offset(network, activation) : NULL;
-}
-
 const char *ranges_tensor_name(const struct network *network, int activation)
 {
     return activation == NETWORK_IMAGE ? RANGES_IMAGE : network->layers[activation - 1].name;
@@ -65,7 +46,7 @@ const char *ranges_tensor_name(const struct network *network, int activation)
 
 static int read_channels(const struct reading *at, const json_t *list, int activation, float *ret)
 {
-    size_t count = means_count(at->network, activation);
+    size_t count = ranges_means_count(at->network, activation);
     bool good = json_array_size(list) == count;
     for (size_t c = 0; c < count && good; c++) {
         const json_t *value = json_array_get(list, c);
@@ -85,7 +66,7 @@ static int read_means(const struct reading *at, const json_t *means, struct rang
     if (!ranges->means)
         return because(at->why, -ENOMEM, "%s: no memory for the means", at->name);
     for (int a = 0; a <= at->network->count; a++) {
-        if (!means_count(at->network, a))
+        if (!ranges_means_count(at->network, a))
             continue;
         int r = read_channels(at, json_object_get(means, ranges_tensor_name(at->network, a)), a, ranges->means + ranges_means_offset(at->network, a));
         if (r < 0)

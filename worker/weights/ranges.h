@@ -47,6 +47,9 @@ struct ranges {
 
 void ranges_done(struct ranges *ranges); /* accepts zeroed memory */
 
+/* How many means an activation has; 0: none. */
+size_t ranges_means_count(const struct network *network, int activation);
+
 /* The means of an activation's channels; NULL when there are none. */
 const float *ranges_means(const struct ranges *ranges, const struct network *network, int activation);
 
