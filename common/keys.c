@@ -55,7 +55,10 @@ static void copy_note(char note[KEY_NOTE_MAX + 1], const char *text, size_t size
     }
     size = size > KEY_NOTE_MAX ? KEY_NOTE_MAX : size;
     for (size_t i = 0; i < size; i++)
-        note[i] = text[i] && !iscntrl((unsigned char)text[i]) ? text[i] : '?';
+        if (iscntrl((unsigned char)text[i]))
+            note[i] = '?';
+        else
+            note[i] = text[i];
     note[size] = '\0';
 }
 

@@ -22,11 +22,13 @@ static bool look(int fd, struct in6_addr *address, in_port_t *port)
         *port = in6->sin6_port;
         return true;
     }
+    if (name.ss_family != AF_INET)
+        return false;
     const struct sockaddr_in *in = (const struct sockaddr_in *)&name;
     *address = (struct in6_addr){ .s6_addr = { [10] = 0xff, [11] = 0xff } };
     memcpy(&address->s6_addr[12], &in->sin_addr, sizeof(in->sin_addr));
-    *port = in->sin_port;
-    return name.ss_family == AF_INET;
+    memcpy(port, &in->sin_port, sizeof(*port));
+    return true;
 }
 
 static void print(const struct guest *guest, char *ret, size_t size)

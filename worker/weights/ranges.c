@@ -197,17 +197,33 @@ static int read_set(const struct reading *at, const json_t *set, struct ranges *
     return r < 0 ? r : read_tensors(at, json_object_get(set, "tensors"), ranges);
 }
 
-static int find_set(const struct reading *at, const json_t *sets, const float mean[3], const float std[3], struct ranges *ranges)
+static int check_sets(const struct reading *at, const json_t *sets)
 {
     if (!json_is_array(sets) || json_array_size(sets) > RANGES_SETS_MAX)
         return because(at->why, -EINVAL, "%s: \"sets\" is not a list of at most %d; " RANGES_AGAIN, at->name, RANGES_SETS_MAX);
-    for (size_t i = 0; i < json_array_size(sets); i++) {
+    return 0;
+}
+
+static int read_normalisation(const struct reading *at, const json_t *set, size_t i, struct ranges *ranges)
+{
+    if (ranges_json_triple(json_object_get(set, "mean"), ranges->mean) < 0 || ranges_json_triple(json_object_get(set, "std"), ranges->std) < 0)
+        return because(at->why, -EINVAL, "%s: set %zu has no \"mean\" and \"std\" of three numbers; " RANGES_AGAIN, at->name, i);
+    return 0;
+}
+
+static int find_set(const struct reading *at, const json_t *sets, const float mean[3], const float std[3], struct ranges *ranges)
+{
+    int r = check_sets(at, sets);
+    for (size_t i = 0; i < json_array_size(sets) && r == 0; i++) {
         const json_t *set = json_array_get(sets, i);
-        if (ranges_json_triple(json_object_get(set, "mean"), ranges->mean) < 0 || ranges_json_triple(json_object_get(set, "std"), ranges->std) < 0)
-            return because(at->why, -EINVAL, "%s: set %zu has no \"mean\" and \"std\" of three numbers; " RANGES_AGAIN, at->name, i);
+        r = read_normalisation(at, set, i, ranges);
+        if (r < 0)
+            break;
         if (ranges_same_triple(ranges->mean, mean) && ranges_same_triple(ranges->std, std))
             return read_set(at, set, ranges);
     }
+    if (r < 0)
+        return r;
     return because(at->why, -ENOENT, "%s: its ranges are for other preprocessing, not for pixels with mean %g,%g,%g and std %g,%g,%g; calibrate for "
                    "this preset, too: sleddog-worker calibrate --preset NAME", at->name, (double)mean[0], (double)mean[1], (double)mean[2],
                    (double)std[0], (double)std[1], (double)std[2]);
@@ -304,4 +320,33 @@ int ranges_open(const char *path, const struct weights *weights, const struct ne
     size_t size;
     int r = ranges_json_read(path, &text, &size, why);
     return r < 0 ? r : ranges_from_memory(path, text, size, weights, network, mean, std, ret, why);
+}
+
+static int read_all_sets(const struct reading *at, const json_t *sets, ranges_take *take_set, void *arg)
+{
+    int r = check_sets(at, sets);
+    for (size_t i = 0; i < json_array_size(sets) && r == 0; i++) {
+        struct ranges ranges = { .images = 0 };
+        r = read_normalisation(at, json_array_get(sets, i), i, &ranges);
+        if (r == 0)
+            r = read_set(at, json_array_get(sets, i), &ranges);
+        if (r == 0)
+            take_set(arg, &ranges);
+        ranges_done(&ranges);
+    }
+    return r;
+}
+
+int ranges_each(const char *path, const struct weights *weights, const struct network *network, ranges_take *take_set, void *arg, struct why *why)
+{
+    const struct reading at = { path, weights, network, why };
+    CLEANUP(json_decref_nullablep) json_t *file = NULL;
+    CLEANUP(freep) char *text = NULL;
+    size_t size;
+    int r = ranges_json_read(path, &text, &size, why);
+    if (r == 0)
+        r = ranges_json_parse(path, text, size, &file, why);
+    if (r == 0)
+        r = ranges_json_check(path, file, weights, network, why);
+    return r < 0 ? r : read_all_sets(&at, json_object_get(file, "sets"), take_set, arg);
 }

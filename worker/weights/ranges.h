@@ -64,6 +64,10 @@ int ranges_open(const char *path, const struct weights *weights, const struct ne
 int ranges_from_memory(const char *name, const char *text, size_t size, const struct weights *weights, const struct network *network,
                        const float mean[3], const float std[3], struct ranges *ret, struct why *why);
 
+/* Hears every set of the file at `path`, in its order, until one is damaged. */
+typedef void ranges_take(void *arg, const struct ranges *ranges);
+int ranges_each(const char *path, const struct weights *weights, const struct network *network, ranges_take *take_set, void *arg, struct why *why);
+
 /* `<weights>.ranges.json`; -ENAMETOOLONG. */
 int ranges_path(const char *weights, char *path, size_t size, struct why *why);
 

@@ -303,6 +303,16 @@ static void relay(int client, int server, const char *path)
         }
 }
 
+static void relay_for_ever(int listener, int port, const char *path)
+{
+    for (;;) {
+        CLEANUP(closep) int client = accept(listener, NULL, NULL);
+        CLEANUP(closep) int server = call(port, 0);
+        if (client >= 0 && server >= 0)
+            relay(client, server, path);
+    }
+}
+
 int attack_record(int port, const char *path)
 {
     struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -314,12 +324,8 @@ int attack_record(int port, const char *path)
     fflush(NULL);
     pid_t pid = fork();
     CHECK(pid >= 0);
-    while (pid == 0) {
-        CLEANUP(closep) int client = accept(listener, NULL, NULL);
-        CLEANUP(closep) int server = call(port, 0);
-        if (client >= 0 && server >= 0)
-            relay(client, server, path);
-    }
+    if (pid == 0)
+        relay_for_ever(listener, port, path);
     close(listener);
     return ntohs(name.sin_port);
 }
