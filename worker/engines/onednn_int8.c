@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define LEVELS 255   /* steps between the lowest and the highest u8 */
+#define LANES  8
 #define KERNEL_MAX 49 /* numbers: the first layer's 7x7 */
 #define EXACT  0x1p22 /* sums below it keep their fractions in f32 */
 
@@ -50,9 +51,28 @@ struct filter_shape {
     size_t channels, area; /* a filter is (channels, area) */
 };
 
+/* In several lanes, so that no comparison waits for the one before. */
+static float largest_plain(const float *filter, size_t count)
+{
+    float most[LANES] = { 0 };
+    size_t whole = count - count % LANES;
+    for (size_t i = 0; i < whole; i += LANES)
+        for (size_t l = 0; l < LANES; l++) {
+            float size = fabsf(filter[i + l]);
+            most[l] = size > most[l] ? size : most[l];
+        }
+    for (size_t i = whole; i < count; i++)
+        most[0] = fabsf(filter[i]) > most[0] ? fabsf(filter[i]) : most[0];
+    for (size_t l = 1; l < LANES; l++)
+        most[0] = most[l] > most[0] ? most[l] : most[0];
+    return most[0];
+}
+
 static double largest(const struct int8_place *place, const float *filter, struct filter_shape shape)
 {
     double most = 0;
+    if (!place->std)
+        return (double)largest_plain(filter, shape.channels * shape.area);
     for (size_t c = 0; c < shape.channels; c++)
         for (size_t k = 0; k < shape.area; k++) {
             double size = fabs(met(place, filter[c * shape.area + k], c));
