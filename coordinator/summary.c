@@ -138,9 +138,9 @@ static json_t *node(const struct node_facts *node)
     json_t *stages = json_array();
     for (uint32_t i = 0; i < node->stages_count; i++)
         json_array_append_new(stages, stage(&node->stages[i]));
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", value_text(node->name),
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", value_text(node->name),
                      "version", value_text(node->version), "engine", value_text(node->engine), "device", value_text(node->device),
-                     "fingerprint", value_text(node->fingerprint), "threads", value_count(node->threads),
+                     "precision", value_text(node->precision), "fingerprint", value_text(node->fingerprint), "threads", value_count(node->threads),
                      "engine_batch", value_count(node->engine_batch), "images", value_count(node->images),
                      "batches", value_count(node->batches), "stages", stages);
 }

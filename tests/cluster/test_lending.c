@@ -128,6 +128,28 @@ TEST_WITHIN(120, the_activation_ranges_beside_the_weights_go_with_them)
     daemon_stop(&daemon);
 }
 
+/* Neither worker sees the model or its ranges; each computes in int8 with the coordinator's, as a worker beside them does. */
+TEST_WITHIN(120, ranges_that_only_the_coordinator_sees_make_several_workers_compute_in_int8)
+{
+    struct daemon daemons[2] = { 0 };
+    photos_draw("photos", 12);
+    hide_folder();
+    make_model("mine/model.safetensors");
+    CHECK_INT(test_shell(NULL, "%s/sleddog-worker calibrate --images photos --weights mine/model.safetensors --resize 40 --crop 33", test_build()), 0);
+    CHECK_INT(COORDINATE("local", "run", "--local", "1", ENGINE, "--batch", "2", "--resize", "40", "--crop", "33", "--job", "local", "--weights",
+                         "mine/model.safetensors", "photos"), 0);
+    start_outside(&daemons[0], "worker0", ARGV("--cache", "cache0", "--precision", "int8", ENGINE));
+    start_outside(&daemons[1], "worker1", ARGV("--cache", "cache1", ENGINE));
+    write_nodes("nodes", (const struct daemon *[]){ &daemons[0], &daemons[1] }, 2);
+    CHECK_INT(COORDINATE("job", "run", "--nodes", "nodes", "--min-nodes", "2", "--batch", "2", "--resize", "40", "--crop", "33", "--job", "job", "--weights",
+                         "mine/model.safetensors", "photos"), 0);
+    check_same_file("job/predictions.jsonl", "local/predictions.jsonl");
+    check_contains("job.out", "precision             int8\n");
+    check_lacks("job.err", "its numbers may differ");
+    for (int i = 0; i < 2; i++)
+        daemon_stop(&daemons[i]);
+}
+
 TEST_WITHIN(120, a_worker_that_cannot_download_borrows_what_the_coordinator_downloaded)
 {
     struct daemon daemon;

@@ -490,7 +490,7 @@ static int use_export(struct why *why)
 static int use_summary(struct why *why)
 {
     static const struct rec_stage stages[] = { STAGE("fetch", 8, 600, 2, 60000000, 300000000, 79000000000) };
-    static const struct node_facts node = { "node-a:5571", "0.1.0", "onednn", "2 cores", "onednn f32", 32, 16, 600, 10, stages, 1 };
+    static const struct node_facts node = { "node-a:5571", "0.1.0", "onednn", "2 cores", "f32", "onednn f32", 32, 16, 600, 10, stages, 1 };
     static const char *const texts[] = { "/photos", "/caf\xe9/*" };
     const struct job_facts facts = { .version = "0.1.0", .job = "j", .directory = "/job", .sources = texts, .sources_count = 2,
         .preset = preset_find("torchvision"), .network = "resnet50", .weights_uri = { "/w", 2 }, .weights_sha256 = "0123",
