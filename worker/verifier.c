@@ -49,5 +49,5 @@ const char *verifier_text(const struct verifier *verifier)
 
 const char *verifier_fingerprint(const struct verifier *verifier)
 {
-    return verifier->verdict == VERDICT_RIGHT || verifier->verdict == VERDICT_WRONG ? verifier->found.fingerprint : "";
+    return verifier->verdict == VERDICT_PENDING ? "" : verifier->found.fingerprint;
 }
