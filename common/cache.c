@@ -1,9 +1,8 @@
 #include "common/cache.h"
 
-#include "common/bytes.h"
+#include "common/cache_address.h"
 #include "common/cleanup.h"
 #include "common/download.h"
-#include "common/redact.h"
 #include "common/s3/client.h"
 
 #include <ctype.h>
@@ -15,8 +14,6 @@
 #include <sys/stat.h>
 
 #define FILE_MAX_BYTES (1ull << 30)
-#define URL_MAX        4096
-#define PIN            "#sha256="
 #define PART           "part-" /* begins the name of a file that is being fetched; no other name in the cache does */
 
 static void close_folder(DIR *folder)
@@ -28,88 +25,14 @@ DEFINE_FREEP(s3_config_close, struct s3_config)
 DEFINE_FREEP(s3_session_close, struct s3_session)
 DEFINE_FREEP(s3_client_close, struct s3_client)
 
-/* What is wanted, taken apart. */
 struct wanted {
-    char url[URL_MAX];          /* without its fragment */
-    char shown[URL_MAX];        /* and as it may be shown */
+    struct cache_address address;
     const struct s3_options *s3; /* of s3:// addresses; NULL: others */
-    char sha256[SHA256_HEX];    /* "": any */
     char path[PATH_MAX];
-    size_t folder;              /* bytes of the path in front of the name */
+    size_t folder;               /* bytes of the path in front of the name */
 };
 
-static bool is_object(const char *uri)
-{
-    return s3_uri_is(uri, strlen(uri));
-}
-
-bool cache_is_url(const char *uri)
-{
-    return !strncmp(uri, "http://", 7) || !strncmp(uri, "https://", 8) || is_object(uri);
-}
-
 /* ---- the address ------------------------------------------------------------------------------------------------------ */
-
-static bool is_pin(const char *hash)
-{
-    const char *digits = hash + strlen(PIN);
-    return !strncmp(hash, PIN, strlen(PIN)) && strlen(digits) == 64 && strspn(digits, "0123456789abcdefABCDEF") == 64;
-}
-
-/* Where the pin begins, or the end. In a key of an object '#' is a letter like others. */
-static const char *find_pin(const char *uri)
-{
-    const char *end = uri + strlen(uri), *last = strrchr(uri, '#');
-    if (is_object(uri))
-        return last && is_pin(last) ? last : end;
-    return uri + strcspn(uri, "#");
-}
-
-/* As it may be shown: without its query. */
-static void show(const char *url, char shown[URL_MAX])
-{
-    struct bytes text;
-    bytes_init(&text, 2 * URL_MAX);
-    bool known = uri_redact(&text, url, strlen(url)) == 0 && text.size;
-    snprintf(shown, URL_MAX, "%s", known ? text.data : "the address");
-    bytes_done(&text);
-}
-
-static int parse_pin(const char *uri, char sha256[SHA256_HEX], struct why *why)
-{
-    const char *hash = find_pin(uri);
-    char shown[URL_MAX];
-    *sha256 = '\0';
-    if (!*hash)
-        return 0;
-    show(uri, shown);
-    if (!is_pin(hash))
-        return because(why, -EINVAL, "%s: what follows # must be sha256= and 64 hex digits", shown);
-    const char *digits = hash + strlen(PIN);
-    for (int i = 0; i <= 64; i++)
-        sha256[i] = (char)tolower((unsigned char)digits[i]);
-    return 0;
-}
-
-static int check_object(const char *uri, struct why *why)
-{
-    struct s3_uri object;
-    int r = s3_uri_parse(uri, (size_t)(find_pin(uri) - uri), &object, why);
-    return r == 0 && !object.key_size ? because(why, -EINVAL, "%s: a bucket, not a file in it", uri) : r;
-}
-
-int cache_check_url(const char *uri, struct why *why)
-{
-    char sha256[SHA256_HEX];
-    if (strlen(uri) >= URL_MAX)
-        return because(why, -EINVAL, "%.*s...: the address is longer than %d bytes", (int)strcspn(uri, "?@") < 200 ? (int)strcspn(uri, "?@") : 200, uri, URL_MAX - 1);
-    if (is_object(uri))
-        return check_object(uri, why);
-    for (const char *c = uri; *c; c++)
-        if ((unsigned char)*c <= ' ' || *c == 0x7f)
-            return because(why, -EINVAL, "the address has a blank or a control character in it; write it as %%%02X", (unsigned char)*c);
-    return parse_pin(uri, sha256, why);
-}
 
 /* Whether the address names this machine. */
 static bool is_here(const char *url)
@@ -126,10 +49,10 @@ static bool is_here(const char *url)
 /* Over plain http anybody on the way can replace a file: only one whose hash is known is taken. */
 static int require_hash(const struct wanted *wanted, struct why *why)
 {
-    if (strncmp(wanted->url, "http://", 7) || *wanted->sha256 || sha256_in_name(wanted->path) || is_here(wanted->url))
+    if (strncmp(wanted->address.url, "http://", 7) || *wanted->address.sha256 || sha256_in_name(wanted->path) || is_here(wanted->address.url))
         return 0;
     return because(why, -EINVAL, "%s: over http:// anybody on the way can replace the file; use https://, or say which file is meant: "
-                   "%s#sha256=<its 64 hex digits>", wanted->shown, wanted->shown);
+                   "%s#sha256=<its 64 hex digits>", wanted->address.shown, wanted->address.shown);
 }
 
 /* ---- the folder ------------------------------------------------------------------------------------------------------- */
@@ -173,11 +96,11 @@ int cache_folder(const char *folder, char path[PATH_MAX], struct why *why)
 static int hash_address(const struct wanted *wanted, char hex[SHA256_HEX], struct why *why)
 {
     CLEANUP(s3_config_closep) struct s3_config *config = NULL;
-    char text[2 * URL_MAX];
+    char text[2 * CACHE_URL_MAX];
     int r = wanted->s3 ? s3_config_open(wanted->s3, &config, why) : 0;
     if (r < 0)
         return r;
-    snprintf(text, sizeof(text), "%s%s%s", wanted->url, config && config->endpoint ? "\n" : "", config && config->endpoint ? config->endpoint : "");
+    snprintf(text, sizeof(text), "%s%s%s", wanted->address.url, config && config->endpoint ? "\n" : "", config && config->endpoint ? config->endpoint : "");
     r = sha256_memory(text, strlen(text), hex);
     return r < 0 ? because(why, r, "out of memory") : 0;
 }
@@ -188,10 +111,10 @@ static int name_file(const char *folder, struct wanted *wanted, struct why *why)
     int r = hash_address(wanted, hex, why);
     if (r < 0)
         return r;
-    size_t length = wanted->s3 ? strlen(wanted->url) : strcspn(wanted->url, "?"), from = length;
-    while (from && wanted->url[from - 1] != '/' && length - from < 100)
+    size_t length = wanted->s3 ? strlen(wanted->address.url) : strcspn(wanted->address.url, "?"), from = length;
+    while (from && wanted->address.url[from - 1] != '/' && length - from < 100)
         from--;
-    snprintf(name, sizeof(name), "%.*s", (int)(length - from), wanted->url + from);
+    snprintf(name, sizeof(name), "%.*s", (int)(length - from), wanted->address.url + from);
     for (char *c = name; *c; c++)
         if (!isalnum((unsigned char)*c) && !strchr("-._", *c))
             *c = '_';
@@ -203,18 +126,14 @@ static int name_file(const char *folder, struct wanted *wanted, struct why *why)
 static int understand(const char *folder, const char *uri, const char *sha256, const struct s3_options *s3, struct wanted *wanted, struct why *why)
 {
     static const struct s3_options none = { 0 };
-    int r = cache_check_url(uri, why);
-    if (r == 0)
-        r = parse_pin(uri, wanted->sha256, why);
+    int r = cache_address_parse(uri, &wanted->address, why);
     if (r < 0)
         return r;
-    if (*sha256 && *wanted->sha256 && strcmp(sha256, wanted->sha256))
-        return because(why, -EBADMSG, "the weights' address says sha256 %.12s..., and the job wants %.12s...", wanted->sha256, sha256);
+    if (*sha256 && *wanted->address.sha256 && strcmp(sha256, wanted->address.sha256))
+        return because(why, -EBADMSG, "the weights' address says sha256 %.12s..., and the job wants %.12s...", wanted->address.sha256, sha256);
     if (*sha256)
-        snprintf(wanted->sha256, sizeof(wanted->sha256), "%s", sha256);
-    snprintf(wanted->url, sizeof(wanted->url), "%.*s", (int)(find_pin(uri) - uri), uri);
-    show(wanted->url, wanted->shown);
-    wanted->s3 = is_object(uri) ? s3 ? s3 : &none : NULL;
+        snprintf(wanted->address.sha256, sizeof(wanted->address.sha256), "%s", sha256);
+    wanted->s3 = s3_uri_is(uri, strlen(uri)) ? s3 ? s3 : &none : NULL;
     r = name_file(folder, wanted, why);
     return r < 0 ? r : require_hash(wanted, why);
 }
@@ -224,12 +143,12 @@ static int understand(const char *folder, const char *uri, const char *sha256, c
 static int check_content(const struct wanted *wanted, const char *hex, struct why *why)
 {
     const char *digits = sha256_in_name(wanted->path);
-    if (*wanted->sha256 && strcmp(wanted->sha256, hex))
-        return because(why, -EBADMSG, "%s: its sha256 is %.12s..., and %.12s... is wanted; the file there is another", wanted->shown, hex,
-                       wanted->sha256);
+    if (*wanted->address.sha256 && strcmp(wanted->address.sha256, hex))
+        return because(why, -EBADMSG, "%s: its sha256 is %.12s..., and %.12s... is wanted; the file there is another", wanted->address.shown, hex,
+                       wanted->address.sha256);
     if (digits && strncmp(digits, hex, 8))
         return because(why, -EBADMSG, "%s: its name says that its sha256 begins with %.8s, and it begins with %.8s; the file there is damaged or "
-                       "another", wanted->shown, digits, hex);
+                       "another", wanted->address.shown, digits, hex);
     return 0;
 }
 
@@ -278,7 +197,7 @@ static int download_object(const struct wanted *wanted, int fd, struct why *why)
     CLEANUP(s3_session_closep) struct s3_session *session = NULL;
     CLEANUP(s3_client_closep) struct s3_client *client = NULL;
     struct s3_uri object;
-    int r = s3_uri_parse(wanted->url, strlen(wanted->url), &object, why);
+    int r = s3_uri_parse(wanted->address.url, strlen(wanted->address.url), &object, why);
     if (r == 0)
         r = s3_session_open(wanted->s3, &session, why);
     if (r == 0)
@@ -295,7 +214,7 @@ static int fetch(const struct wanted *wanted, char hex[SHA256_HEX], struct why *
     if (fd < 0)
         return because(why, fd, "%.*s: cannot make a file there: %s; give another folder with --cache DIR", (int)wanted->folder, wanted->path,
                        strerror(-fd));
-    int r = wanted->s3 ? download_object(wanted, fd, why) : download(wanted->url, fd, FILE_MAX_BYTES, why);
+    int r = wanted->s3 ? download_object(wanted, fd, why) : download(wanted->address.url, fd, FILE_MAX_BYTES, why);
     if (r == 0 && (fchmod(fd, 0644) < 0 || fsync(fd) < 0))
         r = because(why, -errno, "%s: cannot write: %s", path, strerror(errno));
     if (r == 0)
@@ -313,7 +232,7 @@ int cache_get(const char *folder, const char *uri, const char *sha256, const str
               struct why *why)
 {
     char place[PATH_MAX];
-    struct wanted wanted = { .url = "" };
+    struct wanted wanted = { .path = "" };
     int r = choose_folder(folder, place, why);
     if (r == 0)
         r = understand(place, uri, sha256, s3, &wanted, why);
@@ -323,7 +242,7 @@ int cache_get(const char *folder, const char *uri, const char *sha256, const str
     if (sha256_file(wanted.path, ret->sha256, NULL) == 0 && check_content(&wanted, ret->sha256, NULL) == 0)
         return 0;
     if (tell)
-        tell(wanted.shown);
+        tell(wanted.address.shown);
     r = make_folder(place, why);
     return r < 0 ? r : fetch(&wanted, ret->sha256, why);
 }
@@ -331,7 +250,7 @@ int cache_get(const char *folder, const char *uri, const char *sha256, const str
 int cache_find(const char *folder, const char *uri, const char *sha256, const struct s3_options *s3, char path[PATH_MAX])
 {
     char place[PATH_MAX], hex[SHA256_HEX];
-    struct wanted wanted = { .url = "" };
+    struct wanted wanted = { .path = "" };
     int r = choose_folder(folder, place, NULL);
     if (r == 0)
         r = understand(place, uri, sha256, s3, &wanted, NULL);

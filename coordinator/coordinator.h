@@ -126,6 +126,7 @@ struct resolved;
 void node_resolved(struct node *node, const struct resolved *resolved); /* where it is */
 struct node *node_find(struct coordinator *c, const char *name);
 void node_refused(struct node *node, const char *reason); /* for this job; the next reading of the node list tries again */
+void node_dismiss(struct node *node); /* says bye */
 void nodes_start_if_enough(struct coordinator *c);
 void nodes_tick(struct coordinator *c);
 

@@ -240,6 +240,30 @@ static int open_for_looking(struct db *db, struct why *why)
     return r < 0 ? r : execute(db, "PRAGMA query_only = 1", why);
 }
 
+/* Nobody here writes to it, and nothing waits beside it. */
+static bool is_at_rest(const char *path)
+{
+    char wal[PATH_MAX + 8];
+    struct stat status;
+    snprintf(wal, sizeof(wal), "%s-wal", path);
+    return access(path, W_OK) < 0 && (stat(wal, &status) < 0 ? errno == ENOENT : status.st_size == 0);
+}
+
+/* On a disk that cannot be written SQLite reads a file in WAL mode only if it is told that nobody changes it. */
+static int open_at_rest(const char *path, struct db **ret, struct why *why)
+{
+    char uri[3 * PATH_MAX + 32];
+    size_t used = (size_t)snprintf(uri, sizeof(uri), *path == '/' ? "file://" : "file:");
+    for (const char *at = path; *at && used < sizeof(uri) - 20; at++)
+        used += (size_t)snprintf(uri + used, 4, strchr("%?#", *at) ? "%%%02x" : "%c", *at);
+    snprintf(uri + used, sizeof(uri) - used, "?immutable=1");
+    int r = open_handle(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, ret, why);
+    if (r < 0)
+        return r;
+    snprintf((*ret)->path, sizeof((*ret)->path), "%s", path);
+    return check_identity(*ret, why);
+}
+
 int db_open(const char *path, bool read_only, struct db **ret, struct why *why)
 {
     CLEANUP(db_closep) struct db *db = NULL;
@@ -251,6 +275,10 @@ int db_open(const char *path, bool read_only, struct db **ret, struct why *why)
     int r = open_handle(path, writable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY, &db, why);
     if (r == 0)
         r = read_only ? open_for_looking(db, why) : open_for_writing(db, why);
+    if (r == -EROFS && read_only && is_at_rest(path)) {
+        db_close(take(db));
+        r = open_at_rest(path, &db, why);
+    }
     if (r == 0)
         r = db_prepare(db, why);
     if (r < 0)

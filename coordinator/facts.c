@@ -12,7 +12,8 @@
 static void node_facts(const struct node *node, struct node_facts *ret)
 {
     *ret = (struct node_facts){
-        .name = node->name, .version = node->version, .engine = node->engine, .device = node->device, .fingerprint = node->fingerprint,
+        .name = node->name, .version = node->version, .engine = node->engine, .device = node->device, .precision = node->precision,
+        .fingerprint = node->fingerprint,
         .threads = node->threads, .engine_batch = node->engine_batch, .images = node->images_done, .batches = node->batches_done,
         .stages = node->stages, .stages_count = node->stage_count,
     };
@@ -50,7 +51,7 @@ static int gather_node(void *arg, const char *name, uint64_t images, uint64_t ba
     if (!nodes || !copy)
         return because(why, -ENOMEM, "out of memory");
     struct node_facts *facts = &nodes[all->count++];
-    *facts = (struct node_facts){ .name = strcpy(copy, name), .version = "", .engine = "", .device = "", .fingerprint = "" };
+    *facts = (struct node_facts){ .name = strcpy(copy, name), .version = "", .engine = "", .device = "", .precision = "", .fingerprint = "" };
     for (const struct node *node = all->c->nodes; node; node = node->next)
         if (!strcmp(node->name, name))
             node_facts(node, facts);

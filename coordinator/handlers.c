@@ -80,6 +80,7 @@ static void remember(struct coordinator *c, struct node *node, const struct msg_
 {
     snprintf(node->engine, sizeof(node->engine), "%s", welcome->engine);
     snprintf(node->device, sizeof(node->device), "%s", welcome->device);
+    snprintf(node->precision, sizeof(node->precision), "%s", welcome->precision);
     snprintf(node->host, sizeof(node->host), "%s", welcome->host);
     snprintf(node->fingerprint, sizeof(node->fingerprint), "%s", welcome->fingerprint);
     snprintf(node->version, sizeof(node->version), "%s", welcome->version);

@@ -38,7 +38,8 @@ struct lender {
     struct borrower *borrowers;
     struct lent *first, **last; /* to be read */
     int out;                    /* in memory */
-    bool stopping;
+    bool stopping, reading;     /* reading: the thread is there */
+    bool freed;                 /* by its owner: the thread, which did not come back from a mount before, does the rest */
 };
 
 /* ---- reading ---- */
@@ -84,13 +85,34 @@ static struct lent *next_wish(struct lender *lender)
     return lent;
 }
 
+/* Unless the mailbox may be gone. */
+static void post(struct lender *lender, struct lent *lent)
+{
+    pthread_mutex_lock(&lender->lock);
+    bool wanted = !lender->stopping;
+    if (wanted)
+        mailbox_post(lender->box, &lent->mail);
+    pthread_mutex_unlock(&lender->lock);
+    if (!wanted)
+        lender_drop(lent);
+}
+
+static void destroy(struct lender *lender);
+
 static void run(void *arg)
 {
     struct lender *lender = arg;
     for (struct lent *lent; (lent = next_wish(lender));) {
         read_piece(lender, lent);
-        mailbox_post(lender->box, &lent->mail);
+        post(lender, lent);
     }
+    pthread_detach(pthread_self());
+    pthread_mutex_lock(&lender->lock);
+    lender->reading = false;
+    bool last = lender->freed;
+    pthread_mutex_unlock(&lender->lock);
+    if (last)
+        destroy(lender);
 }
 
 /* ---- asking ---- */
@@ -251,7 +273,10 @@ int lender_open(const char *weights, const char *sha256, struct mailbox *box, st
         return r;
     snprintf(lender->files[MODEL].sha256, SHA256_HEX, "%s", sha256);
     open_ranges(weights, &lender->files[ITS_RANGES]);
+    lender->reading = true;
     r = thread_start(&lender->thread, "lender", run, lender);
+    if (r < 0)
+        lender->reading = false;
     return r < 0 ? because(why, r, "cannot start a thread: %s", strerror(-r)) : 0;
 }
 
@@ -261,20 +286,18 @@ void lender_stop(struct lender *lender)
         return;
     pthread_mutex_lock(&lender->lock);
     lender->stopping = true;
+    struct lent *lent = lender->first;
+    lender->first = NULL;
     pthread_cond_signal(&lender->changed);
     pthread_mutex_unlock(&lender->lock);
-    thread_join(&lender->thread);
-    while (lender->first) {
-        struct lent *lent = lender->first;
-        lender->first = (struct lent *)lent->mail.next;
+    for (struct lent *next; lent; lent = next) {
+        next = (struct lent *)lent->mail.next;
         free(lent);
     }
 }
 
-void lender_free(struct lender *lender)
+static void destroy(struct lender *lender)
 {
-    if (!lender)
-        return;
     for (int i = 0; i < FILES; i++)
         closep(&lender->files[i].fd);
     while (lender->borrowers) {
@@ -285,6 +308,18 @@ void lender_free(struct lender *lender)
     pthread_cond_destroy(&lender->changed);
     pthread_mutex_destroy(&lender->lock);
     free(lender);
+}
+
+void lender_free(struct lender *lender)
+{
+    if (!lender)
+        return;
+    pthread_mutex_lock(&lender->lock);
+    lender->freed = true;
+    bool last = !lender->reading;
+    pthread_mutex_unlock(&lender->lock);
+    if (last)
+        destroy(lender);
 }
 
 uint64_t lender_model_size(const struct lender *lender)

@@ -4,8 +4,9 @@
  * LENDER_NODE of one node, from their being read until ZeroMQ has handed them to the system. A node that asks for more at once is not answered for the rest,
  * and asks again.
  *
- * Threads:   the loop's, but for the reading.
- * Ownership: files are opened once and stay open. lender_stop() before the mailbox goes, lender_free() after the ZeroMQ context has ended.
+ * Threads:   the loop's, but for the reading. Nobody waits for that thread: a mount that is away may never let it go.
+ * Ownership: files are opened once and stay open. lender_stop() before the mailbox goes (nothing is posted after it), lender_free() after the ZeroMQ
+ *            context has ended.
  * Errors:    lender_want: -EPROTO for what nobody who goes by the protocol asks for. */
 #pragma once
 

@@ -82,7 +82,7 @@ struct node {
     struct borrower *borrower; /* of the model: lender.h; NULL: it has not asked yet */
     uint64_t lent_bytes;
     /* for the report */
-    char engine[64], device[LIMIT_TEXT], fingerprint[LIMIT_TEXT], host[256];
+    char engine[64], precision[16], device[LIMIT_TEXT], fingerprint[LIMIT_TEXT], host[256];
     char version[64];
     uint32_t threads, engine_batch;
     uint64_t images_done, batches_done;

@@ -4,6 +4,7 @@
 #include "common/cleanup.h"
 #include "coordinator/noderange.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
@@ -213,36 +214,83 @@ static int add_node(struct reader *reader, const char *name, struct why *why)
     return set_key(reader, take(entry), why);
 }
 
+/* Between brackets, perhaps with a zone behind it. NULL: nothing is wrong. */
+static const char *check_ipv6(const char *host, size_t size)
+{
+    char address[MAX_NAME + 1];
+    struct in6_addr binary;
+    snprintf(address, sizeof(address), "%.*s", (int)strcspn(host + 1, "%]"), host + 1);
+    for (size_t i = 0; i < size; i++)
+        if (!isalnum((unsigned char)host[i]) && !strchr("[]:.%-", host[i]))
+            return "not a host name";
+    return inet_pton(AF_INET6, address, &binary) == 1 ? NULL : "not an IPv6 address";
+}
+
+/* As the name service takes them: parts of 1 to 63 letters, digits, '-' and '_' with dots between. Digits alone are an address. */
+static const char *check_name(const char *host, size_t size)
+{
+    char address[MAX_NAME + 1];
+    struct in_addr binary;
+    size_t part = 0;
+    for (size_t i = 0; i < size; i++) {
+        if (!isalnum((unsigned char)host[i]) && !strchr("-._", host[i]))
+            return "not a host name";
+        if (host[i] == '.' && !part)
+            return "not a host name: nothing before a dot";
+        if (host[i] == '-' && (!part || i + 1 == size || host[i + 1] == '.'))
+            return "not a host name: a '-' at an end";
+        part = host[i] == '.' ? 0 : part + 1;
+        if (part > 63)
+            return "not a host name: more than 63 characters without a dot";
+    }
+    snprintf(address, sizeof(address), "%.*s", (int)size, host);
+    return address[strspn(address, "0123456789.")] || inet_pton(AF_INET, address, &binary) == 1 ? NULL : "not an IPv4 address";
+}
+
+static const char *check_host(const char *host, size_t size)
+{
+    if (!size || size > MAX_NAME)
+        return "not a host name";
+    return *host == '[' ? check_ipv6(host, size) : check_name(host, size);
+}
+
+/* What follows the colon; 0: no port. */
+static int parse_port(const char *text)
+{
+    int port = 0;
+    for (const char *c = text; *c && port <= 65535; c++)
+        port = isdigit((unsigned char)*c) ? port * 10 + (*c - '0') : 65536;
+    return port <= 65535 ? port : 0;
+}
+
+/* Where the colon before the port is, or the end. */
+static const char *find_port(const char *text, const char **problem)
+{
+    const char *bracket = *text == '[' ? strchr(text, ']') : NULL, *colon = strchr(bracket ? bracket : text, ':');
+    *problem = NULL;
+    if (strstr(text, "://"))
+        *problem = "only host[:port], without what stands before //";
+    else if (*text == '[' && !bracket)
+        *problem = "a '[' without ']'";
+    else if (bracket && bracket[1] && bracket[1] != ':')
+        *problem = "something between ']' and the port";
+    else if (!bracket && colon && strchr(colon + 1, ':'))
+        *problem = "an IPv6 address needs brackets: [::1]:5571";
+    return colon ? colon : text + strlen(text);
+}
+
 /* "host", "host:port", "1.2.3.4", "[::1]:port". Writes it with its port. */
 static int parse_node(const char *text, char *ret, size_t ret_size, const char **problem)
 {
-    size_t size = strlen(text);
-    const char *end = text + size, *colon = NULL;
-    if (*text == '[') {
-        const char *bracket = strchr(text, ']');
-        colon = bracket && bracket + 1 < end ? bracket + 1 : NULL;
-        *problem = !bracket ? "a '[' without ']'" : colon && *colon != ':' ? "something between ']' and the port" : NULL;
-    } else {
-        colon = strchr(text, ':');
-        *problem = colon && strchr(colon + 1, ':') ? "an IPv6 address needs brackets: [::1]:5571" : NULL;
-    }
-    size_t host = colon ? (size_t)(colon - text) : size;
-    int port = DEFAULT_PORT;
-    for (size_t i = 0; i < host && !*problem; i++)
-        if (!isalnum((unsigned char)text[i]) && !strchr(*text == '[' ? "[]:.%-" : "-._", text[i]))
-            *problem = "not a host name";
-    if (colon && !*problem) {
-        port = 0;
-        for (const char *c = colon + 1; c < end && port <= 65535; c++)
-            port = isdigit((unsigned char)*c) ? port * 10 + (*c - '0') : 65536;
-        if (port < 1 || port > 65535)
-            *problem = "the port must be a number from 1 to 65535";
-    }
-    if (!*problem && (!host || host > MAX_NAME))
-        *problem = "not a host name";
+    const char *colon = find_port(text, problem);
+    int port = *colon ? parse_port(colon + 1) : DEFAULT_PORT;
+    if (!*problem)
+        *problem = check_host(text, (size_t)(colon - text));
+    if (!*problem && !port)
+        *problem = "the port must be a number from 1 to 65535";
     if (*problem)
         return -EINVAL;
-    snprintf(ret, ret_size, "%.*s:%d", (int)host, text, port);
+    snprintf(ret, ret_size, "%.*s:%d", (int)(colon - text), text, port);
     return 0;
 }
 

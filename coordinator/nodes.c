@@ -176,6 +176,13 @@ static void call_node(struct coordinator *c, struct node *node)
     node->called_ns = coordinator_send(c, node, &message) < 0 ? 0 : clock_now_ns();
 }
 
+/* One that has not answered yet, too: it may have taken the job all the same. */
+void node_dismiss(struct node *node)
+{
+    struct coordinator *c = node->coordinator;
+    coordinator_send(c, node, &(struct message){ .kind = MESSAGE_bye, .bye = { c->plan->epoch } });
+}
+
 struct node *node_add(struct coordinator *c, const char *name, const char *endpoint, const char *key, struct why *why)
 {
     struct node *node = calloc(1, sizeof(*node)), **last = &c->nodes;
@@ -219,12 +226,11 @@ int nodes_open(struct coordinator *c, struct why *why)
 
 void nodes_close(struct coordinator *c)
 {
-    struct message bye = { .kind = MESSAGE_bye, .bye = { c->plan->epoch } };
     for (struct node *node = c->nodes; node; node = node->next) {
         if (!node->link)
             continue;
-        if (node_serves(node) || node->state == NODE_LOADING)
-            coordinator_send(c, node, &bye);
+        if (node->state != NODE_REFUSED)
+            node_dismiss(node);
         node_disconnect(node);
         node->holds = NULL;
     }
@@ -245,10 +251,8 @@ static void fail_if_nobody_is_left(struct coordinator *c, const struct node *las
 void node_refused(struct node *node, const char *reason)
 {
     struct coordinator *c = node->coordinator;
-    struct message bye = { .kind = MESSAGE_bye, .bye = { c->plan->epoch } };
     node_give_back(node);
-    if (node->incarnation && node->link)
-        coordinator_send(c, node, &bye);
+    node_dismiss(node);
     node->state = NODE_REFUSED;
     snprintf(node->why_not, sizeof(node->why_not), "%s", reason);
     if (c->node_count > 1)

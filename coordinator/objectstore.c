@@ -1,5 +1,6 @@
 #include "coordinator/objectstore.h"
 
+#include "common/clock.h"
 #include "common/s3/uri.h"
 
 #include <errno.h>
@@ -58,10 +59,15 @@ int objectstore_describe(const struct s3_options *options, struct spec *spec, st
     return r;
 }
 
-int objectstore_open(const struct spec *spec, const struct s3_options *options, struct s3_session **ret, struct why *why)
+int objectstore_open(const struct spec *spec, const struct tuning *tuning, struct s3_session **ret, struct why *why)
 {
     *ret = NULL;
-    return objectstore_is_needed(spec) ? objectstore_session(spec, options, ret, why) : 0;
+    if (!objectstore_is_needed(spec))
+        return 0;
+    int r = objectstore_session(spec, &tuning->s3, ret, why);
+    if (r == 0)
+        s3_session_set_wait(*ret, (uint64_t)tuning->store_timeout * NS_PER_S);
+    return r;
 }
 
 struct s3_options objectstore_options(const struct spec *spec, const struct s3_options *options)

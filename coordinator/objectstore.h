@@ -9,6 +9,7 @@
 
 #include "common/s3/session.h"
 #include "coordinator/spec.h"
+#include "proto/tuning.h"
 
 /* Puts into the description what options, environment and profile say of the store. An environment that makes no sense matters only to a job that
  * reads or writes objects. */
@@ -23,5 +24,5 @@ struct s3_options objectstore_options(const struct spec *spec, const struct s3_o
 /* A session with the job's store, as the description has it; `options` win over that. */
 int objectstore_session(const struct spec *spec, const struct s3_options *options, struct s3_session **ret, struct why *why);
 
-/* The session that sources and output need; NULL when they need none. */
-int objectstore_open(const struct spec *spec, const struct s3_options *options, struct s3_session **ret, struct why *why);
+/* The session that sources and output need, which waits for a store as long as --store-timeout says; NULL when they need none. */
+int objectstore_open(const struct spec *spec, const struct tuning *tuning, struct s3_session **ret, struct why *why);

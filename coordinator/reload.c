@@ -10,20 +10,12 @@
 
 /* ---- leaving ---- */
 
-static void say_bye(struct node *node)
-{
-    struct coordinator *c = node->coordinator;
-    struct message bye = { .kind = MESSAGE_bye, .bye = { c->plan->epoch } };
-    if (node->incarnation && node->link)
-        coordinator_send(c, node, &bye);
-}
-
 void node_gone(struct node *node)
 {
     if (node->holds)
         log_warning("%s: is off the node list, and takes too long with what it has; that goes to others", node->name);
     node_give_back(node);
-    say_bye(node);
+    node_dismiss(node);
     node_disconnect(node);
     node->state = NODE_GONE;
     node->incarnation = 0;
@@ -43,7 +35,7 @@ bool node_drained(struct node *node)
     }
     log_info("%s: %s", node->name, node->why_not);
     snprintf(text, sizeof(text), "%s", node->why_not);
-    say_bye(node);
+    node_dismiss(node);
     node_lost(node, text); /* a successor of it may come */
     return true;
 }

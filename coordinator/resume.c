@@ -43,7 +43,7 @@ int session_reopen(struct session *session, const char *path, struct why *why)
     if (r == 0)
         r = session_open_labels(session, why);
     if (r == 0)
-        r = objectstore_open(session->spec, &session->options.tuning.s3, &session->s3, why);
+        r = objectstore_open(session->spec, &session->options.tuning, &session->s3, why);
     return r;
 }
 

@@ -217,8 +217,9 @@ void run_help(void)
 {
     puts("sleddog-coordinator run [OPTIONS] SOURCE...: classifies everything under SOURCE\n"
          "\n"
-         "SOURCE is a directory (everything below it), a pattern ('dogs/*/*.jpg', quoted), a file, a URL, @LIST (a file with one\n"
-         "path or URL a line; @- is standard input), or sim:N (N made-up images, to test a cluster).\n");
+         "SOURCE is a directory (everything below it), a pattern ('dogs/*/*.jpg', quoted), a file, an object, prefix or pattern in a\n"
+         "store (s3://BUCKET/...), a URL, @LIST (a file, or an object, with one path or URL a line; @- is standard input), or sim:N (N\n"
+         "made-up images, to test a cluster).\n");
     options_print(run_rows(), stdout);
 }
 
@@ -245,7 +246,7 @@ static int prepare_run(struct session *session, char **sources, int count, struc
     if (r == 0)
         r = session_read_nodes(session, why);
     if (r == 0)
-        r = objectstore_open(session->spec, &session->options.tuning.s3, &session->s3, why);
+        r = objectstore_open(session->spec, &session->options.tuning, &session->s3, why);
     if (r == 0)
         r = success_look(session->s3, session->spec->output, why);
     if (r == 0)

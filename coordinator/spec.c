@@ -131,7 +131,7 @@ int spec_to_json(const struct spec *spec, char **ret, struct why *why)
     json_object_set_new(json, "std", floats_to_json(spec->std));
     json_object_set_new(json, "interpolation", json_integer(spec->interpolation));
     json_object_set_new(json, "created", json_real(spec->created));
-    *ret = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    *ret = json_write(json, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(json);
     if (json_refused() || !all)
         freep(ret);
@@ -207,8 +207,7 @@ int spec_from_json(const char *text, struct spec **ret, struct why *why)
 {
     CLEANUP(spec_freep) struct spec *spec = calloc(1, sizeof(*spec));
     json_error_t error;
-    json_watch();
-    json_t *json = json_loads(text, 0, &error);
+    json_t *json = json_read(text, strlen(text), 0, &error);
     int r = !spec || json_refused() ? -ENOMEM : !json ? -EBADMSG : read_members(json, spec);
     json_decref(json);
     if (r == -ENOMEM)

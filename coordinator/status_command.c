@@ -2,6 +2,8 @@
  * neither disturb that process nor one that is about to begin. */
 #include "coordinator/commands.h"
 
+#include "common/cleanup.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "common/options.h"
 #include "coordinator/hint.h"
@@ -72,7 +74,8 @@ static int look(const char *folder, struct status *ret, struct why *why)
     ret->exported = db_get(db, "exported", &exported, NULL) == 0 && *exported;
     db_get(db, "hint", &ret->hint, NULL);
     snprintf(path, sizeof(path), "%s/status.json", folder);
-    ret->now = ret->running ? json_load_file(path, 0, NULL) : NULL;
+    CLEANUP(fclosep) FILE *file = ret->running ? fopen(path, "re") : NULL;
+    ret->now = file ? json_read_file(file, 0, NULL) : NULL;
     return 0;
 }
 
@@ -184,7 +187,7 @@ static int print_json(const struct status *status, struct why *why)
         json_object_set(all, "now", status->now);
     if (status->running)
         json_object_set_new(all, "process", json_string(status->who));
-    char *text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
+    char *text = all ? json_write(all, JSON_INDENT(1)) : NULL;
     json_decref(all);
     if (!text)
         return because(why, -ENOMEM, "the status: out of memory");

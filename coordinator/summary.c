@@ -138,9 +138,9 @@ static json_t *node(const struct node_facts *node)
     json_t *stages = json_array();
     for (uint32_t i = 0; i < node->stages_count; i++)
         json_array_append_new(stages, stage(&node->stages[i]));
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", value_text(node->name),
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", value_text(node->name),
                      "version", value_text(node->version), "engine", value_text(node->engine), "device", value_text(node->device),
-                     "fingerprint", value_text(node->fingerprint), "threads", value_count(node->threads),
+                     "precision", value_text(node->precision), "fingerprint", value_text(node->fingerprint), "threads", value_count(node->threads),
                      "engine_batch", value_count(node->engine_batch), "images", value_count(node->images),
                      "batches", value_count(node->batches), "stages", stages);
 }
@@ -284,7 +284,7 @@ const struct json_t *summary_evaluation(const struct json_t *summary)
 int summary_dump(const struct json_t *summary, struct bytes *out)
 {
     json_watch();
-    CLEANUP(freep) char *dump = json_dumps(summary, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    CLEANUP(freep) char *dump = json_write(summary, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     if (!dump || json_refused())
         return -ENOMEM;
     bytes_append_text(out, dump);
@@ -314,8 +314,7 @@ int summary_load(const char *directory, struct json_t **ret, struct why *why)
     if (!file)
         return because(why, -errno, "%.600s: cannot be read: %s", path, strerror(errno));
     json_error_t error;
-    json_watch();
-    CLEANUP(json_freep) json_t *summary = json_loadf(file, 0, &error);
+    CLEANUP(json_freep) json_t *summary = json_read_file(file, 0, &error);
     if (json_refused())
         return because(why, -ENOMEM, "%.600s: out of memory", path);
     if (!json_is_object(summary))

@@ -24,7 +24,7 @@ struct json_t;
 
 struct node_facts {
     const char *name; /* as in the node list, or local-1 */
-    const char *version, *engine, *device, *fingerprint;
+    const char *version, *engine, *device, *precision, *fingerprint;
     uint32_t threads, engine_batch;
     uint64_t images, batches; /* of which this node's results were taken */
     const struct rec_stage *stages;

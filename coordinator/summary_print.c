@@ -316,6 +316,33 @@ static void print_nodes(struct bytes *out, const json_t *summary)
     }
 }
 
+static bool is_among_first(const json_t *nodes, size_t count, const char *precision)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(text_at(json_array_get(nodes, i), "precision"), precision))
+            return true;
+    return false;
+}
+
+/* One, unless --mixed was given; nothing where nobody computed or it is not known any more. */
+static void print_precision(struct bytes *out, const json_t *nodes)
+{
+    size_t i, shown = 0;
+    json_t *node;
+    json_array_foreach(nodes, i, node) {
+        const char *precision = text_at(node, "precision");
+        if (!*precision || !strcmp(precision, "none") || is_among_first(nodes, i, precision))
+            continue;
+        if (shown++)
+            bytes_append_text(out, ", ");
+        else
+            subject(out, "precision");
+        show(out, precision);
+    }
+    if (shown)
+        end_line(out);
+}
+
 static void print_preset(struct bytes *out, const json_t *preset)
 {
     CLEANUP(bytes_done) struct bytes text;
@@ -344,6 +371,7 @@ static void print_model(struct bytes *out, const json_t *summary)
         bytes_printf(out, " (sha256 %.12s)\n", text_at(model, "sha256"));
     } else
         bytes_append_text(out, "none: the predictions are made up\n");
+    print_precision(out, json_object_get(summary, "nodes"));
     print_preset(out, preset);
 }
 

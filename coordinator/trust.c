@@ -44,7 +44,7 @@ int trust_node(const struct trust *trust, struct nodelist_node *node, struct why
         return because(why, -EINVAL, "%s: the node list has a key for it, and this coordinator has none: give --key FILE", node->name);
     if (node->key_file) {
         int r = key_read_public(node->key_file, node->key, why);
-        return r < 0 ? because_in(why, r, "%s", node->name) : 0;
+        return r < 0 ? because_in(why, r, "%s, its key= in line %d of the node list", node->name, node->line) : 0;
     }
     if (!has_key && trust->keyed && !trust->insecure)
         return because(why, -EINVAL, "%s: which key has it? add key= to its line of the node list, or give --node-key", node->name);

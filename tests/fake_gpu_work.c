@@ -86,6 +86,7 @@ int fake_plan_run(struct gpu *gpu, struct gpu_stream *stream, struct gpu_plan *g
         fake_leave();
         return because(why, -ENOTSUP, "plan_run: not number %d", plan->number);
     }
+    fake.hung = fake.hung || fake.settings.deadly >> plan->number & 1;
     bool scaled = plan->shape.format == NUMBER_S8;
     CHECK(memory->x && memory->w && memory->b && memory->y && memory->workspace && (memory->z != NULL) == (plan->shape.residual || scaled));
     CHECK(memory->y != memory->x && (memory->y == memory->z) == (scaled && !plan->shape.residual));

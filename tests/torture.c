@@ -229,7 +229,8 @@ static int open_descriptors(void)
 static int run_once(scenario *run, unsigned at, struct why *why)
 {
     *why = (struct why){ "" };
-    memset(blocks, 0, sizeof(blocks));
+    if (alive) /* what a library keeps of the first run */
+        memset(blocks, 0, sizeof(blocks));
     count = alive = 0;
     trace_depth = 0;
     refused_at = at;

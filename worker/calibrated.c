@@ -43,7 +43,7 @@ int calibrated_find(struct calibrated *it, const struct tuning *tuning, const st
         return 0;
     }
     if (r != -ENOENT || spec->precision == PRECISION_INT8 || (tuning->ranges && !it->state.st_ino))
-        return because(why, r, "%s%s", trouble.text, r == -ENOENT && !it->state.st_ino ? "; int8 needs them, sleddog-worker calibrate makes them" : "");
+        return because(why, r == -ENOENT ? -EINVAL : r, "%s%s", trouble.text, r == -ENOENT && !it->state.st_ino ? "; int8 needs them, sleddog-worker calibrate makes them" : "");
     if (it->state.st_ino)
         log_warning("%s; computing in f32", trouble.text);
     return 0;

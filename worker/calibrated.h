@@ -5,7 +5,7 @@
  *
  * Threads:   any.
  * Ownership: `ranges` are the caller's: ranges_done().
- * Errors:    those of ranges_open(). */
+ * Errors:    those of ranges_open(), but -EINVAL for those that are not there: unlike a model that somebody else has seen, waiting does not bring them. */
 #pragma once
 
 #include "proto/tuning.h"

@@ -104,6 +104,14 @@ static int classify_some(struct runtime *runtime, struct mailbox *box, const str
     return failed;
 }
 
+/* With --precision auto, who sees the answers shall see what they were computed in. */
+static void tell_how(const struct runtime *runtime)
+{
+    const struct engine_info *info = pipeline_engine(runtime->pipeline);
+    if (*runtime->network)
+        log_info("%s in %s: engine %s on %s", runtime->network, info->precision, info->engine, info->device);
+}
+
 static int classify(const struct classify_options *options, const struct preset *preset, char **files, int count, struct why *why)
 {
     struct runtime_spec spec = { .preset = *preset, .top = (int)options->top, .batch = LIMIT_BATCH };
@@ -121,6 +129,8 @@ static int classify(const struct classify_options *options, const struct preset 
     if (r == 0 && (int)labels_count(labels) != runtime->classes)
         r = because(why, -EINVAL, "%s: has %d classes, %s has %zu names; give the model's own with --labels", options->weights,
                     runtime->classes, options->labels ? options->labels : "the built-in list", (size_t)labels_count(labels));
+    if (r == 0)
+        tell_how(runtime);
     int failed = 0;
     for (int at = 0; r >= 0 && at < count; at += LIMIT_BATCH) {
         r = classify_some(runtime, &box, labels, files + at, count - at < (int)LIMIT_BATCH ? count - at : (int)LIMIT_BATCH, why);

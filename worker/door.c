@@ -42,7 +42,7 @@ static bool judge(void *arg, const char *address, const char *key)
     struct door *door = arg;
     const struct key_entry *entry = key_list_find(&door->authorized, key);
     if (!entry)
-        complain(&door->denials, "%s: denied, its key %s is not in %s; %" PRIu64 " were denied so far", *address ? address : "a local socket", key, door->list_path,
+        complain(&door->denials, "%s: denied, its key %s is not in %s; %" PRIu64 " denied so far", *address ? address : "a local socket", key, door->list_path,
                  ++door->denied);
     else
         log_debug("%s: let in, %s", address, *entry->note ? entry->note : key);
@@ -58,7 +58,7 @@ static void on_zap(void *arg)
 static void tell_list(const struct door *door)
 {
     if (door->authorized.count)
-        log_info("%s: %d coordinators are authorised", door->list_path, door->authorized.count);
+        log_info("%s: %d coordinator%s authorised", door->list_path, door->authorized.count, door->authorized.count == 1 ? " is" : "s are");
     else
         log_warning("%s: holds no key: no coordinator is authorised; put NAME.pub of each there and send SIGHUP", door->list_path);
 }

@@ -4,10 +4,13 @@
 #include "worker/commands.h"
 #include "worker/locate.h"
 #include "worker/weights/check.h"
+#include "worker/weights/ranges.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Statistics and counters are no parameters: nobody trains them. */
 static bool is_parameter(const char *name)
@@ -47,6 +50,30 @@ static int open_weights(const char *uri, const struct inspect_options *options, 
     return r < 0 ? r : weights_open(file.path, ret, why);
 }
 
+/* ---- ranges --------------------------------------------------------------------------------------------------------------- */
+
+static void print_set(void *arg, const struct ranges *ranges)
+{
+    (void)arg;
+    printf("  ranges      %s, from %d images at %d/%d, top-1 as f32's in %.1f %%; mean %g,%g,%g std %g,%g,%g\n", ranges->clipping, ranges->images, ranges->resize,
+           ranges->crop, 100 * ranges->agreement, (double)ranges->mean[0], (double)ranges->mean[1], (double)ranges->mean[2], (double)ranges->std[0],
+           (double)ranges->std[1], (double)ranges->std[2]);
+}
+
+/* Those that a worker would find beside the file. */
+static int print_ranges(const struct weights *weights, const struct network *network, struct why *why)
+{
+    char path[PATH_MAX];
+    int r = ranges_path(weights->path, path, sizeof(path), why);
+    if (r < 0)
+        return r;
+    if (access(path, F_OK) < 0) {
+        puts("  ranges      none beside it: a CPU computes in f32; sleddog-worker calibrate makes them, for int8");
+        return 0;
+    }
+    return ranges_each(path, weights, network, print_set, NULL, why);
+}
+
 static int inspect(const char *uri, const struct inspect_options *options)
 {
     CLEANUP(weights_closep) struct weights *weights = NULL;
@@ -59,6 +86,8 @@ static int inspect(const char *uri, const struct inspect_options *options)
         printf("  network     %s\n  classes     %d\n", network->name, classes);
     if (weights)
         print_content(weights);
+    if (r == 0)
+        r = print_ranges(weights, network, &why);
     if (r < 0)
         printf("  wrong       %s\n", why.text);
     return r;

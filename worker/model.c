@@ -172,9 +172,10 @@ static int open_weights(const struct model_wish *wish, struct courier *courier, 
     char path[PATH_MAX];
     bool borrows = can_borrow(wish, courier);
     int place = *wish->sha256 ? cache_content_path(wish->cache, wish->sha256, "", path, why) : -ENOENT;
-    if (place == 0 && is_there(path, wish->sha256))
-        return open_cached(path, wish->sha256, model, ret, why);
-    int r = cache_is_url(wish->weights) ? open_address(wish, model, ret, why) : open_path(wish, model, ret, why);
+    int r = place == 0 && access(path, F_OK) == 0 ? open_cached(path, wish->sha256, model, ret, why) : -ENOENT;
+    if (r == 0 || (r != -ENOENT && is_there(path, wish->sha256))) /* the right file, and it cannot be read */
+        return r;
+    r = cache_is_url(wish->weights) ? open_address(wish, model, ret, why) : open_path(wish, model, ret, why);
     if (r == 0 || r == -EINVAL || r == -ENOMEM || !borrows) /* -EINVAL: the right file, and it is no weights */
         return r;
     if (r != -ENOENT)
@@ -190,12 +191,24 @@ static bool is_file(const char *path, const char *sha256)
     return access(path, F_OK) == 0 && sha256_file(path, hex, NULL) == 0 && !strcmp(hex, sha256);
 }
 
+/* Of weights that were found in the cache: what lies beside the job's own file here counts all the same. */
+static void look_beside(const struct model_wish *wish, struct model *model)
+{
+    if (cache_is_url(wish->weights) || !strcmp(wish->weights, model->weights))
+        return;
+    int length = snprintf(model->ranges, sizeof(model->ranges), "%s" RANGES_SUFFIX_, wish->weights);
+    if (length < 0 || (size_t)length >= sizeof(model->ranges))
+        model->ranges[0] = '\0';
+}
+
 /* Beside the weights, or as the coordinator has them: all nodes must compute with the same. */
 static int find_ranges(const struct model_wish *wish, struct courier *courier, struct model *model, struct why *why)
 {
     char beside[PATH_MAX + sizeof(RANGES_SUFFIX_)], path[PATH_MAX];
-    if (!*wish->ranges_sha256)
+    if (!*wish->ranges_sha256) {
+        look_beside(wish, model);
         return 0;
+    }
     snprintf(beside, sizeof(beside), "%s" RANGES_SUFFIX_, model->weights);
     if (is_file(beside, wish->ranges_sha256))
         return 0;

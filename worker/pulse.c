@@ -55,7 +55,7 @@ void worker_send_status(struct worker *worker, const struct peer *peer, uint64_t
                     .threads = (uint32_t)tuning->threads, .memory = machine_memory(), .memory_used = machine_resident(),
                     .job = job ? job->id : "", .owner = job ? job->owner : "",
                     .verdict = worker->verifier.verdict, .verdict_detail = verifier_text(&worker->verifier),
-                    .fingerprint = worker->verifier.found.fingerprint, .gpu = gpu, .gpu_detail = gpu ? "" : no_gpu.text },
+                    .fingerprint = verifier_fingerprint(&worker->verifier), .gpu = gpu, .gpu_detail = gpu ? "" : no_gpu.text },
     };
     worker_send(worker, peer, &message);
 }

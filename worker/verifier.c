@@ -46,3 +46,8 @@ const char *verifier_text(const struct verifier *verifier)
     }
     return "";
 }
+
+const char *verifier_fingerprint(const struct verifier *verifier)
+{
+    return verifier->verdict == VERDICT_PENDING ? "" : verifier->found.fingerprint;
+}

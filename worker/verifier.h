@@ -28,3 +28,6 @@ void verifier_done(struct verifier *verifier);
 
 /* One line about the verdict; "" when nothing is known. */
 const char *verifier_text(const struct verifier *verifier);
+
+/* Of the engine that was verified; "" as long as the verification may be at it. */
+const char *verifier_fingerprint(const struct verifier *verifier);

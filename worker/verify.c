@@ -6,6 +6,7 @@
 #include "worker/engines.h"
 #include "worker/image/preprocess.h"
 #include "worker/runtime.h"
+#include "worker/weights/ranges.h"
 #include "worker/weights/seeded.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@
 #define JPEG(name, ...) static const uint8_t jpeg_##name[] = { __VA_ARGS__ };
 #define PIXELS(...)
 #define LAYER(...)
+#define RANGE(...)
 #include "worker/verify.def"
 #undef JPEG
 #undef PIXELS
@@ -45,13 +47,25 @@ static const struct golden {
 #define PIXELS(...)
 #define LAYER(name, ...) { name, { __VA_ARGS__ } },
 #include "worker/verify.def"
+#undef RANGE
+#undef LAYER
+};
+
+/* What int8 needs to know of that network on that image. */
+static const struct extent {
+    const char *layer;
+    struct range range;
+} extents[] = {
+#define LAYER(...)
+#define RANGE(name, low, high) { name, { low, high } },
+#include "worker/verify.def"
 };
 
 /* Largest normalised error, |answer - PyTorch's| / |PyTorch's|, by the number format that the engine says it computes in. */
 static const struct {
     const char *precision;
     double most;
-} tolerances[] = { { "f32", 1e-5 }, { "bf16", 5e-2 }, { "f16", 1e-2 } };
+} tolerances[] = { { "f32", 1e-5 }, { "bf16", 5e-2 }, { "f16", 1e-2 }, { "int8", 1e-1 } };
 
 struct verification {
     const struct tuning *tuning;
@@ -125,6 +139,23 @@ static void cut_network(const char *last, struct network *cut, struct layer *lay
     cut->layers = layers;
 }
 
+static int find_extents(const struct network *network, const struct engine_spec *spec, struct ranges *ret, struct why *why)
+{
+    *ret = (struct ranges){ .resize = SIDE, .crop = SIDE, .images = 1, .clipping = "none", .agreement = 1 };
+    struct range *image = &ret->of[NETWORK_IMAGE];
+    for (int c = 0; c < 3; c++) {
+        ret->mean[c] = spec->mean[c];
+        ret->std[c] = spec->std[c];
+        image->low = fminf(image->low, -spec->mean[c] / spec->std[c]);
+        image->high = fmaxf(image->high, (1 - spec->mean[c]) / spec->std[c]);
+    }
+    for (int i = 0; i < network->count; i++)
+        for (size_t k = 0; k < ARRAY_SIZE(extents); k++)
+            if (!strcmp(network->layers[i].name, extents[k].layer))
+                ret->of[i + 1] = extents[k].range;
+    return ranges_finish(ret, network, why);
+}
+
 static int open_cut(const struct verification *v, const char *last, struct engines_opened *ret, struct why *why)
 {
     CLEANUP(weights_closep) struct weights *weights = NULL;
@@ -138,7 +169,12 @@ static int open_cut(const struct verification *v, const char *last, struct engin
         .threads = 1,
     };
     char plans[PATH_MAX];
+    struct ranges ranges;
     runtime_tune(v->tuning, &spec, plans);
+    if (r == 0 && spec.precision == PRECISION_INT8) { /* auto does not take them: they are nobody's calibration */
+        r = find_extents(&cut, &spec, &ranges, why);
+        spec.ranges = &ranges;
+    }
     return r < 0 ? r : engines_open(v->tuning->engine, &spec, ret, why);
 }
 

@@ -86,6 +86,7 @@ void worker_welcome(struct worker *worker)
     struct message message = {
         .kind = MESSAGE_welcome,
         .welcome = { .epoch = job->epoch, .call = job->call, .version = SLEDDOG_VERSION, .host = machine_host(), .engine = info->engine, .device = info->device,
+                     .precision = info->precision,
                      .fingerprint = runtime->fingerprint, .network = runtime->network, .model_sha256 = runtime->sha256,
                      .classes = (uint32_t)runtime->classes, .values = (uint32_t)info->values, .engine_batch = (uint32_t)info->batch,
                      .threads = (uint32_t)worker->options->tuning.threads, .memory = machine_memory(),

@@ -11,6 +11,9 @@
 #define CONNECT_MS  10000
 #define STALL_S     60
 #define NAP_NS      (50 * NS_PER_MS) /* between two looks at `stopped` */
+#define REST_NS     (500 * NS_PER_MS) /* after a round of attempts; twice as much after the second, ... */
+#define RESTS_MAX   10
+#define ROUNDS_MUTE 2                 /* rounds that may fail before that is told: a bad proxy is no store that is down */
 
 struct s3_client {
     struct s3_session *session;
@@ -131,6 +134,23 @@ static void pause_for(struct attempt *attempt, uint64_t delay_ns)
     }
 }
 
+/* Another round of attempts, when the store is worth it. */
+static bool begin_round(struct attempt *attempt, const struct s3_request *request, struct s3_try *try_, uint64_t *ret_delay_ns)
+{
+    struct exchange *exchange = attempt->exchange;
+    struct s3_session *session = attempt->client->session;
+    struct why why;
+    if (!s3_session_waits(session, &exchange->error, exchange->failing_ns))
+        return false;
+    if (++exchange->rounds == ROUNDS_MUTE) {
+        s3_session_because(session, request, &exchange->error, &why);
+        s3_session_tell_waiting(session, &why);
+    }
+    try_->retry = (struct retry){ 0 };
+    *ret_delay_ns = REST_NS * (uint64_t)(exchange->rounds < RESTS_MAX ? exchange->rounds : RESTS_MAX);
+    return true;
+}
+
 /* Returns 1 to be tried again. */
 static int judge(struct attempt *attempt, const struct s3_request *request, CURLcode code, struct s3_try *try_, struct why *why)
 {
@@ -152,7 +172,10 @@ static int judge(struct attempt *attempt, const struct s3_request *request, CURL
         s3_session_succeeded(client->session, try_);
         return 0;
     }
-    if (is_stopped(attempt) || !s3_session_again(client->session, try_, request, error, &delay_ns))
+    if (!attempt->exchange->failing_ns)
+        attempt->exchange->failing_ns = clock_now_ns();
+    if (is_stopped(attempt) ||
+        (!s3_session_again(client->session, try_, request, error, &delay_ns) && !begin_round(attempt, request, try_, &delay_ns)))
         return s3_session_because(client->session, request, error, why);
     pause_for(attempt, delay_ns);
     return is_stopped(attempt) ? because(why, -ECANCELED, "%s: stopped", object) : 1;

@@ -16,6 +16,8 @@ struct exchange {
     bool last_wish;        /* is done although the client was stopped */
     struct s3_error error; /* of the last attempt */
     int attempts;          /* that were made */
+    int rounds;            /* of attempts, that failed */
+    uint64_t failing_ns;   /* when the first one did; 0: none */
 };
 
 int s3_client_exchange(struct s3_client *client, struct exchange *exchange, struct why *why);

@@ -51,8 +51,7 @@ static int read_object(const json_t *json, const char *token_name, const char *s
 
 int credentials_from_json(const char *text, size_t size, const char *token_name, const char *source, struct credentials **ret, struct why *why)
 {
-    json_watch();
-    CLEANUP(json_decrefp) json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+    CLEANUP(json_decrefp) json_t *json = json_read(text, size, JSON_REJECT_DUPLICATES, NULL);
     if (json_refused())
         return because(why, -ENOMEM, "out of memory");
     if (!json_is_object(json))

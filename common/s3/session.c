@@ -1,6 +1,8 @@
 #include "common/s3/session.h"
 
 #include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/log.h"
 #include "common/s3/request.h"
 
 #include <curl/curl.h>
@@ -23,6 +25,8 @@ struct s3_session {
     struct credentials_store *credentials; /* NULL: requests are not signed */
     struct retry_budget budget;
     atomic_llong offset_s;                 /* the store's clock less ours */
+    uint64_t wait_ns;                      /* for a store in trouble; set before there are threads */
+    atomic_bool answered, waiting;         /* it ever did; and it was told that it does not */
     pthread_mutex_t lock;                  /* of `regions`, held for a look only */
     struct region *regions;                /* of the buckets that are not where the configuration says */
     int region_count;
@@ -140,7 +144,10 @@ static bool learn_clock(struct s3_session *session, struct s3_try *attempt, cons
     if (attempt->clocked || !error->date || llabs(offset - (long long)request->offset_s) < SKEW_MIN_S)
         return false;
     attempt->clocked = true;
-    atomic_store(&session->offset_s, offset);
+    long long before = atomic_exchange(&session->offset_s, offset);
+    if (llabs(offset - before) >= SKEW_MIN_S)
+        log_warning("the clock here is %lld s %s that of %s, which signatures follow from now on; set this machine's clock (timedatectl set-ntp true)",
+                    llabs(offset), offset < 0 ? "ahead of" : "behind", request->host);
     return true;
 }
 
@@ -185,6 +192,29 @@ void s3_session_succeeded(struct s3_session *session, struct s3_try *attempt)
 {
     retry_succeeded(&session->budget, &attempt->retry);
     *attempt = (struct s3_try){ .moved = false };
+    if (!atomic_load_explicit(&session->answered, memory_order_relaxed))
+        atomic_store(&session->answered, true);
+    if (atomic_load_explicit(&session->waiting, memory_order_relaxed) && atomic_exchange(&session->waiting, false))
+        log_info("the store answers again");
+}
+
+/* ---- a store that is in trouble ------------------------------------------------------------------------------------------------ */
+
+void s3_session_set_wait(struct s3_session *session, uint64_t wait_ns)
+{
+    session->wait_ns = wait_ns;
+}
+
+/* One that never answered is more likely a wrong address. */
+bool s3_session_waits(struct s3_session *session, const struct s3_error *error, uint64_t failing_ns)
+{
+    return s3_error_retry(error) != RETRY_NEVER && atomic_load(&session->answered) && clock_now_ns() - failing_ns < session->wait_ns;
+}
+
+void s3_session_tell_waiting(struct s3_session *session, const struct why *why)
+{
+    if (!atomic_exchange(&session->waiting, true))
+        log_warning("%s; the store is waited for, up to %llu s (--store-timeout)", why->text, (unsigned long long)(session->wait_ns / NS_PER_S));
 }
 
 /* ---- words ------------------------------------------------------------------------------------------------------------------------ */

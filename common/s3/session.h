@@ -46,5 +46,14 @@ bool s3_session_again(struct s3_session *session, struct s3_try *attempt, const 
                       uint64_t *ret_delay_ns);
 void s3_session_succeeded(struct s3_session *session, struct s3_try *attempt);
 
+/* How long requests wait for a store that answered before and now is in trouble, beyond their attempts; 0, as it is at first: not at all. */
+void s3_session_set_wait(struct s3_session *session, uint64_t wait_ns);
+
+/* Whether a request goes on that has used up its attempts, the first of which failed at `failing_ns` [clock.h]. */
+bool s3_session_waits(struct s3_session *session, const struct s3_error *error, uint64_t failing_ns);
+
+/* Says once that the store is waited for, and once that it answers again. */
+void s3_session_tell_waiting(struct s3_session *session, const struct why *why);
+
 /* The sentence: what was asked for, what the store says to it, what to do. Returns s3_error_errno(). */
 int s3_session_because(struct s3_session *session, const struct s3_request *request, const struct s3_error *error, struct why *why);

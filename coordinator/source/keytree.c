@@ -2,24 +2,17 @@
 
 #include "common/cleanup.h"
 #include "common/thread.h"
-#include "coordinator/source/keybranch.h"
+#include "coordinator/source/keychain.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Keys and branches that may wait to be read: some 10 MB. */
+/* Keys and branches that may wait to be read: some 10 MB. A listing that is broken off has to ask again for the pages that were not read: these are at most
+ * MOST_WAITING / KEYCHAIN_PAGE_WEIGHT, and those under way (docs/s3.md). */
 #define MOST_WAITING 50000
 #define MOST_THREADS 64
-
-/* Keys that have arrived, or a branch. */
-struct part {
-    struct part *next, *previous;
-    struct keybranch *branch; /* NULL: keys */
-    bool busy;                /* a thread lists a page of it */
-    struct keypage keys;
-};
 
 struct lister_thread {
     struct thread thread;
@@ -31,101 +24,26 @@ struct keytree {
     struct keytree_options options;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    struct part *first, *last; /* in key order */
+    struct keypart *first, *last; /* in key order */
     size_t waiting, branches;
     bool stopping;
     int error;
     struct why why;
-    struct part *reading; /* out of the list: the reader's */
+    struct keypart *reading; /* out of the list: the reader's */
     size_t read;
     struct lister_thread threads[MOST_THREADS];
 };
 
-/* ---- parts ---- */
-
-static struct part *part_new(struct keybranch *branch)
-{
-    struct part *part = calloc(1, sizeof(*part));
-    if (!part)
-        return NULL;
-    part->branch = branch;
-    keypage_init(&part->keys);
-    return part;
-}
-
-static void part_free(struct part *part)
-{
-    if (!part)
-        return;
-    keybranch_free(part->branch);
-    keypage_done(&part->keys);
-    free(part);
-}
-
-static void free_chain(struct part *part)
-{
-    for (struct part *next; part; part = next) {
-        next = part->next;
-        part_free(part);
-    }
-}
-
-/* Parts that are not in the tree yet, in order. */
-struct chain {
-    struct part *first, *last;
-    size_t weight, branches;
-};
-
-static int chain_add(struct chain *chain, struct keybranch *branch)
-{
-    struct part *part = part_new(branch);
-    if (!part) {
-        keybranch_free(branch);
-        return -ENOMEM;
-    }
-    part->previous = chain->last;
-    if (chain->last)
-        chain->last->next = part;
-    else
-        chain->first = part;
-    chain->last = part;
-    chain->branches += branch != NULL;
-    chain->weight += branch != NULL;
-    return 0;
-}
-
-static int chain_key(struct chain *chain, const struct keypage *page, const struct keypage_entry *entry)
-{
-    int r = chain->last && !chain->last->branch ? 0 : chain_add(chain, NULL);
-    if (r == 0)
-        r = keypage_add(&chain->last->keys, entry, keypage_key(page, entry), keypage_etag(page, entry));
-    chain->weight += r == 0;
-    return r;
-}
-
-static int chain_prefix(struct chain *chain, const struct keybranch *parent, const struct keypage *page, const struct keypage_entry *entry)
-{
-    struct keybranch *branch = keybranch_new(keypage_key(page, entry), entry->size, entry->size, parent->pattern, entry->states);
-    return branch ? chain_add(chain, branch) : -ENOMEM;
-}
-
-static int chain_page(struct chain *chain, const struct keybranch *parent, const struct keypage *page)
-{
-    int r = 0;
-    for (size_t i = 0; i < page->count && r == 0; i++)
-        r = page->entries[i].is_prefix ? chain_prefix(chain, parent, page, &page->entries[i]) : chain_key(chain, page, &page->entries[i]);
-    return r;
-}
-
 /* ---- the list; all with the lock held ---- */
 
-static void unlink_part(struct keytree *tree, struct part *part)
+static void unlink_part(struct keytree *tree, struct keypart *part)
 {
     *(part->previous ? &part->previous->next : &tree->first) = part->next;
     *(part->next ? &part->next->previous : &tree->last) = part->previous;
+    tree->waiting -= part->weight;
 }
 
-static void insert_before(struct keytree *tree, struct chain *chain, struct part *part)
+static void insert_before(struct keytree *tree, struct keychain *chain, struct keypart *part)
 {
     tree->waiting += chain->weight;
     tree->branches += chain->branches;
@@ -135,13 +53,13 @@ static void insert_before(struct keytree *tree, struct chain *chain, struct part
     *(part->previous ? &part->previous->next : &tree->first) = chain->first;
     chain->last->next = part;
     part->previous = chain->last;
-    *chain = (struct chain){ 0 };
+    *chain = (struct keychain){ 0 };
 }
 
 /* The first branch that nobody lists. Beyond the bound only what the reader waits for: the very first branch, when no keys are left in front of it. */
-static struct part *pick(struct keytree *tree)
+static struct keypart *pick(struct keytree *tree)
 {
-    for (struct part *part = tree->first; part; part = part->next) {
+    for (struct keypart *part = tree->first; part; part = part->next) {
         if (tree->waiting >= MOST_WAITING && part != tree->first)
             return NULL;
         if (part->branch && !part->busy)
@@ -161,22 +79,22 @@ static void fail(struct keytree *tree, int r, const struct why *why)
 /* ---- the threads ---- */
 
 /* A page of a branch becomes a chain. Called without the lock. */
-static int list_page(struct keytree *tree, struct keybranch *branch, int thread, struct chain *chain, bool *ret_more, struct why *why)
+static int list_page(struct keytree *tree, struct keybranch *branch, int thread, struct keychain *chain, bool *ret_more, struct why *why)
 {
     CLEANUP(keypage_done) struct keypage page;
     keypage_init(&page);
     int r = keybranch_list(branch, &tree->options, thread, &page, ret_more, why);
     if (r == 0) {
-        r = chain_page(chain, branch, &page);
+        r = keychain_page(chain, branch, &page);
         if (r < 0)
             because(why, r, "listing: out of memory");
     }
     return r;
 }
 
-static void work_on(struct keytree *tree, struct part *part, int thread)
+static void work_on(struct keytree *tree, struct keypart *part, int thread)
 {
-    struct chain chain = { 0 };
+    struct keychain chain = { 0 };
     struct why why;
     bool more = false;
     part->busy = true;
@@ -191,12 +109,11 @@ static void work_on(struct keytree *tree, struct part *part, int thread)
         fail(tree, r, &why);
     else
         insert_before(tree, &chain, part);
-    free_chain(chain.first);
+    keychain_free(&chain);
     if (r == 0 && !more) {
         unlink_part(tree, part);
         tree->branches--;
-        tree->waiting--;
-        part_free(part);
+        keypart_free(part);
     }
     pthread_cond_broadcast(&tree->changed);
 }
@@ -207,7 +124,7 @@ static void run(void *arg)
     struct keytree *tree = self->tree;
     pthread_mutex_lock(&tree->lock);
     while (!tree->stopping && tree->error == 0) {
-        struct part *part = pick(tree);
+        struct keypart *part = pick(tree);
         if (part)
             work_on(tree, part, self->number);
         else
@@ -229,13 +146,13 @@ static int plant(struct keytree *tree)
         struct keybranch *inside = NULL;
         if (options->after)
             r = keybranch_after(branch, options->after, options->after_size, &inside);
-        struct chain chain = { 0 };
-        if (chain_add(&chain, branch) < 0 || r < 0) {
+        struct keychain chain = { 0 };
+        if (keychain_add(&chain, branch) < 0 || r < 0) {
             keybranch_free(inside);
-            free_chain(chain.first);
+            keychain_free(&chain);
             return -ENOMEM;
         }
-        struct part *added = chain.first;
+        struct keypart *added = chain.first;
         added->next = tree->first;
         *(tree->first ? &tree->first->previous : &tree->last) = added;
         tree->first = added;
@@ -281,8 +198,8 @@ void keytree_close(struct keytree *tree)
     pthread_mutex_unlock(&tree->lock);
     for (int i = 0; i < tree->options.threads; i++)
         thread_join(&tree->threads[i].thread);
-    free_chain(tree->first);
-    part_free(tree->reading);
+    keychain_free(&(struct keychain){ .first = tree->first });
+    keypart_free(tree->reading);
     pthread_cond_destroy(&tree->changed);
     pthread_mutex_destroy(&tree->lock);
     free(tree);
@@ -294,7 +211,7 @@ void keytree_close(struct keytree *tree)
 static int next_part(struct keytree *tree, struct why *why)
 {
     int r = 0;
-    part_free(tree->reading);
+    keypart_free(tree->reading);
     tree->reading = NULL;
     tree->read = 0;
     pthread_mutex_lock(&tree->lock);
@@ -306,7 +223,6 @@ static int next_part(struct keytree *tree, struct why *why)
     } else if (tree->first) {
         tree->reading = tree->first;
         unlink_part(tree, tree->reading);
-        tree->waiting -= tree->reading->keys.count;
         pthread_cond_broadcast(&tree->changed);
         r = 1;
     }

@@ -198,6 +198,25 @@ TEST(one_signal_stops_cleanly_what_had_come_is_safe_and_workers_are_told)
     check_contains("run.err", "go on with: sleddog-coordinator resume --nodes nodes");
 }
 
+/* It may have taken the job, and would say for an expiry that it is busy. */
+TEST(a_worker_that_has_not_answered_yet_is_told_that_the_job_is_over)
+{
+    struct process run;
+    write_text("two-labels", "a\nb\n");
+    puppet_start(&one, 0);
+    puppet_start(&two, 0);
+    one.silent = true;
+    two.closed_purse = true;
+    puppets_list("nodes", (struct puppet *const[]){ &one, &two }, 2);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--labels", "two-labels", "--job", "job", "sim:20");
+    PUPPETS(one.hellos && two.byes == 1); /* its model was open already, and has other classes */
+    CHECK_INT(one.byes, 0);
+    process_signal(&run, SIGTERM);
+    CHECK_INT(process_end(&run), 130);
+    PUPPETS(one.byes == 1);
+    CHECK_INT(two.byes, 1);
+}
+
 /* A worker that is stopped keeps the coordinator from ending at once. */
 TEST(a_second_signal_ends_it_at_once_and_says_how_to_go_on_as_well)
 {

@@ -86,7 +86,7 @@ TEST(introductions_that_come_late_change_nothing)
     puppet_send(&one, &(struct message){ .kind = MESSAGE_refuse, .refuse = { REFUSE_BUSY, "somebody else's", one.call } });
     puppet_send(&one, &(struct message){ .kind = MESSAGE_refuse, .refuse = { REFUSE_MODEL, "no such weights", one.call } });
     puppet_send(&one, &(struct message){ .kind = MESSAGE_welcome, .from = one.incarnation + 1,
-                                         .welcome = { .epoch = one.epoch, .call = one.call, .fingerprint = "another", .classes = 7 } });
+                                         .welcome = { .epoch = one.epoch, .call = one.call, .precision = "", .fingerprint = "another", .classes = 7 } });
     puppet_answer(&one, batch);
     PUPPETS(one.commits == 1);
     finish(&run, (struct puppet *const[]){ &one }, 1);

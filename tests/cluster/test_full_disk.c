@@ -67,6 +67,19 @@ TEST(a_disk_that_fills_up_under_job_db_loses_nothing)
     expect_resumed("disk/job");
 }
 
+/* Nothing lies beside job.db then: it was all taken in when the process ended in order. */
+TEST(a_job_that_ended_in_order_can_be_looked_at_where_nothing_can_be_written)
+{
+    make_disk(65536);
+    CHECK_INT(COORDINATE("first", "run", "--engine", "sim", "--job", "disk/50%20?#", "sim:300"), 0);
+    CHECK(access("disk/50%20?#/job.db-wal", F_OK) < 0);
+    WAIT_FOR(mount("none", "disk", "tmpfs", MS_REMOUNT | MS_RDONLY, NULL) == 0);
+    CHECK_INT(job_done("disk/50%20?#"), 300);
+    CHECK_INT(COORDINATE("one", "report", "disk/50%20?#", "--image", "sim:7"), 0);
+    CHECK_INT(COORDINATE("retry", "retry", "disk/50%20?#"), 1);
+    check_contains("retry.err", "job.lock: Read-only file system; the job directory must be writable");
+}
+
 TEST(a_disk_that_fills_up_under_a_table_leaves_none_by_halves)
 {
     make_expected();

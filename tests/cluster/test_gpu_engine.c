@@ -6,6 +6,7 @@
 #include "common/cleanup.h"
 
 #include <math.h>
+#include <signal.h>
 
 #define PHOTOS 9
 
@@ -112,6 +113,31 @@ TEST(auto_takes_the_gpu_where_there_is_one_and_says_which)
     run_auto("gpu", "1", "Fake GPU, f32, batch 2", "engine cudnn: 1 device, the first: Fake GPU, compute capability 9.0");
     run_auto("cpu", "0", "onednn", "there is a driver for GPUs, but none is used: engine cudnn: no usable GPU");
     compare_tables("gpu/predictions.jsonl", "cpu/predictions.jsonl");
+}
+
+TEST(check_wants_a_gpu_of_every_node_where_one_is_required_and_names_those_without)
+{
+    struct daemon gpu, cpu;
+    use_fake(true);
+    setenv("FAKE_GPU_DEVICES", "1", 1);
+    WORKER(&gpu, "gpu", GPU);
+    use_fake(false);
+    WORKER(&cpu, "cpu", "--engine", "onednn");
+    write_nodes("one", (const struct daemon *[]){ &gpu }, 1);
+    write_nodes("both", (const struct daemon *[]){ &gpu, &cpu }, 2);
+    CHECK_INT(COORDINATE("one", "check", "--nodes", "one", "--node-timeout", "1", "--require-gpu"), 0);
+    check_contains("one.out", "Fake GPU");
+    check_contains("one.out", "1 node: 1 ok");
+    CHECK_INT(COORDINATE("required", "check", "--nodes", "both", "--node-timeout", "2", "--mixed", "--require-gpu"), 1);
+    check_contains("required.out", "NO GPU");
+    check_contains("required.out", "2 nodes: 1 ok, 1 NO GPU");
+    CHECK_INT(COORDINATE("both", "check", "--nodes", "both", "--node-timeout", "2", "--mixed"), 0);
+    check_contains("both.out", "2 nodes: 2 ok");
+    /* Neither waits for the end of its comparison with PyTorch, for which the GPU of the tests needs minutes. */
+    process_signal(&gpu.process, SIGKILL);
+    process_signal(&cpu.process, SIGKILL);
+    process_end(&gpu.process);
+    process_end(&cpu.process);
 }
 
 /* Such a worker ends without its threads, which may never come back. */

@@ -44,6 +44,19 @@ TEST(units_name_the_places_of_their_prefix)
                     "test -e dest/opt/sleddog/lib/sysusers.d/sleddog.conf && test -e dest/opt/sleddog/etc/sleddog/worker.conf");
 }
 
+TEST(the_scripts_of_deploy_ssh_say_how_they_are_used_before_they_do_anything)
+{
+    static const char *const scripts[] = { "install", "start", "stop", "status" };
+    for (size_t i = 0; i < ARRAY_SIZE(scripts); i++) {
+        CLEANUP(freep) char *help = NULL, *bare = NULL;
+        CHECK_INT(test_shell(&help, "%s/deploy/ssh/%s --help", test_source(), scripts[i]), 0);
+        CHECK_INT(test_shell(&bare, "BUILD=nowhere %s/deploy/ssh/%s", test_source(), scripts[i]), 2);
+        CHECK_STR(help, bare);
+        CHECK_CONTAINS(help, scripts[i]);
+        CHECK_CONTAINS(help, " --nodes FILE [--group NAME]...   ");
+    }
+}
+
 TEST(installing_again_keeps_the_configuration_and_uninstalling_leaves_only_what_somebody_wrote)
 {
     make("install-built", "/usr");

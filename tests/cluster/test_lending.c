@@ -1,6 +1,7 @@
 /* A model that only the coordinator's machine has: workers borrow it, go on where they stopped, and believe nothing but its hash. */
 #include "tests/cluster/lib/caller.h"
 #include "tests/cluster/lib/cluster.h"
+#include "tests/cluster/lib/mount.h"
 #include "tests/cluster/lib/photos.h"
 #include "tests/cluster/lib/puppet.h"
 #include "tests/cluster/lib/web.h"
@@ -127,6 +128,28 @@ TEST_WITHIN(120, the_activation_ranges_beside_the_weights_go_with_them)
     daemon_stop(&daemon);
 }
 
+/* Neither worker sees the model or its ranges; each computes in int8 with the coordinator's, as a worker beside them does. */
+TEST_WITHIN(120, ranges_that_only_the_coordinator_sees_make_several_workers_compute_in_int8)
+{
+    struct daemon daemons[2] = { 0 };
+    photos_draw("photos", 12);
+    hide_folder();
+    make_model("mine/model.safetensors");
+    CHECK_INT(test_shell(NULL, "%s/sleddog-worker calibrate --images photos --weights mine/model.safetensors --resize 40 --crop 33", test_build()), 0);
+    CHECK_INT(COORDINATE("local", "run", "--local", "1", ENGINE, "--batch", "2", "--resize", "40", "--crop", "33", "--job", "local", "--weights",
+                         "mine/model.safetensors", "photos"), 0);
+    start_outside(&daemons[0], "worker0", ARGV("--cache", "cache0", "--precision", "int8", ENGINE));
+    start_outside(&daemons[1], "worker1", ARGV("--cache", "cache1", ENGINE));
+    write_nodes("nodes", (const struct daemon *[]){ &daemons[0], &daemons[1] }, 2);
+    CHECK_INT(COORDINATE("job", "run", "--nodes", "nodes", "--min-nodes", "2", "--batch", "2", "--resize", "40", "--crop", "33", "--job", "job", "--weights",
+                         "mine/model.safetensors", "photos"), 0);
+    check_same_file("job/predictions.jsonl", "local/predictions.jsonl");
+    check_contains("job.out", "precision             int8\n");
+    check_lacks("job.err", "its numbers may differ");
+    for (int i = 0; i < 2; i++)
+        daemon_stop(&daemons[i]);
+}
+
 TEST_WITHIN(120, a_worker_that_cannot_download_borrows_what_the_coordinator_downloaded)
 {
     struct daemon daemon;
@@ -206,6 +229,57 @@ TEST_WITHIN(120, a_cache_that_may_not_hold_the_model_is_told_and_names_its_optio
     CHECK_INT(process_end(&run), 1);
     check_contains("run.err", "are too much for a cache that --cache-limit keeps below 1048576");
     CHECK_INT(half_size(), 0);
+    daemon_stop(&daemon);
+}
+
+TEST_WITHIN(120, a_worker_whose_disk_is_full_while_the_model_comes_joins_when_there_is_room)
+{
+    struct daemon full = { 0 }, good = { 0 };
+    struct process run;
+    char hash[SHA256_HEX];
+    CHECK_INT(mkdir("cache0", 0700), 0);
+    mount_own();
+    mount_disk("cache0", 8192);
+    photos_draw("photos", 4);
+    hide_folder();
+    make_model("mine/model.safetensors");
+    start_outside(&full, "full", ARGV("--cache", "cache0", ENGINE));
+    start_outside(&good, "good", ARGV("--cache", "cache1", ENGINE));
+    write_nodes("nodes", (const struct daemon *[]){ &full, &good }, 2);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--min-nodes", "2", "--batch", "2", "--job", "job", "--weights", "mine/model.safetensors", "photos");
+    WAIT_FOR(process_said(&run, "it is asked again"));
+    CHECK(process_said(&run, "No space left on device"));
+    enter(outside);
+    mount_enlarge("cache0");
+    CHECK_INT(sha256_file(model_in_cache[0], hash, NULL) < 0, true);
+    enter(inside);
+    CHECK_INT(process_end(&run), 0);
+    enter(outside);
+    CHECK_INT(sha256_file(model_in_cache[0], hash, NULL), 0);
+    enter(inside);
+    CHECK_STR(hash, model_hash);
+    daemon_stop(&full);
+    daemon_stop(&good);
+}
+
+TEST_WITHIN(120, a_coordinator_whose_mount_went_away_with_the_model_can_be_stopped_and_resumed)
+{
+    struct daemon daemon = { 0 };
+    struct process run;
+    photos_draw("photos", 4);
+    hide_folder();
+    make_model("mine/model.safetensors");
+    start_outside(&daemon, "worker", ARGV("--cache", "cache0", ENGINE));
+    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_text("away", "");
+    mount_choose("unlent", "mine");
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--job", "job", "--weights", "mine/model.safetensors", "photos");
+    mount_none();
+    WAIT_FOR(access("away.held", F_OK) == 0);
+    process_signal(&run, SIGTERM);
+    CHECK_INT(process_end(&run), 130);
+    CHECK_INT(unlink("away"), 0);
+    CHECK_INT(COORDINATE("resume", "resume", "--nodes", "nodes", "job"), 0);
     daemon_stop(&daemon);
 }
 

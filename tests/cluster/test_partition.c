@@ -1,10 +1,14 @@
 /* Machines that are cut off and come back, in network namespaces: nobody hears that a connection ended, there is just silence. Needs root. */
 #include "tests/cluster/lib/cluster.h"
+#include "tests/cluster/lib/mount.h"
 #include "tests/cluster/lib/network.h"
 #include "tests/cluster/lib/photos.h"
 
+#include "common/sha256.h"
 
+#include <limits.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define WORKER_OPTIONS ARGV("--engine", "sim", "--engine-threads", "1", "--engine-batch", "4", "--sim-cost-us", "20000", "--threads", "2")
@@ -127,4 +131,56 @@ TEST(machines_cut_off_before_and_during_their_introduction_are_introduced_later)
     finish(&run, machines, 3);
     for (int i = 0; i < 3; i++)
         CHECK(machine_images(&machines[i]) > 0 || is_sanitized()); /* which makes the first so slow in being ready that others have done it all */
+}
+
+/* What has come of a model: so many bytes of it, or 0. */
+static long half_size(const struct machine *machine, const char *hash)
+{
+    char path[PATH_MAX];
+    struct stat status;
+    snprintf(path, sizeof(path), "cache-%d/half-%s", machine->number, hash);
+    return stat(path, &status) == 0 ? (long)status.st_size : 0;
+}
+
+TEST_WITHIN(120, machines_cut_off_while_the_model_comes_to_them_go_on_when_they_are_back)
+{
+    struct machine machines[3];
+    struct process run;
+    char hash[SHA256_HEX], found[SHA256_HEX];
+    network_open(machines, 3);
+    network_write_nodes("nodes", machines, 3);
+    photos_draw("photos", 12);
+    for (int i = 0; i < 3; i++) {
+        char name[16], cache[16];
+        snprintf(name, sizeof(name), "worker-%d", i + 1);
+        snprintf(cache, sizeof(cache), "cache-%d", i + 1);
+        machine_worker(&machines[i], name, ARGV("--engine-threads", "1", "--threads", "2", "--cache", cache));
+    }
+    CHECK_INT(mkdir("mine", 0700), 0);
+    mount_own(); /* the workers do not see what is mounted from now on */
+    mount_disk("mine", 131072);
+    model_write("mine/model", 1000);
+    CHECK_INT(sha256_file("mine/model", hash, NULL), 0);
+    write_text("away", "");
+    mount_choose("slow", "mine");
+    BEGIN(&run, "run", "run", "--insecure", "--nodes", "nodes", "--min-nodes", "3", "--expiry", "2", "--batch", "2", "--weights", "mine/model", "--job", "job", "photos");
+    mount_none();
+    for (int i = 0; i < 3; i++)
+        WAIT_FOR(half_size(&machines[i], hash) > 0);
+    machine_link(&machines[0], false);
+    machine_link(&machines[1], false);
+    for (int i = 0; i < 2; i++)
+        WAIT_FOR(said_of(&run, &machines[i], "silent for too long"));
+    CHECK(half_size(&machines[0], hash) > 0 && half_size(&machines[1], hash) > 0);
+    CHECK_INT(unlink("away"), 0);
+    machine_link(&machines[0], true);
+    machine_link(&machines[1], true);
+    CHECK_INT(process_end(&run), 0);
+    for (int i = 0; i < 3; i++) {
+        char path[PATH_MAX];
+        snprintf(path, sizeof(path), "cache-%d/sha256-%s", i + 1, hash);
+        CHECK_INT(sha256_file(path, found, NULL), 0);
+        CHECK_STR(found, hash);
+        CHECK(!process_said(&machines[i].worker, "once more from the beginning"));
+    }
 }

@@ -21,6 +21,7 @@ struct store {
     int keys, delay_ms;           /* of a GET */
     const char *region;           /* that must be signed for; NULL: any */
     bool redirects;               /* says so as old buckets do, with 301 and a header */
+    bool wrong_clock;             /* takes no request's time, and does not say what its own is */
     atomic_int refused, fetched;
     atomic_int valid;             /* number of the token that is taken; 0: by their times */
     atomic_int given;             /* roles that were given out */
@@ -95,6 +96,10 @@ static void answer(void *arg, int fd, const struct origin_request *request)
     struct store *store = arg;
     if (!strcmp(request->method, "POST")) {
         give_role(store, fd, request);
+        return;
+    }
+    if (store->wrong_clock) {
+        fail(store, fd, 403, "", "RequestTimeTooSkewed", "");
         return;
     }
     if (check_region(store, fd, request) < 0 || check_token(store, fd, request) < 0)
@@ -257,6 +262,47 @@ TEST_WITHIN(180, a_run_with_the_wrong_region_finds_the_right_one_on_swift)
     size_t size;
     CLEANUP(freep) char *table = bucket_get(bucket, "out/predictions.jsonl", &size);
     CHECK(table && size);
+}
+
+/* ---- clocks ---- */
+
+static void use_clock(const char *seconds)
+{
+    char library[4096];
+    snprintf(library, sizeof(library), "%s/tests/preload/clock.so", test_build());
+    setenv("LD_PRELOAD", library, 1);
+    setenv("SLEDDOG_CLOCK", seconds, 1);
+}
+
+TEST_WITHIN(180, a_clock_that_is_wrong_costs_a_warning_and_nothing_else_on_ceph)
+{
+    if (is_sanitized())
+        test_skip("a sanitizer wants to be the first library");
+    CLEANUP(bucket_closep) struct bucket *bucket = bucket_open("rgw");
+    char source[128];
+    bucket_put_text(bucket, "data/a.jpg", "a");
+    bucket_put_text(bucket, "data/b.jpg", "b");
+    snprintf(source, sizeof(source), "s3://%s/data/", bucket->name);
+    use_clock("7200");
+    CHECK_INT(COORDINATE("ahead", "run", "--engine", "sim", "--decode", "none", "--strict", "--job", "ahead", source), 0);
+    check_contains("ahead.err", "s ahead of that of 127.0.0.1:");
+    use_clock("-7200");
+    CHECK_INT(COORDINATE("behind", "run", "--engine", "sim", "--decode", "none", "--strict", "--job", "behind", source), 0);
+    check_contains("behind.err", "s behind that of 127.0.0.1:");
+    check_contains("behind.err", "set this machine's clock");
+    unsetenv("LD_PRELOAD");
+}
+
+TEST_WITHIN(60, a_clock_that_cannot_be_corrected_is_told_before_anything_is_done)
+{
+    static struct store store = { .keys = 20, .wrong_clock = true };
+    struct origin *origin = origin_start(answer, &store);
+    use_store(origin_url(origin));
+    use_keys(NULL);
+    CHECK_INT(RUN("skewed", "--region", "us-east-1"), 1);
+    check_contains("skewed.err", "differ by more than signatures allow; set this machine's clock");
+    CHECK_INT(atomic_load(&store.fetched), 0);
+    origin_stop(origin);
 }
 
 /* ---- weights ---- */

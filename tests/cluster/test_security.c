@@ -97,6 +97,9 @@ TEST(keys_that_are_missing_open_to_others_or_half_given_are_told)
     write_text("nodes", "127.0.0.1:1\n");
     write_text("far", "192.0.2.1:1\n");
     write_text("keyed", "127.0.0.1:1 key=keys/worker.pub\n");
+    write_text("typo", "# two lines\n127.0.0.1:1 key=keys/wroker.pub\n");
+    CHECK_INT(COORDINATE("typo", "check", "--nodes", "typo", "--key", "keys/worker.key"), 1);
+    check_contains("typo.err", "127.0.0.1:1, its key= in line 2 of the node list: keys/wroker.pub: No such file");
     CHECK_INT(COORDINATE("open", "run", "--nodes", "nodes", "--key", "keys/open.key", "--node-key", "keys/worker.pub", "sim:1"), 1);
     check_contains("open.err", "--key: keys/open.key: a secret key, but others");
     CHECK_INT(COORDINATE("none", "run", "--nodes", "nodes", "--key", "keys/coordinator.key", "sim:1"), 2);

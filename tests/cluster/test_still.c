@@ -2,6 +2,7 @@
  * not come. They are noticed, take nothing meanwhile, are used again when they move, and no image is blamed for a mount. */
 #include "tests/cluster/lib/caller.h"
 #include "tests/cluster/lib/cluster.h"
+#include "tests/cluster/lib/mount.h"
 #include "tests/cluster/lib/photos.h"
 #include "tests/cluster/lib/puppet.h"
 #include "tests/cluster/lib/table.h"
@@ -14,25 +15,6 @@
 #include <unistd.h>
 
 static struct puppet one, two;
-
-/* Workers that are started now see this mount go away whenever there is a file "away". */
-static void choose_mount(const char *kind, const char *below)
-{
-    char library[PATH_MAX], order[2 * PATH_MAX], here[PATH_MAX];
-    if (is_sanitized())
-        test_skip("a sanitizer wants to be the first library");
-    CHECK(getcwd(here, sizeof(here)));
-    snprintf(library, sizeof(library), "%s/tests/preload/mount.so", test_build());
-    snprintf(order, sizeof(order), "%s %.1000s/away %.1000s/%s", kind, here, here, below);
-    setenv("LD_PRELOAD", library, 1);
-    setenv("SLEDDOG_MOUNT", order, 1);
-}
-
-static void no_mount(void)
-{
-    unsetenv("LD_PRELOAD");
-    unsetenv("SLEDDOG_MOUNT");
-}
 
 static void make_expected(void)
 {
@@ -51,9 +33,9 @@ TEST(a_worker_whose_mount_is_dead_is_noticed_and_others_do_its_work)
 {
     struct daemon good, bad;
     make_expected();
-    choose_mount("dead", "photos");
+    mount_choose("dead", "photos");
     WORKER(&bad, "bad", "--engine", "sim");
-    no_mount();
+    mount_none();
     WORKER(&good, "good", "--engine", "sim", "--engine-batch", "1", "--sim-cost-us", "50000"); /* not done before anybody notices */
     write_nodes("nodes", (const struct daemon *[]){ &bad, &good }, 2);
     write_text("away", "");
@@ -85,7 +67,7 @@ TEST(a_mount_that_is_away_for_all_is_waited_for_and_blames_no_image)
 {
     struct process run;
     make_expected();
-    choose_mount("dead", "photos");
+    mount_choose("dead", "photos");
     write_text("away", "");
     /* It waits longer than for nodes that are not there. */
     BEGIN(&run, "run", "run", "--local", "1", "--engine", "sim", "--stall-timeout", "1", "--node-timeout", "1", "--batch", "5", "--job", "job", "photos");
@@ -96,7 +78,7 @@ TEST(a_mount_that_is_away_for_all_is_waited_for_and_blames_no_image)
 TEST(a_mount_that_stays_away_ends_the_job_with_a_sentence_and_it_is_resumed)
 {
     make_expected();
-    choose_mount("dead", "photos");
+    mount_choose("dead", "photos");
     write_text("away", "");
     CHECK_INT(COORDINATE("run", "run", "--local", "1", "--engine", "sim", "--stall-timeout", "1", "--node-timeout", "1", "--store-timeout", "3", "--batch", "5",
                          "--job", "job", "photos"), 1);
@@ -112,7 +94,7 @@ TEST(a_file_that_never_comes_gets_a_row_and_all_others_their_answers)
     struct table table;
     struct daemon daemon;
     make_expected();
-    choose_mount("dead", "photos/a/010.jpg");
+    mount_choose("dead", "photos/a/010.jpg");
     write_text("away", "");
     WORKER(&daemon, "worker", "--engine", "sim", "--store-timeout", "3", "--drain-timeout", "5");
     write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
@@ -135,7 +117,7 @@ TEST(reads_that_do_not_come_back_hold_up_neither_the_next_job_nor_the_end)
     struct daemon daemon;
     struct process run;
     make_expected();
-    choose_mount("dead", "photos");
+    mount_choose("dead", "photos");
     write_text("away", "");
     WORKER(&daemon, "worker", "--engine", "sim");
     write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
@@ -298,11 +280,11 @@ TEST(a_worker_that_cannot_keep_the_weights_yet_joins_when_it_can)
     snprintf(cache, sizeof(cache), "%s/place/cache", getcwd(here, sizeof(here)));
     model_write("model.safetensors", 1000);
     photos_draw("photos", 4);
-    choose_mount("missing", "model.safetensors");
+    mount_choose("missing", "model.safetensors");
     write_text("away", "");
     write_text("place", "no folder");
     WORKER(&late, "late", "--engine-threads", "1", "--cache", cache);
-    no_mount();
+    mount_none();
     WORKER(&early, "early", "--engine-threads", "1");
     write_nodes("nodes", (const struct daemon *[]){ &early, &late }, 2);
     BEGIN(&run, "run", "run", "--nodes", "nodes", "--min-nodes", "2", "--weights", "model.safetensors", "--job", "job", "photos");
@@ -324,10 +306,10 @@ TEST(a_worker_says_how_long_its_loading_has_stood_still_and_refuses_while_it_doe
     char here[PATH_MAX], weights[PATH_MAX + 32];
     snprintf(weights, sizeof(weights), "%s/model.safetensors", getcwd(here, sizeof(here)));
     model_write("model.safetensors", 1000);
-    choose_mount("dead", "model.safetensors");
+    mount_choose("dead", "model.safetensors");
     write_text("away", "");
     WORKER(&daemon, "worker", "--weights", weights, "--engine-threads", "1", "--drain-timeout", "20");
-    no_mount();
+    mount_none();
     caller_open(&caller, daemon.port);
     caller.stall_ms = 100;
     caller_hello(&caller, "job", 1);

@@ -112,21 +112,22 @@ TEST_WITHIN(90, a_worker_whose_work_stands_still_is_ended_by_the_watchdog_and_st
     struct system system;
     struct process run;
     char path[PATH_MAX];
-    boot(&system, "engine = sim\n", "2");
+    boot(&system, "engine = sim\n", "1");
     system_path(&system, "/srv/photos", path, sizeof(path));
     photos_draw(path, 12);
     hang_at(&system, "/photos/a/000.jpg");
     double start = now_s();
-    while (now_s() < start + 2.5) /* an idle one may stand still for longer */
-        rest(start + 4, __FILE__, __LINE__, "an idle worker");
+    while (now_s() < start + 1.5) /* an idle one may stand still for longer */
+        rest(start + 3, __FILE__, __LINE__, "an idle worker");
     CHECK_INT(restarts(&system), 0);
-    begin(&system, &run, "chmod -R a+rX /srv; sleddog-coordinator run --nodes " NODES " --stall-timeout 600 --batch 4 --job /srv/job /srv/photos");
+    begin(&system, &run, "chmod -R a+rX /srv; sleddog-coordinator run --nodes " NODES " --stall-timeout 600 --expiry 1 --batch 4 --job /srv/job /srv/photos");
     WAIT_FOR(restarts(&system) >= 1);
     CHECK(system_said(&system, UNIT, "a stage has stood still for "));
     CHECK(system_said(&system, UNIT, "Watchdog timeout"));
-    WAIT_FOR(!process_running(&run)); /* that photo is found out, and all others have their rows */
-    CHECK_INT(run.status, 0);
-    CHECK_CONTAINS(system_do(&system, "grep -c '\"error\":null' /srv/job/predictions.jsonl"), "11\n");
+    /* What becomes of a photo that never changes is test_poison's. */
+    free(system_do(&system, "sed -i s/sleddog-poison:hang/sleddog-poison:over/ /srv/photos/a/000.jpg"));
+    CHECK_INT(process_end(&run), 0);
+    CHECK_CONTAINS(system_do(&system, "grep -c '\"error\":null' /srv/job/predictions.jsonl"), "12\n");
 }
 
 TEST_WITHIN(90, a_worker_whose_process_is_stopped_is_ended_by_the_watchdog)
@@ -213,7 +214,7 @@ static void start_sshd(const struct system *system)
     if (system_try(system, NULL, "test -x /usr/sbin/sshd"))
         test_skip("there is no sshd (Debian's package openssh-server)");
     free(system_do(system,
-                   "mkdir -p /run/sshd /root/.ssh && rm -f /root/.ssh/* && ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519 && "
+                   "mkdir -p /run/sshd /root/.ssh && rm -f /root/.ssh/* && printf 'ControlMaster auto\\nControlPath /root/.ssh/%%%%h\\nControlPersist 60\\n' >/root/.ssh/config && ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519 && "
                    "ssh-keygen -q -t ed25519 -N '' -f /srv/host && cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys && chmod 700 /root /root/.ssh && "
                    "printf 'Port 22\\nListenAddress 127.0.0.1\\nListenAddress 127.0.0.2\\nHostKey /srv/host\\nUsePAM no\\nPermitRootLogin yes\\n' >/srv/sshd_config && "
                    "/usr/sbin/sshd -f /srv/sshd_config && sed 's/^/127.0.0.1,127.0.0.2 /' /srv/host.pub >/root/.ssh/known_hosts"));
@@ -245,6 +246,7 @@ TEST_WITHIN(120, the_scripts_of_deploy_ssh_install_start_stop_and_look_at_the_no
     CHECK_INT(ssh_script(&system, &output, "status"), 0);
     CHECK_STR(output, "127.0.0.1: active idle, on tcp://127.0.0.1:5571\n127.0.0.2: active idle, on tcp://127.0.0.1:5571\n");
     free(system_do(&system, "sleddog-coordinator run --nodes " NODES " --group all --job /srv/job sim:100"));
+    system_write(&system, NODES, "[all]\n127.0.0.1\n");
     system_write(&system, "/etc/sleddog/worker.conf", "engine = sim\nthreads = 5\n");
     CHECK_INT(ssh_script(&system, &output, "install"), 0);
     free(system_do(&system, "grep -q 'threads = 5' /etc/sleddog/worker.conf"));

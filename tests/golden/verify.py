@@ -63,11 +63,37 @@ def layers():
             pooled = output.mean((2, 3)).flatten()
             found.append((name, pooled[:: len(pooled) // SHOWN]))
         getattr(model, module).register_forward_hook(keep)
+    with torch.inference_mode():
+        found.append(("fc", model(image()).flatten()))
+    return found
+
+
+def image():
     pixels = (noise("image", 224 * 224 * 3) >> np.uint64(56)).astype(np.uint8).reshape(224, 224, 3)
     x = torchvision.transforms.functional.to_tensor(pixels)
-    x = torchvision.transforms.functional.normalize(x, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    return torchvision.transforms.functional.normalize(x, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))[None]
+
+
+def extents():
+    """{name in the layer table of a convolution: (lowest, highest) that it leaves behind}: what int8 needs to know."""
+    model, found = make_model(), {}
+
+    def keep(name, output):
+        found[name] = (min(output.min().item(), 0), output.max().item())
+
+    def hook(module, names):
+        def take(_module, _arguments, output):
+            keep(names[0] if len(names) == 1 else names.pop(0), output)
+        module.register_forward_hook(take)
+
+    hook(model.relu, ["conv1"])
+    for name, module in model.named_modules():
+        if isinstance(module, torchvision.models.resnet.BasicBlock):
+            hook(module.relu, [f"{name}.conv1", f"{name}.conv2"])
+            if module.downsample is not None:
+                hook(module.downsample, [f"{name}.downsample.0"])
     with torch.inference_mode():
-        found.append(("fc", model(x[None]).flatten()))
+        model(image())
     return found
 
 
@@ -97,7 +123,8 @@ def write():
           " *\n"
           " *   JPEG(name, bytes...)                          a file\n"
           " *   PIXELS(name, resize, crop, sha256)            of its (crop, crop, 3) pixels\n"
-          " *   LAYER(name, numbers...)                       of the seeded ResNet-18: pooled channels, every n-th; of fc, all logits */")
+          " *   LAYER(name, numbers...)                       of the seeded ResNet-18: pooled channels, every n-th; of fc, all logits\n"
+          " *   RANGE(name, low, high)                        between which numbers that layer leaves behind, for int8 */")
     for name, jpeg in images():
         print(f"\nJPEG({name},")
         for at in range(0, len(jpeg), 32):
@@ -110,6 +137,9 @@ def write():
         numbers = [f"{value:.9g}f" if "." in f"{value:.9g}" else f"{value:.9g}.0f" for value in values.tolist()]
         lines = [", ".join(numbers[at:at + 8]) for at in range(0, len(numbers), 8)]
         print(f'LAYER("{name}",\n      ' + ",\n      ".join(lines) + ")")
+    print()
+    for name, (low, high) in extents().items():
+        print(f'RANGE("{name}", {low:.6f}f, {high:.6f}f)')
 
 
 def judge(path):
@@ -126,7 +156,12 @@ def judge(path):
     for name, values in expected:
         error = np.linalg.norm(committed[name] - values.numpy()) / np.linalg.norm(values.numpy())
         assert error < 2e-6, f"{name}: normalised error {error}"
-    print(f"{len(hashes)} hashes and {len(committed)} layers are PyTorch's")
+    ranges = {name: (float(low), float(high)) for name, low, high in re.findall(r'RANGE\("([\w.]+)", ([-\d.]+)f, ([-\d.]+)f\)', text)}
+    widest = extents()
+    assert set(ranges) == set(widest), "ranges are missing"
+    for name, pair in widest.items():
+        assert np.allclose(ranges[name], pair, rtol=1e-4, atol=1e-4), f"{name}: its range is {pair}"
+    print(f"{len(hashes)} hashes and {len(committed)} layers and {len(ranges)} ranges are PyTorch's")
 
 
 torch.set_num_threads(1)

@@ -163,7 +163,7 @@ TEST_WITHIN(120, what_cannot_be_calibrated_is_said_in_words)
     draw("one/1.jpg", 1);
     expect(2, "", "no --images DIR given");
     expect(2, "--images one more", "takes no arguments");
-    expect(1, "--images none", "none: No such file or directory");
+    expect(1, "--images none", "none: cannot be looked into: No such file or directory; give --images a folder of images");
     expect(1, "--images empty", "empty: there are no files in it");
     expect(1, "--images texts", "of 30 files 30 are no readable images");
     expect(1, "--images one -o texts/1", "texts/1: damaged: line 1 is not valid JSON");

@@ -3,6 +3,7 @@
 #include "tests/gpu_engine.h"
 #include "tests/test.h"
 #include "worker/engines/cudnn.h"
+#include "worker/engines/cudnn_shows.h"
 
 /* ---- what it cannot do ----------------------------------------------------------------------------------------------------- */
 
@@ -112,6 +113,21 @@ static void overflow_early(struct weights *weights)
     }
 }
 
+/* One channel between the last two convolutions, of which the second has only negative weights for it. */
+static void overflow_unseen(struct weights *weights)
+{
+    const struct tensor *before = weights_find(weights, "b1.weight"), *after = weights_find(weights, "b2.weight");
+    for (int i = 0; i < 16 * 9; i++)
+        ((float *)before->data)[i] = 1;
+    overwrite(weights, "b1_bn.bias", 60000);
+    overwrite(weights, "b1_bn.weight", 30000);
+    for (int o = 0; o < 16; o++) {
+        ((float *)weights_find(weights, "b2_bn.weight")->data)[o] = 1;
+        for (int tap = 0; tap < 9; tap++)
+            ((float *)after->data)[o * 16 * 9 + tap] = -0.25f;
+    }
+}
+
 static void check_overflow(void (*spoil)(struct weights *weights), bool swallows, enum emit emit)
 {
     struct fake_settings settings = { .devices = 2, .swallows = swallows };
@@ -139,6 +155,7 @@ TEST(values_that_are_not_finite_break_the_engine_with_a_sentence)
     for (enum emit emit = EMIT_TOPK; emit <= EMIT_FEATURES; emit++) {
         check_overflow(overflow, false, emit);
         check_overflow(overflow_early, false, emit);
+        check_overflow(overflow_unseen, false, emit);
     }
 }
 
@@ -147,16 +164,44 @@ TEST(a_relu_that_makes_0_of_what_is_not_a_number_hides_no_overflow)
     for (enum emit emit = EMIT_TOPK; emit <= EMIT_FEATURES; emit++) {
         check_overflow(overflow, true, emit);
         check_overflow(overflow_early, true, emit);
+        check_overflow(overflow_unseen, true, emit);
     }
 }
 
-/* Times that activations are looked through for two images. */
+TEST(which_weights_could_hide_an_infinity_is_known)
+{
+    struct layer layer = { .kind = LAYER_CONV, .inputs = 4, .outputs = 4, .kernel = 3, .stride = 2, .padding = 1, .groups = 2, .relu = true };
+    struct plane in = { 6, 5 };
+    float filter[4][2][9];
+    for (float *at = &filter[0][0][0]; at <= &filter[3][1][8]; at++)
+        *at = -1;
+    CHECK(!shows_infinity(&layer, &filter[0][0][0], in));
+    for (int i = 0; i < 4; i++) /* channel i is read by filters of its own group */
+        for (int tap = 0; tap < 9; tap++)
+            filter[i][i % 2][tap] = tap % 2 ? 0 : 1;
+    CHECK(shows_infinity(&layer, &filter[0][0][0], in));
+    filter[2][0][4] = -1; /* the middle alone reads pixels whose row and column are even */
+    CHECK(!shows_infinity(&layer, &filter[0][0][0], in));
+    filter[3][0][4] = 0.5f;
+    CHECK(shows_infinity(&layer, &filter[0][0][0], in));
+    filter[1][1][6] = filter[1][1][8] = -1; /* pixels whose row and column are odd are read by the corners, those of the last row, 5, by the lower ones */
+    CHECK(!shows_infinity(&layer, &filter[0][0][0], in));
+    in.height = 5;
+    CHECK(shows_infinity(&layer, &filter[0][0][0], in));
+    layer.kernel = 9;
+    CHECK(!shows_infinity(&layer, &filter[0][0][0], in));
+}
+
+/* Times that activations are looked through for two images; no weights hide anything. */
 static int checks_of(enum precision precision, bool swallows)
 {
     struct fake_settings settings = { .devices = 1, .swallows = swallows };
     CLEANUP(weights_closep) struct weights *weights = NULL;
     struct engine_spec spec = engine_spec_of(&tiny_network, &weights);
     CLEANUP(freep) uint8_t *pixels = engine_pixels(&spec, 2);
+    float *filters = (float *)weights_find(weights, "a1.weight")->data;
+    for (int i = 0; i < 4 * 9; i++) /* of the first filter of each group */
+        filters[i] = filters[8 * 4 * 9 + i] = 0.1f;
     spec.precision = precision;
     fake_gpu_reset(&settings);
     struct engines_opened it = engine_open_fake(&spec);

@@ -27,17 +27,16 @@ static void widen(void *observed, int activation, const float *values, size_t co
     pthread_mutex_unlock(&lock);
 }
 
-/* The values of f32 on the CPU, and the ranges on the way there. */
-static float *measure(struct engine_spec spec, const uint8_t *pixels, int count, struct ranges *ranges)
+/* The values of f32 on the CPU, and what somebody saw on the way there. */
+static float *measure_with(struct engine_spec spec, const uint8_t *pixels, int count, engine_observer *observe, void *observed)
 {
     struct engines_opened it;
     struct why why;
-    *ranges = (struct ranges){ .images = count };
     setenv("SLEDDOG_ENGINES", test_build(), 0);
     spec.precision = PRECISION_F32;
     spec.threads = 1;
-    spec.observe = widen;
-    spec.observed = ranges;
+    spec.observe = observe;
+    spec.observed = observed;
     int r = engines_open("onednn", &spec, &it, &why);
     if (r == -ENOENT)
         test_skip("%s", why.text);
@@ -45,6 +44,14 @@ static float *measure(struct engine_spec spec, const uint8_t *pixels, int count,
         test_fail(__FILE__, __LINE__, "%s", why.text);
     float *values = engine_run(it, pixels, count, NULL);
     engine_close(it);
+    return values;
+}
+
+static float *measure(struct engine_spec spec, const uint8_t *pixels, int count, struct ranges *ranges)
+{
+    struct why why;
+    *ranges = (struct ranges){ .images = count };
+    float *values = measure_with(spec, pixels, count, widen, ranges);
     if (ranges_finish(ranges, spec.network, &why) < 0)
         test_fail(__FILE__, __LINE__, "%s", why.text);
     return values;
@@ -85,6 +92,69 @@ TEST(int8_is_near_f32)
     compare(network_find("resnet18"), EMIT_LOGITS, 1e-1);
     compare(network_find("resnet50"), EMIT_FEATURES, 1.5e-1);
     compare(network_find("resnext50_32x4d"), EMIT_FEATURES, 1.5e-1);
+}
+
+/* ---- means ---------------------------------------------------------------------------------------------------------------- */
+
+/* Sums of each channel, of the last values of each activation. */
+struct sums {
+    struct ranges ranges;
+    const struct network *network;
+    double pixels[NETWORK_LAYERS_MAX + 1];
+};
+
+static void add_up(void *observed, int activation, const float *values, size_t count, int images)
+{
+    struct sums *sums = observed;
+    size_t from = ranges_means_offset(sums->network, activation), channels = ranges_means_offset(sums->network, activation + 1) - from;
+    widen(&sums->ranges, activation, values, count, images);
+    for (size_t i = 0; channels && i < count; i++)
+        sums->ranges.means[from + i % channels] += values[i];
+    sums->pixels[activation] += channels ? (double)(count / channels) : 0;
+}
+
+static void add_means(struct engine_spec spec, const uint8_t *pixels, int count, struct ranges *ranges)
+{
+    static struct sums sums;
+    sums.network = spec.network;
+    sums.ranges.means = calloc(ranges_means_offset(spec.network, spec.network->count + 1), sizeof(float));
+    free(measure_with(spec, pixels, count, add_up, &sums));
+    for (int a = 0; a <= spec.network->count; a++)
+        for (size_t i = ranges_means_offset(spec.network, a); i < ranges_means_offset(spec.network, a + 1); i++)
+            sums.ranges.means[i] /= (float)sums.pixels[a];
+    ranges->means = sums.ranges.means;
+}
+
+static double int8_error(const struct engine_spec *spec, const uint8_t *pixels, int count, const float *expected)
+{
+    struct fake_settings settings = fake_one_device();
+    fake_gpu_reset(&settings);
+    struct engines_opened it = engine_open_fake(spec);
+    CLEANUP(freep) float *values = engine_run(it, pixels, count, NULL);
+    double error = engine_difference(values, expected, (size_t)count * engine_info_of(it)->values);
+    engine_close(it);
+    fake_gpu_reset(&settings);
+    return error;
+}
+
+TEST(the_means_of_a_calibration_bring_int8_nearer_to_f32)
+{
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    struct engine_spec spec = engine_spec_of(network_find("resnet18"), &weights);
+    struct ranges ranges;
+    spec.height = spec.width = 33;
+    CLEANUP(freep) uint8_t *pixels = engine_pixels(&spec, 4);
+    CLEANUP(freep) float *expected = measure(spec, pixels, 4, &ranges);
+    struct ranges with = ranges;
+    add_means(spec, pixels, 4, &with);
+    spec.precision = PRECISION_INT8;
+    spec.ranges = &ranges;
+    double without_means = int8_error(&spec, pixels, 4, expected);
+    spec.ranges = &with;
+    double with_means = int8_error(&spec, pixels, 4, expected);
+    test_note("normalised error %.2e without them, %.2e with them", without_means, with_means);
+    CHECK(with_means < 0.95 * without_means);
+    ranges_done(&with);
 }
 
 /* ---- the formula, said once more and plainly ------------------------------------------------------------------------------- */
@@ -215,6 +285,40 @@ TEST(a_filter_is_cut_off_where_that_rounds_better)
     CHECK(pack_step(filter, 60000) > 40.0f / 127);
     memset(filter, 0, sizeof(filter));
     CHECK(pack_step(filter, 60000) > 0);
+}
+
+TEST(what_rounding_takes_from_a_sum_on_average_is_given_back)
+{
+    const struct layer layer = { .kind = LAYER_CONV, .inputs = 4, .outputs = 2, .kernel = 1, .groups = 2 };
+    const float filter[2][2] = { { 1.27f, 0.004f }, { -1.0f, 0.017f } }, means[] = { 1, 2, 3, 10 };
+    float bias[] = { 5, 6 };
+    pack_correct_bias(&layer, &filter[0][0], 0.01f, means, bias);
+    CHECK(fabsf(bias[0] - (5 + 2 * 0.004f)) < 1e-5f);
+    CHECK(fabsf(bias[1] - (6 - 10 * 0.003f)) < 1e-5f);
+}
+
+TEST(a_range_of_next_to_nothing_is_none)
+{
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    struct engine_spec spec = engine_spec_of(&tiny_network, &weights);
+    struct fake_settings settings = fake_one_device();
+    struct ranges ranges;
+    float *values[2];
+    CLEANUP(freep) uint8_t *pixels = engine_pixels(&spec, 1);
+    free(measure(spec, pixels, 1, &ranges));
+    spec.precision = PRECISION_INT8;
+    spec.ranges = &ranges;
+    for (int i = 0; i < 2; i++) {
+        ranges.of[3].high = i ? 1e-43f : 0; /* divided by 127 it is 0 */
+        fake_gpu_reset(&settings);
+        struct engines_opened it = engine_open_fake(&spec);
+        values[i] = engine_run(it, pixels, 1, NULL);
+        engine_close(it);
+    }
+    CHECK(!memcmp(values[0], values[1], SEEDED_CLASSES * sizeof(float)));
+    fake_gpu_reset(&settings);
+    free(values[0]);
+    free(values[1]);
 }
 
 TEST(int8_without_ranges_is_refused_with_a_way_to_get_them)

@@ -165,6 +165,68 @@ TEST(without_tuning_the_first_plan_that_runs_is_taken)
     fake_gpu_reset(&settings);
 }
 
+/* With a device that hangs, which only a new process can mend. */
+static void open_and_hang(const struct engine_spec *spec, const struct fake_settings *settings)
+{
+    const struct engine_ops *ops = cudnn_engine(&fake_gpu);
+    struct engine *engine = NULL;
+    struct why why = { "" };
+    fake_gpu_reset(settings);
+    CHECK_INT(ops->open(spec, &engine, &why), -ENOTRECOVERABLE);
+    CHECK_CONTAINS(why.text, "the GPU hangs");
+    fake_gpu_abandon();
+}
+
+TEST(a_plan_with_which_the_gpu_hangs_twice_is_passed_over)
+{
+    struct fake_settings settings = { .devices = 1, .deadly = 1 << 3, .patience_ns = 2000000 };
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    struct engine_spec spec = engine_spec_of(&tiny_network, &weights);
+    char fingerprint[256], again[256], note[320];
+    float logits[SEEDED_CLASSES];
+    spec.no_tuning = false;
+    spec.plans = "plans";
+    open_and_hang(&spec, &settings); /* while it is tuned */
+    CHECK_INT(test_shell(NULL, "grep -x 'lost with 3 7=0 = 1' plans/*.plans"), 0);
+    open_and_hang(&spec, &settings);
+    CHECK_INT(test_shell(NULL, "grep -x 'lost with 3 7=0 = 2' plans/*.plans"), 0);
+    fake_gpu_reset(&settings);
+    run_once(&spec, fingerprint, note, logits);
+    CHECK_INT(count_in_book("1"), 5);
+    CHECK_STR(note, "");
+    settings.deadly = 1 << 1; /* one that was kept */
+    open_and_hang(&spec, &settings);
+    settings.deadly = 0; /* it was something else */
+    fake_gpu_reset(&settings);
+    run_once(&spec, again, note, logits);
+    CHECK_INT(fake_gpu_searches(), 0);
+    CHECK_STR(fingerprint, again);
+    settings.deadly = 1 << 1;
+    open_and_hang(&spec, &settings);
+    fake_gpu_reset(&settings);
+    run_once(&spec, again, note, logits);
+    CHECK(strcmp(fingerprint, again));
+    CHECK_INT(count_in_book("2"), 5);
+    fake_gpu_reset(&settings);
+}
+
+TEST(a_gpu_that_hangs_with_every_plan_is_a_clear_error_in_the_end)
+{
+    struct fake_settings settings = { .devices = 1, .deadly = 15, .patience_ns = 2000000 };
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    struct engine_spec spec = engine_spec_of(&tiny_network, &weights);
+    struct engine *engine = NULL;
+    struct why why = { "" };
+    spec.no_tuning = false;
+    spec.plans = "plans";
+    for (int n = 0; n < 2 * (FAKE_PLANS - 1); n++)
+        open_and_hang(&spec, &settings);
+    fake_gpu_reset(&settings);
+    CHECK_INT(cudnn_engine(&fake_gpu)->open(&spec, &engine, &why), -ENOTSUP);
+    CHECK_CONTAINS(why.text, "conv1 (f32 2 19x22 4->8 7x7/2+3 relu): none of 1 plans runs");
+    fake_gpu_reset(&settings);
+}
+
 /* A book with as many lines as there may be, none of them of use. */
 static void fill_book(void)
 {

@@ -8,7 +8,10 @@
 #include "worker/engines/cudnn.h"
 
 #include <cudnn.h>
+#include <fcntl.h>
+#include <glob.h>
 #include <time.h>
+#include <unistd.h>
 
 static struct engine_spec spec_for(struct weights **weights)
 {
@@ -52,10 +55,32 @@ static void open_once(const struct engine_spec *spec)
         test_fail(__FILE__, __LINE__, "%s", why.text);
 }
 
+/* The file of plans as it was, or none: a loss that is remembered there would be another test (test_cudnn_plans). */
+static void restore_book(const char *text)
+{
+    glob_t found;
+    if (glob("plans/*.plans", 0, NULL, &found))
+        return;
+    CHECK_INT(unlink(found.gl_pathv[0]), 0);
+    if (text) {
+        int fd = open(found.gl_pathv[0], O_WRONLY | O_CREAT, 0600);
+        CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+        close(fd);
+    }
+    globfree(&found);
+}
+
+static char *read_book(void)
+{
+    CLEANUP(freep) char *text = NULL;
+    return test_shell(&text, "cat plans/*.plans") ? NULL : take(text);
+}
+
 /* From each call on in turn, `error` is all that CUDA says. Returns how many calls there are. */
 static int lose(int (*with)(const struct engine_spec *, const struct fake_cuda *, struct why *), const struct engine_spec *spec, cudaError_t error,
                 bool no_support)
 {
+    CLEANUP(freep) char *book = spec->plans ? read_book() : NULL;
     for (int n = 1;; n++) {
         struct fake_cuda wrong = { .fail_at = n, .error = error, .sticks = true, .no_support = no_support };
         struct why why = { "" };
@@ -64,6 +89,8 @@ static int lose(int (*with)(const struct engine_spec *, const struct fake_cuda *
             return n;
         if (r != -ENOTRECOVERABLE || !strstr(why.text, "engine cudnn: "))
             test_fail(__FILE__, __LINE__, "lost at call %d, %s: %d, %s", n, fake_cuda_failed(), r, why.text);
+        if (spec->plans)
+            restore_book(book);
     }
 }
 

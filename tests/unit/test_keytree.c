@@ -269,6 +269,56 @@ TEST(listing_waits_for_a_reader_that_is_slow)
     keytree_close(tree);
 }
 
+/* Folders of one key each, the first of which is not listed while `stuck`; every second one has nothing in it. */
+#define FOLDERS 2000
+
+struct folders {
+    atomic_int pages;
+    atomic_bool stuck;
+};
+
+static int list_folders(void *arg, int thread, const struct keytree_page *page, s3_on_item *on_item, void *on_item_arg, char token[S3_TOKEN_MAX],
+                        struct why *why)
+{
+    struct folders *folders = arg;
+    char key[32];
+    int r = 0;
+    (void)thread, (void)why;
+    *token = '\0';
+    atomic_fetch_add(&folders->pages, 1);
+    for (int i = 0; !page->prefix_size && i < FOLDERS && r == 0; i++) {
+        int size = snprintf(key, sizeof(key), "%04d/", i);
+        r = on_item(on_item_arg, &(struct s3_item){ .key = key, .key_size = (size_t)size, .is_prefix = true });
+    }
+    if (!page->prefix_size)
+        return r;
+    int number = atoi(page->prefix), size = snprintf(key, sizeof(key), "%04d/x", number);
+    while (number == 0 && atomic_load(&folders->stuck))
+        sched_yield();
+    return number % 2 ? 0 : on_item(on_item_arg, &(struct s3_item){ .key = key, .key_size = (size_t)size, .size = 1 });
+}
+
+TEST(pages_that_are_listed_ahead_are_few_however_little_they_bring)
+{
+    struct folders folders = { .stuck = true };
+    struct keytree_options options = { .list = list_folders, .arg = &folders, .threads = THREADS, .prefix = "" };
+    struct keytree *tree;
+    struct keytree_key key;
+    struct why why;
+    int count = 0;
+    CHECK_INT(keytree_open(&options, &tree, &why), 0);
+    while (atomic_load(&folders.pages) < 200)
+        sched_yield();
+    usleep(200000); /* for what should not happen */
+    CHECK(atomic_load(&folders.pages) <= 250 + THREADS);
+    atomic_store(&folders.stuck, false);
+    while (keytree_next(tree, &key, &why) > 0)
+        CHECK_INT(atoi(key.key), 2 * count++);
+    CHECK_INT(count, FOLDERS / 2);
+    CHECK_INT(atomic_load(&folders.pages), FOLDERS + 1);
+    keytree_close(tree);
+}
+
 TEST(keys_out_of_order_are_refused)
 {
     static const char *const keys[] = { "b", "a" };

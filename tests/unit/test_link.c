@@ -67,7 +67,7 @@ static void check_both_ways(const char *endpoint)
     open_pair(&pair, endpoint);
     struct peer peer = meet(&pair), nobody;
     CHECK_INT(link_receive(pair.worker, &nobody, &got, &why), -EAGAIN);
-    struct message answer = { .kind = MESSAGE_refuse, .from = 1, .to = 5, .refuse = { REFUSE_BUSY, "busy" } };
+    struct message answer = { .kind = MESSAGE_refuse, .from = 1, .to = 5, .refuse = { REFUSE_BUSY, "busy", 1 } };
     CHECK_INT(link_send(pair.worker, &peer, &answer), 0);
     CHECK_INT(receive(pair.coordinator, NULL, &got, &why), 0);
     CHECK_STR(got.refuse.detail, "busy");

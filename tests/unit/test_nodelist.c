@@ -51,6 +51,19 @@ TEST(a_bad_line_is_named_with_its_number)
     check_refused("[::1]5571", "nodes, line 1: \"[::1]5571\": something between ']' and the port");
     check_refused("[::g/]", "nodes, line 1: \"[::g/]\": not a host name");
     check_refused(":5571", "nodes, line 1: \":5571\": not a host name");
+    check_refused("[::1::2]", "nodes, line 1: \"[::1::2]\": not an IPv6 address");
+    check_refused("tcp://a:5571", "nodes, line 1: \"tcp://a:5571\": only host[:port], without what stands before //");
+    check_refused("a..b", "nodes, line 1: \"a..b\": not a host name: nothing before a dot");
+    check_refused(".b", "nodes, line 1: \".b\": not a host name: nothing before a dot");
+    check_refused("-a", "nodes, line 1: \"-a\": not a host name: a '-' at an end");
+    check_refused("a-.b:1", "nodes, line 1: \"a-.b:1\": not a host name: a '-' at an end");
+    static const char *const addresses[] = { "10.0.0.300", "10.0.0", "1.2.3.4.5", "5571", "10.0.0.1." };
+    for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+        struct nodelist list;
+        CHECK_INT(parse(addresses[i], &list), -EINVAL);
+        CHECK_CONTAINS(why.text, "not an IPv4 address");
+    }
+    check_nodes("a.b.\n1a.2\n10.0.0.1.example\n_x.y", (const char *const[]){ "a.b.:5571", "1a.2:5571", "10.0.0.1.example:5571", "_x.y:5571", NULL });
     static const char *const ports[] = { "h:", "h:0", "h:65536", "h:x", "h:1x", "h:-1", "[::1]:", "h:99999999999999999999" };
     for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
         struct nodelist list;
@@ -205,6 +218,12 @@ TEST(names_and_lists_have_their_limits)
     struct nodelist list;
     char name[300];
     memset(name, 'x', sizeof(name));
+    CHECK_INT(nodelist_parse("nodes", name, 63, NULL, &list, &why), 0);
+    nodelist_free(&list);
+    CHECK_INT(nodelist_parse("nodes", name, 64, NULL, &list, &why), -EINVAL);
+    CHECK_CONTAINS(why.text, "not a host name: more than 63 characters without a dot");
+    for (size_t i = 63; i < sizeof(name); i += 64)
+        name[i] = '.';
     CHECK_INT(nodelist_parse("nodes", name, 255, NULL, &list, &why), 0);
     nodelist_free(&list);
     CHECK_INT(nodelist_parse("nodes", name, 256, NULL, &list, &why), -EINVAL);

@@ -166,6 +166,36 @@ TEST(trouble_of_the_store_is_tried_again_three_times_in_all)
     end();
 }
 
+/* Well at first, then not for five requests. */
+static void answer_but_not_for_a_while(void *arg, int fd, const struct origin_request *request)
+{
+    (void)arg;
+    origin_answer(fd, request->number >= 1 && request->number < 6 ? 503 : 200, "", "content", 7);
+}
+
+TEST(a_store_that_answered_before_is_waited_for_if_that_is_wanted)
+{
+    struct trouble ever = { 503, "", "", 1000 };
+    begin(answer_but_not_for_a_while, NULL);
+    MUST(get("content", why));
+    REFUSED(s3_client_put(client, &object, "text", 4, NULL, why), -EIO, "has trouble (status 503)");
+    s3_session_set_wait(session, 60 * NS_PER_S);
+    MUST(s3_client_put(client, &object, "text", 4, NULL, why)); /* fails twice more */
+    CHECK_INT(origin_count(store), 1 + 3 + 3);
+    end();
+    begin(answer_but_not_for_a_while, NULL);
+    s3_session_set_wait(session, 60 * NS_PER_S);
+    MUST(get("content", why));
+    MUST(s3_client_put(client, &object, "text", 4, NULL, why)); /* fails five times: more than a round */
+    CHECK_INT(origin_count(store), 1 + 6);
+    end();
+    begin(answer_with_trouble, &ever);
+    s3_session_set_wait(session, 60 * NS_PER_S);
+    REFUSED(get("", why), -EIO, "has trouble (status 503)"); /* a wrong address, more likely */
+    CHECK_INT(origin_count(store), 3);
+    end();
+}
+
 TEST(what_will_not_change_is_not_tried_again)
 {
     struct trouble denied = { 403, "", "<Error><Code>AccessDenied</Code></Error>", 1000 };

@@ -15,8 +15,8 @@ static const struct rec_stage stages[2][3] = {
       STAGE("engine", 1, 400, 0, 0, 9300000000, 300000000) },
 };
 static const struct node_facts nodes[2] = {
-    { "node-a:5571", "0.1.0", "onednn", "2 cores", "onednn f32 b16", 32, 16, 600, 10, stages[0], 3 },
-    { "node-b:5571", "0.1.0", "onednn", "2 cores \x1b[31m", "onednn f32 b16", 32, 16, 400, 7, stages[1], 3 },
+    { "node-a:5571", "0.1.0", "onednn", "2 cores", "int8", "onednn int8 b16", 32, 16, 600, 10, stages[0], 3 },
+    { "node-b:5571", "0.1.0", "onednn", "2 cores \x1b[31m", "int8", "onednn int8 b16", 32, 16, 400, 7, stages[1], 3 },
 };
 static const char *const sources[] = { "/photos", "/caf\xe9/*" };
 static const char *const files[] = { "/job/predictions.jsonl", "/job/predictions.csv" };

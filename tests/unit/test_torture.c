@@ -2,6 +2,7 @@
 #include "common/arena.h"
 #include "common/bytes.h"
 #include "common/cleanup.h"
+#include "common/json.h"
 #include "common/labels.h"
 #include "common/loop.h"
 #include "common/mailbox.h"
@@ -14,6 +15,7 @@
 #include "tests/test.h"
 #include "tests/torture.h"
 
+#include <jansson.h>
 #include <poll.h>
 #include <zmq.h>
 
@@ -264,4 +266,26 @@ TEST(messages_and_links_survive_refused_memory)
     torture(use_rows);
     torture(use_tuning);
     torture(use_link);
+}
+
+/* ---- JSON ---- */
+
+/* The buffer that strings are read into grows behind 15 bytes, among other places: at the closing quote of one of these. */
+static int use_json(struct why *why)
+{
+    for (int length = 10; length < 20; length++) {
+        char text[64];
+        int size = snprintf(text, sizeof(text), "[1, \"%.*s\", \"\"]", length, "abcdefghijklmnopqrstuvwxyz");
+        CLEANUP(json_decrefp) json_t *json = json_read(text, (size_t)size, 0, NULL);
+        if (json_refused())
+            return because(why, -ENOMEM, "out of memory");
+        CHECK_INT(json_array_size(json), 3);
+        CHECK_INT(json_string_length(json_array_get(json, 1)), length);
+    }
+    return 0;
+}
+
+TEST(reading_json_survives_refused_memory)
+{
+    torture(use_json);
 }

@@ -74,6 +74,20 @@ __attribute__((visibility("default"))) int fdatasync(int fd)
     return fsync(fd);
 }
 
+static char in_memory[] = "/dev/shm/sleddog-test-XXXXXX";
+
+static void leave_memory(void)
+{
+    test_shell(NULL, "rm -r %s", in_memory);
+}
+
+/* Half of the time of thousands of databases is that of the file system they are in. Where there is none in memory the test's folder does. */
+static void work_in_memory(void)
+{
+    if (mkdtemp(in_memory) && atexit(leave_memory) == 0)
+        CHECK_INT(chdir(in_memory), 0);
+}
+
 /* ---- descriptions ---- */
 
 static struct nodelist nodes;
@@ -435,6 +449,7 @@ static int use_store(struct why *why)
 
 TEST(the_state_of_a_job_survives_refused_memory)
 {
+    work_in_memory();
     test_write_file("labels", "a\nb\n", 4);
     torture_sqlite();
     torture(use_batches);
@@ -490,7 +505,7 @@ static int use_export(struct why *why)
 static int use_summary(struct why *why)
 {
     static const struct rec_stage stages[] = { STAGE("fetch", 8, 600, 2, 60000000, 300000000, 79000000000) };
-    static const struct node_facts node = { "node-a:5571", "0.1.0", "onednn", "2 cores", "onednn f32", 32, 16, 600, 10, stages, 1 };
+    static const struct node_facts node = { "node-a:5571", "0.1.0", "onednn", "2 cores", "f32", "onednn f32", 32, 16, 600, 10, stages, 1 };
     static const char *const texts[] = { "/photos", "/caf\xe9/*" };
     const struct job_facts facts = { .version = "0.1.0", .job = "j", .directory = "/job", .sources = texts, .sources_count = 2,
         .preset = preset_find("torchvision"), .network = "resnet50", .weights_uri = { "/w", 2 }, .weights_sha256 = "0123",
@@ -615,6 +630,7 @@ static int use_retries(struct why *why)
 
 TEST(results_survive_refused_memory)
 {
+    work_in_memory();
     test_write_file("labels", "a\nb\n", 4);
     struct why why;
     CHECK_INT(labels_open(NULL, &labels, &why), 0);
@@ -653,17 +669,13 @@ static int use_private(struct why *why)
     return r == 0 ? db_remove_private(db, why) : r;
 }
 
-/* Each run waits for the disk several times: in memory it is done ten times as soon. */
 TEST(what_addresses_hide_survives_refused_memory)
 {
-    char folder[] = "/dev/shm/sleddog-test-XXXXXX";
     struct db *db;
     struct why why;
-    bool fast = mkdtemp(folder) && chdir(folder) == 0;
+    work_in_memory();
     torture_sqlite();
     CHECK_INT(db_create("job.db", &db, &why), 0);
     db_close(db);
     torture_lenient(use_private);
-    if (fast)
-        CHECK_INT(test_shell(NULL, "rm -r %s", folder), 0);
 }

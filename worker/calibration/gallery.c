@@ -75,7 +75,7 @@ int gallery_open(struct gallery *gallery, const char *folder, int most, struct w
 {
     char absolute[PATH_MAX];
     if (!realpath(folder, absolute))
-        return because(why, -errno, "%s: %s", folder, strerror(errno));
+        return because(why, -errno, "%s: cannot be looked into: %s; give --images a folder of images", folder, strerror(errno));
     int r = walk(gallery, absolute, why);
     if (r < 0)
         return r;

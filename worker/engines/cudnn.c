@@ -1,9 +1,9 @@
 /* cudnn.c: ResNets on GPUs: cuDNN's graph API, cublasLt and a few kernels of our own.
  *
- *     cudnn_device.c   one GPU: lanes that take slots, copy, launch, and hand rows back
+ *     cudnn_list.c     which GPUs;  cudnn_device.c  one of them: lanes that take slots, copy, launch, and hand rows back
  *     cudnn_net.c      the network in the memory of a GPU;  cudnn_pack.c  weights in its number format
  *     cudnn_shapes.c   the convolutions of a network, each once;  cudnn_tune.c  the fastest plan of each;  cudnn_plans.c  keeps them on disk
- *     gpu.h            everything below: gpu_cuda.c, gpu_conv.c, gpu_search.c, gpu_plan.c, gpu_fc.c, kernels.cu, or a test's
+ *     gpu.h            everything below: gpu_cuda.c, gpu_conv.c, gpu_search.c, gpu_recipe.c, gpu_plan.c, gpu_fc.c, kernels.cu, or a test's
  *     slots.c, rows.c  the queue of slots; what is a row
  *
  * Several devices take slots from one queue. They must be of one kind: else an image's row would depend on where it was computed.
@@ -14,6 +14,7 @@
 
 #include "common/cleanup.h"
 #include "worker/engines/cudnn_device.h"
+#include "worker/engines/cudnn_list.h"
 #include "worker/weights/ranges.h"
 
 #include <errno.h>
@@ -21,13 +22,12 @@
 #include <string.h>
 
 #define DEFAULT_BATCH 256
-#define DEVICES_MAX   16
 
 struct engine {
     struct engine_info info;
     struct slots slots;
     bool slots_ready;
-    int count, numbers[DEVICES_MAX]; /* of devices */
+    struct device_list list;
     struct device devices[DEVICES_MAX];
     void *pinned[3];
     struct engine *next_left; /* of those that were left as they are */
@@ -35,56 +35,12 @@ struct engine {
 
 static const struct gpu_ops *ops; /* set once, before any engine is opened */
 
-/* ---- which devices -------------------------------------------------------------------------------------------------------- */
-
-static int add_number(struct engine *engine, int number, int present, struct why *why)
-{
-    if (number >= present)
-        return because(why, -ENODEV, "engine cudnn: there is no device %d; this machine has %d, numbered from 0", number, present);
-    for (int i = 0; i < engine->count; i++)
-        if (engine->numbers[i] == number)
-            return because(why, -EINVAL, "engine cudnn: device %d is named twice", number);
-    if (engine->count == DEVICES_MAX)
-        return because(why, -EINVAL, "engine cudnn: more than %d devices; start another worker for the rest", DEVICES_MAX);
-    engine->numbers[engine->count++] = number;
-    return 0;
-}
-
-/* "0,1": numbers and commas. */
-static int read_numbers(struct engine *engine, const char *list, int present, struct why *why)
-{
-    for (const char *at = list;; at++) {
-        char *end;
-        long number = *at >= '0' && *at <= '9' ? strtol(at, &end, 10) : -1;
-        if (number < 0 || number > 4095 || (*end && *end != ','))
-            return because(why, -EINVAL, "engine cudnn: devices \"%.64s\": not a list like 0,1, and not \"all\"", list);
-        int r = add_number(engine, (int)number, present, why);
-        if (r < 0 || !*end)
-            return r;
-        at = end;
-    }
-}
-
-static int choose_devices(struct engine *engine, const char *list, struct why *why)
-{
-    int present, r = ops->count(&present, why);
-    if (r < 0)
-        return because_in(why, r, "engine cudnn");
-    if (!list || !*list)
-        return add_number(engine, 0, present, why);
-    if (strcmp(list, "all"))
-        return read_numbers(engine, list, present, why);
-    for (int i = 0; i < present && r == 0; i++)
-        r = add_number(engine, i, present, why);
-    return r;
-}
+/* ---- what it computes ----------------------------------------------------------------------------------------------------- */
 
 static bool is_same_kind(const struct gpu_info *a, const struct gpu_info *b)
 {
     return !strcmp(a->name, b->name) && a->major == b->major && a->minor == b->minor && a->processors == b->processors;
 }
-
-/* ---- what it computes ----------------------------------------------------------------------------------------------------- */
 
 static int check_spec(const struct engine_spec *spec, struct why *why)
 {
@@ -134,8 +90,8 @@ static void name_device(struct engine *engine, const struct engine_spec *spec)
     const struct net *net = &engine->devices[0].net;
     const struct gpu_info *gpu = &engine->devices[0].gpu->info;
     char several[24] = "";
-    if (engine->count > 1)
-        snprintf(several, sizeof(several), "%d x ", engine->count);
+    if (engine->list.count > 1)
+        snprintf(several, sizeof(several), "%d x ", engine->list.count);
     snprintf(info->device, sizeof(info->device), "%s%s, %s, batch %d", several, gpu->name, number_name(net->format), net->batch);
     char ranges[40] = "";
     if (net->format == NUMBER_S8)
@@ -152,8 +108,8 @@ static void describe(struct engine *engine, const struct engine_spec *spec, int 
         .engine = "cudnn",
         .precision = number_name(net->format),
         .batch = net->batch,
-        .slots = spec->slots ? spec->slots : LANES * engine->count + 2,
-        .threads = engine->count, /* a device without work is worth a partial slot; a second one in flight is not */
+        .slots = spec->slots ? spec->slots : LANES * engine->list.count + 2,
+        .threads = engine->list.count, /* a device without work is worth a partial slot; a second one in flight is not */
         .image_bytes = (size_t)spec->height * (size_t)spec->width * 3,
         .image_read = (size_t)spec->height * (size_t)spec->width * 3,
         .classes = net->classes,
@@ -173,7 +129,7 @@ static void describe(struct engine *engine, const struct engine_spec *spec, int 
 static bool hangs(const struct engine *engine)
 {
     bool any = false;
-    for (int i = 0; i < engine->count; i++)
+    for (int i = 0; i < engine->list.count; i++)
         any = any || device_hangs(&engine->devices[i]);
     return any;
 }
@@ -184,7 +140,7 @@ static void close_all(struct engine *engine)
     struct gpu *gpu = engine->devices[0].gpu;
     if (engine->slots_ready)
         slots_stop(&engine->slots);
-    for (int i = 0; i < engine->count; i++)
+    for (int i = 0; i < engine->list.count; i++)
         device_stop(&engine->devices[i]);
     if (hangs(engine)) /* what was still under way has not ended */
         return;
@@ -193,7 +149,7 @@ static void close_all(struct engine *engine)
             gpu->ops->unpin(gpu, engine->pinned[i]);
         engine->pinned[i] = NULL;
     }
-    for (int i = 0; i < engine->count; i++)
+    for (int i = 0; i < engine->list.count; i++)
         device_close(&engine->devices[i]);
     if (engine->slots_ready)
         slots_done(&engine->slots);
@@ -224,9 +180,9 @@ DEFINE_FREEP(cudnn_close, struct engine)
 static int open_devices(struct engine *engine, const struct engine_spec *spec, int batch, struct why *why)
 {
     struct net_options options = { .batch = batch, .format = format_of(spec->precision) };
-    for (int i = 0; i < engine->count; i++) {
+    for (int i = 0; i < engine->list.count; i++) {
         struct device *device = &engine->devices[i];
-        int r = device_open(device, ops, engine->numbers[i], spec, &options, why);
+        int r = device_open(device, ops, engine->list.numbers[i], spec, &options, why);
         /* Why it cannot work may be what it is. */
         if (device->gpu && check_device(engine, device, options.format, NULL) < 0)
             return check_device(engine, device, options.format, why);
@@ -273,7 +229,7 @@ static int open_at(struct engine *engine, const struct engine_spec *spec, int ba
         return r;
     engine->slots_ready = true;
     r = pin_slots(engine, why);
-    for (int i = 0; i < engine->count && r == 0; i++)
+    for (int i = 0; i < engine->list.count && r == 0; i++)
         r = device_start(&engine->devices[i], &engine->slots, &engine->info, why);
     return r;
 }
@@ -286,7 +242,7 @@ static int cudnn_open(const struct engine_spec *spec, struct engine **ret, struc
     CLEANUP(cudnn_closep) struct engine *engine = calloc(1, sizeof(*engine));
     if (!engine)
         return because(why, -ENOMEM, "engine cudnn: no memory");
-    r = choose_devices(engine, spec->device, why);
+    r = device_list_read(&engine->list, ops, spec->device, why);
     if (r < 0)
         return r;
     int wanted = spec->batch ? spec->batch : DEFAULT_BATCH, batch = wanted;

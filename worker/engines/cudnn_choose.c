@@ -4,11 +4,13 @@
  *
  * In f16 a number may be too large, and the row must not look as if it were right. cuDNN is asked for a ReLU that lets through what is not a number,
  * which most of its engines do not promise; so each chosen plan is shown an image of NaNs. Where its ReLU makes 0 of them, the net looks through what
- * that convolution reads, each time, before it does (net_run_step()). The other formats have the range of f32. */
+ * that convolution reads, each time, before it does (net_run_step()); so it does where the weights alone could hide it (cudnn_shows.h). The other
+ * formats have the range of f32. */
 #include "worker/engines/cudnn_build.h"
 
 #include "common/cleanup.h"
 #include "common/sha256.h"
+#include "worker/engines/cudnn_losses.h"
 #include "worker/engines/cudnn_wait.h"
 
 #include <errno.h>
@@ -67,7 +69,7 @@ static int take_known(struct builder *builder, struct net_step *step, const char
     struct conv_memory memory = net_memory_of(builder->net, step);
     const char *known = builder->spec->no_tuning ? NULL : book_find(&builder->book, name);
     float ms;
-    if (!known)
+    if (!known || losses_forbid(&builder->book, known))
         return -ENOTSUP;
     int r = load(builder, step, known);
     if (r == 0)
@@ -140,7 +142,11 @@ static int find_plan(struct builder *builder, struct net_step *step)
         return load(builder, step, builder->like->steps[step - builder->net->steps].plan->text);
     conv_shape_text(&builder->net->shapes[step->shape], name);
     int r = take_known(builder, step, name);
-    return r == -ENOTSUP ? choose(builder, step, name) : r;
+    if (r == -ENOTSUP)
+        r = choose(builder, step, name);
+    if (r == -ENOTRECOVERABLE && *builder->tuner.lost_with)
+        losses_add(&builder->book, builder->tuner.lost_with);
+    return r;
 }
 
 static int find_plans(struct builder *builder)
@@ -271,7 +277,7 @@ static int hash_plans(struct builder *builder)
 int build_plans(struct builder *builder)
 {
     open_book(builder);
-    int r = tuner_init(&builder->tuner, builder->gpu, builder->net->stream, builder->why);
+    int r = tuner_init(&builder->tuner, builder->gpu, builder->net->stream, &builder->book, builder->why);
     if (r == 0)
         r = find_plans(builder);
     close_book(builder);

@@ -104,14 +104,14 @@ static void describe_pool(const struct builder *builder, struct net_step *step)
         step->pool.scale = step->layer.kind == LAYER_MAX_POOL ? 1 / unit : unit;
 }
 
-/* An activation's 127 is the end of its range. What is always 0 may have any unit. */
+/* An activation's 127 is the end of its range. What is always 0, or nearly, may have any unit. */
 static void choose_units(struct builder *builder)
 {
     struct net *net = builder->net;
     for (int a = 0; a <= builder->network->count; a++) {
         const struct range *range = &builder->spec->ranges->of[a];
         float most = fmaxf(-range->low, range->high);
-        net->units[a] = (most > 0 ? most : 1) / NUMBER_S8_MOST;
+        net->units[a] = (most > 1 / RANGES_LARGEST ? most : 1) / NUMBER_S8_MOST;
     }
 }
 

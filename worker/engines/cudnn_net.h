@@ -23,6 +23,7 @@ struct net_step {
     struct gpu_plan *plan;  /* of a convolution */
     struct pool_args pool;  /* of the two pools */
     float sum_scale, residual_scale; /* of a convolution in s8 */
+    bool hides; /* its weights could make -infinity of an infinity, everywhere, and its ReLU 0 of that */
 };
 
 struct net {

@@ -100,6 +100,21 @@ void pack_filter_s8(const struct layer *layer, const float *filter, float step, 
                 to[(o * area + at) * inputs + c] = number_to_s8(filter[(o * inputs + c) * area + at] / step);
 }
 
+void pack_correct_bias(const struct layer *layer, const float *filter, float step, const float *means, float *bias)
+{
+    size_t inputs = (size_t)(layer->inputs / layer->groups), area = (size_t)layer->kernel * (size_t)layer->kernel;
+    size_t per_group = (size_t)(layer->outputs / layer->groups);
+    for (size_t o = 0; o < (size_t)layer->outputs; o++) {
+        double lost = 0;
+        for (size_t c = 0; c < inputs; c++)
+            for (size_t at = 0; at < area; at++) {
+                float weight = filter[(o * inputs + c) * area + at];
+                lost += (double)means[o / per_group * inputs + c] * ((double)weight - (double)step * number_to_s8(weight / step));
+            }
+        bias[o] = (float)((double)bias[o] + lost);
+    }
+}
+
 int pack_bias(const struct layer *layer, const float *bias, enum number_format format, void *to, struct pack_report *report,
               struct why *why)
 {

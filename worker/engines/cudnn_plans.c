@@ -123,7 +123,7 @@ static int read_file(int folder, const struct book *book, char **ret, size_t *re
     struct stat status;
     if (fd < 0 || fstat(fd, &status) < 0)
         return because(why, -errno, "%s/%s: %s", book->folder, book->name, strerror(errno));
-    if (!S_ISREG(status.st_mode) || status.st_size > BOOK_BYTES_MAX)
+    if (!S_ISREG(status.st_mode) || (size_t)status.st_size > BOOK_BYTES_MAX)
         return because(why, -EINVAL, "%s/%s: not a file of plans; plans are tuned again", book->folder, book->name);
     int r = check_private(&status, book->folder, book->name, why);
     if (r < 0)

@@ -24,7 +24,7 @@
 
 #define BOOK_LINES_MAX 4096 /* the oldest makes room for another */
 #define BOOK_TEXT_MAX  512  /* bytes of a shape, of a plan, of a key */
-#define BOOK_BYTES_MAX (2 * (BOOK_TEXT_MAX + 2) * (BOOK_LINES_MAX + 2))
+#define BOOK_BYTES_MAX ((size_t)2 * (BOOK_TEXT_MAX + 2) * (BOOK_LINES_MAX + 2))
 
 struct book_line {
     char *shape, *plan;

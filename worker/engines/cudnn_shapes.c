@@ -82,6 +82,6 @@ double conv_shape_bytes(const struct conv_shape *shape)
     struct plane out = conv_shape_output(shape);
     double x = (double)shape->batch * shape->height * shape->width * shape->inputs;
     double y = (double)shape->batch * out.height * out.width * shape->outputs;
-    double bias = (double)shape->outputs * (shape->format == NUMBER_S8 ? sizeof(float) : 1);
+    double bias = (double)shape->outputs * (shape->format == NUMBER_S8 ? (double)sizeof(float) : 1);
     return (double)number_size(shape->format) * (x + filter_numbers(shape) + bias + y * (1 + shape->residual));
 }

@@ -1,9 +1,11 @@
 /* cudnn_tune.c: two rounds: every plan a few times, then the few best often. Untuned, the library's favourite, or the next that runs. */
 #include "worker/engines/cudnn_tune.h"
 
+#include "worker/engines/cudnn_losses.h"
 #include "worker/engines/cudnn_wait.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,9 +22,9 @@ struct candidate {
     float ms;
 };
 
-int tuner_init(struct tuner *tuner, struct gpu *gpu, struct gpu_stream *stream, struct why *why)
+int tuner_init(struct tuner *tuner, struct gpu *gpu, struct gpu_stream *stream, const struct book *book, struct why *why)
 {
-    *tuner = (struct tuner){ .gpu = gpu, .stream = stream };
+    *tuner = (struct tuner){ .gpu = gpu, .stream = stream, .book = book };
     int r = gpu->ops->event_new(gpu, &tuner->from, why);
     return r < 0 ? r : gpu->ops->event_new(gpu, &tuner->to, why);
 }
@@ -95,8 +97,7 @@ static int run_once(struct tuner *tuner, struct gpu_plan *plan, const struct con
     return r < 0 ? r : wait_stream(tuner->gpu, tuner->stream, why);
 }
 
-/* The median of `repeats` timings, a run. */
-static int time_plan(struct tuner *tuner, struct gpu_plan *plan, const struct conv_memory *memory, int runs, int repeats, float *ret_ms,
+static int time_runs(struct tuner *tuner, struct gpu_plan *plan, const struct conv_memory *memory, int runs, int repeats, float *ret_ms,
                      struct why *why)
 {
     struct gpu_graph *graph = NULL;
@@ -112,6 +113,16 @@ static int time_plan(struct tuner *tuner, struct gpu_plan *plan, const struct co
     free_graph(tuner->gpu, graph);
     qsort(ms, (size_t)repeats, sizeof(ms[0]), compare_floats);
     *ret_ms = ms[repeats / 2] / (float)runs;
+    return r;
+}
+
+/* The median of `repeats` timings, a run. */
+static int time_plan(struct tuner *tuner, struct gpu_plan *plan, const struct conv_memory *memory, int runs, int repeats, float *ret_ms,
+                     struct why *why)
+{
+    int r = time_runs(tuner, plan, memory, runs, repeats, ret_ms, why);
+    if (r == -ENOTRECOVERABLE)
+        snprintf(tuner->lost_with, sizeof(tuner->lost_with), "%s", plan->text);
     return r;
 }
 
@@ -186,6 +197,18 @@ static int first_that_runs(struct tuner *tuner, struct gpu_plan **plans, int cou
 
 typedef int chooser(struct tuner *tuner, struct gpu_plan **plans, int count, const struct conv_memory *memory, const char **ret, struct why *why);
 
+/* Those that the book forbids leave. Returns how many are left, in their order. */
+static int sort_out(struct tuner *tuner, struct gpu_plan **plans, int count)
+{
+    int left = 0;
+    for (int i = 0; i < count; i++)
+        if (losses_forbid(tuner->book, plans[i]->text))
+            tuner->gpu->ops->plan_free(tuner->gpu, plans[i]);
+        else
+            plans[left++] = plans[i];
+    return left;
+}
+
 /* Of the `most` plans that the library likes best. */
 static int choose_of(struct tuner *tuner, const struct conv_shape *shape, const struct conv_memory *memory, int most, chooser *choose,
                      char **ret_text, struct why *why)
@@ -196,6 +219,10 @@ static int choose_of(struct tuner *tuner, const struct conv_shape *shape, const 
     int count = 0, r = gpu->ops->plan_list(gpu, shape, PLAN_WORKSPACE_MAX, plans, most, &count, why);
     if (r < 0)
         return r;
+    int listed = count;
+    count = sort_out(tuner, plans, listed);
+    if (!count && listed)
+        return because(why, -ENOTSUP, "the GPU was lost with each of %d plans, as the file of tuned plans says", listed);
     r = choose(tuner, plans, count, memory, &text, why);
     char *copy = text ? strdup(text) : NULL;
     for (int i = 0; i < count; i++)

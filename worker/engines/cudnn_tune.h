@@ -8,15 +8,19 @@
  * Errors:    as in gpu.h; a plan that cannot run is passed over, a lost device is not. */
 #pragma once
 
+#include "worker/engines/cudnn_plans.h"
 #include "worker/engines/cudnn_shapes.h"
 
 struct tuner {
     struct gpu *gpu;
     struct gpu_stream *stream;
     struct gpu_event *from, *to;
+    const struct book *book;       /* that knows which plans not to try (cudnn_losses.h) */
+    char lost_with[BOOK_TEXT_MAX]; /* the plan that ran when the device was lost; "" */
 };
 
-int tuner_init(struct tuner *tuner, struct gpu *gpu, struct gpu_stream *stream, struct why *why);
+/* The book must outlive the tuner. */
+int tuner_init(struct tuner *tuner, struct gpu *gpu, struct gpu_stream *stream, const struct book *book, struct why *why);
 void tuner_done(struct tuner *tuner);
 
 /* Milliseconds a run, the mean of `runs` in one graph, after one more to warm up. */

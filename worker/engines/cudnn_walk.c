@@ -37,7 +37,7 @@ static int mark_broken(struct net *net, const void *input, struct plane plane, i
     return net->gpu->ops->finite(net->gpu, net->stream, &args, why);
 }
 
-/* What its ReLU would make 0 of. The image itself is finite. */
+/* For what its ReLU would make 0 of. The image itself is finite. */
 static int look_through(struct net *net, const struct net_step *step, struct why *why)
 {
     const struct conv_shape *shape = &net->shapes[step->shape];
@@ -54,7 +54,7 @@ int net_run_step(struct net *net, int i, struct why *why)
     int r = 0;
     switch (step->layer.kind) {
     case LAYER_CONV:
-        if (net->swallows[step->shape])
+        if (net->swallows[step->shape] || step->hides)
             r = look_through(net, step, why);
         if (r == 0)
             r = gpu->ops->plan_run(gpu, net->stream, step->plan, &memory, why);

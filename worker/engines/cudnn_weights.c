@@ -1,8 +1,10 @@
 #include "worker/engines/cudnn_build.h"
 
 #include "common/cleanup.h"
+#include "worker/engines/cudnn_shows.h"
 #include "worker/engines/cudnn_wait.h"
 #include "worker/weights/fold.h"
+#include "worker/weights/ranges.h"
 
 #include <errno.h>
 
@@ -25,17 +27,27 @@ static int pack(struct builder *builder, const struct layer *layer, const float 
 }
 
 /* s_y * y = s_x * s_w * sum(x * w) + s_z * z + b, for the units s of all that is s8. */
-static void pack_s8(struct builder *builder, struct net_step *step, const float *filter, const float *bias, int8_t *out, float *out_bias)
+static void pack_s8(struct builder *builder, struct net_step *step, const float *filter, float *bias, int8_t *out, float *out_bias)
 {
     struct net *net = builder->net;
     const struct layer *layer = &step->layer;
     const float *units = net->units, unit = units[step - net->steps + 1];
+    const float *means = ranges_means(builder->spec->ranges, builder->network, layer->input);
     float filter_unit = pack_step(filter, pack_filter_count(layer));
     pack_filter_s8(layer, filter, filter_unit, out);
+    if (means)
+        pack_correct_bias(layer, filter, filter_unit, means, bias);
     for (int o = 0; o < layer->outputs; o++)
         out_bias[o] = bias[o] / unit;
     step->sum_scale = units[layer->input] * filter_unit / unit;
     step->residual_scale = layer->residual == NETWORK_NONE ? 0 : units[layer->residual] / unit;
+}
+
+/* Only f16 has infinities, and the image has none. */
+static bool hides_infinity(const struct builder *builder, const struct layer *layer, const float *filter)
+{
+    return builder->net->format == NUMBER_F16 && layer->relu && layer->input != NETWORK_IMAGE &&
+           !shows_infinity(layer, filter, builder->planes[layer->input]);
 }
 
 static int send_conv(struct builder *builder, struct net_step *step)
@@ -54,6 +66,7 @@ static int send_conv(struct builder *builder, struct net_step *step)
         pack_s8(builder, step, filter, filter + folded, out, out_bias);
     else if (r == 0)
         r = pack(builder, layer, filter, filter + folded, out, out_bias);
+    step->hides = r == 0 && hides_infinity(builder, layer, filter);
     if (r == 0)
         r = build_send(builder, (void *)step->weight, out, bytes);
     return r < 0 ? r : build_send(builder, (void *)step->bias, out_bias, bias_bytes);

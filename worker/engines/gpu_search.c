@@ -1,14 +1,13 @@
-/* gpu_search.c: the plans of a graph: what the heuristics name, what a text says, and running one. */
+/* gpu_search.c: the plans of a graph: what the heuristics name, what a text says (gpu_recipe.c), and running one. */
 #include "worker/engines/gpu_chain.h"
 #include "worker/engines/gpu_conv.h"
+#include "worker/engines/gpu_recipe.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CONFIGS_MAX 256
-#define KNOBS_MAX   32
 #define TEXT_MAX    512 /* bytes of a plan's text */
 
 /* The notes of an engine as a set of bits. */
@@ -20,7 +19,7 @@ static unsigned int notes(struct chain *chain, descriptor engine, cudnnBackendAt
     if (!chain->status)
         chain_check(chain, cudnnBackendGetAttribute(engine, name, type, 32, &count, values), "cudnnBackendGetAttribute");
     for (int64_t i = 0; !chain->status && i < count && i < 32; i++)
-        bits |= 1u << values[i];
+        bits |= values[i] < 32 ? 1u << values[i] : 0; /* those of later versions are none that we know */
     return bits;
 }
 
@@ -35,33 +34,6 @@ static bool is_wanted(struct chain *chain, const struct conv_graph *graph, descr
         numbers |= 1u << CUDNN_NUMERICAL_NOTE_TENSOR_CORE | 1u << CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS;
     return !(notes(chain, engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE) & behaviour) &&
            !(notes(chain, engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE) & numbers) && !chain->status;
-}
-
-/* "41 3=1 14=0": the engine's number, then its knobs: all it takes to make the configuration again for the same graph. A text of
- * our own, and not cuDNN's JSON form of a plan: that brings its graph along, which would have to be trusted to be ours. */
-static int describe_config(descriptor config, descriptor engine, char *text, size_t size)
-{
-    int64_t index, count, knobs = 0;
-    size_t used;
-    if (cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &count, &index))
-        return -EIO;
-    used = (size_t)snprintf(text, size, "%" PRId64, index);
-    struct chain chain = { 0 };
-    descriptor choices[KNOBS_MAX] = { NULL };
-    for (int i = 0; i < KNOBS_MAX; i++)
-        choices[i] = chain_create(&chain, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR);
-    chain_check(&chain, cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, KNOBS_MAX, &knobs,
-                                           choices), "cudnnBackendGetAttribute");
-    for (int64_t i = 0; i < knobs && i < KNOBS_MAX && !chain.status; i++) {
-        cudnnBackendKnobType_t type;
-        int64_t value;
-        chain_check(&chain, cudnnBackendGetAttribute(choices[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &count, &type), "");
-        chain_check(&chain, cudnnBackendGetAttribute(choices[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, 1, &count, &value), "");
-        used += chain.status ? 0 : (size_t)snprintf(text + used, size - used, " %d=%" PRId64, (int)type, value);
-    }
-    for (int i = 0; i < KNOBS_MAX; i++)
-        descriptor_destroy(&choices[i]);
-    return chain.status || knobs > KNOBS_MAX || used >= size ? -EIO : 0;
 }
 
 void conv_plan_free(struct conv_plan *plan)
@@ -184,7 +156,7 @@ static void try_config(const struct conv_graph *graph, descriptor *config, struc
     bool wanted = !chain.status && is_wanted(&chain, graph, engine);
     if (chain.status)
         cudnn_failed(chain.status, chain.call, why);
-    if (!wanted || describe_config(*config, engine, text, sizeof(text)) < 0 || is_known(plans, search->plans, text))
+    if (!wanted || recipe_write(*config, engine, text, sizeof(text)) < 0 || is_known(plans, search->plans, text))
         return;
     if (make_plan(graph, config, text, &plan, why) == 0 && plan->plan.workspace <= search->workspace)
         plans[search->plans++] = take(plan);
@@ -219,84 +191,15 @@ int conv_graph_plans(const struct conv_graph *graph, struct conv_search *search,
 
 /* ---- a plan from its text ----------------------------------------------------------------------------------------------- */
 
-struct recipe {
-    int64_t engine;
-    int knobs;
-    cudnnBackendKnobType_t types[KNOBS_MAX];
-    int64_t values[KNOBS_MAX];
-};
-
-static bool read_number(const char **at, int64_t *ret)
-{
-    char *end;
-    const char *digits = *at + (**at == '-');
-    if (*digits < '0' || *digits > '9')
-        return false;
-    errno = 0;
-    *ret = strtoll(*at, &end, 10);
-    *at = end;
-    return !errno && *ret >= INT32_MIN && *ret <= INT32_MAX;
-}
-
-static bool read_recipe(const char *text, struct recipe *recipe)
-{
-    recipe->knobs = 0;
-    if (!read_number(&text, &recipe->engine))
-        return false;
-    while (*text == ' ' && recipe->knobs < KNOBS_MAX) {
-        int64_t type;
-        text++;
-        if (!read_number(&text, &type) || *text++ != '=' || !read_number(&text, &recipe->values[recipe->knobs]))
-            return false;
-        recipe->types[recipe->knobs++] = (cudnnBackendKnobType_t)type;
-    }
-    return !*text;
-}
-
-static descriptor make_engine(struct chain *chain, const struct conv_graph *graph, int64_t index)
-{
-    descriptor it = chain_create(chain, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
-    chain_set_part(chain, it, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, graph->graph);
-    chain_set_i64(chain, it, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, index);
-    if (graph->target.properties)
-        chain_set_part(chain, it, CUDNN_ATTR_ENGINE_DEVICEPROP, graph->target.properties);
-    chain_finalize(chain, it);
-    return it;
-}
-
-static descriptor make_config(struct chain *chain, descriptor engine, const struct recipe *recipe, descriptor *choices)
-{
-    descriptor it = chain_create(chain, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
-    chain_set_part(chain, it, CUDNN_ATTR_ENGINECFG_ENGINE, engine);
-    for (int i = 0; i < recipe->knobs; i++) {
-        choices[i] = chain_create(chain, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR);
-        chain_set(chain, choices[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &recipe->types[i]);
-        chain_set_i64(chain, choices[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, recipe->values[i]);
-        chain_finalize(chain, choices[i]);
-    }
-    if (recipe->knobs)
-        chain_set(chain, it, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, recipe->knobs, choices);
-    chain_finalize(chain, it);
-    return it;
-}
-
 int conv_graph_load(const struct conv_graph *graph, const char *text, struct conv_plan **ret, struct why *why)
 {
-    struct recipe recipe;
-    if (!read_recipe(text, &recipe))
-        return because(why, -ENOTSUP, "\"%.40s\" is not a plan", text);
+    CLEANUP(recipe_done) struct recipe recipe = { 0 };
     struct chain chain = { 0 };
-    descriptor choices[KNOBS_MAX] = { NULL };
-    CLEANUP(descriptor_destroy) descriptor engine = make_engine(&chain, graph, recipe.engine);
-    CLEANUP(descriptor_destroy) descriptor config = make_config(&chain, engine, &recipe, choices);
-    bool wanted = !chain.status && is_wanted(&chain, graph, engine);
-    int r = chain.status ? cudnn_failed(chain.status, chain.call, why) : 0;
-    if (r == 0 && !wanted)
-        r = because(why, -ENOTSUP, "plan \"%s\": its engine is not one we use", text);
+    int r = recipe_read(graph, text, &recipe, why);
+    if (r == 0 && !is_wanted(&chain, graph, recipe.engine))
+        r = chain.status ? cudnn_failed(chain.status, chain.call, why) : because(why, -ENOTSUP, "plan \"%s\": its engine is not one we use", text);
     if (r == 0)
-        r = make_plan(graph, &config, text, ret, why);
-    for (int i = 0; i < KNOBS_MAX; i++)
-        descriptor_destroy(&choices[i]);
+        r = make_plan(graph, &recipe.config, text, ret, why);
     return r == -ENOMEM || r == 0 ? r : -ENOTSUP;
 }
 

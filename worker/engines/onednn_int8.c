@@ -6,6 +6,8 @@
 #include <string.h>
 
 #define LEVELS 255   /* steps between the lowest and the highest u8 */
+#define LANES  8
+#define KERNEL_MAX 49 /* numbers: the first layer's 7x7 */
 #define EXACT  0x1p22 /* sums below it keep their fractions in f32 */
 
 uint8_t int8_border(float mean)
@@ -49,27 +51,55 @@ struct filter_shape {
     size_t channels, area; /* a filter is (channels, area) */
 };
 
+/* In several lanes, so that no comparison waits for the one before. */
+static float largest_plain(const float *filter, size_t count)
+{
+    float most[LANES] = { 0 };
+    size_t whole = count - count % LANES;
+    for (size_t i = 0; i < whole; i += LANES)
+        for (size_t l = 0; l < LANES; l++) {
+            float size = fabsf(filter[i + l]);
+            most[l] = size > most[l] ? size : most[l];
+        }
+    for (size_t i = whole; i < count; i++)
+        most[0] = fabsf(filter[i]) > most[0] ? fabsf(filter[i]) : most[0];
+    for (size_t l = 1; l < LANES; l++)
+        most[0] = most[l] > most[0] ? most[l] : most[0];
+    return most[0];
+}
+
 static double largest(const struct int8_place *place, const float *filter, struct filter_shape shape)
 {
     double most = 0;
+    if (!place->std)
+        return (double)largest_plain(filter, shape.channels * shape.area);
     for (size_t c = 0; c < shape.channels; c++)
-        for (size_t k = 0; k < shape.area; k++)
-            most = fmax(most, fabs(met(place, filter[c * shape.area + k], c)));
+        for (size_t k = 0; k < shape.area; k++) {
+            double size = fabs(met(place, filter[c * shape.area + k], c));
+            most = size > most ? size : most;
+        }
     return most;
+}
+
+/* To the nearest whole number, the even one of two, of what is well below 2^51: what lrint() does, without a call a number. */
+static double nearest(double value)
+{
+    const double shift = 0x1.8p52;
+    return value + shift - shift;
 }
 
 /* Neighbouring pixels are much alike, so what counts is the sum of a kernel's rounding errors: as long as it is more than half a step, the number that was
  * rounded farthest in its direction goes to the other side. C. Guo et al., "SQuant: On-the-Fly Data-Free Quantization", ICLR 2022. */
-static void balance_kernel(const struct int8_place *place, const float *kernel, size_t channel, size_t area, double step, int8_t *ret)
+static void balance_kernel(const struct int8_place *place, const double *exact, size_t area, int8_t *ret)
 {
     double sum = 0;
     for (size_t k = 0; k < area; k++)
-        sum += met(place, kernel[k], channel) / step - ret[k];
+        sum += exact[k] - ret[k];
     while (fabs(sum) > 0.5) {
         double sign = sum > 0 ? 1 : -1, farthest = 0;
         size_t at = 0;
         for (size_t k = 0; k < area; k++) {
-            double off = sign * (met(place, kernel[k], channel) / step - ret[k]);
+            double off = sign * (exact[k] - ret[k]);
             if (off > farthest && abs(ret[k] + (int)sign) <= place->most) {
                 farthest = off;
                 at = k;
@@ -82,14 +112,24 @@ static void balance_kernel(const struct int8_place *place, const float *kernel, 
     }
 }
 
+static void round_kernel(const struct int8_place *place, const float *kernel, size_t channel, size_t area, double step, int8_t *ret)
+{
+    double exact[KERNEL_MAX];
+    for (size_t k = 0; k < area; k++) {
+        exact[k] = met(place, kernel[k], channel) / step;
+        ret[k] = (int8_t)nearest(exact[k]);
+    }
+    balance_kernel(place, exact, area, ret);
+}
+
 static void round_filter(const struct int8_place *place, const float *filter, struct filter_shape shape, double step, int8_t *ret)
 {
-    for (size_t c = 0; c < shape.channels; c++) {
-        for (size_t k = 0; k < shape.area; k++)
-            ret[c * shape.area + k] = (int8_t)lrint(met(place, filter[c * shape.area + k], c) / step);
-        if (shape.area > 1)
-            balance_kernel(place, filter + c * shape.area, c, shape.area, step, ret + c * shape.area);
-    }
+    if (shape.area == 1) /* most numbers of a bottleneck */
+        for (size_t c = 0; c < shape.channels; c++)
+            ret[c] = (int8_t)nearest(met(place, filter[c], c) / step);
+    else
+        for (size_t c = 0; c < shape.channels; c++)
+            round_kernel(place, filter + c * shape.area, c, shape.area, step, ret + c * shape.area);
 }
 
 /* What an image of nothing but the mean adds up to. */

@@ -39,25 +39,6 @@ void ranges_done(struct ranges *ranges)
 
 /* ---- means -------------------------------------------------------------------------------------------------------------- */
 
-static size_t means_count(const struct network *network, int activation)
-{
-    enum layer_kind kind = activation == NETWORK_IMAGE ? LAYER_CONV : network->layers[activation - 1].kind;
-    return kind == LAYER_CONV || kind == LAYER_MAX_POOL ? (size_t)network_channels(network, activation, 0) : 0;
-}
-
-size_t ranges_means_offset(const struct network *network, int activation)
-{
-    size_t offset = 0;
-    for (int a = 0; a < activation; a++)
-        offset += means_count(network, a);
-    return offset;
-}
-
-const float *ranges_means(const struct ranges *ranges, const struct network *network, int activation)
-{
-    return ranges->means && means_count(network, activation) ? ranges->means + ranges_means_offset(network, activation) : NULL;
-}
-
 const char *ranges_tensor_name(const struct network *network, int activation)
 {
     return activation == NETWORK_IMAGE ? RANGES_IMAGE : network->layers[activation - 1].name;
@@ -65,7 +46,7 @@ const char *ranges_tensor_name(const struct network *network, int activation)
 
 static int read_channels(const struct reading *at, const json_t *list, int activation, float *ret)
 {
-    size_t count = means_count(at->network, activation);
+    size_t count = ranges_means_count(at->network, activation);
     bool good = json_array_size(list) == count;
     for (size_t c = 0; c < count && good; c++) {
         const json_t *value = json_array_get(list, c);
@@ -85,7 +66,7 @@ static int read_means(const struct reading *at, const json_t *means, struct rang
     if (!ranges->means)
         return because(at->why, -ENOMEM, "%s: no memory for the means", at->name);
     for (int a = 0; a <= at->network->count; a++) {
-        if (!means_count(at->network, a))
+        if (!ranges_means_count(at->network, a))
             continue;
         int r = read_channels(at, json_object_get(means, ranges_tensor_name(at->network, a)), a, ranges->means + ranges_means_offset(at->network, a));
         if (r < 0)
@@ -216,17 +197,33 @@ static int read_set(const struct reading *at, const json_t *set, struct ranges *
     return r < 0 ? r : read_tensors(at, json_object_get(set, "tensors"), ranges);
 }
 
-static int find_set(const struct reading *at, const json_t *sets, const float mean[3], const float std[3], struct ranges *ranges)
+static int check_sets(const struct reading *at, const json_t *sets)
 {
     if (!json_is_array(sets) || json_array_size(sets) > RANGES_SETS_MAX)
         return because(at->why, -EINVAL, "%s: \"sets\" is not a list of at most %d; " RANGES_AGAIN, at->name, RANGES_SETS_MAX);
-    for (size_t i = 0; i < json_array_size(sets); i++) {
+    return 0;
+}
+
+static int read_normalisation(const struct reading *at, const json_t *set, size_t i, struct ranges *ranges)
+{
+    if (ranges_json_triple(json_object_get(set, "mean"), ranges->mean) < 0 || ranges_json_triple(json_object_get(set, "std"), ranges->std) < 0)
+        return because(at->why, -EINVAL, "%s: set %zu has no \"mean\" and \"std\" of three numbers; " RANGES_AGAIN, at->name, i);
+    return 0;
+}
+
+static int find_set(const struct reading *at, const json_t *sets, const float mean[3], const float std[3], struct ranges *ranges)
+{
+    int r = check_sets(at, sets);
+    for (size_t i = 0; i < json_array_size(sets) && r == 0; i++) {
         const json_t *set = json_array_get(sets, i);
-        if (ranges_json_triple(json_object_get(set, "mean"), ranges->mean) < 0 || ranges_json_triple(json_object_get(set, "std"), ranges->std) < 0)
-            return because(at->why, -EINVAL, "%s: set %zu has no \"mean\" and \"std\" of three numbers; " RANGES_AGAIN, at->name, i);
+        r = read_normalisation(at, set, i, ranges);
+        if (r < 0)
+            break;
         if (ranges_same_triple(ranges->mean, mean) && ranges_same_triple(ranges->std, std))
             return read_set(at, set, ranges);
     }
+    if (r < 0)
+        return r;
     return because(at->why, -ENOENT, "%s: its ranges are for other preprocessing, not for pixels with mean %g,%g,%g and std %g,%g,%g; calibrate for "
                    "this preset, too: sleddog-worker calibrate --preset NAME", at->name, (double)mean[0], (double)mean[1], (double)mean[2],
                    (double)std[0], (double)std[1], (double)std[2]);
@@ -237,8 +234,7 @@ static int find_set(const struct reading *at, const json_t *sets, const float me
 int ranges_json_parse(const char *name, const char *text, size_t size, json_t **ret, struct why *why)
 {
     json_error_t error;
-    json_watch();
-    json_t *file = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+    json_t *file = json_read(text, size, JSON_REJECT_DUPLICATES, &error);
     if (json_refused()) {
         json_decref(file);
         return because(why, -ENOMEM, "%s: no memory for the ranges", name);
@@ -323,4 +319,33 @@ int ranges_open(const char *path, const struct weights *weights, const struct ne
     size_t size;
     int r = ranges_json_read(path, &text, &size, why);
     return r < 0 ? r : ranges_from_memory(path, text, size, weights, network, mean, std, ret, why);
+}
+
+static int read_all_sets(const struct reading *at, const json_t *sets, ranges_take *take_set, void *arg)
+{
+    int r = check_sets(at, sets);
+    for (size_t i = 0; i < json_array_size(sets) && r == 0; i++) {
+        struct ranges ranges = { .images = 0 };
+        r = read_normalisation(at, json_array_get(sets, i), i, &ranges);
+        if (r == 0)
+            r = read_set(at, json_array_get(sets, i), &ranges);
+        if (r == 0)
+            take_set(arg, &ranges);
+        ranges_done(&ranges);
+    }
+    return r;
+}
+
+int ranges_each(const char *path, const struct weights *weights, const struct network *network, ranges_take *take_set, void *arg, struct why *why)
+{
+    const struct reading at = { path, weights, network, why };
+    CLEANUP(json_decref_nullablep) json_t *file = NULL;
+    CLEANUP(freep) char *text = NULL;
+    size_t size;
+    int r = ranges_json_read(path, &text, &size, why);
+    if (r == 0)
+        r = ranges_json_parse(path, text, size, &file, why);
+    if (r == 0)
+        r = ranges_json_check(path, file, weights, network, why);
+    return r < 0 ? r : read_all_sets(&at, json_object_get(file, "sets"), take_set, arg);
 }

@@ -47,6 +47,9 @@ struct ranges {
 
 void ranges_done(struct ranges *ranges); /* accepts zeroed memory */
 
+/* How many means an activation has; 0: none. */
+size_t ranges_means_count(const struct network *network, int activation);
+
 /* The means of an activation's channels; NULL when there are none. */
 const float *ranges_means(const struct ranges *ranges, const struct network *network, int activation);
 
@@ -60,6 +63,10 @@ int ranges_open(const char *path, const struct weights *weights, const struct ne
 /* The same for a file that is in memory; `name` stands for it in messages. */
 int ranges_from_memory(const char *name, const char *text, size_t size, const struct weights *weights, const struct network *network,
                        const float mean[3], const float std[3], struct ranges *ret, struct why *why);
+
+/* Hears every set of the file at `path`, in its order, until one is damaged. */
+typedef void ranges_take(void *arg, const struct ranges *ranges);
+int ranges_each(const char *path, const struct weights *weights, const struct network *network, ranges_take *take_set, void *arg, struct why *why);
 
 /* `<weights>.ranges.json`; -ENAMETOOLONG. */
 int ranges_path(const char *weights, char *path, size_t size, struct why *why);

@@ -167,7 +167,7 @@ int ranges_save(const char *path, const struct ranges *ranges, const struct weig
         json_refuse();
     CLEANUP(json_decref_nullablep) json_t *file = json_pack("{s:s, s:s, s:s, s:O}", "format", RANGES_FORMAT, "network", network->name, "weights",
                                                             weights->sha256, "sets", sets);
-    CLEANUP(freep) char *text = json_dumps(file, JSON_INDENT(1) | JSON_REAL_PRECISION(DIGITS));
+    CLEANUP(freep) char *text = json_write(file, JSON_INDENT(1) | JSON_REAL_PRECISION(DIGITS));
     if (!text || json_refused())
         return because(why, -ENOMEM, "%s: no memory for the ranges", path);
     return write_file(path, text, why);

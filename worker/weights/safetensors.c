@@ -161,8 +161,7 @@ static int parse_header(const struct weights *weights, uint64_t size, json_t **r
         return because(why, -EINVAL, "%s: a header of %" PRIu64 " bytes in a file of %zu; is it complete, and is it "
                        "safetensors?", weights->path, size, weights->size);
     json_error_t error;
-    json_watch();
-    json_t *header = json_loadb((const char *)weights->bytes + 8, (size_t)size, JSON_REJECT_DUPLICATES, &error);
+    json_t *header = json_read((const char *)weights->bytes + 8, (size_t)size, JSON_REJECT_DUPLICATES, &error);
     if (json_refused()) {
         json_decref(header);
         return because(why, -ENOMEM, "%s: no memory for its header", weights->path);

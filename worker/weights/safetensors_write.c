@@ -1,5 +1,7 @@
 #include "worker/weights/safetensors_write.h"
 
+#include "common/json.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -38,7 +40,7 @@ static char *header_text(const struct tensor *tensors, size_t count)
             return NULL;
         at += tensor_bytes(&tensors[i]);
     }
-    CLEANUP(freep) char *text = json_dumps(header, JSON_COMPACT);
+    CLEANUP(freep) char *text = json_write(header, JSON_COMPACT);
     char *padded = NULL;
     if (!text || asprintf(&padded, "%-*s", (int)((strlen(text) + 7) / 8 * 8), text) < 0)
         return NULL;

@@ -1,0 +1,18 @@
+/* mount.h: programs that are started now see a mount that is not what it should be, whenever there is a file "away" (tests/preload/mount.c).
+ *
+ *     mount_choose("dead", "photos");
+ *     WORKER(&daemon, "worker", ...);
+ *     mount_none();
+ *
+ * Errors: fail the test; skips it where nothing can be put in front of libc. */
+#pragma once
+
+/* `below`: what it begins with, seen from the test's folder. */
+void mount_choose(const char *kind, const char *below);
+void mount_none(void);
+
+/* From now on this process and its children have mounts of their own; skips the test where that is not allowed. */
+void mount_own(void);
+/* A folder in memory, of so many KiB. */
+void mount_disk(const char *folder, int kib);
+void mount_enlarge(const char *folder);

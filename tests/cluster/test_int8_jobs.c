@@ -1,0 +1,100 @@
+/* Jobs in int8: the same bytes with one worker and with two, ranges that are lent, that come and go, and that differ. */
+#include "tests/cluster/lib/cluster.h"
+#include "tests/cluster/lib/photos.h"
+
+#include <unistd.h>
+
+#define IMAGES  12
+#define PIXELS  "--resize", "40", "--crop", "33"
+#define ENGINE  "--engine", "onednn", "--threads", "2", "--engine-threads", "1"
+#define MODEL   "model.safetensors"
+#define RANGES  MODEL ".ranges.json"
+
+static void gather(void)
+{
+    setenv("SLEDDOG_ENGINES", test_build(), 0);
+    photos_draw("photos", IMAGES);
+    model_write(MODEL, 1000);
+}
+
+/* `folder`: of images. */
+static void calibrate(const char *folder, const char *output)
+{
+    CHECK_INT(test_shell(NULL, "%s/sleddog-worker calibrate --images %s --weights " MODEL " --output %s --resize 40 --crop 33", test_build(), folder, output), 0);
+}
+
+/* The daemons' own model. */
+static int run_on(const char *name, const struct daemon *const *daemons, int count)
+{
+    write_nodes("nodes", daemons, count);
+    return COORDINATE(name, "run", "--nodes", "nodes", "--min-nodes", count > 1 ? "2" : "1", "--node-timeout", count > 1 ? "3" : "60", "--batch", "2", PIXELS, "--job",
+                      name, "photos");
+}
+
+static void check_precision(const char *name, const char *precision)
+{
+    char file[64], text[64];
+    snprintf(file, sizeof(file), "%s/summary.json", name);
+    snprintf(text, sizeof(text), "\"precision\": \"%s\"", precision);
+    check_contains(file, text);
+    snprintf(file, sizeof(file), "%s.out", name);
+    snprintf(text, sizeof(text), "precision             %s\n", precision);
+    check_contains(file, text);
+}
+
+TEST_WITHIN(120, two_workers_in_int8_give_the_bytes_of_one_and_the_fingerprint_names_the_ranges)
+{
+    gather();
+    calibrate("photos", RANGES);
+    CHECK_INT(COORDINATE("one", "run", "--local", "1", ENGINE, "--precision", "int8", "--batch", "2", PIXELS, "--weights", MODEL, "--job", "one", "photos"), 0);
+    CHECK_INT(COORDINATE("two", "run", "--local", "2", ENGINE, "--batch", "3", PIXELS, "--weights", MODEL, "--job", "two", "photos"), 0);
+    check_same_file("one/predictions.jsonl", "two/predictions.jsonl");
+    check_precision("one", "int8");
+    check_precision("two", "int8"); /* auto takes it, since the ranges are there */
+    check_contains("two/summary.json", ", int8, ranges ");
+    CHECK_INT(COORDINATE("f32", "run", "--local", "1", ENGINE, "--precision", "f32", PIXELS, "--weights", MODEL, "--job", "f32", "photos"), 0);
+    check_precision("f32", "f32");
+}
+
+TEST_WITHIN(120, a_daemon_takes_ranges_that_come_while_it_runs_and_lets_go_of_those_that_went)
+{
+    struct daemon daemon;
+    gather();
+    WORKER(&daemon, "worker", ENGINE, "--weights", MODEL);
+    const struct daemon *const all[] = { &daemon };
+    CHECK_INT(run_on("before", all, 1), 0);
+    check_precision("before", "f32");
+    calibrate("photos", RANGES);
+    CHECK_INT(run_on("with", all, 1), 0);
+    check_precision("with", "int8");
+    CHECK_INT(unlink(RANGES), 0);
+    CHECK_INT(run_on("after", all, 1), 0);
+    check_precision("after", "f32");
+    check_same_file("before/predictions.jsonl", "after/predictions.jsonl");
+    daemon_stop(&daemon);
+}
+
+TEST_WITHIN(120, nodes_with_other_ranges_or_none_are_not_mixed)
+{
+    struct daemon one, other, bare;
+    gather();
+    calibrate("photos/a", "a.json");
+    calibrate("photos/b", "b.json");
+    WORKER(&one, "one", ENGINE, "--weights", MODEL, "--ranges", "a.json");
+    WORKER(&other, "other", ENGINE, "--weights", MODEL, "--ranges", "b.json");
+    WORKER(&bare, "bare", ENGINE, "--weights", MODEL);
+    CHECK_INT(run_on("ranges", (const struct daemon *[]){ &one, &other }, 2), 1);
+    check_contains("ranges.err", "its numbers may differ in the last digits");
+    CHECK_INT(run_on("none", (const struct daemon *[]){ &one, &bare }, 2), 1);
+    check_contains("none.err", "its numbers may differ in the last digits");
+    daemon_stop(&one);
+    daemon_stop(&other);
+    daemon_stop(&bare);
+}
+
+TEST_WITHIN(120, a_job_that_insists_on_int8_is_refused_without_ranges_and_says_what_makes_them)
+{
+    gather();
+    CHECK_INT(COORDINATE("run", "run", "--local", "1", ENGINE, "--precision", "int8", PIXELS, "--weights", MODEL, "--job", "job", "photos"), 1);
+    check_contains("run.err", RANGES ": cannot open the activation ranges: No such file or directory; int8 needs them, sleddog-worker calibrate makes them");
+}
