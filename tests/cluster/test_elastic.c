@@ -22,7 +22,7 @@ static void make_expected(const char *images)
 
 /* ---- the node list ---- */
 
-TEST_WITHIN(90, a_node_that_is_added_to_the_list_joins_and_one_that_is_removed_leaves)
+TEST(a_node_that_is_added_to_the_list_joins_and_one_that_is_removed_leaves)
 {
     struct daemon first, second;
     struct process run;
@@ -98,7 +98,7 @@ TEST(a_removed_node_gets_no_new_batch_finishes_what_it_has_and_may_come_back)
     CHECK_INT(process_end(&run), 130);
 }
 
-TEST_WITHIN(90, a_removed_node_that_does_not_finish_is_not_waited_for)
+TEST(a_removed_node_that_does_not_finish_is_not_waited_for)
 {
     struct process run;
     puppet_start(&one, 0);
@@ -237,7 +237,7 @@ TEST(a_second_signal_ends_it_at_once_and_says_how_to_go_on_as_well)
 
 /* ---- sockets ---- */
 
-TEST_WITHIN(90, the_sockets_of_a_killed_coordinator_are_cleaned_when_its_job_is_resumed)
+TEST(the_sockets_of_a_killed_coordinator_are_cleaned_when_its_job_is_resumed)
 {
     char deep[160];
     struct process run;

@@ -123,7 +123,7 @@ TEST(results_may_come_in_any_order_and_twice_at_once)
     check_table(100);
 }
 
-TEST_WITHIN(90, a_result_of_a_worker_that_was_given_up_for_lost_counts_when_it_is_back)
+TEST(a_result_of_a_worker_that_was_given_up_for_lost_counts_when_it_is_back)
 {
     struct process run;
     begin(&run, (struct puppet *const[]){ &one, &two }, 2, "sim:20");

@@ -42,7 +42,7 @@ static void check_precision(const char *name, const char *precision)
     check_contains(file, text);
 }
 
-TEST_WITHIN(120, two_workers_in_int8_give_the_bytes_of_one_and_the_fingerprint_names_the_ranges)
+TEST(two_workers_in_int8_give_the_bytes_of_one_and_the_fingerprint_names_the_ranges)
 {
     gather();
     calibrate("photos", RANGES);
@@ -56,7 +56,7 @@ TEST_WITHIN(120, two_workers_in_int8_give_the_bytes_of_one_and_the_fingerprint_n
     check_precision("f32", "f32");
 }
 
-TEST_WITHIN(120, a_daemon_takes_ranges_that_come_while_it_runs_and_lets_go_of_those_that_went)
+TEST(a_daemon_takes_ranges_that_come_while_it_runs_and_lets_go_of_those_that_went)
 {
     struct daemon daemon;
     gather();
@@ -74,7 +74,7 @@ TEST_WITHIN(120, a_daemon_takes_ranges_that_come_while_it_runs_and_lets_go_of_th
     daemon_stop(&daemon);
 }
 
-TEST_WITHIN(120, nodes_with_other_ranges_or_none_are_not_mixed)
+TEST(nodes_with_other_ranges_or_none_are_not_mixed)
 {
     struct daemon one, other, bare;
     gather();
@@ -92,7 +92,7 @@ TEST_WITHIN(120, nodes_with_other_ranges_or_none_are_not_mixed)
     daemon_stop(&bare);
 }
 
-TEST_WITHIN(120, a_job_that_insists_on_int8_is_refused_without_ranges_and_says_what_makes_them)
+TEST(a_job_that_insists_on_int8_is_refused_without_ranges_and_says_what_makes_them)
 {
     gather();
     CHECK_INT(COORDINATE("run", "run", "--local", "1", ENGINE, "--precision", "int8", PIXELS, "--weights", MODEL, "--job", "job", "photos"), 1);

@@ -81,7 +81,7 @@ static int photos_run(const char *name, const char *nodes, const char *min_nodes
     return COORDINATE(name, "run", "--nodes", nodes, "--min-nodes", min_nodes, "--batch", "2", "--job", name, "--weights", "mine/model.safetensors", "photos");
 }
 
-TEST_WITHIN(120, weights_that_only_the_coordinator_sees_reach_several_workers)
+TEST(weights_that_only_the_coordinator_sees_reach_several_workers)
 {
     struct daemon daemons[3] = { 0 };
     photos_draw("photos", 12);
@@ -109,7 +109,7 @@ TEST_WITHIN(120, weights_that_only_the_coordinator_sees_reach_several_workers)
         daemon_stop(&daemons[i]);
 }
 
-TEST_WITHIN(120, the_activation_ranges_beside_the_weights_go_with_them)
+TEST(the_activation_ranges_beside_the_weights_go_with_them)
 {
     struct daemon daemon = { 0 };
     static const char ranges[] = "{ \"format\": \"sleddog ranges 1\" }";
@@ -129,7 +129,7 @@ TEST_WITHIN(120, the_activation_ranges_beside_the_weights_go_with_them)
 }
 
 /* Neither worker sees the model or its ranges; each computes in int8 with the coordinator's, as a worker beside them does. */
-TEST_WITHIN(120, ranges_that_only_the_coordinator_sees_make_several_workers_compute_in_int8)
+TEST(ranges_that_only_the_coordinator_sees_make_several_workers_compute_in_int8)
 {
     struct daemon daemons[2] = { 0 };
     photos_draw("photos", 12);
@@ -150,7 +150,7 @@ TEST_WITHIN(120, ranges_that_only_the_coordinator_sees_make_several_workers_comp
         daemon_stop(&daemons[i]);
 }
 
-TEST_WITHIN(120, a_worker_that_cannot_download_borrows_what_the_coordinator_downloaded)
+TEST(a_worker_that_cannot_download_borrows_what_the_coordinator_downloaded)
 {
     struct daemon daemon;
     struct web *web = web_start(&(struct web_spec){ 0 });
@@ -177,7 +177,7 @@ static void damage(const char *path)
     CHECK_INT(pwrite(fd, "damage", 6, 100000), 6);
 }
 
-TEST_WITHIN(120, a_damaged_file_in_the_cache_is_never_used_and_fetched_again)
+TEST(a_damaged_file_in_the_cache_is_never_used_and_fetched_again)
 {
     struct daemon daemon = { 0 };
     photos_draw("photos", 2);
@@ -196,7 +196,7 @@ TEST_WITHIN(120, a_damaged_file_in_the_cache_is_never_used_and_fetched_again)
     daemon_stop(&daemon);
 }
 
-TEST_WITHIN(120, of_two_workers_with_one_cache_one_fetches_and_both_are_ready)
+TEST(of_two_workers_with_one_cache_one_fetches_and_both_are_ready)
 {
     struct daemon one = { 0 }, two = { 0 };
     char sent[64];
@@ -215,7 +215,7 @@ TEST_WITHIN(120, of_two_workers_with_one_cache_one_fetches_and_both_are_ready)
     daemon_stop(&two);
 }
 
-TEST_WITHIN(120, a_cache_that_may_not_hold_the_model_is_told_and_names_its_option)
+TEST(a_cache_that_may_not_hold_the_model_is_told_and_names_its_option)
 {
     struct daemon daemon = { 0 };
     photos_draw("photos", 2);
@@ -232,7 +232,7 @@ TEST_WITHIN(120, a_cache_that_may_not_hold_the_model_is_told_and_names_its_optio
     daemon_stop(&daemon);
 }
 
-TEST_WITHIN(120, a_worker_whose_disk_is_full_while_the_model_comes_joins_when_there_is_room)
+TEST(a_worker_whose_disk_is_full_while_the_model_comes_joins_when_there_is_room)
 {
     struct daemon full = { 0 }, good = { 0 };
     struct process run;
@@ -262,7 +262,7 @@ TEST_WITHIN(120, a_worker_whose_disk_is_full_while_the_model_comes_joins_when_th
     daemon_stop(&good);
 }
 
-TEST_WITHIN(120, a_coordinator_whose_mount_went_away_with_the_model_can_be_stopped_and_resumed)
+TEST(a_coordinator_whose_mount_went_away_with_the_model_can_be_stopped_and_resumed)
 {
     struct daemon daemon = { 0 };
     struct process run;
@@ -353,7 +353,7 @@ static void expect_ready(struct lender *lender)
     message_free(&welcome);
 }
 
-TEST_WITHIN(120, a_worker_that_is_killed_half_way_goes_on_there_and_nothing_is_sent_twice)
+TEST(a_worker_that_is_killed_half_way_goes_on_there_and_nothing_is_sent_twice)
 {
     struct daemon daemon;
     struct lender lender;
@@ -378,7 +378,7 @@ TEST_WITHIN(120, a_worker_that_is_killed_half_way_goes_on_there_and_nothing_is_s
     daemon_stop(&daemon);
 }
 
-TEST_WITHIN(120, a_coordinator_that_is_killed_half_way_is_followed_by_one_that_goes_on_there)
+TEST(a_coordinator_that_is_killed_half_way_is_followed_by_one_that_goes_on_there)
 {
     struct daemon daemon;
     struct lender lender;
@@ -400,7 +400,7 @@ TEST_WITHIN(120, a_coordinator_that_is_killed_half_way_is_followed_by_one_that_g
     daemon_stop(&daemon);
 }
 
-TEST_WITHIN(120, a_worker_has_four_pieces_under_way_and_asks_again_for_what_is_lost)
+TEST(a_worker_has_four_pieces_under_way_and_asks_again_for_what_is_lost)
 {
     struct daemon daemon;
     struct lender lender;
@@ -430,7 +430,7 @@ TEST_WITHIN(120, a_worker_has_four_pieces_under_way_and_asks_again_for_what_is_l
     process_end(&daemon.process);
 }
 
-TEST_WITHIN(120, heartbeats_go_on_while_a_model_comes)
+TEST(heartbeats_go_on_while_a_model_comes)
 {
     struct daemon daemon;
     struct lender lender;
@@ -450,7 +450,7 @@ TEST_WITHIN(120, heartbeats_go_on_while_a_model_comes)
     daemon_stop(&daemon); /* at once: nobody waits for the rest */
 }
 
-TEST_WITHIN(120, wrong_bytes_are_thrown_away_and_no_wrong_file_stays)
+TEST(wrong_bytes_are_thrown_away_and_no_wrong_file_stays)
 {
     struct daemon daemon;
     struct lender lender;
@@ -470,7 +470,7 @@ TEST_WITHIN(120, wrong_bytes_are_thrown_away_and_no_wrong_file_stays)
     daemon_stop(&daemon);
 }
 
-TEST_WITHIN(120, a_wrong_beginning_of_an_earlier_process_costs_one_more_transfer)
+TEST(a_wrong_beginning_of_an_earlier_process_costs_one_more_transfer)
 {
     struct daemon daemon;
     struct lender lender;
@@ -512,7 +512,7 @@ static void refuse_wish(const char *sentence, const char *sha256, uint64_t offse
     link_free(puppet.link);
 }
 
-TEST_WITHIN(120, a_coordinator_lends_its_own_model_and_refuses_who_asks_for_anything_else)
+TEST(a_coordinator_lends_its_own_model_and_refuses_who_asks_for_anything_else)
 {
     char other[SHA256_HEX];
     make_model("model");

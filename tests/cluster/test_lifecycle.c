@@ -42,7 +42,7 @@ static void end(struct trio *trio)
     daemon_stop(&trio->three);
 }
 
-TEST_WITHIN(90, a_worker_that_is_asked_to_stop_leaves_its_batches_to_others)
+TEST(a_worker_that_is_asked_to_stop_leaves_its_batches_to_others)
 {
     struct trio trio;
     begin(&trio, "10");
@@ -52,7 +52,7 @@ TEST_WITHIN(90, a_worker_that_is_asked_to_stop_leaves_its_batches_to_others)
     end(&trio);
 }
 
-TEST_WITHIN(90, a_worker_that_is_killed_changes_nothing)
+TEST(a_worker_that_is_killed_changes_nothing)
 {
     struct trio trio;
     begin(&trio, "1");
@@ -61,7 +61,7 @@ TEST_WITHIN(90, a_worker_that_is_killed_changes_nothing)
     check_contains("run.err", "batches go to others");
 }
 
-TEST_WITHIN(90, a_worker_that_is_killed_and_started_again_takes_part_again)
+TEST(a_worker_that_is_killed_and_started_again_takes_part_again)
 {
     struct trio trio;
     struct daemon again;
@@ -75,7 +75,7 @@ TEST_WITHIN(90, a_worker_that_is_killed_and_started_again_takes_part_again)
     daemon_stop(&again);
 }
 
-TEST_WITHIN(90, a_worker_that_hangs_for_longer_than_the_expiry_and_wakes_up_changes_nothing)
+TEST(a_worker_that_hangs_for_longer_than_the_expiry_and_wakes_up_changes_nothing)
 {
     struct trio trio;
     begin(&trio, "1");
@@ -86,7 +86,7 @@ TEST_WITHIN(90, a_worker_that_hangs_for_longer_than_the_expiry_and_wakes_up_chan
     daemon_stop(&trio.two);
 }
 
-TEST_WITHIN(90, when_all_workers_are_killed_those_that_come_back_finish_the_job)
+TEST(when_all_workers_are_killed_those_that_come_back_finish_the_job)
 {
     struct trio trio;
     begin(&trio, "1");
@@ -102,7 +102,7 @@ TEST_WITHIN(90, when_all_workers_are_killed_those_that_come_back_finish_the_job)
 
 /* ---- --local ---- */
 
-TEST_WITHIN(90, a_local_worker_that_is_killed_is_started_again)
+TEST(a_local_worker_that_is_killed_is_started_again)
 {
     struct process run;
     pid_t workers[8], others[8];

@@ -191,7 +191,7 @@ static int end(const char *name, int (*command)(int, char **), const char *const
     return process_end(&process);
 }
 
-TEST_WITHIN(90, a_job_without_wal_is_killed_resumed_and_looked_at_like_any_other)
+TEST(a_job_without_wal_is_killed_resumed_and_looked_at_like_any_other)
 {
     struct daemon daemon;
     struct process run;

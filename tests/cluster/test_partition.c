@@ -49,7 +49,7 @@ static void finish(struct process *run, struct machine *machines, int count)
     }
 }
 
-TEST_WITHIN(90, machines_cut_off_for_longer_and_shorter_than_the_expiry_lose_nothing_and_are_used_again)
+TEST(machines_cut_off_for_longer_and_shorter_than_the_expiry_lose_nothing_and_are_used_again)
 {
     struct machine machines[3];
     struct process run;
@@ -75,7 +75,7 @@ TEST_WITHIN(90, machines_cut_off_for_longer_and_shorter_than_the_expiry_lose_not
     CHECK(!said_of(&run, &machines[2], "silent for too long"));
 }
 
-TEST_WITHIN(90, machines_that_lose_power_come_back_empty_and_are_used_again)
+TEST(machines_that_lose_power_come_back_empty_and_are_used_again)
 {
     struct machine machines[3];
     struct process run;
@@ -142,7 +142,7 @@ static long half_size(const struct machine *machine, const char *hash)
     return stat(path, &status) == 0 ? (long)status.st_size : 0;
 }
 
-TEST_WITHIN(120, machines_cut_off_while_the_model_comes_to_them_go_on_when_they_are_back)
+TEST(machines_cut_off_while_the_model_comes_to_them_go_on_when_they_are_back)
 {
     struct machine machines[3];
     struct process run;

@@ -82,20 +82,20 @@ static void check_one(const char *kind, const char *row, const char *limit)
     CHECK(deaths() <= RESTARTS);
 }
 
-TEST_WITHIN(90, a_photo_that_crashes_its_decoder_gets_a_row_and_disturbs_no_other)
+TEST(a_photo_that_crashes_its_decoder_gets_a_row_and_disturbs_no_other)
 {
     check_one("crash", "crash", "20");
     check_contains("run.err", "signal 11");
     check_contains("job/worker-1.log", "died with 1 image in its hands"); /* the thread that faulted */
 }
 
-TEST_WITHIN(90, a_photo_that_aborts_its_decoder_gets_a_row_and_disturbs_no_other)
+TEST(a_photo_that_aborts_its_decoder_gets_a_row_and_disturbs_no_other)
 {
     check_one("abort", "crash", "20");
     check_contains("run.err", "signal 6");
 }
 
-TEST_WITHIN(90, a_photo_that_takes_all_memory_gets_a_row_and_disturbs_no_other)
+TEST(a_photo_that_takes_all_memory_gets_a_row_and_disturbs_no_other)
 {
     check_one("memory", "crash", "20");
     check_contains("run.err", "signal 9");
@@ -138,7 +138,7 @@ TEST_WITHIN(150, several_such_photos_in_one_batch_and_in_several_get_a_row_each)
     CHECK(deaths() <= 3 * RESTARTS);
 }
 
-TEST_WITHIN(90, one_worker_alone_survives_such_a_photo_too)
+TEST(one_worker_alone_survives_such_a_photo_too)
 {
     draw_and_classify();
     poison("photos/b/013.jpg", "crash");
@@ -147,7 +147,7 @@ TEST_WITHIN(90, one_worker_alone_survives_such_a_photo_too)
     CHECK(deaths() <= RESTARTS);
 }
 
-TEST_WITHIN(90, a_photo_at_which_a_decoder_crashed_once_is_not_to_blame)
+TEST(a_photo_at_which_a_decoder_crashed_once_is_not_to_blame)
 {
     draw_and_classify();
     poison("photos/a/010.jpg", "once");
@@ -174,7 +174,7 @@ static void supervise(struct daemon *daemons, int count, struct process *run)
     CHECK(starts >= 2 && starts <= RESTARTS);
 }
 
-TEST_WITHIN(90, daemons_that_are_started_again_find_the_photo_too)
+TEST(daemons_that_are_started_again_find_the_photo_too)
 {
     struct daemon daemons[2];
     struct process run;

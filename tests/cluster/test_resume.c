@@ -68,7 +68,7 @@ static int paste_hint(const char *name)
     return status;
 }
 
-TEST_WITHIN(90, an_interrupted_job_says_how_to_go_on_and_that_works)
+TEST(an_interrupted_job_says_how_to_go_on_and_that_works)
 {
     struct process run;
     pid_t workers[4];
@@ -108,7 +108,7 @@ TEST(a_signal_ends_a_coordinator_whose_standard_input_never_ends)
     WAIT_FOR(is_gone(workers[0]));
 }
 
-TEST_WITHIN(90, a_killed_coordinator_takes_its_workers_along_and_the_job_is_resumed)
+TEST(a_killed_coordinator_takes_its_workers_along_and_the_job_is_resumed)
 {
     struct process run;
     pid_t workers[4];
@@ -144,7 +144,7 @@ static void begin_daemons(struct process *run, struct daemon *one, struct daemon
     WAIT_FOR(job_done("the job") > 200);
 }
 
-TEST_WITHIN(90, daemons_of_a_killed_coordinator_serve_its_successor_at_once)
+TEST(daemons_of_a_killed_coordinator_serve_its_successor_at_once)
 {
     struct process run;
     struct daemon one, two;
@@ -164,7 +164,7 @@ TEST_WITHIN(90, daemons_of_a_killed_coordinator_serve_its_successor_at_once)
     daemon_stop(&two);
 }
 
-TEST_WITHIN(90, a_coordinator_whose_job_goes_on_elsewhere_stops)
+TEST(a_coordinator_whose_job_goes_on_elsewhere_stops)
 {
     struct process run;
     struct daemon one, two;

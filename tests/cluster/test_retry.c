@@ -115,7 +115,7 @@ static void make_long_job(void)
     CHECK_INT(COORDINATE("whole", "run", "--engine", "sim", "--job", "expected", "@list"), 0);
 }
 
-TEST_WITHIN(90, a_retry_that_is_killed_loses_nothing_and_is_resumed)
+TEST(a_retry_that_is_killed_loses_nothing_and_is_resumed)
 {
     struct process run;
     struct table table;
@@ -142,7 +142,7 @@ TEST_WITHIN(90, a_retry_that_is_killed_loses_nothing_and_is_resumed)
     check_same_file("the job/predictions.jsonl", "expected/predictions.jsonl");
 }
 
-TEST_WITHIN(90, a_retry_that_was_killed_may_be_retried_instead)
+TEST(a_retry_that_was_killed_may_be_retried_instead)
 {
     struct process run;
     make_long_job();

@@ -90,7 +90,7 @@ static int listed_prefixes(struct store *store)
 
 #define LIST(name) "run", "--local", "1", "--engine", "sim", "--decode", "none", "--batch", "7", "--job", name, "s3://bucket/data/"
 
-TEST_WITHIN(90, a_coordinator_that_is_killed_while_it_lists_a_bucket_goes_on_behind_what_it_has)
+TEST(a_coordinator_that_is_killed_while_it_lists_a_bucket_goes_on_behind_what_it_has)
 {
     static struct store store;
     struct origin *origin = origin_start(answer, &store);
@@ -118,7 +118,7 @@ TEST_WITHIN(90, a_coordinator_that_is_killed_while_it_lists_a_bucket_goes_on_beh
 }
 
 /* More often than one request is tried: one of many pages has such luck when a fifth of all answers is bad. */
-TEST_WITHIN(90, a_page_that_fails_again_and_again_does_not_end_a_listing)
+TEST(a_page_that_fails_again_and_again_does_not_end_a_listing)
 {
     static struct store store = { .bad = 4 };
     struct origin *origin = origin_start(answer, &store);
@@ -128,7 +128,7 @@ TEST_WITHIN(90, a_page_that_fails_again_and_again_does_not_end_a_listing)
     origin_stop(origin);
 }
 
-TEST_WITHIN(90, a_store_that_is_down_while_it_is_listed_is_waited_for)
+TEST(a_store_that_is_down_while_it_is_listed_is_waited_for)
 {
     static struct store store = { .down = true };
     struct origin *origin = origin_start(answer, &store);

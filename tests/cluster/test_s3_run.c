@@ -138,7 +138,7 @@ static void use_keys(const char *token)
 
 /* ---- tokens ---- */
 
-TEST_WITHIN(60, a_token_that_has_expired_is_told_before_anything_is_done)
+TEST(a_token_that_has_expired_is_told_before_anything_is_done)
 {
     static struct store store = { .keys = 20, .valid = 2 };
     struct origin *origin = origin_start(answer, &store);
@@ -160,7 +160,7 @@ static void write_token(int number)
 }
 
 /* Somebody renews the file, as sign-in helpers do; then the store takes the old token no more. */
-TEST_WITHIN(60, a_token_that_expires_during_a_run_is_replaced_from_its_file)
+TEST(a_token_that_expires_during_a_run_is_replaced_from_its_file)
 {
     static struct store store = { .keys = 100, .delay_ms = 10, .valid = 1 };
     struct origin *origin = origin_start(answer, &store);
@@ -179,7 +179,7 @@ TEST_WITHIN(60, a_token_that_expires_during_a_run_is_replaced_from_its_file)
 }
 
 /* The same without anybody who renews it: the images of the rest are denied, which says why, and `retry` has them when there is a new one. */
-TEST_WITHIN(90, a_token_that_expires_and_is_not_renewed_costs_rows_that_say_so)
+TEST(a_token_that_expires_and_is_not_renewed_costs_rows_that_say_so)
 {
     static struct store store = { .keys = 60, .delay_ms = 20, .valid = 1 };
     struct origin *origin = origin_start(answer, &store);
@@ -202,7 +202,7 @@ TEST_WITHIN(90, a_token_that_expires_and_is_not_renewed_costs_rows_that_say_so)
 }
 
 /* Coordinator and worker each assume the role, again and again, and no image notices. */
-TEST_WITHIN(90, a_role_that_ends_every_few_seconds_is_renewed_during_a_run)
+TEST(a_role_that_ends_every_few_seconds_is_renewed_during_a_run)
 {
     static struct store store = { .keys = 90, .delay_ms = 100 };
     struct origin *origin = origin_start(answer, &store);
@@ -236,13 +236,13 @@ static void check_moves(bool redirects)
     origin_stop(origin);
 }
 
-TEST_WITHIN(60, a_run_goes_on_in_the_region_that_the_store_names)
+TEST(a_run_goes_on_in_the_region_that_the_store_names)
 {
     check_moves(false);
     check_moves(true);
 }
 
-TEST_WITHIN(180, a_run_with_the_wrong_region_finds_the_right_one_on_swift)
+TEST(a_run_with_the_wrong_region_finds_the_right_one_on_swift)
 {
     CLEANUP(bucket_closep) struct bucket *bucket = bucket_open("swift");
     char source[128], output[128], key[32];
@@ -274,7 +274,7 @@ static void use_clock(const char *seconds)
     setenv("SLEDDOG_CLOCK", seconds, 1);
 }
 
-TEST_WITHIN(180, a_clock_that_is_wrong_costs_a_warning_and_nothing_else_on_ceph)
+TEST(a_clock_that_is_wrong_costs_a_warning_and_nothing_else_on_ceph)
 {
     if (is_sanitized())
         test_skip("a sanitizer wants to be the first library");
@@ -293,7 +293,7 @@ TEST_WITHIN(180, a_clock_that_is_wrong_costs_a_warning_and_nothing_else_on_ceph)
     unsetenv("LD_PRELOAD");
 }
 
-TEST_WITHIN(60, a_clock_that_cannot_be_corrected_is_told_before_anything_is_done)
+TEST(a_clock_that_cannot_be_corrected_is_told_before_anything_is_done)
 {
     static struct store store = { .keys = 20, .wrong_clock = true };
     struct origin *origin = origin_start(answer, &store);
@@ -308,7 +308,7 @@ TEST_WITHIN(60, a_clock_that_cannot_be_corrected_is_told_before_anything_is_done
 /* ---- weights ---- */
 
 /* The coordinator takes the hash; the workers have caches of their own, and are told where the store is. */
-TEST_WITHIN(180, weights_out_of_a_store_give_what_the_file_gives)
+TEST(weights_out_of_a_store_give_what_the_file_gives)
 {
     CLEANUP(bucket_closep) struct bucket *bucket = bucket_open("rgw");
     CLEANUP(freep) char *endpoint = strdup(getenv("AWS_ENDPOINT_URL"));

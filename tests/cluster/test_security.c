@@ -194,20 +194,20 @@ TEST(who_has_no_key_or_a_wrong_one_is_told_so_at_both_ends)
     WORKER(&plain, "plain", SIM);
     list_one("keyed", &keyed);
     list_one("plain", &plain);
-    CHECK_INT(COORDINATE("denied", "run", "--nodes", "keyed", "--key", "keys/stranger.key", "--node-key", "keys/worker.pub", "--node-timeout", "2", "--job", "denied",
+    CHECK_INT(COORDINATE("denied", "run", "--nodes", "keyed", "--key", "keys/stranger.key", "--node-key", "keys/worker.pub", "--node-timeout", "5", "--job", "denied",
                          "sim:10"), 1);
     check_contains("denied.err", "does not accept the key of this coordinator; its list (--authorized) needs ");
     check_contains("denied.err", stranger);
     WAIT_FOR(process_said(&keyed.process, "127.0.0.1: denied, its key "));
     check_contains("keyed.err", stranger);
-    CHECK_INT(COORDINATE("wrong", "run", "--nodes", "keyed", "--key", "keys/coordinator.key", "--node-key", stranger, "--node-timeout", "3", "--job", "wrong", "sim:10"), 1);
+    CHECK_INT(COORDINATE("wrong", "run", "--nodes", "keyed", "--key", "keys/coordinator.key", "--node-key", stranger, "--node-timeout", "5", "--job", "wrong", "sim:10"), 1);
     check_contains("wrong.err", "breaks off the handshake: its key is not ");
-    CHECK_INT(COORDINATE("none", "run", "--nodes", "keyed", "--node-timeout", "2", "--job", "none", "sim:10"), 1);
+    CHECK_INT(COORDINATE("none", "run", "--nodes", "keyed", "--node-timeout", "5", "--job", "none", "sim:10"), 1);
     check_contains("none.err", "wants keys");
     WAIT_FOR(process_said(&keyed.process, "sent away, "));
-    CHECK_INT(COORDINATE("keyless", "run", "--nodes", "plain", WITH_KEYS, "--node-timeout", "2", "--job", "keyless", "sim:10"), 1);
+    CHECK_INT(COORDINATE("keyless", "run", "--nodes", "plain", WITH_KEYS, "--node-timeout", "5", "--job", "keyless", "sim:10"), 1);
     check_contains("keyless.err", "has no keys");
-    CHECK_INT(COORDINATE("check", "check", "--nodes", "plain", WITH_KEYS, "--node-timeout", "1"), 1);
+    CHECK_INT(COORDINATE("check", "check", "--nodes", "plain", WITH_KEYS, "--node-timeout", "3"), 1);
     check_contains("check.out", "has no keys");
     daemon_stop(&keyed);
     daemon_stop(&plain);
@@ -396,7 +396,7 @@ TEST_WITHIN(150, a_job_over_keys_ends_with_the_right_table_while_its_worker_is_a
     double seconds = now_s() - start;
     check_same_file("expected/predictions.jsonl", "job/predictions.jsonl");
     check_lacks("run.err", "go to others");
-    CHECK_INT(COORDINATE("denied", "check", "--nodes", "nodes", "--key", "keys/stranger.key", "--node-key", "keys/worker.pub", "--node-timeout", "1"), 1);
+    CHECK_INT(COORDINATE("denied", "check", "--nodes", "nodes", "--key", "keys/stranger.key", "--node-key", "keys/worker.pub", "--node-timeout", "3"), 1);
     raise_siege(&siege, &daemon, 60, seconds);
     check_lacks("worker.err", "job of another");
     CHECK_INT(COORDINATE("after", "check", "--nodes", "nodes", WITH_KEYS), 0);
@@ -545,22 +545,22 @@ static void bear_with(void (*say)(struct puppet *), const char *name, const char
     daemon_stop(&good);
 }
 
-TEST_WITHIN(120, a_worker_that_floods_its_coordinator_with_heartbeats_takes_no_part)
+TEST(a_worker_that_floods_its_coordinator_with_heartbeats_takes_no_part)
 {
     bear_with(say_beats, "heartbeats", "takes no part in this job: it floods this coordinator");
 }
 
-TEST_WITHIN(120, a_worker_that_sends_nonsense_takes_no_part)
+TEST(a_worker_that_sends_nonsense_takes_no_part)
 {
     bear_with(say_nonsense, "nonsense", "takes no part in this job: it does not speak this protocol");
 }
 
-TEST_WITHIN(120, a_worker_that_sends_frames_larger_than_any_result_of_the_job_is_lost)
+TEST(a_worker_that_sends_frames_larger_than_any_result_of_the_job_is_lost)
 {
     bear_with(say_giants, "frames of 60 MiB", NULL);
 }
 
-TEST_WITHIN(120, results_for_batches_that_a_worker_never_had_change_nothing)
+TEST(results_for_batches_that_a_worker_never_had_change_nothing)
 {
     bear_with(say_results, "results of others' batches", NULL);
 }

@@ -49,7 +49,7 @@ static bool somebody_has_a_batch(const char *job)
     return is;
 }
 
-TEST_WITHIN(90, a_status_for_programs_says_who_has_what_and_what_is_done)
+TEST(a_status_for_programs_says_who_has_what_and_what_is_done)
 {
     struct process run;
     char who[64];

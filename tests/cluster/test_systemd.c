@@ -44,7 +44,7 @@ static int restarts(const struct system *system)
     return atoi(count);
 }
 
-TEST_WITHIN(90, a_worker_under_systemd_computes_in_its_sandbox_and_its_memory_is_limited)
+TEST(a_worker_under_systemd_computes_in_its_sandbox_and_its_memory_is_limited)
 {
     struct system system;
     char path[PATH_MAX];
@@ -63,7 +63,7 @@ TEST_WITHIN(90, a_worker_under_systemd_computes_in_its_sandbox_and_its_memory_is
     CHECK_INT(restarts(&system), 0);
 }
 
-TEST_WITHIN(90, a_worker_says_what_it_does_drains_when_it_is_stopped_and_goes_on_when_it_is_started)
+TEST(a_worker_says_what_it_does_drains_when_it_is_stopped_and_goes_on_when_it_is_started)
 {
     struct system system;
     struct process run;
@@ -81,7 +81,7 @@ TEST_WITHIN(90, a_worker_says_what_it_does_drains_when_it_is_stopped_and_goes_on
     CHECK_CONTAINS(system_do(&system, "wc -l </srv/job/predictions.jsonl"), "1500");
 }
 
-TEST_WITHIN(90, a_worker_that_is_killed_is_started_again_and_one_that_is_at_work_is_left_alone)
+TEST(a_worker_that_is_killed_is_started_again_and_one_that_is_at_work_is_left_alone)
 {
     struct system system;
     struct process run;
@@ -107,7 +107,7 @@ static void hang_at(const struct system *system, const char *photo)
     free(system_do(system, "systemctl daemon-reload && systemctl restart " UNIT));
 }
 
-TEST_WITHIN(90, a_worker_whose_work_stands_still_is_ended_by_the_watchdog_and_started_again)
+TEST(a_worker_whose_work_stands_still_is_ended_by_the_watchdog_and_started_again)
 {
     struct system system;
     struct process run;
@@ -130,7 +130,7 @@ TEST_WITHIN(90, a_worker_whose_work_stands_still_is_ended_by_the_watchdog_and_st
     CHECK_CONTAINS(system_do(&system, "grep -c '\"error\":null' /srv/job/predictions.jsonl"), "12\n");
 }
 
-TEST_WITHIN(90, a_worker_whose_process_is_stopped_is_ended_by_the_watchdog)
+TEST(a_worker_whose_process_is_stopped_is_ended_by_the_watchdog)
 {
     struct system system;
     boot(&system, "engine = sim\n", "1");
@@ -139,7 +139,7 @@ TEST_WITHIN(90, a_worker_whose_process_is_stopped_is_ended_by_the_watchdog)
     CHECK(system_said(&system, UNIT, "Watchdog timeout"));
 }
 
-TEST_WITHIN(90, a_configuration_is_reloaded_and_one_with_an_error_changes_nothing)
+TEST(a_configuration_is_reloaded_and_one_with_an_error_changes_nothing)
 {
     struct system system;
     boot(&system, "engine = sim\ndrain-timeout = 20\n", "30");
@@ -156,7 +156,7 @@ TEST_WITHIN(90, a_configuration_is_reloaded_and_one_with_an_error_changes_nothin
     CHECK(system_is(&system, UNIT, "MainPID", pid));
 }
 
-TEST_WITHIN(90, a_key_that_only_root_can_read_reaches_the_worker)
+TEST(a_key_that_only_root_can_read_reaches_the_worker)
 {
     struct system system;
     boot(&system, "engine = sim\n", "30");
@@ -176,7 +176,7 @@ TEST_WITHIN(90, a_key_that_only_root_can_read_reaches_the_worker)
     free(system_do(&system, "sleddog-coordinator run --nodes " NODES " --key /etc/sleddog/keys/stranger.key --job /srv/third sim:100"));
 }
 
-TEST_WITHIN(90, a_job_under_systemd_goes_on_after_it_was_stopped)
+TEST(a_job_under_systemd_goes_on_after_it_was_stopped)
 {
     struct system system;
     boot(&system, "engine = sim\nengine-threads = 1\nsim-cost-us = 2000\n", "30");
@@ -192,7 +192,7 @@ TEST_WITHIN(90, a_job_under_systemd_goes_on_after_it_was_stopped)
     CHECK_CONTAINS(system_do(&system, "wc -l </var/lib/sleddog/dogs/predictions.jsonl"), "1200");
 }
 
-TEST_WITHIN(90, systemd_finds_nothing_wrong_with_the_units_and_little_that_they_expose)
+TEST(systemd_finds_nothing_wrong_with_the_units_and_little_that_they_expose)
 {
     struct system system;
     if (is_sanitized())
@@ -226,7 +226,7 @@ static int ssh_script(const struct system *system, char **ret_output, const char
                       "deploy/ssh/%s --nodes " NODES " --group all", test_source(), test_build(), test_build(), script);
 }
 
-TEST_WITHIN(120, the_scripts_of_deploy_ssh_install_start_stop_and_look_at_the_nodes_of_a_list)
+TEST(the_scripts_of_deploy_ssh_install_start_stop_and_look_at_the_nodes_of_a_list)
 {
     struct system system;
     char *output;

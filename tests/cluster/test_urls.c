@@ -116,7 +116,7 @@ static long mode_of(const char *path)
 }
 
 /* A coordinator that is killed, and one that goes on: the worker needs what job.db may not have. */
-TEST_WITHIN(120, signatures_in_addresses_survive_the_coordinator_and_are_in_no_other_file)
+TEST(signatures_in_addresses_survive_the_coordinator_and_are_in_no_other_file)
 {
     struct web *web = serve_photos(&(struct web_spec){ .delay_ms = 30, .wants = "X-Amz-Signature=hushhush" },
                                    "?X-Amz-Credential=a%2Fb&X-Amz-Signature=hushhush&monkey=1");
@@ -145,7 +145,7 @@ TEST_WITHIN(120, signatures_in_addresses_survive_the_coordinator_and_are_in_no_o
     web_stop(web);
 }
 
-TEST_WITHIN(120, a_retry_knows_the_signatures_of_what_failed_and_says_when_they_are_gone)
+TEST(a_retry_knows_the_signatures_of_what_failed_and_says_when_they_are_gone)
 {
     struct web *web = serve_photos(&(struct web_spec){ .wants = "sig=hushhush" }, "?sig=hushhush");
     struct table table;

@@ -116,7 +116,7 @@ static void expect(int status, const char *options, const char *part)
     free(output);
 }
 
-TEST_WITHIN(120, ranges_are_kept_beside_the_weights_and_int8_takes_them)
+TEST(ranges_are_kept_beside_the_weights_and_int8_takes_them)
 {
     char path[64], *output;
     make_model();
@@ -151,7 +151,7 @@ TEST_WITHIN(120, ranges_are_kept_beside_the_weights_and_int8_takes_them)
     free(output);
 }
 
-TEST_WITHIN(120, what_cannot_be_calibrated_is_said_in_words)
+TEST(what_cannot_be_calibrated_is_said_in_words)
 {
     make_model();
     CHECK_INT(mkdir("empty", 0755) + mkdir("texts", 0755) + mkdir("one", 0755), 0);
@@ -176,7 +176,7 @@ TEST_WITHIN(120, what_cannot_be_calibrated_is_said_in_words)
 /* ---- real photos ---------------------------------------------------------------------------------------------------------- */
 
 /* Calibrated on some photos, judged on dogs. tests/bench/int8 does it with all of them. */
-TEST_WITHIN(180, int8_gives_the_top_1_of_f32_on_photos_of_another_kind)
+TEST(int8_gives_the_top_1_of_f32_on_photos_of_another_kind)
 {
     const char *data = test_data();
     char *output;

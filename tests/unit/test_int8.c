@@ -126,7 +126,7 @@ static void check_near(struct bed *bed, double most)
 /* ---- against f32 ---------------------------------------------------------------------------------------------------------- */
 
 #define IS_NEAR(network)                                \
-    TEST_WITHIN(120, network##_in_int8_is_near_f32)     \
+    TEST(network##_in_int8_is_near_f32)     \
     {                                                   \
         struct bed bed;                                 \
         make_bed(&bed, #network, 64);                   \
@@ -144,7 +144,7 @@ IS_NEAR(resnext50_32x4d)
 IS_NEAR(resnext101_32x8d)
 IS_NEAR(resnext101_64x4d)
 
-TEST_WITHIN(120, odd_sizes_and_other_normalisations_are_near_too)
+TEST(odd_sizes_and_other_normalisations_are_near_too)
 {
     struct bed bed;
     make_bed(&bed, "resnet18", 250);
@@ -173,13 +173,13 @@ static void check_isa(const char *isa)
     done_bed(&bed);
 }
 
-TEST_WITHIN(120, sums_do_not_saturate_on_avx512_without_vnni) { check_isa("AVX512_CORE"); }
-TEST_WITHIN(120, sums_do_not_saturate_on_avx2) { check_isa("AVX2"); }
-TEST_WITHIN(120, sums_do_not_saturate_on_sse41) { check_isa("SSE41"); }
+TEST(sums_do_not_saturate_on_avx512_without_vnni) { check_isa("AVX512_CORE"); }
+TEST(sums_do_not_saturate_on_avx2) { check_isa("AVX2"); }
+TEST(sums_do_not_saturate_on_sse41) { check_isa("SSE41"); }
 
 /* ---- against itself ------------------------------------------------------------------------------------------------------- */
 
-TEST_WITHIN(120, features_in_int8_are_the_same_bytes_in_every_batch_and_stream)
+TEST(features_in_int8_are_the_same_bytes_in_every_batch_and_stream)
 {
     struct bed bed;
     make_bed(&bed, "resnet50", 64);
@@ -196,7 +196,7 @@ TEST_WITHIN(120, features_in_int8_are_the_same_bytes_in_every_batch_and_stream)
     done_bed(&bed);
 }
 
-TEST_WITHIN(120, the_fingerprint_names_int8_and_its_ranges)
+TEST(the_fingerprint_names_int8_and_its_ranges)
 {
     struct bed bed;
     char hash[17];
@@ -213,7 +213,7 @@ TEST_WITHIN(120, the_fingerprint_names_int8_and_its_ranges)
     done_bed(&bed);
 }
 
-TEST_WITHIN(120, auto_is_int8_with_ranges_and_f32_without)
+TEST(auto_is_int8_with_ranges_and_f32_without)
 {
     struct bed bed;
     make_bed(&bed, "resnet18", 64);
@@ -238,7 +238,7 @@ static void check_refused(const struct engine_spec *spec, int code, const char *
     CHECK_CONTAINS(why.text, part);
 }
 
-TEST_WITHIN(120, what_int8_cannot_do_is_refused_in_words)
+TEST(what_int8_cannot_do_is_refused_in_words)
 {
     struct bed bed;
     make_bed(&bed, "resnet18", 64);
