@@ -119,9 +119,10 @@ static void run(void *arg)
 
 static struct borrower *borrower_of(struct lender *lender, struct borrower **kept)
 {
-    if (*kept)
-        return *kept;
-    struct borrower *borrower = calloc(1, sizeof(*borrower));
+    struct borrower *borrower = *kept;
+    if (borrower)
+        return borrower;
+    borrower = calloc(1, sizeof(*borrower));
     if (!borrower)
         return NULL;
     borrower->next = lender->borrowers;

@@ -134,9 +134,10 @@ static int look(struct calibration *c, const struct engines_opened *it, struct w
 /* The most probable class that is less probable than `above`, or the most probable of all; ties by index. -1: none is left. */
 static int next_best(const float *values, int count, int above)
 {
+    const float *limit = above < 0 ? NULL : &values[above];
     int at = -1;
     for (int i = 0; i < count; i++) {
-        bool below = above < 0 || values[i] < values[above] || (values[i] == values[above] && i > above);
+        bool below = !limit || values[i] < *limit || (values[i] == *limit && i > above);
         at = below && (at < 0 || values[i] > values[at]) ? i : at;
     }
     return at;
