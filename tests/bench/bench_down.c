@@ -5,29 +5,17 @@
  * Prints how long the same run takes without that, how long it took, when the first request came after the store was back, and how many rows are errors. */
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "tests/bench/checks.h"
 #include "tests/cluster/lib/web.h"
 #include "tests/test.h"
 
 #include <fcntl.h>
-#include <stdarg.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define OBJECTS 2000
 #define SIZE    50000
-
-/* What the checks in web.c and here end in; the test programs have another. */
-void test_fail(const char *file, int line, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    fprintf(stderr, "%s:%d: ", file, line);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputc('\n', stderr);
-    exit(1);
-}
 
 static double now(void)
 {

@@ -8,13 +8,13 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/thread.h"
+#include "tests/bench/checks.h"
 #include "tests/cluster/lib/web.h"
 #include "tests/test.h"
 #include "worker/fetch/loops.h"
 
 #include <curl/curl.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 
 #define SIZE    110000 /* bytes of an object */
@@ -25,18 +25,6 @@ struct figure {
     double rate;   /* requests a second */
     double cpu_us; /* of one, in the threads that fetch; 0: not known */
 };
-
-/* What the checks in web.c and here end in; the test programs have another. */
-void test_fail(const char *file, int line, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    fprintf(stderr, "%s:%d: ", file, line);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputc('\n', stderr);
-    exit(1);
-}
 
 static struct web *web;
 static double seconds;

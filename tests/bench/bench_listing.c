@@ -7,30 +7,18 @@
  * complete. Printed: time to the first request for an object, time and CPU of the coordinator, its peak memory. */
 #include "common/bytes.h"
 #include "common/clock.h"
+#include "tests/bench/checks.h"
 #include "tests/origin.h"
 #include "tests/test.h"
 
 #include <inttypes.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define PAGE 1000
-
-/* What the checks here end in; the test programs have another. */
-void test_fail(const char *file, int line, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    fprintf(stderr, "%s:%d: ", file, line);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputc('\n', stderr);
-    exit(1);
-}
 
 static int prefixes, keys;
 static atomic_ullong first_object_ns;
