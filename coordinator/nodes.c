@@ -82,7 +82,7 @@ void node_disconnect(struct node *node)
 /* That a worker has reason to send in this job: a result with as much as it may hold, or a welcome with all suspects. */
 static size_t largest_message(const struct spec *spec)
 {
-    size_t row = LIMIT_TEXT + 64 + (spec->emit == ROW_TOPK ? 16 * (size_t)spec->top : 4 * LIMIT_CLASSES);
+    size_t row = LIMIT_TEXT + 64 + (spec->emit == ROW_TOPK ? 16 * (size_t)spec->top : 4 * (size_t)LIMIT_CLASSES);
     size_t all = LIMIT_FRAME_REST + 64 * LIMIT_SUSPECTS + (size_t)spec->batch * row;
     return all < LIMIT_FRAME ? all : LIMIT_FRAME;
 }

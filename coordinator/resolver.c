@@ -43,12 +43,10 @@ bool resolver_is_name(const char *endpoint)
 
 static const struct addrinfo *choose(const struct addrinfo *found, unsigned nth)
 {
-    unsigned count = 0;
-    for (const struct addrinfo *one = found; one; one = one->ai_next)
-        count++;
-    for (nth %= count; nth; nth--)
-        found = found->ai_next;
-    return found;
+    const struct addrinfo *one = found;
+    for (; nth; nth--)
+        one = one->ai_next ? one->ai_next : found;
+    return one;
 }
 
 static void look_up(struct resolved *answer)
