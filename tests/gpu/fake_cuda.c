@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+// NOLINTBEGIN(misc-unused-parameters,misc-misplaced-const): it stands for libraries, whose functions take what they take
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fake_cuda settings;
 static int calls, counted, left;
@@ -530,3 +531,4 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t prod
     (void)bytes;
     return blas("cublasLtMatmul");
 }
+// NOLINTEND(misc-unused-parameters,misc-misplaced-const)

@@ -75,7 +75,7 @@ static bool strikes(bool *half)
 
 static bool is_of_a_network(int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
     socklen_t size = sizeof(address);
     return getsockname(fd, (struct sockaddr *)&address, &size) == 0 && (address.ss_family == AF_INET || address.ss_family == AF_INET6);
 }

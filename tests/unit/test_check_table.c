@@ -53,7 +53,7 @@ TEST(what_is_wrong_with_a_node_is_in_its_line_and_counts)
     nodes[4].verdict_detail = "layer conv1";
     CLEANUP(freep) char *text = print(nodes, 5, (struct check_wishes){ 0 }, 4);
     static const char *const parts[] = { "ok", "MISMATCH", "MISSING", "BUSY", "WRONG" };
-    static const char *const notes[] = { "", "this is " SLEDDOG_VERSION ": install the same release", "no answer; is sleddog-worker running there",
+    static const char *const notes[] = { "", ("this is " SLEDDOG_VERSION ": install the same release"), "no answer; is sleddog-worker running there",
                                          "busy with a job of ann@desk", "ITS ANSWERS ARE NOT PYTORCH'S: layer conv1" };
     for (int i = 0; i < 5; i++) {
         CLEANUP(freep) char *line = line_of(text, i);

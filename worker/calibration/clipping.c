@@ -130,7 +130,7 @@ static double divergence(const double *linear, int bins, double *merged)
 
 static int entropy(const struct histogram *h, double most, double *ret)
 {
-    CLEANUP(freep) double *linear = calloc(2 * LINEAR_BINS, sizeof(*linear));
+    CLEANUP(freep) double *linear = calloc((size_t)2 * LINEAR_BINS, sizeof(*linear));
     if (!linear)
         return -ENOMEM;
     make_linear(h, most, linear);

@@ -29,9 +29,9 @@ int slots_check_spec(const char *engine, const struct engine_spec *spec, struct 
 static void *share(void **memory, size_t count, size_t size)
 {
     size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - 2 * ALIGNMENT)
+    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - 2 * (size_t)ALIGNMENT)
         return NULL;
-    *memory = calloc(1, bytes + 2 * ALIGNMENT);
+    *memory = calloc(1, bytes + 2 * (size_t)ALIGNMENT);
     return *memory ? (char *)*memory + (-(uintptr_t)*memory & (ALIGNMENT - 1)) : NULL;
 }
 
