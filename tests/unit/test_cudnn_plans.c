@@ -79,7 +79,7 @@ TEST(plans_that_are_not_to_be_trusted_are_tuned_again)
         { "f=$(ls); printf 'sleddog plans 1' >$f", "damaged" },
         { "chmod 644 *.plans", "others may use it (mode 644)" },
         { "chmod 755 .", "others may use it (mode 755)" },
-        { "f=$(ls); mv $f /tmp/$$.plans; ln -s /tmp/$$.plans $f", "" },
+        { "f=$(ls); mv $f ../moved.plans; ln -s ../moved.plans $f", "" },
         { "f=$(ls); rm $f; mkfifo -m 600 $f", "not a file of plans" },
         { "f=$(ls); head -c 2000 /dev/zero >$f", "damaged" },
         { "f=$(ls); head -c 5000000 /dev/zero >$f", "not a file of plans" },
