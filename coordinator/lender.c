@@ -36,7 +36,7 @@ struct lender {
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t changed;
     struct borrower *borrowers;
-    struct lent *first, **last; /* to be read */
+    struct mail *first, **last; /* to be read: lents */
     int out;                    /* in memory */
     bool stopping, reading;     /* reading: the thread is there */
     bool freed;                 /* by its owner: the thread, which did not come back from a mount before, does the rest */
@@ -74,9 +74,9 @@ static struct lent *next_wish(struct lender *lender)
     pthread_mutex_lock(&lender->lock);
     while (!lender->stopping && (!lender->first || lender->out >= LENDER_OUT))
         pthread_cond_wait(&lender->changed, &lender->lock);
-    struct lent *lent = lender->stopping ? NULL : lender->first;
+    struct lent *lent = lender->stopping ? NULL : (struct lent *)lender->first;
     if (lent) {
-        lender->first = (struct lent *)lent->mail.next;
+        lender->first = lent->mail.next;
         if (!lender->first)
             lender->last = &lender->first;
         lender->out++;
@@ -154,8 +154,8 @@ static int check_want(const struct lender *lender, const struct msg_want_model *
 /* The lock being held. */
 static void append(struct lender *lender, struct lent *lent)
 {
-    *lender->last = lent;
-    lender->last = (struct lent **)(void *)&lent->mail.next;
+    *lender->last = &lent->mail;
+    lender->last = &lent->mail.next;
     lent->borrower->out++;
     pthread_cond_signal(&lender->changed);
 }
@@ -185,11 +185,11 @@ int lender_want(struct lender *lender, struct borrower **kept, const struct mess
 
 /* ---- handing over ---- */
 
-static void release(struct lender *lender, struct borrower *borrower, bool in_memory)
+static void release(struct lender *lender, struct borrower *borrower)
 {
     pthread_mutex_lock(&lender->lock);
     borrower->out--;
-    lender->out -= in_memory;
+    lender->out--;
     pthread_cond_signal(&lender->changed);
     pthread_mutex_unlock(&lender->lock);
 }
@@ -199,7 +199,7 @@ static void on_sent(void *frame, void *arg)
 {
     struct lent *lent = arg;
     free(frame);
-    release(lent->lender, lent->borrower, true);
+    release(lent->lender, lent->borrower);
     free(lent);
 }
 
@@ -218,7 +218,7 @@ int lender_send(struct lent *lent, struct link *link)
 void lender_drop(struct lent *lent)
 {
     bytes_done(&lent->frame);
-    release(lent->lender, lent->borrower, true);
+    release(lent->lender, lent->borrower);
     free(lent);
 }
 
@@ -287,13 +287,13 @@ void lender_stop(struct lender *lender)
         return;
     pthread_mutex_lock(&lender->lock);
     lender->stopping = true;
-    struct lent *lent = lender->first;
+    struct mail *wish = lender->first;
     lender->first = NULL;
     pthread_cond_signal(&lender->changed);
     pthread_mutex_unlock(&lender->lock);
-    for (struct lent *next; lent; lent = next) {
-        next = (struct lent *)lent->mail.next;
-        free(lent);
+    for (struct mail *next; wish; wish = next) {
+        next = wish->next;
+        free(wish);
     }
 }
 
