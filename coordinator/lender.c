@@ -12,9 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define RANGES      ".ranges.json"
-#define RANGES_MAX  (4u << 20)
-#define HEAD_BYTES  4096 /* of a frame, besides its data */
+#define HEAD_BYTES 4096 /* of a frame, besides its data */
 
 enum { MODEL, ITS_RANGES, FILES };
 
@@ -237,9 +235,9 @@ static int open_file(const char *path, struct file *file, struct why *why)
 /* Without ranges, or with some that cannot be read, there is none to lend; an engine that wants them says so. */
 static void open_ranges(const char *weights, struct file *file)
 {
-    char path[PATH_MAX + sizeof(RANGES)];
-    snprintf(path, sizeof(path), "%s" RANGES, weights);
-    if (access(path, R_OK) == 0 && open_file(path, file, NULL) == 0 && file->size && file->size <= RANGES_MAX &&
+    char path[PATH_MAX + sizeof(RANGES_SUFFIX)];
+    snprintf(path, sizeof(path), "%s" RANGES_SUFFIX, weights);
+    if (access(path, R_OK) == 0 && open_file(path, file, NULL) == 0 && file->size && file->size <= LIMIT_RANGES &&
         sha256_file(path, file->sha256, NULL) == 0)
         return;
     closep(&file->fd);
