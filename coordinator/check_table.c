@@ -21,37 +21,31 @@ struct line {
     char note[2600];
 };
 
-/* The fingerprint that most nodes have, the first of equals; NULL: none is known. */
-static const char *usual_fingerprint(const struct check_answer *answers, int count)
+static const char *fingerprint_of(const struct check_answer *answer)
 {
-    const char *usual = NULL;
-    for (int i = 0, most = 0; i < count; i++) {
-        const char *one = answers[i].status ? answers[i].status->fingerprint : "";
-        int same = 0;
-        for (int k = i; k < count && *one; k++)
-            same += answers[k].status && !strcmp(answers[k].status->fingerprint, one);
-        if (same > most) {
-            most = same;
-            usual = one;
-        }
-    }
-    return usual;
+    return answer->status ? answer->status->fingerprint : "";
 }
 
-/* The same of engines, for nodes whose fingerprint is not known. */
-static const char *usual_engine(const struct check_answer *answers, int count)
+static const char *engine_of(const struct check_answer *answer)
 {
-    const char *usual = NULL;
+    return answer->status ? answer->status->engine : "";
+}
+
+/* What most nodes say that say something, the first of equals; NULL: none does. */
+static const char *usual(const struct check_answer *answers, int count, const char *(*text_of)(const struct check_answer *answer))
+{
+    const char *chosen = NULL;
     for (int i = 0, most = 0; i < count; i++) {
+        const char *one = text_of(&answers[i]);
         int same = 0;
-        for (int k = i; k < count && answers[i].status; k++)
-            same += answers[k].status && !strcmp(answers[k].status->engine, answers[i].status->engine);
+        for (int k = i; k < count && *one; k++)
+            same += !strcmp(text_of(&answers[k]), one);
         if (same > most) {
             most = same;
-            usual = answers[i].status->engine;
+            chosen = one;
         }
     }
-    return usual;
+    return chosen;
 }
 
 static const char *verdict_word(enum verdict verdict)
@@ -69,7 +63,7 @@ static const char *verdict_word(enum verdict verdict)
     return "no";
 }
 
-/* The first thing that is wrong with a node that answered, and what to say of it. */
+/* The first thing that is wrong with a node that answered, and what to say of it. Engines are compared of nodes whose fingerprint is not known. */
 static enum state judge(const struct msg_status *status, const struct check_wishes *wishes, const char *fingerprint, const char *engine, char *note,
                         size_t size)
 {
@@ -173,7 +167,7 @@ static int print_sum(const struct line *lines, int count, FILE *out)
 int check_table_print(const struct check_answer *answers, int count, const struct check_wishes *wishes, FILE *out)
 {
     CLEANUP(freep) struct line *lines = calloc((size_t)count, sizeof(*lines));
-    const char *fingerprint = usual_fingerprint(answers, count), *engine = usual_engine(answers, count);
+    const char *fingerprint = usual(answers, count, fingerprint_of), *engine = usual(answers, count, engine_of);
     if (!lines) {
         fputs("out of memory\n", out);
         return count;

@@ -139,12 +139,11 @@ static void on_mail(void *arg)
         if (mail->kind == MAIL_LISTER)
             finish_listing(c);
         else if (mail->kind == MAIL_LENT)
-            model_send(c, (struct lent *)mail);
+            model_send((struct lent *)mail);
         else if (mail->kind == MAIL_RESOLVED) {
-            node_resolved(((struct resolved *)mail)->user, (struct resolved *)mail);
+            node_resolved((struct resolved *)mail);
             free(mail);
-        }
-        else {
+        } else {
             take_answer(c, (struct store_request *)mail);
             store_request_free((struct store_request *)mail);
         }

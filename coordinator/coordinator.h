@@ -123,7 +123,7 @@ struct node *node_add(struct coordinator *c, const char *name, const char *endpo
 int node_connect(struct node *node, struct why *why); /* a new socket, and hello soon */
 void node_disconnect(struct node *node);
 struct resolved;
-void node_resolved(struct node *node, const struct resolved *resolved); /* where it is */
+void node_resolved(const struct resolved *resolved); /* where a node is */
 struct node *node_find(struct coordinator *c, const char *name);
 void node_refused(struct node *node, const char *reason); /* for this job; the next reading of the node list tries again */
 void node_dismiss(struct node *node); /* says bye */
@@ -133,7 +133,7 @@ void nodes_tick(struct coordinator *c);
 /* model.c */
 int model_lend(struct coordinator *c, struct why *why); /* from now on */
 struct lent;
-void model_send(struct coordinator *c, struct lent *lent); /* a piece that was read */
+void model_send(struct lent *lent); /* a piece that was read */
 
 /* lost.c */
 uint64_t node_give_back(struct node *node); /* what it has goes to others; returns how many batches */

@@ -129,3 +129,6 @@ int db_forget_private(struct db *db, uint64_t from, struct why *why);
 
 /* The file: nothing needs it any more. */
 int db_remove_private(struct db *db, struct why *why);
+
+/* The file beside a job.db that is not there: of a job that was never made to the end. */
+int db_unlink_private(const char *job_db, struct why *why);

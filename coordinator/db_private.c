@@ -21,11 +21,12 @@ struct db_private {
     bool marked;    /* job.db says that there is one */
 };
 
-static void locate(const struct db *db, char path[PATH_MAX])
+/* Beside this job.db. */
+static void locate(const char *job_db, char path[PATH_MAX])
 {
-    const char *slash = strrchr(db->path, '/');
-    int folder = slash ? (int)(slash + 1 - db->path) : 0;
-    snprintf(path, PATH_MAX, "%.*sprivate.db", folder, db->path);
+    const char *slash = strrchr(job_db, '/');
+    int folder = slash ? (int)(slash + 1 - job_db) : 0;
+    snprintf(path, PATH_MAX, "%.*sprivate.db", folder, job_db);
 }
 
 void db_private_close(struct db *db)
@@ -55,7 +56,7 @@ static int make_file(const char *path, struct why *why)
 static int open_file(struct db *db, bool make, struct why *why)
 {
     char path[PATH_MAX];
-    locate(db, path);
+    locate(db->path, path);
     if (!make && access(path, F_OK) < 0)
         return because(why, -ENODATA, "%s: is missing; it holds what the addresses of this job's images have besides what is shown (signatures, passwords): put "
                        "it back, or begin a new job", path);
@@ -76,22 +77,29 @@ static int open_file(struct db *db, bool make, struct why *why)
     return r;
 }
 
-/* 1: it is open; 0: this job has none. */
-static int look(struct db *db, struct why *why)
+/* 1: job.db says that there is one; 0: it does not. */
+static int is_marked(struct db *db, struct why *why)
 {
     CLEANUP(freep) char *mark = NULL;
     struct why reason = { "" };
-    if (db->aside)
-        return 1;
-    if (db->no_private)
-        return 0;
     int r = db_get(db, MARK, &mark, &reason);
-    if (r == -ENOENT || (r == 0 && !*mark)) {
-        db->no_private = true;
+    if (r == -ENOENT)
         return 0;
+    return r < 0 ? because(why, r, "%s", reason.text) : *mark != '\0';
+}
+
+/* 1: it is open; 0: this job has none. */
+static int look(struct db *db, struct why *why)
+{
+    if (!db->aside && !db->no_private) {
+        int r = is_marked(db, why);
+        if (r > 0)
+            r = open_file(db, false, why);
+        if (r < 0)
+            return r;
+        db->no_private = !db->aside;
     }
-    r = r < 0 ? because(why, r, "%s", reason.text) : open_file(db, false, why);
-    return r < 0 ? r : 1;
+    return db->aside != NULL;
 }
 
 static int run(struct db *db, const char *sql, int64_t id, const void *data, size_t size, struct why *why)
@@ -156,19 +164,22 @@ int db_forget_private(struct db *db, uint64_t from, struct why *why)
 
 int db_remove_private(struct db *db, struct why *why)
 {
-    char path[PATH_MAX + 16];
-    CLEANUP(freep) char *mark = NULL;
-    struct why reason = { "" };
-    int r = db_get(db, MARK, &mark, &reason);
-    if (r == -ENOENT || (r == 0 && !*mark))
-        return 0;
-    r = r < 0 ? because(why, r, "%s", reason.text) : db_set(db, MARK, "", why);
+    int r = is_marked(db, why);
+    if (r <= 0)
+        return r;
+    r = db_set(db, MARK, "", why);
     if (r < 0)
         return r;
     db_private_close(db);
     db->no_private = true;
-    locate(db, path);
-    r = unlink(path) < 0 && errno != ENOENT ? because(why, -errno, "%s: cannot be removed: %s", path, strerror(errno)) : 0;
+    return db_unlink_private(db->path, why);
+}
+
+int db_unlink_private(const char *job_db, struct why *why)
+{
+    char path[PATH_MAX + 16];
+    locate(job_db, path);
+    int r = unlink(path) < 0 && errno != ENOENT ? because(why, -errno, "%s: cannot be removed: %s", path, strerror(errno)) : 0;
     strcat(path, "-journal");
     unlink(path);
     return r;

@@ -272,7 +272,6 @@ int db_add_retry(struct db *db, const struct db_retry *retry, struct why *why)
     return db_run(db, SQL_ADD_RETRY, why);
 }
 
-/* The blob in the only column of the row with this id. */
 int db_copy_blob(struct db *db, sqlite3_stmt *statement, void **ret, size_t *ret_size, struct why *why)
 {
     const void *blob = sqlite3_column_blob(statement, 0);
@@ -285,6 +284,7 @@ int db_copy_blob(struct db *db, sqlite3_stmt *statement, void **ret, size_t *ret
     return 0;
 }
 
+/* The blob in the only column of the row with this id. */
 static int get_blob(struct db *db, enum db_statement which, uint64_t id, void **ret, size_t *ret_size, struct why *why)
 {
     sqlite3_stmt *statement = db->prepared[which];

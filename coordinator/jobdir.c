@@ -170,8 +170,7 @@ static int make_database(const char *file, const struct spec *spec, struct db **
         snprintf(path, sizeof(path), "%s%s", fresh, left_behind[i]);
         unlink(path);
     }
-    snprintf(path, sizeof(path), "%.*sprivate.db", (int)(strrchr(file, '/') + 1 - file), file);
-    unlink(path);
+    (void)db_unlink_private(file, NULL);
     int r = db_create(fresh, &db, why);
     if (r == 0)
         r = write_spec(db, spec, why);

@@ -12,9 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define RANGES      ".ranges.json"
-#define RANGES_MAX  (4u << 20)
-#define HEAD_BYTES  4096 /* of a frame, besides its data */
+#define HEAD_BYTES 4096 /* of a frame, besides its data */
 
 enum { MODEL, ITS_RANGES, FILES };
 
@@ -36,7 +34,7 @@ struct lender {
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t changed;
     struct borrower *borrowers;
-    struct lent *first, **last; /* to be read */
+    struct mail *first, **last; /* to be read: lents */
     int out;                    /* in memory */
     bool stopping, reading;     /* reading: the thread is there */
     bool freed;                 /* by its owner: the thread, which did not come back from a mount before, does the rest */
@@ -74,9 +72,9 @@ static struct lent *next_wish(struct lender *lender)
     pthread_mutex_lock(&lender->lock);
     while (!lender->stopping && (!lender->first || lender->out >= LENDER_OUT))
         pthread_cond_wait(&lender->changed, &lender->lock);
-    struct lent *lent = lender->stopping ? NULL : lender->first;
+    struct lent *lent = lender->stopping ? NULL : (struct lent *)lender->first;
     if (lent) {
-        lender->first = (struct lent *)lent->mail.next;
+        lender->first = lent->mail.next;
         if (!lender->first)
             lender->last = &lender->first;
         lender->out++;
@@ -154,8 +152,8 @@ static int check_want(const struct lender *lender, const struct msg_want_model *
 /* The lock being held. */
 static void append(struct lender *lender, struct lent *lent)
 {
-    *lender->last = lent;
-    lender->last = (struct lent **)(void *)&lent->mail.next;
+    *lender->last = &lent->mail;
+    lender->last = &lent->mail.next;
     lent->borrower->out++;
     pthread_cond_signal(&lender->changed);
 }
@@ -185,11 +183,11 @@ int lender_want(struct lender *lender, struct borrower **kept, const struct mess
 
 /* ---- handing over ---- */
 
-static void release(struct lender *lender, struct borrower *borrower, bool in_memory)
+static void release(struct lender *lender, struct borrower *borrower)
 {
     pthread_mutex_lock(&lender->lock);
     borrower->out--;
-    lender->out -= in_memory;
+    lender->out--;
     pthread_cond_signal(&lender->changed);
     pthread_mutex_unlock(&lender->lock);
 }
@@ -199,7 +197,7 @@ static void on_sent(void *frame, void *arg)
 {
     struct lent *lent = arg;
     free(frame);
-    release(lent->lender, lent->borrower, true);
+    release(lent->lender, lent->borrower);
     free(lent);
 }
 
@@ -218,7 +216,7 @@ int lender_send(struct lent *lent, struct link *link)
 void lender_drop(struct lent *lent)
 {
     bytes_done(&lent->frame);
-    release(lent->lender, lent->borrower, true);
+    release(lent->lender, lent->borrower);
     free(lent);
 }
 
@@ -237,9 +235,9 @@ static int open_file(const char *path, struct file *file, struct why *why)
 /* Without ranges, or with some that cannot be read, there is none to lend; an engine that wants them says so. */
 static void open_ranges(const char *weights, struct file *file)
 {
-    char path[PATH_MAX + sizeof(RANGES)];
-    snprintf(path, sizeof(path), "%s" RANGES, weights);
-    if (access(path, R_OK) == 0 && open_file(path, file, NULL) == 0 && file->size && file->size <= RANGES_MAX &&
+    char path[PATH_MAX + sizeof(RANGES_SUFFIX)];
+    snprintf(path, sizeof(path), "%s" RANGES_SUFFIX, weights);
+    if (access(path, R_OK) == 0 && open_file(path, file, NULL) == 0 && file->size && file->size <= LIMIT_RANGES &&
         sha256_file(path, file->sha256, NULL) == 0)
         return;
     closep(&file->fd);
@@ -287,13 +285,13 @@ void lender_stop(struct lender *lender)
         return;
     pthread_mutex_lock(&lender->lock);
     lender->stopping = true;
-    struct lent *lent = lender->first;
+    struct mail *wish = lender->first;
     lender->first = NULL;
     pthread_cond_signal(&lender->changed);
     pthread_mutex_unlock(&lender->lock);
-    for (struct lent *next; lent; lent = next) {
-        next = (struct lent *)lent->mail.next;
-        free(lent);
+    for (struct mail *next; wish; wish = next) {
+        next = wish->next;
+        free(wish);
     }
 }
 

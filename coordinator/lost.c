@@ -94,13 +94,13 @@ void node_hung(struct node *node)
 {
     struct coordinator *c = node->coordinator;
     uint64_t seconds = node_stalled_ns(node) / NS_PER_S;
-    char text[160], stage[sizeof(node->still_stage)];
+    const char *stage = node->still_stage;
+    char text[160];
     struct batch *piece = node_has_alone(node) ? node->holds->batch : NULL;
-    if (!strcmp(node->still_stage, STAGE_OF_FILES)) {
+    if (!strcmp(stage, STAGE_OF_FILES)) {
         reads_nothing(node, seconds);
         return;
     }
-    snprintf(stage, sizeof(stage), "%s", node->still_stage);
     snprintf(text, sizeof(text), "says it is alive, but stage \"%s\" has stood still for %" PRIu64 " s", stage, seconds);
     for (const struct batch_hold *hold = node->holds; hold; hold = hold->next)
         hold->batch->deaths += !piece;

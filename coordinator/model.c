@@ -34,10 +34,9 @@ void coordinator_on_want_model(struct coordinator *c, struct node *node, const s
         node_refused(node, why.text);
 }
 
-void model_send(struct coordinator *c, struct lent *lent)
+void model_send(struct lent *lent)
 {
     struct node *node = lent->user;
-    (void)c;
     if (!node->link || lent->call != node->call)
         lender_drop(lent); /* it introduces itself anew, and asks again */
     else {

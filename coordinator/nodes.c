@@ -113,8 +113,9 @@ static bool is_unheard(const struct node *node)
     return resolver_is_name(node->endpoint) && (!node->link || node->heard_ns < node->dialled_ns);
 }
 
-void node_resolved(struct node *node, const struct resolved *resolved)
+void node_resolved(const struct resolved *resolved)
 {
+    struct node *node = resolved->user;
     struct why why;
     if (node->state != NODE_CALLING || resolved->number != node->call)
         return;

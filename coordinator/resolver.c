@@ -17,8 +17,8 @@ struct resolver {
     pthread_cond_t changed;
     struct mailbox *box;
     int kind;
-    struct resolved *first, **last; /* to be looked up */
-    int waiting;                    /* how many */
+    struct mail *first, **last; /* to be looked up: questions */
+    int waiting;                /* how many */
     int threads, idle;
     bool closed;
 };
@@ -80,9 +80,9 @@ static struct resolved *next_question(struct resolver *resolver)
         pthread_cond_wait(&resolver->changed, &resolver->lock);
         resolver->idle--;
     }
-    struct resolved *question = resolver->closed ? NULL : resolver->first;
+    struct resolved *question = resolver->closed ? NULL : (struct resolved *)resolver->first;
     if (question) {
-        resolver->first = (struct resolved *)question->mail.next;
+        resolver->first = question->mail.next;
         if (!resolver->first)
             resolver->last = &resolver->first;
         resolver->waiting--;
@@ -163,8 +163,8 @@ int resolver_ask(struct resolver *resolver, const char *endpoint, unsigned nth, 
     pthread_mutex_lock(&resolver->lock);
     int r = resolver->waiting >= resolver->idle && resolver->threads < RESOLVER_THREADS ? add_thread(resolver) : 0;
     if (resolver->threads) {
-        *resolver->last = question;
-        resolver->last = (struct resolved **)(void *)&question->mail.next;
+        *resolver->last = &question->mail;
+        resolver->last = &question->mail.next;
         resolver->waiting++;
         pthread_cond_signal(&resolver->changed);
         question = NULL;
@@ -182,8 +182,8 @@ void resolver_close(struct resolver *resolver)
     pthread_mutex_lock(&resolver->lock);
     resolver->closed = true;
     while (resolver->first) {
-        struct resolved *question = resolver->first;
-        resolver->first = (struct resolved *)question->mail.next;
+        struct mail *question = resolver->first;
+        resolver->first = question->next;
         free(question);
     }
     pthread_cond_broadcast(&resolver->changed);

@@ -9,12 +9,14 @@
 #include <math.h>
 #include <string.h>
 
-/* The plain members, said once for both directions. */
-#define TEXTS(X) \
-    X(job) X(version) X(folder) X(weights) X(weights_sha256) X(labels) X(labels_sha256) X(truth) X(preset) X(output) X(formats) \
+/* The members, said once for both directions; plain ones are written as they are. */
+#define PLAIN_TEXTS(X) \
+    X(job) X(version) X(folder) X(weights_sha256) X(labels) X(labels_sha256) X(truth) X(preset) X(output) X(formats) \
     X(endpoint_url) X(region) X(addressing_style) X(profile) X(ca_bundle)
+#define TEXTS(X)   PLAIN_TEXTS(X) X(weights)
 #define NUMBERS(X) X(resize) X(crop) X(emit) X(top) X(batch)
-#define LISTS(X)   X(sources, source_count) X(include, include_count) X(exclude, exclude_count)
+#define PLAIN_LISTS(X) X(include, include_count) X(exclude, exclude_count)
+#define LISTS(X)   PLAIN_LISTS(X) X(sources, source_count)
 #define FLAGS(X)   X(null_separated) X(per_image) X(mixed) X(exif_orient) X(output_inside) X(no_sign_request)
 
 static void free_list(char **texts, int count)
@@ -86,22 +88,20 @@ static int text_from_json(const json_t *json, char **ret)
     return *ret ? 0 : -ENOMEM;
 }
 
-static json_t *list_to_json(char *const *texts, int count)
+/* An address without what it hides: that is kept elsewhere (jobdir.c). */
+static json_t *address_to_json(const char *text)
+{
+    CLEANUP(freep) char *shown = shown_text(text ? text : "");
+    if (!shown)
+        json_refuse();
+    return text_to_json(shown);
+}
+
+static json_t *list_to_json(char *const *texts, int count, json_t *(*to_json)(const char *text))
 {
     json_t *json = json_array();
     for (int i = 0; i < count; i++)
-        json_array_append_new(json, text_to_json(texts[i]));
-    return json;
-}
-
-/* Addresses without what they hide: that is kept elsewhere (jobdir.c). */
-static json_t *sources_to_json(char *const *texts, int count)
-{
-    json_t *json = json_array();
-    for (int i = 0; i < count; i++) {
-        CLEANUP(freep) char *shown = shown_text(texts[i]);
-        json_array_append_new(json, shown ? text_to_json(shown) : NULL);
-    }
+        json_array_append_new(json, to_json(texts[i]));
     return json;
 }
 
@@ -117,23 +117,20 @@ int spec_to_json(const struct spec *spec, char **ret, struct why *why)
 #define PUT_TEXT(member)   json_object_set_new(json, #member, text_to_json(spec->member));
 #define PUT_NUMBER(member) json_object_set_new(json, #member, json_integer((json_int_t)spec->member));
 #define PUT_FLAG(member)   json_object_set_new(json, #member, json_boolean(spec->member));
-    TEXTS(PUT_TEXT)
+    PLAIN_TEXTS(PUT_TEXT)
     NUMBERS(PUT_NUMBER)
     FLAGS(PUT_FLAG)
-#define PUT_LIST(member, count) json_object_set_new(json, #member, list_to_json(spec->member, spec->count));
-    LISTS(PUT_LIST)
-    CLEANUP(freep) char *weights = shown_text(spec->weights ? spec->weights : "");
-    json_t *sources = sources_to_json(spec->sources, spec->source_count);
-    bool all = weights && json_array_size(sources) == (size_t)spec->source_count;
-    json_object_set_new(json, "sources", sources);
-    json_object_set_new(json, "weights", text_to_json(weights));
+#define PUT_LIST(member, count) json_object_set_new(json, #member, list_to_json(spec->member, spec->count, text_to_json));
+    PLAIN_LISTS(PUT_LIST)
+    json_object_set_new(json, "sources", list_to_json(spec->sources, spec->source_count, address_to_json));
+    json_object_set_new(json, "weights", address_to_json(spec->weights));
     json_object_set_new(json, "mean", floats_to_json(spec->mean));
     json_object_set_new(json, "std", floats_to_json(spec->std));
     json_object_set_new(json, "interpolation", json_integer(spec->interpolation));
     json_object_set_new(json, "created", json_real(spec->created));
     *ret = json_write(json, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(json);
-    if (json_refused() || !all)
+    if (json_refused())
         freep(ret);
     return *ret ? 0 : because(why, -ENOMEM, "the job's description: out of memory");
 }

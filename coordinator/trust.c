@@ -31,9 +31,11 @@ void trust_done(struct trust *trust)
     curve_pair_wipe(&trust->pair);
 }
 
+/* Names may begin like an address: 127.example.org is anywhere. */
 static bool is_here(const char *name)
 {
-    return !strncmp(name, "127.", 4) || !strncasecmp(name, "localhost:", 10) || !strncmp(name, "[::1]:", 6);
+    bool loopback = !strncmp(name, "127.", 4) && name[strspn(name, "0123456789.")] == ':';
+    return loopback || !strncasecmp(name, "localhost:", 10) || !strncmp(name, "[::1]:", 6);
 }
 
 int trust_node(const struct trust *trust, struct nodelist_node *node, struct why *why)

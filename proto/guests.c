@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 
 /* The other end of a descriptor. False: it has none, or not over a network. */
-static bool look(int fd, struct in6_addr *address, in_port_t *port)
+static bool look(int fd, struct guest *ret)
 {
     struct sockaddr_storage name = { 0 };
     socklen_t size = sizeof(name);
@@ -18,16 +18,16 @@ static bool look(int fd, struct in6_addr *address, in_port_t *port)
         return false;
     if (name.ss_family == AF_INET6) {
         const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&name;
-        *address = in6->sin6_addr;
-        *port = in6->sin6_port;
+        ret->address = in6->sin6_addr;
+        ret->port = in6->sin6_port;
         return true;
     }
     if (name.ss_family != AF_INET)
         return false;
     const struct sockaddr_in *in = (const struct sockaddr_in *)&name;
-    *address = (struct in6_addr){ .s6_addr = { [10] = 0xff, [11] = 0xff } };
-    memcpy(&address->s6_addr[12], &in->sin_addr, sizeof(in->sin_addr));
-    memcpy(port, &in->sin_port, sizeof(*port));
+    ret->address = (struct in6_addr){ .s6_addr = { [10] = 0xff, [11] = 0xff } };
+    memcpy(&ret->address.s6_addr[12], &in->sin_addr, sizeof(in->sin_addr));
+    ret->port = in->sin_port;
     return true;
 }
 
@@ -71,11 +71,10 @@ static void count_like(struct guests *guests, const struct guest *like)
 
 static void put_out(struct guests *guests, struct guest *guest)
 {
-    struct in6_addr address;
-    in_port_t port;
+    struct guest now;
     guest->out = true;
     guests->put_out++;
-    if (look(guest->fd, &address, &port) && port == guest->port && !memcmp(&address, &guest->address, sizeof(address)))
+    if (look(guest->fd, &now) && now.port == guest->port && same_address(&now, guest))
         shutdown(guest->fd, SHUT_RDWR);
     count_like(guests, guest);
 }
@@ -131,7 +130,7 @@ bool guests_came(struct guests *guests, int fd, uint64_t now_ns, char *ret, size
     struct guest guest = { .fd = fd, .since_ns = now_ns }, *old = find(guests, fd);
     if (old)
         forget(guests, old);
-    if (!look(fd, &guest.address, &guest.port))
+    if (!look(fd, &guest))
         return false;
     struct guest *here = add(guests, &guest), *victim = NULL;
     if (!here) {

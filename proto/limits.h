@@ -9,6 +9,7 @@
 #define LIMIT_URI        4096u       /* bytes of an image's or a model's address */
 #define LIMIT_BATCH      4096u       /* images a batch */
 #define LIMIT_CHUNK      (128u << 10) /* bytes of a model in one message */
+#define LIMIT_RANGES     (4u << 20)  /* bytes of a file of activation ranges */
 #define LIMIT_CLASSES    65536u      /* classes of a network, and so predictions a row */
 #define LIMIT_SUSPECTS   8192u       /* items that a process was working on when it died */
 #define LIMIT_STAGES     16u         /* stages of a worker's pipeline */

@@ -55,6 +55,9 @@ enum refuse_reason {
 /* Stage of a suspect that the worker gave up by itself: nothing was wrong, but its decoder did not come back. */
 #define SUSPECT_ENDLESS "endless"
 
+/* A model's activation ranges are beside it, in a file of its name and this. */
+#define RANGES_SUFFIX ".ranges.json"
+
 /* Loading a model may stand still for so many times as long as a stage: servers are waited for. */
 #define LOAD_STALLS 12
 

@@ -110,6 +110,9 @@ TEST(keys_that_are_missing_open_to_others_or_half_given_are_told)
     check_contains("far.err", "192.0.2.1:1: is beyond this machine, and there are no keys");
     CHECK_INT(COORDINATE("check", "check", "--nodes", "far"), 1);
     check_contains("check.err", "192.0.2.1:1: is beyond this machine, and there are no keys");
+    write_text("named", "127.0.0.1.invalid:1\n");
+    CHECK_INT(COORDINATE("named", "check", "--nodes", "named", "--node-timeout", "1"), 1);
+    check_contains("named.err", "127.0.0.1.invalid:1: is beyond this machine, and there are no keys");
 }
 
 static char *secret_key(const char *name)

@@ -20,11 +20,11 @@
  *            names the file and what to do. */
 #pragma once
 
+#include "proto/messages.h"
 #include "worker/network.h"
 #include "worker/weights/weights.h"
 
-#define RANGES_SUFFIX    ".ranges.json"
-#define RANGES_FILE_MAX  (4u << 20) /* bytes */
+#define RANGES_FILE_MAX  LIMIT_RANGES
 #define RANGES_SETS_MAX  16
 #define RANGES_LARGEST   1e30f      /* a value beyond it is damage */
 #define RANGES_IMAGES_MAX 1000000000
