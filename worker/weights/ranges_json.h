@@ -15,12 +15,6 @@
 #define RANGES_IMAGE      "image" /* the tensor's name */
 #define RANGES_AGAIN      "make it again with: sleddog-worker calibrate"
 
-static inline void json_decref_nullable(json_t *json)
-{
-    json_decref(json);
-}
-DEFINE_FREEP(json_decref_nullable, json_t)
-
 /* "image", or the layer's name. */
 const char *ranges_tensor_name(const struct network *network, int activation);
 
