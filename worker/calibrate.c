@@ -102,7 +102,7 @@ static int run(const struct calibrate_options *options, const struct preset *pre
     char beside[PATH_MAX];
     struct cached file;
     int r;
-    if ((r = locate_weights(options->weights, options->cache, &options->s3, &file, why)) < 0 || (r = weights_open(file.path, &weights, why)) < 0 ||
+    if ((r = locate_weights(options->weights, "", options->cache, &options->s3, &file, why)) < 0 || (r = weights_open(file.path, &weights, why)) < 0 ||
         (r = ranges_path(file.path, beside, sizeof(beside), why)) < 0)
         return r;
     r = gallery_open(&gallery, options->images, (int)options->count, why);
