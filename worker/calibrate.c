@@ -44,9 +44,8 @@ static void tell_unreadable(const char *path, const char *why)
         log_warning("%s: %s; left out", path, why);
 }
 
-static void tell_way(const struct calibration_spec *spec, const char *clipping, int same, int judges, double error)
+static void tell_way(const char *clipping, int same, int judges, double error)
 {
-    (void)spec;
     printf("  %-24s %3d of %d (%5.1f %%) %18.4f\n", clipping, same, judges, 100.0 * same / judges, error);
     fflush(stdout);
 }

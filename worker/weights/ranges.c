@@ -95,6 +95,16 @@ static const char *fault(struct range range, bool relu)
     return NULL;
 }
 
+struct range ranges_of_pixels(const float mean[3], const float std[3])
+{
+    struct range range = { 0, 0 };
+    for (int c = 0; c < 3; c++) {
+        range.low = fminf(range.low, (0 - mean[c]) / std[c]);
+        range.high = fmaxf(range.high, (1 - mean[c]) / std[c]);
+    }
+    return range;
+}
+
 static int hash(struct ranges *ranges, const struct network *network, struct why *why)
 {
     char parts[2][SHA256_HEX] = { "", "" };

@@ -42,7 +42,7 @@ static json_t *means(const struct ranges *ranges, const struct network *network)
     json_t *all = json_object();
     for (int a = 0; a <= network->count; a++) {
         const float *values = ranges_means(ranges, network, a);
-        if (values && json_object_set_new(all, ranges_tensor_name(network, a), list(values, (size_t)network_channels(network, a, 0))) < 0)
+        if (values && json_object_set_new(all, ranges_tensor_name(network, a), list(values, ranges_means_count(network, a))) < 0)
             json_refuse();
     }
     return all;
@@ -50,7 +50,8 @@ static json_t *means(const struct ranges *ranges, const struct network *network)
 
 void ranges_round_means(struct ranges *ranges, const struct network *network)
 {
-    for (size_t i = 0; i < ranges_means_offset(network, network->count + 1); i++)
+    size_t count = ranges_means_offset(network, network->count + 1);
+    for (size_t i = 0; i < count; i++)
         ranges->means[i] = rounded(ranges->means[i]);
 }
 
