@@ -46,22 +46,26 @@ static int take_get(void *arg, const char *data, size_t size)
     return bytes_append(((struct getting *)arg)->out, data, size);
 }
 
-static void no_end(struct s3_error *error)
+static void spoil(struct s3_error *error, const char *message)
 {
     error->fault = S3_CONNECTION;
-    snprintf(error->message, sizeof(error->message), "the answer does not say how long it is");
+    snprintf(error->message, sizeof(error->message), "%s", message);
+}
+
+static void check_whole(const struct s3_client *client, struct s3_error *error)
+{
+    if (!s3_answer_has_end(s3_client_handle(client)))
+        spoil(error, "the answer does not say how long it is");
 }
 
 /* A part is no success. */
 static void check_got(void *arg, struct s3_error *error)
 {
     const struct getting *getting = arg;
-    if (!getting->wanted && !s3_answer_has_end(s3_client_handle(getting->client)))
-        no_end(error);
-    if (!getting->wanted || getting->out->size - getting->start == getting->wanted)
-        return;
-    error->fault = S3_CONNECTION;
-    snprintf(error->message, sizeof(error->message), "other bytes came than were asked for");
+    if (!getting->wanted)
+        check_whole(getting->client, error);
+    else if (getting->out->size - getting->start != getting->wanted)
+        spoil(error, "other bytes came than were asked for");
 }
 
 int s3_client_get(struct s3_client *client, const struct s3_uri *uri, struct bytes *out, struct why *why)
@@ -104,8 +108,7 @@ static int take_save(void *arg, const char *data, size_t size)
 static void check_saved(void *arg, struct s3_error *error)
 {
     const struct saving *saving = arg;
-    if (!s3_answer_has_end(s3_client_handle(saving->client)))
-        no_end(error);
+    check_whole(saving->client, error);
 }
 
 int s3_client_save(struct s3_client *client, const struct s3_uri *uri, int fd, uint64_t max, struct why *why)
