@@ -1,6 +1,8 @@
 /* objects.c: whole objects, and parts of them: one exchange each. A body without a known end is never taken for a whole one. */
 #include "common/s3/exchange.h"
 
+#include "common/write.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -95,14 +97,9 @@ static int take_save(void *arg, const char *data, size_t size)
     struct saving *saving = arg;
     if (size > saving->max - saving->size)
         return saving->error = -EFBIG;
-    for (size_t done = 0; done < size;) {
-        ssize_t n = write(saving->fd, data + done, size - done);
-        if (n < 0 && errno != EINTR)
-            return saving->error = -errno;
-        done += n > 0 ? (size_t)n : 0;
-    }
+    saving->error = write_all(saving->fd, data, size);
     saving->size += size;
-    return 0;
+    return saving->error;
 }
 
 static void check_saved(void *arg, struct s3_error *error)
