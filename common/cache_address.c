@@ -1,6 +1,5 @@
 #include "common/cache_address.h"
 
-#include "common/bytes.h"
 #include "common/cache.h"
 #include "common/redact.h"
 #include "common/s3/uri.h"
@@ -39,11 +38,7 @@ static const char *find_pin(const char *uri)
 /* As it may be shown: without its query. */
 static void show(const char *url, char shown[CACHE_URL_MAX])
 {
-    struct bytes text;
-    bytes_init(&text, (size_t)2 * CACHE_URL_MAX);
-    bool known = uri_redact(&text, url, strlen(url)) == 0 && text.size;
-    snprintf(shown, CACHE_URL_MAX, "%s", known ? text.data : "the address");
-    bytes_done(&text);
+    uri_show(shown, CACHE_URL_MAX, url, strlen(url), "the address");
 }
 
 static int parse_pin(const char *uri, char sha256[SHA256_HEX], struct why *why)

@@ -1,8 +1,8 @@
 #include "common/download.h"
 
-#include "common/bytes.h"
 #include "common/cleanup.h"
 #include "common/redact.h"
+#include "common/write.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -14,13 +14,12 @@
 #define REDIRECTS_MAX  10
 #define CONNECT_S      30
 #define STANDSTILL_S   60
-#define SHOWN_MAX      (1u << 16)
 
 DEFINE_FREEP(curl_easy_cleanup, CURL)
 
 struct transfer {
     const char *url;
-    const char *shown;             /* in sentences: without its query */
+    char shown[1024];              /* in sentences: without its query */
     int fd;
     uint64_t size, max;
     int error;                     /* of the file system */
@@ -52,16 +51,9 @@ static size_t on_data(char *data, size_t one, size_t size, void *arg)
         transfer->error = -EFBIG;
         return 0;
     }
-    for (size_t done = 0; done < size;) {
-        ssize_t n = write(transfer->fd, data + done, size - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            transfer->error = -errno;
-            return 0;
-        }
-        done += (size_t)n;
-    }
+    transfer->error = write_all(transfer->fd, data, size);
+    if (transfer->error)
+        return 0;
     transfer->size += size;
     return size;
 }
@@ -160,10 +152,8 @@ int download(const char *url, int fd, uint64_t max, struct why *why)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, start_library);
-    CLEANUP(bytes_done) struct bytes shown;
-    bytes_init(&shown, SHOWN_MAX);
-    bool known = uri_redact(&shown, url, strlen(url)) == 0 && shown.size;
-    struct transfer transfer = { .url = url, .shown = known ? shown.data : "the address", .fd = fd, .max = max };
+    struct transfer transfer = { .url = url, .fd = fd, .max = max };
+    uri_show(transfer.shown, sizeof(transfer.shown), url, strlen(url), "the address");
     CLEANUP(curl_easy_cleanupp) CURL *curl = curl_easy_init();
     if (!curl)
         return because(why, -ENOMEM, "%s: out of memory", transfer.shown);

@@ -2,6 +2,7 @@
 
 #include "common/bytes.h"
 #include "common/cleanup.h"
+#include "common/write.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -283,8 +284,10 @@ int key_write(const char *path, const char *key, const char *note, bool secret, 
     bytes_printf(&text, "%s %s\n", key, note);
     CLEANUP(closep) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, secret ? 0600 : 0644);
     int r = fd < 0 ? -errno : bytes_error(&text);
-    if (r == 0 && (write(fd, text.data, text.size) != (ssize_t)text.size || fsync(fd) < 0))
-        r = errno ? -errno : -EIO;
+    if (r == 0)
+        r = write_all(fd, text.data, text.size);
+    if (r == 0 && fsync(fd) < 0)
+        r = -errno;
     wipe(&text);
     return r < 0 ? because(why, r, "%s: cannot be written: %s", path, strerror(-r)) : 0;
 }

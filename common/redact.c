@@ -1,5 +1,7 @@
 #include "common/redact.h"
 
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -33,4 +35,13 @@ int uri_redact(struct bytes *out, const char *uri, size_t size)
     bytes_append(out, uri, start);
     bytes_append(out, uri + host, end - host);
     return end < size && uri[end] == '?' ? bytes_append_text(out, "?...") : bytes_error(out);
+}
+
+void uri_show(char *text, size_t room, const char *uri, size_t size, const char *otherwise)
+{
+    struct bytes shown;
+    bytes_init(&shown, size + 16);
+    bool known = uri_redact(&shown, uri, size) == 0 && shown.size;
+    snprintf(text, room, "%s", known ? shown.data : otherwise);
+    bytes_done(&shown);
 }

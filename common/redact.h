@@ -8,3 +8,6 @@
 /* "https://me:pw@host/a?X-Amz-Signature=1#f" becomes "https://host/a?..."; what is not http:// or https:// stays as it is (a '?' is an ordinary
  * letter of an S3 key). */
 int uri_redact(struct bytes *out, const char *uri, size_t size);
+
+/* The same for a sentence, cut off at `room` bytes; `otherwise`, where there is nothing to show or no memory. */
+void uri_show(char *text, size_t room, const char *uri, size_t size, const char *otherwise);

@@ -86,10 +86,7 @@ int lister_open_sources(const struct spec *spec, struct s3_session *s3, struct s
 
 static const char *show(const char *uri, size_t size, char text[256])
 {
-    struct bytes shown;
-    bytes_init(&shown, (size_t)4 * LIMIT_URI);
-    snprintf(text, 256, "%s", uri_redact(&shown, uri, size) == 0 && shown.size ? shown.data : "");
-    bytes_done(&shown);
+    uri_show(text, 256, uri, size, "");
     return text;
 }
 

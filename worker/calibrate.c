@@ -44,9 +44,8 @@ static void tell_unreadable(const char *path, const char *why)
         log_warning("%s: %s; left out", path, why);
 }
 
-static void tell_way(const struct calibration_spec *spec, const char *clipping, int same, int judges, double error)
+static void tell_way(const char *clipping, int same, int judges, double error)
 {
-    (void)spec;
     printf("  %-24s %3d of %d (%5.1f %%) %18.4f\n", clipping, same, judges, 100.0 * same / judges, error);
     fflush(stdout);
 }
@@ -102,7 +101,7 @@ static int run(const struct calibrate_options *options, const struct preset *pre
     char beside[PATH_MAX];
     struct cached file;
     int r;
-    if ((r = locate_weights(options->weights, options->cache, &options->s3, &file, why)) < 0 || (r = weights_open(file.path, &weights, why)) < 0 ||
+    if ((r = locate_weights(options->weights, "", options->cache, &options->s3, &file, why)) < 0 || (r = weights_open(file.path, &weights, why)) < 0 ||
         (r = ranges_path(file.path, beside, sizeof(beside), why)) < 0)
         return r;
     r = gallery_open(&gallery, options->images, (int)options->count, why);

@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "worker/engines.h"
+#include "worker/same_file.h"
 
 #include <errno.h>
 #include <string.h>
@@ -51,12 +52,8 @@ int calibrated_find(struct calibrated *it, const struct tuning *tuning, const st
 
 bool calibrated_is_current(const struct calibrated *it)
 {
-    const struct stat *old = &it->state;
     struct stat now;
     if (!*it->path)
         return true;
-    if (stat(it->path, &now) < 0)
-        return !old->st_ino;
-    return now.st_dev == old->st_dev && now.st_ino == old->st_ino && now.st_size == old->st_size && now.st_mtim.tv_sec == old->st_mtim.tv_sec &&
-           now.st_mtim.tv_nsec == old->st_mtim.tv_nsec;
+    return stat(it->path, &now) < 0 ? !it->state.st_ino : same_file(&it->state, &now);
 }

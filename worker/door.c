@@ -1,5 +1,6 @@
 #include "worker/door.h"
 
+#include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "worker/worker.h"
@@ -150,7 +151,7 @@ void door_garbage(struct door *door, const struct peer *peer, const char *reason
 static bool is_local(const char *listen)
 {
     static const char *const beginnings[] = { "ipc://", "127.", "localhost:", "[::1]:", "tcp://127.", "tcp://[::1]:" };
-    for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(beginnings); i++)
         if (!strncmp(listen, beginnings[i], strlen(beginnings[i])))
             return true;
     return false;
@@ -186,13 +187,13 @@ static int open_keys(struct door *door, const struct worker_options *options, st
     return 0;
 }
 
-static int bind_link(struct door *door, const struct worker_options *options, const struct curve_pair *pair, void *context, struct why *why)
+static int bind_link(const struct door *door, const struct worker_options *options, const struct curve_pair *pair, void *context, struct link **ret, struct why *why)
 {
     char endpoint[512];
     struct link_options link = { .keys = door->zap ? pair : NULL, .zap = door->zap, .largest = LIMIT_TO_WORKER };
     const char *listen = options->listen ? options->listen : door->zap ? "*:5571" : "127.0.0.1:5571";
     snprintf(endpoint, sizeof(endpoint), "%s%s", strstr(listen, "://") ? "" : "tcp://", listen);
-    return link_bind_with(context, endpoint, &link, &door->link, why);
+    return link_bind_with(context, endpoint, &link, ret, why);
 }
 
 int door_open(struct door *door, const struct worker_options *options, struct loop *loop, void *context, struct link **ret, struct why *why)
@@ -203,12 +204,11 @@ int door_open(struct door *door, const struct worker_options *options, struct lo
     if (r == 0 && options->key)
         r = open_keys(door, options, loop, context, &pair, why);
     if (r == 0)
-        r = bind_link(door, options, &pair, context, why);
+        r = bind_link(door, options, &pair, context, ret, why);
     curve_pair_wipe(&pair);
     if (r < 0)
         return r;
-    *ret = door->link;
-    r = monitor_open(context, link_socket(door->link), true, &door->monitor, why);
+    r = monitor_open(context, link_socket(*ret), true, &door->monitor, why);
     if (r == 0 && loop_add_socket(loop, monitor_socket(door->monitor), on_monitor, door) < 0)
         r = because(why, -ENOMEM, "out of memory");
     return r;

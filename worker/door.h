@@ -24,8 +24,7 @@ struct door_lines {
 };
 
 struct door {
-    struct link *link; /* the worker's */
-    struct zap *zap;   /* NULL: no keys */
+    struct zap *zap; /* NULL: no keys */
     struct monitor *monitor;
     const char *list_path;
     struct key_list authorized;

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#define DEVICE_TEXT 256
+
 extern const struct engine_ops sim_engine;
 
 static const struct entry {
@@ -98,25 +100,26 @@ static bool has_gpu_driver(void)
     return driver;
 }
 
+/* The plugin, and that there is a device for it. */
+static int find_gpu(const struct engine_ops **ret, char device[DEVICE_TEXT], struct why *why)
+{
+    int r = engines_find("cudnn", ret, why);
+    return r < 0 ? r : (*ret)->probe(device, DEVICE_TEXT, why);
+}
+
 static int find_auto(const struct engine_ops **ret, struct why *why)
 {
-    const struct engine_ops *ops;
-    char text[256];
-    if (has_gpu_driver() && engines_find("cudnn", &ops, NULL) == 0 && ops->probe(text, sizeof(text), NULL) == 0) {
-        *ret = ops;
+    char device[DEVICE_TEXT];
+    if (has_gpu_driver() && find_gpu(ret, device, NULL) == 0)
         return 0;
-    }
     return engines_find("onednn", ret, why);
 }
 
 int engines_gpu_unused(struct why *why)
 {
     const struct engine_ops *ops;
-    char text[256];
-    if (!has_gpu_driver())
-        return 0;
-    int r = engines_find("cudnn", &ops, why);
-    return r < 0 ? r : ops->probe(text, sizeof(text), why);
+    char device[DEVICE_TEXT];
+    return has_gpu_driver() ? find_gpu(&ops, device, why) : 0;
 }
 
 int engines_find(const char *name, const struct engine_ops **ret, struct why *why)
@@ -137,17 +140,17 @@ int engines_find(const char *name, const struct engine_ops **ret, struct why *wh
 bool engines_on_gpu(const char *name, struct why *why)
 {
     const struct engine_ops *ops;
-    char device[256];
-    if (strcmp(name, "cudnn") && !has_gpu_driver()) {
+    char device[DEVICE_TEXT];
+    bool wanted = !strcmp(name, "cudnn");
+    if (!wanted && !has_gpu_driver()) {
         because(why, 0, "no CUDA driver here (libcuda.so.1)");
         return false;
     }
-    int r = engines_find("cudnn", &ops, why);
-    if (r == 0)
-        r = ops->probe(device, sizeof(device), why);
-    if (r == 0 && strcmp(name, "cudnn"))
-        because(why, r, "there is one (%s), but --engine %s is used", device, name);
-    return r == 0 && !strcmp(name, "cudnn");
+    if (find_gpu(&ops, device, why) < 0)
+        return false;
+    if (!wanted)
+        because(why, 0, "there is one (%s), but --engine %s is used", device, name);
+    return wanted;
 }
 
 int engines_open(const char *name, const struct engine_spec *spec, struct engines_opened *ret, struct why *why)

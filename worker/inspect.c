@@ -46,7 +46,7 @@ struct inspect_options {
 static int open_weights(const char *uri, const struct inspect_options *options, struct weights **ret, struct why *why)
 {
     struct cached file;
-    int r = locate_weights(uri, options->cache, &options->s3, &file, why);
+    int r = locate_weights(uri, "", options->cache, &options->s3, &file, why);
     return r < 0 ? r : weights_open(file.path, ret, why);
 }
 

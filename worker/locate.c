@@ -9,10 +9,10 @@ static void tell_download(const char *url)
     log_info("downloading %s", url);
 }
 
-int locate_weights(const char *uri, const char *cache, const struct s3_options *s3, struct cached *ret, struct why *why)
+int locate_weights(const char *uri, const char *sha256, const char *cache, const struct s3_options *s3, struct cached *ret, struct why *why)
 {
     if (cache_is_url(uri))
-        return cache_get(cache, uri, "", s3, tell_download, ret, why);
+        return cache_get(cache, uri, sha256, s3, tell_download, ret, why);
     snprintf(ret->path, sizeof(ret->path), "%.*s", (int)sizeof(ret->path) - 1, uri);
     return 0;
 }

@@ -8,5 +8,5 @@
 #include "common/cache.h"
 #include "common/s3/config.h"
 
-/* `cache`: NULL for the usual folder. ret->sha256 is only set for an address. */
-int locate_weights(const char *uri, const char *cache, const struct s3_options *s3, struct cached *ret, struct why *why);
+/* `sha256`: of what an address must hold, "" for any; a local file is not read. `cache`: NULL for the usual folder. ret->sha256 is only set for an address. */
+int locate_weights(const char *uri, const char *sha256, const char *cache, const struct s3_options *s3, struct cached *ret, struct why *why);

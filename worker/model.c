@@ -4,28 +4,28 @@
 #include "common/cache_limit.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "worker/locate.h"
+#include "worker/weights/ranges.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #define LOOK_AGAIN_NS (100 * NS_PER_MS) /* whether another process has fetched it */
-#define RANGES_SUFFIX_ ".ranges.json"
-#define RANGES_MAX     (4u << 20)
 
-static void tell_download(const char *url)
-{
-    log_info("downloading %s", url);
-}
-
-static void make_room(const struct model_wish *wish, uint64_t size, int *ret, struct why *why)
+static int make_room(const struct model_wish *wish, uint64_t size, struct why *why)
 {
     int removed = cache_make_room(wish->cache, wish->cache_limit, size, why);
     if (removed > 0)
         log_info("%d file%s left the cache to make room", removed, removed == 1 ? "" : "s");
-    *ret = removed < 0 ? removed : 0;
+    return removed < 0 ? removed : 0;
+}
+
+static bool is_file(const char *path, const char *sha256)
+{
+    char hex[SHA256_HEX];
+    return access(path, F_OK) == 0 && sha256_file(path, hex, NULL) == 0 && !strcmp(hex, sha256);
 }
 
 /* ---- from the coordinator ---- */
@@ -40,11 +40,9 @@ static void wait_a_moment(void)
 /* Whether the file is there, and is what its name says. One that is not goes. */
 static bool is_there(const char *path, const char *sha256)
 {
-    char hex[SHA256_HEX];
-    struct why why;
     if (access(path, F_OK) < 0)
         return false;
-    if (sha256_file(path, hex, &why) == 0 && !strcmp(hex, sha256))
+    if (is_file(path, sha256))
         return true;
     log_warning("%s: is damaged, its hash is not the one in its name; it is fetched again", path);
     unlink(path);
@@ -74,9 +72,7 @@ static int open_part(const char *path, const char *sha256, uint64_t size, struct
 static int fetch_rest(const struct model_wish *wish, struct courier *courier, const char *path, const char *sha256, uint64_t size,
                       struct cache_part *part, struct why *why)
 {
-    int r = 0;
-    if (size > part->size)
-        make_room(wish, size - part->size, &r, why);
+    int r = size > part->size ? make_room(wish, size - part->size, why) : 0;
     if (r < 0)
         return r;
     if (part->size < size)
@@ -138,13 +134,12 @@ static int open_cached(const char *path, const char *sha256, struct model *model
 static int open_address(const struct model_wish *wish, struct model *model, struct weights **ret, struct why *why)
 {
     struct cached file;
-    int r = cache_get(wish->cache, wish->weights, wish->sha256, wish->s3, tell_download, &file, why);
+    struct why no_room;
+    int r = locate_weights(wish->weights, wish->sha256, wish->cache, wish->s3, &file, why);
     if (r < 0)
         return r;
     r = open_cached(file.path, wish->sha256, model, ret, why);
-    int room;
-    struct why no_room;
-    make_room(wish, 0, &room, &no_room); /* its size was not known before */
+    int room = make_room(wish, 0, &no_room); /* its size was not known before */
     if (r == 0 && room < 0)
         log_warning("%s", no_room.text);
     return r;
@@ -185,36 +180,28 @@ static int open_weights(const struct model_wish *wish, struct courier *courier, 
 
 /* ---- ranges ---- */
 
-static bool is_file(const char *path, const char *sha256)
-{
-    char hex[SHA256_HEX];
-    return access(path, F_OK) == 0 && sha256_file(path, hex, NULL) == 0 && !strcmp(hex, sha256);
-}
-
 /* Of weights that were found in the cache: what lies beside the job's own file here counts all the same. */
 static void look_beside(const struct model_wish *wish, struct model *model)
 {
     if (cache_is_url(wish->weights) || !strcmp(wish->weights, model->weights))
         return;
-    int length = snprintf(model->ranges, sizeof(model->ranges), "%s" RANGES_SUFFIX_, wish->weights);
-    if (length < 0 || (size_t)length >= sizeof(model->ranges))
+    if (ranges_path(wish->weights, model->ranges, sizeof(model->ranges), NULL) < 0)
         model->ranges[0] = '\0';
 }
 
 /* Beside the weights, or as the coordinator has them: all nodes must compute with the same. */
 static int find_ranges(const struct model_wish *wish, struct courier *courier, struct model *model, struct why *why)
 {
-    char beside[PATH_MAX + sizeof(RANGES_SUFFIX_)], path[PATH_MAX];
+    char path[PATH_MAX];
     if (!*wish->ranges_sha256) {
         look_beside(wish, model);
         return 0;
     }
-    snprintf(beside, sizeof(beside), "%s" RANGES_SUFFIX_, model->weights);
-    if (is_file(beside, wish->ranges_sha256))
+    if (ranges_path(model->weights, path, sizeof(path), NULL) == 0 && is_file(path, wish->ranges_sha256))
         return 0;
-    if (!courier || !wish->ranges_size || wish->ranges_size > RANGES_MAX)
+    if (!courier || !wish->ranges_size || wish->ranges_size > RANGES_FILE_MAX)
         return 0;
-    int r = cache_content_path(wish->cache, wish->ranges_sha256, RANGES_SUFFIX_, path, why);
+    int r = cache_content_path(wish->cache, wish->ranges_sha256, RANGES_SUFFIX, path, why);
     if (r == 0)
         r = fetch(wish, courier, path, wish->ranges_sha256, wish->ranges_size, why);
     if (r < 0)

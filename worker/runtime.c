@@ -8,20 +8,16 @@
 #include "worker/image/preprocess.h"
 #include "worker/memory.h"
 #include "worker/network.h"
+#include "worker/same_file.h"
 #include "worker/weights/check.h"
 #include "worker/weights/weights.h"
 
 #include <errno.h>
 #include <string.h>
 
-static bool same(const float a[3], const float b[3])
-{
-    return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
-}
-
 static bool is_same_preset(const struct preset *a, const struct preset *b)
 {
-    return a->resize == b->resize && a->crop == b->crop && same(a->mean, b->mean) && same(a->std, b->std) &&
+    return a->resize == b->resize && a->crop == b->crop && ranges_same_triple(a->mean, b->mean) && ranges_same_triple(a->std, b->std) &&
            a->interpolation == b->interpolation && a->exif_orient == b->exif_orient;
 }
 
@@ -33,14 +29,12 @@ bool runtime_spec_equal(const struct runtime_spec *a, const struct runtime_spec 
 
 bool runtime_is_current(const struct runtime *runtime)
 {
-    const struct stat *old = &runtime->state;
     struct stat now;
     if (!calibrated_is_current(&runtime->calibrated))
         return false;
     if (!*runtime->model.weights || *runtime->spec.sha256)
         return true;
-    return stat(runtime->model.weights, &now) == 0 && now.st_dev == old->st_dev && now.st_ino == old->st_ino && now.st_size == old->st_size &&
-           now.st_mtim.tv_sec == old->st_mtim.tv_sec && now.st_mtim.tv_nsec == old->st_mtim.tv_nsec;
+    return stat(runtime->model.weights, &now) == 0 && same_file(&runtime->state, &now);
 }
 
 static enum precision precision_of(const char *name)

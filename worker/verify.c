@@ -142,13 +142,9 @@ static void cut_network(const char *last, struct network *cut, struct layer *lay
 static int find_extents(const struct network *network, const struct engine_spec *spec, struct ranges *ret, struct why *why)
 {
     *ret = (struct ranges){ .resize = SIDE, .crop = SIDE, .images = 1, .clipping = "none", .agreement = 1 };
-    struct range *image = &ret->of[NETWORK_IMAGE];
-    for (int c = 0; c < 3; c++) {
-        ret->mean[c] = spec->mean[c];
-        ret->std[c] = spec->std[c];
-        image->low = fminf(image->low, -spec->mean[c] / spec->std[c]);
-        image->high = fmaxf(image->high, (1 - spec->mean[c]) / spec->std[c]);
-    }
+    memcpy(ret->mean, spec->mean, sizeof(ret->mean));
+    memcpy(ret->std, spec->std, sizeof(ret->std));
+    ret->of[NETWORK_IMAGE] = ranges_of_pixels(spec->mean, spec->std);
     for (int i = 0; i < network->count; i++)
         for (size_t k = 0; k < ARRAY_SIZE(extents); k++)
             if (!strcmp(network->layers[i].name, extents[k].layer))

@@ -1,6 +1,8 @@
 /* objects.c: whole objects, and parts of them: one exchange each. A body without a known end is never taken for a whole one. */
 #include "common/s3/exchange.h"
 
+#include "common/write.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,22 +48,26 @@ static int take_get(void *arg, const char *data, size_t size)
     return bytes_append(((struct getting *)arg)->out, data, size);
 }
 
-static void no_end(struct s3_error *error)
+static void spoil(struct s3_error *error, const char *message)
 {
     error->fault = S3_CONNECTION;
-    snprintf(error->message, sizeof(error->message), "the answer does not say how long it is");
+    snprintf(error->message, sizeof(error->message), "%s", message);
+}
+
+static void check_whole(const struct s3_client *client, struct s3_error *error)
+{
+    if (!s3_answer_has_end(s3_client_handle(client)))
+        spoil(error, "the answer does not say how long it is");
 }
 
 /* A part is no success. */
 static void check_got(void *arg, struct s3_error *error)
 {
     const struct getting *getting = arg;
-    if (!getting->wanted && !s3_answer_has_end(s3_client_handle(getting->client)))
-        no_end(error);
-    if (!getting->wanted || getting->out->size - getting->start == getting->wanted)
-        return;
-    error->fault = S3_CONNECTION;
-    snprintf(error->message, sizeof(error->message), "other bytes came than were asked for");
+    if (!getting->wanted)
+        check_whole(getting->client, error);
+    else if (getting->out->size - getting->start != getting->wanted)
+        spoil(error, "other bytes came than were asked for");
 }
 
 int s3_client_get(struct s3_client *client, const struct s3_uri *uri, struct bytes *out, struct why *why)
@@ -91,21 +97,15 @@ static int take_save(void *arg, const char *data, size_t size)
     struct saving *saving = arg;
     if (size > saving->max - saving->size)
         return saving->error = -EFBIG;
-    for (size_t done = 0; done < size;) {
-        ssize_t n = write(saving->fd, data + done, size - done);
-        if (n < 0 && errno != EINTR)
-            return saving->error = -errno;
-        done += n > 0 ? (size_t)n : 0;
-    }
+    saving->error = write_all(saving->fd, data, size);
     saving->size += size;
-    return 0;
+    return saving->error;
 }
 
 static void check_saved(void *arg, struct s3_error *error)
 {
     const struct saving *saving = arg;
-    if (!s3_answer_has_end(s3_client_handle(saving->client)))
-        no_end(error);
+    check_whole(saving->client, error);
 }
 
 int s3_client_save(struct s3_client *client, const struct s3_uri *uri, int fd, uint64_t max, struct why *why)

@@ -77,33 +77,24 @@ static int start(const char *command, struct process *process)
 #define NOTHING 2  /* there just now */
 #define READS   64 /* more than fill a pipe */
 
-/* One read of a pipe. 0 at its end. */
-static int read_some(int fd, struct bytes *to)
+/* One read of a pipe. 0 at its end. What is for people is cut off: of a flood its beginning is enough. */
+static int read_some(int fd, struct bytes *to, bool for_people)
 {
     char chunk[4096];
     ssize_t n = read(fd, chunk, sizeof(chunk));
     if (n < 0)
         return errno == EINTR ? 1 : errno == EAGAIN ? NOTHING : -errno;
-    int r = bytes_append(to, chunk, (size_t)n);
+    bool enough = for_people && to->size + sizeof(chunk) > CREDENTIALS_MAX_BYTES;
+    int r = enough ? 0 : bytes_append(to, chunk, (size_t)n);
     return r < 0 ? r : n > 0;
 }
 
-/* The same of what is for people: of a flood its beginning is enough. */
-static int read_words(int fd, struct bytes *to)
-{
-    char chunk[4096];
-    ssize_t n = read(fd, chunk, sizeof(chunk));
-    if (n < 0)
-        return errno == EINTR ? 1 : errno == EAGAIN ? NOTHING : -errno;
-    return to->size + sizeof(chunk) > CREDENTIALS_MAX_BYTES || bytes_append(to, chunk, (size_t)n) == 0 ? n > 0 : -ENOMEM;
-}
-
 /* What is in a pipe already, and not much that comes meanwhile: 0 at its end, 1 when there may be more later. */
-static int drain(int fd, struct bytes *to, int (*read_from)(int fd, struct bytes *to))
+static int drain(int fd, struct bytes *to, bool for_people)
 {
     int r = 1;
     for (int i = 0; i < READS && r == 1; i++)
-        r = read_from(fd, to);
+        r = read_some(fd, to, for_people);
     return r == NOTHING ? 1 : r;
 }
 
@@ -119,7 +110,7 @@ static int collect(const struct process *process, const atomic_bool *stop, struc
         if (poll(fds, ARRAY_SIZE(fds), LOOK_MS) < 0 && errno != EINTR)
             return -errno;
         ended = fds[2].fd >= 0 && fds[2].revents; /* all it wrote is in the pipes now */
-        int more = fds[0].fd < 0 ? 0 : drain(fds[0].fd, out, read_some), words = fds[1].fd < 0 ? 0 : drain(fds[1].fd, err, read_words);
+        int more = fds[0].fd < 0 ? 0 : drain(fds[0].fd, out, false), words = fds[1].fd < 0 ? 0 : drain(fds[1].fd, err, true);
         if (more < 0 || words < 0)
             return more < 0 ? more : words;
         fds[0].fd = more ? fds[0].fd : -1;

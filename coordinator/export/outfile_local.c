@@ -2,6 +2,7 @@
 #include "coordinator/export/outfile_kind.h"
 
 #include "common/cleanup.h"
+#include "common/write.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -100,16 +101,8 @@ static int open_local(struct s3_session *s3, const char *directory, const char *
 static int write_local(void *state, const char *data, size_t size, struct why *why)
 {
     const struct local *file = state;
-    while (size) {
-        ssize_t n = write(file->fd, data, size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return complain(file, -errno, why);
-        data += n;
-        size -= (size_t)n;
-    }
-    return 0;
+    int r = write_all(file->fd, data, size);
+    return r < 0 ? complain(file, r, why) : 0;
 }
 
 static int finish_local(void *state, struct why *why)

@@ -10,6 +10,7 @@
 
 #include "common/cleanup.h"
 #include "common/s3/uri.h"
+#include "common/write.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -123,14 +124,7 @@ static int write_file(int folder, const char *name, const char *data, size_t siz
     CLEANUP(closep) int fd = openat(folder, PART, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (fd < 0)
         return -errno;
-    int r = 0;
-    while (size && r == 0) {
-        ssize_t n = write(fd, data, size);
-        if (n < 0 && errno != EINTR)
-            r = -errno;
-        data += n > 0 ? n : 0;
-        size -= n > 0 ? (size_t)n : 0;
-    }
+    int r = write_all(fd, data, size);
     if (r == 0 && renameat(folder, PART, folder, name) < 0)
         r = -errno;
     if (r < 0)

@@ -40,7 +40,7 @@ double agreement_error(const struct agreement *agreement)
 
 static void add_sums(struct observation *seen, int activation, const float *values, size_t count)
 {
-    size_t channels = (size_t)network_channels(seen->network, activation, 1);
+    size_t channels = ranges_means_count(seen->network, activation);
     double *sums = seen->sums + ranges_means_offset(seen->network, activation);
     for (size_t i = 0; i < count; i += channels)
         for (size_t c = 0; c < channels; c++)
@@ -51,13 +51,13 @@ static void add_sums(struct observation *seen, int activation, const float *valu
 static void observe(void *arg, int activation, const float *values, size_t count, int images)
 {
     struct observation *seen = arg;
-    enum layer_kind kind = activation == NETWORK_IMAGE ? LAYER_CONV : seen->network->layers[activation - 1].kind;
+    bool paired = activation != NETWORK_IMAGE && ranges_has_pair(seen->network, activation - 1);
     (void)images;
-    if (!atomic_load(&seen->looking) || (kind != LAYER_CONV && kind != LAYER_MAX_POOL))
+    if (!atomic_load(&seen->looking) || !ranges_means_count(seen->network, activation))
         return;
     pthread_mutex_lock(&seen->locks[activation]);
     add_sums(seen, activation, values, count);
-    if (activation != NETWORK_IMAGE && kind == LAYER_CONV && histogram_add(&seen->histograms[activation - 1], values, count) < 0)
+    if (paired && histogram_add(&seen->histograms[activation - 1], values, count) < 0)
         atomic_store(&seen->not_finite, true);
     pthread_mutex_unlock(&seen->locks[activation]);
 }
@@ -83,22 +83,18 @@ static int observation_init(struct observation *seen, const struct network *netw
     return good ? 0 : because(why, -ENOMEM, "no memory for histograms");
 }
 
-static int count_row(void *arg, int image, const float *values, struct why *why)
+static void count_row(void *arg, int image, const float *values)
 {
     struct calibration *c = arg;
     (void)image;
     (void)values;
-    (void)why;
     c->looked_at++;
-    return 0;
 }
 
-static int keep_row(void *arg, int image, const float *values, struct why *why)
+static void keep_row(void *arg, int image, const float *values)
 {
     struct calibration *c = arg;
-    (void)why;
     memcpy(c->expected + (size_t)image * c->classes, values, c->classes * sizeof(*values));
-    return 0;
 }
 
 static int open_engine(struct calibration *c, const struct ranges *ranges, struct engines_opened *it, struct why *why)
@@ -143,12 +139,11 @@ static int next_best(const float *values, int count, int above)
     return at;
 }
 
-static int compare_row(void *arg, int image, const float *values, struct why *why)
+static void compare_row(void *arg, int image, const float *values)
 {
     struct calibration *c = arg;
     const float *expected = c->expected + (size_t)image * c->classes;
     int count = (int)c->classes, first = next_best(expected, count, -1), other = first;
-    (void)why;
     c->agreement.images++;
     c->agreement.same += next_best(values, count, -1) == first;
     for (int rank = 1; rank < RANKS && (other = next_best(expected, count, other)) >= 0; rank++) {
@@ -156,18 +151,6 @@ static int compare_row(void *arg, int image, const float *values, struct why *wh
         c->agreement.apart += apart * apart;
         c->agreement.pairs++;
     }
-    return 0;
-}
-
-/* The pixels' extremes: known, not measured. 0 is what lies around the image. */
-static struct range image_range(const struct preset *preset)
-{
-    struct range range = { 0, 0 };
-    for (int i = 0; i < 3; i++) {
-        range.low = fminf(range.low, (0 - preset->mean[i]) / preset->std[i]);
-        range.high = fmaxf(range.high, (1 - preset->mean[i]) / preset->std[i]);
-    }
-    return range;
 }
 
 static int make_means(const struct observation *seen, struct ranges *ranges, struct why *why)
@@ -177,9 +160,11 @@ static int make_means(const struct observation *seen, struct ranges *ranges, str
     ranges->means = calloc(all, sizeof(*ranges->means));
     if (!ranges->means)
         return because(why, -ENOMEM, "no memory for means");
-    for (int a = 0; a <= network->count; a++)
-        for (size_t i = ranges_means_offset(network, a); i < ranges_means_offset(network, a + 1); i++)
+    for (int a = 0; a <= network->count; a++) {
+        size_t end = ranges_means_offset(network, a + 1);
+        for (size_t i = ranges_means_offset(network, a); i < end; i++)
             ranges->means[i] = (float)(seen->sums[i] / (double)(seen->pixels[a] ? seen->pixels[a] : 1));
+    }
     ranges_round_means(ranges, network);
     return 0;
 }
@@ -192,7 +177,7 @@ static int make_ranges(const struct calibration *c, int way, struct ranges *rang
     memcpy(ranges->mean, preset->mean, sizeof(ranges->mean));
     memcpy(ranges->std, preset->std, sizeof(ranges->std));
     snprintf(ranges->clipping, sizeof(ranges->clipping), "%s", clipping_name(way));
-    ranges->of[NETWORK_IMAGE] = image_range(preset);
+    ranges->of[NETWORK_IMAGE] = ranges_of_pixels(preset->mean, preset->std);
     for (int i = 0; i < network->count; i++)
         if (ranges_has_pair(network, i) && clipping_range(way, &c->seen.histograms[i], &ranges->of[i + 1]) < 0)
             return because(why, -ENOMEM, "no memory for histograms");
@@ -219,7 +204,7 @@ static int try_way(struct calibration *c, int way, struct ranges *ranges, struct
     if (r == 0)
         r = judge(c, ranges, agreement, why);
     if (r == 0 && c->spec->tell)
-        c->spec->tell(c->spec, ranges->clipping, agreement->same, agreement->images, agreement_error(agreement));
+        c->spec->tell(ranges->clipping, agreement->same, agreement->images, agreement_error(agreement));
     ranges->agreement = agreement->images ? (double)agreement->same / agreement->images : 0;
     return r;
 }

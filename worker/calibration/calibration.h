@@ -17,7 +17,7 @@ struct calibration_spec {
     struct preset preset;
     struct gallery *gallery;
     int threads;                  /* of the engine; 0: one a core */
-    void (*tell)(const struct calibration_spec *spec, const char *clipping, int same, int judges, double error); /* a way was judged; may be NULL */
+    void (*tell)(const char *clipping, int same, int judges, double error); /* a way was judged; may be NULL */
 };
 
 /* How near int8 comes to f32. */

@@ -174,10 +174,10 @@ static int collect(struct run *run, struct why *why)
     int r = run->it->ops->wait(run->it->engine, &slot, why);
     if (r < 0)
         return r;
-    for (int i = 0; i < slot->count && r == 0; i++)
-        r = run->row(run->arg, run->sent[run->done++], slot->values + (size_t)i * info->values, why);
+    for (int i = 0; i < slot->count; i++)
+        run->row(run->arg, run->sent[run->done++], slot->values + (size_t)i * info->values);
     run->it->ops->slot_release(run->it->engine, slot);
-    return r;
+    return 0;
 }
 
 /* Sends one more slot. 1; 0 when there is nothing more to send. */

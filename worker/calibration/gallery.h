@@ -27,7 +27,7 @@ void gallery_done(struct gallery *gallery); /* accepts zeroed memory */
 /* Whether the i-th image is one of those that only judge: every fourth, and the only one. */
 bool gallery_judges(const struct gallery *gallery, int i);
 
-typedef int gallery_row(void *arg, int image, const float *values, struct why *why);
+typedef void gallery_row(void *arg, int image, const float *values);
 
 /* Runs the images that judge, or the others, through an engine, in order, and hands its values on. */
 int gallery_run(struct gallery *gallery, bool judges, const struct preset *preset, const struct engines_opened *it, gallery_row *row, void *arg,

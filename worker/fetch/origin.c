@@ -90,16 +90,6 @@ static void forget_one(struct origins *origins)
     }
 }
 
-/* Without a password. */
-static void make_name(struct origin *origin)
-{
-    struct bytes shown;
-    bytes_init(&shown, (size_t)2 * LIMIT_URI);
-    bool known = uri_redact(&shown, origin->key, origin->key_size) == 0 && shown.size;
-    snprintf(origin->name, sizeof(origin->name), "%s", known ? shown.data : "the store");
-    bytes_done(&shown);
-}
-
 static struct origin *add(struct origins *origins, const char *key, size_t size, uint64_t hash)
 {
     CLEANUP(freep) struct origin *origin = calloc(1, sizeof(*origin));
@@ -111,7 +101,7 @@ static struct origin *add(struct origins *origins, const char *key, size_t size,
     origin->key_size = size;
     origin->hash = hash;
     origin->room = ROOM_FIRST;
-    make_name(origin);
+    uri_show(origin->name, sizeof(origin->name), key, size, "the store"); /* without a password */
     retry_budget_init(&origin->budget);
     origin->next = origins->first;
     origins->first = origin;

@@ -95,6 +95,16 @@ static const char *fault(struct range range, bool relu)
     return NULL;
 }
 
+struct range ranges_of_pixels(const float mean[3], const float std[3])
+{
+    struct range range = { 0, 0 };
+    for (int c = 0; c < 3; c++) {
+        range.low = fminf(range.low, (0 - mean[c]) / std[c]);
+        range.high = fmaxf(range.high, (1 - mean[c]) / std[c]);
+    }
+    return range;
+}
+
 static int hash(struct ranges *ranges, const struct network *network, struct why *why)
 {
     char parts[2][SHA256_HEX] = { "", "" };
@@ -272,7 +282,7 @@ int ranges_from_memory(const char *name, const char *text, size_t size, const st
 {
     const struct reading at = { name, weights, network, why };
     struct ranges ranges = { .images = 0 };
-    CLEANUP(json_decref_nullablep) json_t *file = NULL;
+    CLEANUP(json_decrefp) json_t *file = NULL;
     int r = ranges_json_parse(name, text, size, &file, why);
     if (r == 0)
         r = ranges_json_check(name, file, weights, network, why);
@@ -339,7 +349,7 @@ static int read_all_sets(const struct reading *at, const json_t *sets, ranges_ta
 int ranges_each(const char *path, const struct weights *weights, const struct network *network, ranges_take *take_set, void *arg, struct why *why)
 {
     const struct reading at = { path, weights, network, why };
-    CLEANUP(json_decref_nullablep) json_t *file = NULL;
+    CLEANUP(json_decrefp) json_t *file = NULL;
     CLEANUP(freep) char *text = NULL;
     size_t size;
     int r = ranges_json_read(path, &text, &size, why);

@@ -77,6 +77,12 @@ bool ranges_has_pair(const struct network *network, int layer);
 /* Rounds means to the four digits that the file keeps, so that what was measured and what is read later are the same. Before ranges_finish(). */
 void ranges_round_means(struct ranges *ranges, const struct network *network);
 
+/* Between which numbers pixels of 0..1 lie once mean and std have been applied: known, not measured. 0, which lies around the image, is among them. */
+struct range ranges_of_pixels(const float mean[3], const float std[3]);
+
+/* Whether two means, or two stds, are one. */
+bool ranges_same_triple(const float a[3], const float b[3]);
+
 /* Completes ranges whose pairs of the image and the convolutions, and means if any, are set: pools, sha256. -EINVAL when a pair is impossible. */
 int ranges_finish(struct ranges *ranges, const struct network *network, struct why *why);
 

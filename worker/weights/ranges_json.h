@@ -15,12 +15,6 @@
 #define RANGES_IMAGE      "image" /* the tensor's name */
 #define RANGES_AGAIN      "make it again with: sleddog-worker calibrate"
 
-static inline void json_decref_nullable(json_t *json)
-{
-    json_decref(json);
-}
-DEFINE_FREEP(json_decref_nullable, json_t)
-
 /* "image", or the layer's name. */
 const char *ranges_tensor_name(const struct network *network, int activation);
 
@@ -34,4 +28,3 @@ int ranges_json_parse(const char *name, const char *text, size_t size, json_t **
 int ranges_json_check(const char *name, const json_t *file, const struct weights *weights, const struct network *network, struct why *why);
 
 int ranges_json_triple(const json_t *array, float ret[3]);
-bool ranges_same_triple(const float a[3], const float b[3]);

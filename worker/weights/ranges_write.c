@@ -42,7 +42,7 @@ static json_t *means(const struct ranges *ranges, const struct network *network)
     json_t *all = json_object();
     for (int a = 0; a <= network->count; a++) {
         const float *values = ranges_means(ranges, network, a);
-        if (values && json_object_set_new(all, ranges_tensor_name(network, a), list(values, (size_t)network_channels(network, a, 0))) < 0)
+        if (values && json_object_set_new(all, ranges_tensor_name(network, a), list(values, ranges_means_count(network, a))) < 0)
             json_refuse();
     }
     return all;
@@ -50,7 +50,8 @@ static json_t *means(const struct ranges *ranges, const struct network *network)
 
 void ranges_round_means(struct ranges *ranges, const struct network *network)
 {
-    for (size_t i = 0; i < ranges_means_offset(network, network->count + 1); i++)
+    size_t count = ranges_means_offset(network, network->count + 1);
+    for (size_t i = 0; i < count; i++)
         ranges->means[i] = rounded(ranges->means[i]);
 }
 
@@ -85,7 +86,7 @@ static int read_target(const char *path, json_t **ret, struct why *why)
 static int keep_others(const char *path, const struct ranges *ranges, const struct weights *weights, const struct network *network,
                        json_t *sets, struct why *why)
 {
-    CLEANUP(json_decref_nullablep) json_t *file = NULL;
+    CLEANUP(json_decrefp) json_t *file = NULL;
     int r = read_target(path, &file, why);
     if (r < 0 || !file)
         return r;
@@ -145,7 +146,7 @@ static int write_file(const char *path, const char *text, struct why *why)
 
 int ranges_check_target(const char *path, struct why *why)
 {
-    CLEANUP(json_decref_nullablep) json_t *file = NULL;
+    CLEANUP(json_decrefp) json_t *file = NULL;
     CLEANUP(freep) char *copy = strdup(path);
     int r = read_target(path, &file, why);
     if (r < 0)
@@ -158,14 +159,14 @@ int ranges_check_target(const char *path, struct why *why)
 int ranges_save(const char *path, const struct ranges *ranges, const struct weights *weights, const struct network *network, struct why *why)
 {
     json_watch();
-    CLEANUP(json_decref_nullablep) json_t *sets = json_array();
+    CLEANUP(json_decrefp) json_t *sets = json_array();
     int r = keep_others(path, ranges, weights, network, sets, why);
     if (r < 0)
         return r;
     json_watch();
     if (json_array_append_new(sets, describe(ranges, network)) < 0)
         json_refuse();
-    CLEANUP(json_decref_nullablep) json_t *file = json_pack("{s:s, s:s, s:s, s:O}", "format", RANGES_FORMAT, "network", network->name, "weights",
+    CLEANUP(json_decrefp) json_t *file = json_pack("{s:s, s:s, s:s, s:O}", "format", RANGES_FORMAT, "network", network->name, "weights",
                                                             weights->sha256, "sets", sets);
     CLEANUP(freep) char *text = json_write(file, JSON_INDENT(1) | JSON_REAL_PRECISION(DIGITS));
     if (!text || json_refused())

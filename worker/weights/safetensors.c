@@ -18,12 +18,6 @@
 /* The format allows 100 MB; the header of a ResNet-152 has 0.2 MB, and a parsed one takes many times its size. */
 #define HEADER_MAX (8u << 20)
 
-static void json_decref_nullable(json_t *json)
-{
-    json_decref(json);
-}
-DEFINE_FREEP(json_decref_nullable, json_t)
-
 /* Where a tensor lies in the data. */
 struct extent {
     uint64_t begin, end;
@@ -175,7 +169,7 @@ static int parse_header(const struct weights *weights, uint64_t size, json_t **r
 static int safetensors_read(struct weights *weights, struct why *why)
 {
     uint64_t size = header_size(weights->bytes);
-    CLEANUP(json_decref_nullablep) json_t *header = NULL;
+    CLEANUP(json_decrefp) json_t *header = NULL;
     int r = parse_header(weights, size, &header, why);
     if (r < 0)
         return r;

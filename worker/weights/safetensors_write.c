@@ -7,12 +7,6 @@
 #include <jansson.h>
 #include <string.h>
 
-static void json_decref_nullable(json_t *json)
-{
-    json_decref(json);
-}
-DEFINE_FREEP(json_decref_nullable, json_t)
-
 static size_t tensor_bytes(const struct tensor *tensor)
 {
     size_t bytes = dtype_size(tensor->dtype);
@@ -33,7 +27,7 @@ static json_t *describe(const struct tensor *tensor, size_t begin)
 /* The header as text, padded with spaces so that the data are aligned to 8 bytes. */
 static char *header_text(const struct tensor *tensors, size_t count)
 {
-    CLEANUP(json_decref_nullablep) json_t *header = json_object();
+    CLEANUP(json_decrefp) json_t *header = json_object();
     size_t at = 0;
     for (size_t i = 0; i < count; i++) {
         if (json_object_set_new(header, tensors[i].name, describe(&tensors[i], at)) < 0)
