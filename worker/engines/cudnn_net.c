@@ -171,6 +171,13 @@ static void describe_input(struct builder *builder)
     }
 }
 
+static enum number_format format_of(enum precision precision)
+{
+    static const enum number_format formats[] = { [PRECISION_AUTO] = NUMBER_F16, [PRECISION_F32] = NUMBER_F32, [PRECISION_F16] = NUMBER_F16,
+                                                  [PRECISION_BF16] = NUMBER_BF16, [PRECISION_INT8] = NUMBER_S8 };
+    return formats[precision];
+}
+
 static int describe(struct builder *builder, const struct net_options *options)
 {
     struct net *net = builder->net;
@@ -178,7 +185,7 @@ static int describe(struct builder *builder, const struct net_options *options)
     net->gpu = builder->gpu;
     net->stream = options->stream;
     net->batch = options->batch;
-    net->format = options->format;
+    net->format = format_of(spec->precision);
     net->height = spec->height;
     net->width = spec->width;
     net->features = spec->network->features;
