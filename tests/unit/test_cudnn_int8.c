@@ -260,7 +260,9 @@ TEST(what_rounding_takes_from_a_sum_on_average_is_given_back)
     const struct layer layer = { .kind = LAYER_CONV, .inputs = 4, .outputs = 2, .kernel = 1, .groups = 2 };
     const float filter[2][2] = { { 1.27f, 0.004f }, { -1.0f, 0.017f } }, means[] = { 1, 2, 3, 10 };
     float bias[] = { 5, 6 };
-    pack_correct_bias(&layer, &filter[0][0], 0.01f, means, bias);
+    int8_t packed[4];
+    pack_filter_s8(&layer, &filter[0][0], 0.01f, packed);
+    pack_correct_bias(&layer, &filter[0][0], packed, 0.01f, means, bias);
     CHECK(fabsf(bias[0] - (5 + 2 * 0.004f)) < 1e-5f);
     CHECK(fabsf(bias[1] - (6 - 10 * 0.003f)) < 1e-5f);
 }

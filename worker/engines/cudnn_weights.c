@@ -36,7 +36,7 @@ static void pack_s8(struct builder *builder, struct net_step *step, const float 
     float filter_unit = pack_step(filter, pack_filter_count(layer));
     pack_filter_s8(layer, filter, filter_unit, out);
     if (means)
-        pack_correct_bias(layer, filter, filter_unit, means, bias);
+        pack_correct_bias(layer, filter, out, filter_unit, means, bias);
     for (int o = 0; o < layer->outputs; o++)
         out_bias[o] = bias[o] / unit;
     step->sum_scale = units[layer->input] * filter_unit / unit;
