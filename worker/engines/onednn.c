@@ -17,6 +17,7 @@
 #include "worker/engines/onednn_stream.h"
 
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/sha256.h"
 #include "worker/engines/rows.h"
 #include "worker/engines/slots.h"
@@ -67,13 +68,6 @@ static int set_openmp_threads(int count)
 
 /* ---- streams ---------------------------------------------------------------------------------------------------------- */
 
-static uint64_t thread_ns(void)
-{
-    struct timespec used;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-    return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
-}
-
 static int make_rows(const struct engine *engine, const float *output, struct engine_slot *slot)
 {
     const struct engine_info *info = &engine->info;
@@ -93,7 +87,7 @@ static int make_rows(const struct engine *engine, const float *output, struct en
 
 static int run(struct onednn_stream *stream, const struct engine *engine, struct engine_slot *slot, struct why *why)
 {
-    uint64_t start_ns = thread_ns();
+    uint64_t start_ns = clock_thread_cpu_ns();
     stream->observe = engine->warm ? engine->observe : NULL;
     stream->observed = engine->observed;
     int r = onednn_stream_run(stream, slot->pixels, slot->count, why);
@@ -102,7 +96,7 @@ static int run(struct onednn_stream *stream, const struct engine *engine, struct
         if (r < 0)
             because(why, r, "engine onednn: the network produced values that are not finite; its weights are damaged");
     }
-    slot->busy_ns = thread_ns() - start_ns;
+    slot->busy_ns = clock_thread_cpu_ns() - start_ns;
     return r;
 }
 
