@@ -5,8 +5,6 @@
 #include "worker/engines/cudnn.h"
 #include "worker/weights/seeded.h"
 
-#include <math.h>
-
 /* Every kind of layer, a block with a downsample, grouped, and one without: small enough to be run hundreds of times. */
 #define CONV(name_, in_, out_, k_, s_, g_, relu_, input_, residual_)                                                                     \
     { .kind = LAYER_CONV, .name = name_, .norm = name_ "_bn", .inputs = in_, .outputs = out_, .kernel = k_, .stride = s_,               \
@@ -50,53 +48,6 @@ struct engines_opened engine_open_fake(const struct engine_spec *spec)
     return it;
 }
 
-void engine_close(struct engines_opened it)
-{
-    it.ops->close(it.engine);
-}
-
-const struct engine_info *engine_info_of(struct engines_opened it)
-{
-    return it.ops->info(it.engine);
-}
-
-static int collect(struct engines_opened it, float *values, struct prediction *predictions, int done)
-{
-    const struct engine_info *info = engine_info_of(it);
-    struct engine_slot *slot;
-    struct why why;
-    if (it.ops->wait(it.engine, &slot, &why) < 0)
-        test_fail(__FILE__, __LINE__, "%s", why.text);
-    size_t rows = (size_t)slot->count;
-    memcpy(values + (size_t)done * info->values, slot->values, rows * info->values * sizeof(*values));
-    if (predictions)
-        memcpy(predictions + (size_t)(done * info->top), slot->predictions, rows * (size_t)info->top * sizeof(*predictions));
-    it.ops->slot_release(it.engine, slot);
-    return (int)rows;
-}
-
-float *engine_run(struct engines_opened it, const uint8_t *pixels, int count, struct prediction *predictions)
-{
-    const struct engine_info *info = engine_info_of(it);
-    float *values = calloc((size_t)count * info->values, sizeof(*values));
-    int sent = 0, done = 0, under_way = 0;
-    CHECK(values);
-    while (done < count)
-        if (sent < count && under_way < info->slots) {
-            struct engine_slot *slot;
-            int n = count - sent < info->batch ? count - sent : info->batch;
-            CHECK_INT(it.ops->slot_acquire(it.engine, &slot), 0);
-            memcpy(slot->pixels, pixels + (size_t)sent * info->image_bytes, (size_t)n * info->image_bytes);
-            CHECK_INT(it.ops->submit(it.engine, slot, n, NULL), 0);
-            sent += n;
-            under_way++;
-        } else {
-            done += collect(it, values, predictions, done);
-            under_way--;
-        }
-    return values;
-}
-
 uint8_t *engine_pixels(const struct engine_spec *spec, int count)
 {
     size_t size = (size_t)count * (size_t)spec->height * (size_t)spec->width * 3;
@@ -104,17 +55,6 @@ uint8_t *engine_pixels(const struct engine_spec *spec, int count)
     CHECK(pixels);
     seeded_pixels("pixels", pixels, size);
     return pixels;
-}
-
-double engine_difference(const float *a, const float *b, size_t count)
-{
-    double apart = 0, norm = 0;
-    for (size_t i = 0; i < count; i++) {
-        apart += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-        norm += (double)b[i] * (double)b[i];
-    }
-    CHECK(norm > 0);
-    return sqrt(apart / norm);
 }
 
 int engine_run_slots(const struct engine_ops *ops, struct engine *engine, struct why *why)

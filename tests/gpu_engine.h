@@ -1,10 +1,10 @@
-/* gpu_engine.h: the cuDNN engine over the fake gpu, and images through it, for several test programs.
+/* gpu_engine.h: the cuDNN engine over the fake gpu, for several test programs.
  *
  * Threads: one. Ownership: engine_close() what engine_open_fake() opened; arrays are the caller's to free. Errors: fail the test. */
 #pragma once
 
+#include "tests/engine_run.h"
 #include "tests/fake_gpu.h"
-#include "worker/engines.h"
 #include "worker/network.h"
 #include "worker/weights/weights.h"
 
@@ -19,16 +19,8 @@ struct fake_settings fake_one_device(void);
 struct engine_spec engine_spec_of(const struct network *network, struct weights **weights);
 
 struct engines_opened engine_open_fake(const struct engine_spec *spec);
-void engine_close(struct engines_opened it);
-const struct engine_info *engine_info_of(struct engines_opened it);
 
 uint8_t *engine_pixels(const struct engine_spec *spec, int count);
 
-/* The values of `count` images, with as many slots under way as there are; and their predictions, if asked. */
-float *engine_run(struct engines_opened it, const uint8_t *pixels, int count, struct prediction *predictions);
-
 /* Two full slots, both under way before either is waited for; the first error, with its sentence. */
 int engine_run_slots(const struct engine_ops *ops, struct engine *engine, struct why *why);
-
-/* The normalised error, |a - b| / |b|. */
-double engine_difference(const float *a, const float *b, size_t count);

@@ -144,17 +144,9 @@ static int fill_with_noise(struct device *device, struct why *why)
     return r < 0 ? r : wait_stream(device->gpu, device->stream, why);
 }
 
-static enum number_format format_of(enum precision precision)
-{
-    return precision == PRECISION_F32    ? NUMBER_F32
-           : precision == PRECISION_BF16 ? NUMBER_BF16
-           : precision == PRECISION_INT8 ? NUMBER_S8
-                                         : NUMBER_F16;
-}
-
 static int open_device(struct device *device, const struct setting *setting, struct why *why)
 {
-    struct net_options options = { .batch = setting->spec.batch, .format = format_of(setting->spec.precision) };
+    struct net_options options = { .batch = setting->spec.batch };
     return device_open(device, &BENCH_GPU, 0, &setting->spec, &options, why);
 }
 

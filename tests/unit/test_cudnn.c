@@ -2,7 +2,6 @@
 #include "common/cleanup.h"
 #include "tests/gpu_engine.h"
 #include "tests/test.h"
-#include "worker/engines/cudnn.h"
 #include "tests/cluster/lib/process.h"
 #include "worker/engines/rows.h"
 #include "worker/weights/seeded.h"
@@ -10,24 +9,6 @@
 #include <math.h>
 
 /* ---- wiring, against the oneDNN engine, which is compared with PyTorch ------------------------------------------------------ */
-
-static float *ask_onednn(struct engine_spec spec, const uint8_t *pixels, int count)
-{
-    struct engines_opened it;
-    struct why why;
-    setenv("SLEDDOG_ENGINES", test_build(), 0);
-    spec.precision = PRECISION_F32;
-    spec.threads = 1;
-    spec.device = NULL;
-    int r = engines_open("onednn", &spec, &it, &why);
-    if (r == -ENOENT)
-        test_skip("%s", why.text);
-    if (r < 0)
-        test_fail(__FILE__, __LINE__, "%s", why.text);
-    float *values = engine_run(it, pixels, count, NULL);
-    engine_close(it);
-    return values;
-}
 
 /* Three images in batches of two, wider than high; large networks get the smaller ones. */
 static void compare(const struct network *network, enum precision precision, enum emit emit, double most)
@@ -43,7 +24,7 @@ static void compare(const struct network *network, enum precision precision, enu
     spec.emit = emit;
     spec.precision = precision;
     CLEANUP(freep) uint8_t *pixels = engine_pixels(&spec, 3);
-    CLEANUP(freep) float *expected = ask_onednn(spec, pixels, 3);
+    CLEANUP(freep) float *expected = engine_run_on_cpu(spec, pixels, 3);
     fake_gpu_reset(&settings);
     struct engines_opened it = engine_open_fake(&spec);
     CLEANUP(freep) float *values = engine_run(it, pixels, 3, NULL);
@@ -95,7 +76,7 @@ static void compare_variant(int classes, float mean, float std, int height)
         spec.std[c] = std;
     }
     CLEANUP(freep) uint8_t *pixels = engine_pixels(&spec, 3);
-    CLEANUP(freep) float *expected = ask_onednn(spec, pixels, 3);
+    CLEANUP(freep) float *expected = engine_run_on_cpu(spec, pixels, 3);
     fake_gpu_reset(&settings);
     struct engines_opened it = engine_open_fake(&spec);
     CHECK_INT(engine_info_of(it)->classes, classes);

@@ -9,49 +9,17 @@
 #include "worker/weights/ranges.h"
 
 #include <math.h>
-#include <pthread.h>
 
 /* ---- ranges of a network on given images ---------------------------------------------------------------------------------- */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-static void widen(void *observed, int activation, const float *values, size_t count, int images)
-{
-    struct range *range = &((struct ranges *)observed)->of[activation];
-    (void)images;
-    pthread_mutex_lock(&lock);
-    for (size_t i = 0; i < count; i++) {
-        range->low = fminf(range->low, values[i]);
-        range->high = fmaxf(range->high, values[i]);
-    }
-    pthread_mutex_unlock(&lock);
-}
-
-/* The values of f32 on the CPU, and what somebody saw on the way there. */
-static float *measure_with(struct engine_spec spec, const uint8_t *pixels, int count, engine_observer *observe, void *observed)
-{
-    struct engines_opened it;
-    struct why why;
-    setenv("SLEDDOG_ENGINES", test_build(), 0);
-    spec.precision = PRECISION_F32;
-    spec.threads = 1;
-    spec.observe = observe;
-    spec.observed = observed;
-    int r = engines_open("onednn", &spec, &it, &why);
-    if (r == -ENOENT)
-        test_skip("%s", why.text);
-    if (r < 0)
-        test_fail(__FILE__, __LINE__, "%s", why.text);
-    float *values = engine_run(it, pixels, count, NULL);
-    engine_close(it);
-    return values;
-}
-
+/* The values of f32 on the CPU, and the ranges on the way there. */
 static float *measure(struct engine_spec spec, const uint8_t *pixels, int count, struct ranges *ranges)
 {
     struct why why;
     *ranges = (struct ranges){ .images = count };
-    float *values = measure_with(spec, pixels, count, widen, ranges);
+    spec.observe = engine_widen;
+    spec.observed = ranges;
+    float *values = engine_run_on_cpu(spec, pixels, count);
     if (ranges_finish(ranges, spec.network, &why) < 0)
         test_fail(__FILE__, __LINE__, "%s", why.text);
     return values;
@@ -98,7 +66,7 @@ TEST(int8_is_near_f32)
 
 /* Sums of each channel, of the last values of each activation. */
 struct sums {
-    struct ranges ranges;
+    float *means; /* see ranges_means() */
     const struct network *network;
     double pixels[NETWORK_LAYERS_MAX + 1];
 };
@@ -107,22 +75,22 @@ static void add_up(void *observed, int activation, const float *values, size_t c
 {
     struct sums *sums = observed;
     size_t from = ranges_means_offset(sums->network, activation), channels = ranges_means_offset(sums->network, activation + 1) - from;
-    widen(&sums->ranges, activation, values, count, images);
+    (void)images;
     for (size_t i = 0; channels && i < count; i++)
-        sums->ranges.means[from + i % channels] += values[i];
+        sums->means[from + i % channels] += values[i];
     sums->pixels[activation] += channels ? (double)(count / channels) : 0;
 }
 
 static void add_means(struct engine_spec spec, const uint8_t *pixels, int count, struct ranges *ranges)
 {
-    static struct sums sums;
-    sums.network = spec.network;
-    sums.ranges.means = calloc(ranges_means_offset(spec.network, spec.network->count + 1), sizeof(float));
-    free(measure_with(spec, pixels, count, add_up, &sums));
+    struct sums sums = { calloc(ranges_means_offset(spec.network, spec.network->count + 1), sizeof(float)), spec.network, { 0 } };
+    spec.observe = add_up;
+    spec.observed = &sums;
+    free(engine_run_on_cpu(spec, pixels, count));
     for (int a = 0; a <= spec.network->count; a++)
         for (size_t i = ranges_means_offset(spec.network, a); i < ranges_means_offset(spec.network, a + 1); i++)
-            sums.ranges.means[i] /= (float)sums.pixels[a];
-    ranges->means = sums.ranges.means;
+            sums.means[i] /= (float)sums.pixels[a];
+    ranges->means = sums.means;
 }
 
 static double int8_error(const struct engine_spec *spec, const uint8_t *pixels, int count, const float *expected)
@@ -292,7 +260,9 @@ TEST(what_rounding_takes_from_a_sum_on_average_is_given_back)
     const struct layer layer = { .kind = LAYER_CONV, .inputs = 4, .outputs = 2, .kernel = 1, .groups = 2 };
     const float filter[2][2] = { { 1.27f, 0.004f }, { -1.0f, 0.017f } }, means[] = { 1, 2, 3, 10 };
     float bias[] = { 5, 6 };
-    pack_correct_bias(&layer, &filter[0][0], 0.01f, means, bias);
+    int8_t packed[4];
+    pack_filter_s8(&layer, &filter[0][0], 0.01f, packed);
+    pack_correct_bias(&layer, &filter[0][0], packed, 0.01f, means, bias);
     CHECK(fabsf(bias[0] - (5 + 2 * 0.004f)) < 1e-5f);
     CHECK(fabsf(bias[1] - (6 - 10 * 0.003f)) < 1e-5f);
 }

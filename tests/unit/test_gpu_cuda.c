@@ -7,7 +7,6 @@
 #include "tests/gpu_engine.h"
 #include "worker/engines/cudnn.h"
 
-#include <cudnn.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <time.h>

@@ -1,14 +1,12 @@
 /* The oneDNN engine in int8: near f32 for every network, the same bytes in every position, and no saturation where the CPU has no VNNI. */
 #include "common/cleanup.h"
+#include "tests/engine_run.h"
 #include "tests/test.h"
-#include "worker/engines.h"
 #include "worker/engines/onednn_int8.h"
-#include "worker/weights/check.h"
 #include "worker/weights/ranges.h"
 #include "worker/weights/seeded.h"
 
 #include <math.h>
-#include <pthread.h>
 
 #define CLASSES 10
 #define IMAGES  5
@@ -20,21 +18,7 @@ struct bed {
     struct engine_spec spec;
     uint8_t *pixels; /* IMAGES of them */
     size_t bytes;    /* of one */
-    pthread_mutex_t lock;
 };
-
-static void widen(void *arg, int activation, const float *values, size_t count, int images)
-{
-    struct bed *bed = arg;
-    CHECK(images >= 1 && images <= IMAGES && count % (size_t)images == 0);
-    pthread_mutex_lock(&bed->lock);
-    struct range *range = &bed->ranges.of[activation];
-    for (size_t i = 0; i < count; i++) {
-        range->low = fminf(range->low, values[i]);
-        range->high = fmaxf(range->high, values[i]);
-    }
-    pthread_mutex_unlock(&bed->lock);
-}
 
 static struct engines_opened open_engine(const struct engine_spec *spec)
 {
@@ -49,20 +33,8 @@ static struct engines_opened open_engine(const struct engine_spec *spec)
 static float *run_all(const struct engine_spec *spec, const uint8_t *pixels)
 {
     struct engines_opened it = open_engine(spec);
-    const struct engine_info *info = it.ops->info(it.engine);
-    float *values = calloc(IMAGES * info->values, sizeof(*values));
-    for (int done = 0; done < IMAGES;) {
-        struct engine_slot *slot;
-        int n = IMAGES - done < info->batch ? IMAGES - done : info->batch;
-        CHECK_INT(it.ops->slot_acquire(it.engine, &slot), 0);
-        memcpy(slot->pixels, pixels + (size_t)done * info->image_bytes, (size_t)n * info->image_bytes);
-        CHECK_INT(it.ops->submit(it.engine, slot, n, NULL), 0);
-        CHECK_INT(it.ops->wait(it.engine, &slot, NULL), 0);
-        memcpy(values + (size_t)done * info->values, slot->values, (size_t)n * info->values * sizeof(*values));
-        it.ops->slot_release(it.engine, slot);
-        done += n;
-    }
-    it.ops->close(it.engine);
+    float *values = engine_run(it, pixels, IMAGES, NULL);
+    engine_close(it);
     return values;
 }
 
@@ -72,8 +44,8 @@ static float *measure(struct bed *bed)
     struct engine_spec spec = bed->spec;
     spec.precision = PRECISION_F32;
     spec.ranges = NULL;
-    spec.observe = widen;
-    spec.observed = bed;
+    spec.observe = engine_widen;
+    spec.observed = &bed->ranges;
     float *values = run_all(&spec, bed->pixels);
     CHECK_INT(ranges_finish(&bed->ranges, spec.network, NULL), 0);
     return values;
@@ -83,7 +55,7 @@ static void make_bed(struct bed *bed, const char *network, int size)
 {
     struct why why;
     setenv("SLEDDOG_ENGINES", test_build(), 0);
-    *bed = (struct bed){ .bytes = 3 * (size_t)size * (size_t)size, .lock = PTHREAD_MUTEX_INITIALIZER };
+    *bed = (struct bed){ .ranges.images = IMAGES, .bytes = 3 * (size_t)size * (size_t)size };
     bed->spec = (struct engine_spec){
         .network = network_find(network), .height = size, .width = size, .mean = { 0.485f, 0.456f, 0.406f }, .std = { 0.229f, 0.224f, 0.225f },
         .emit = EMIT_LOGITS, .top = 1, .precision = PRECISION_INT8, .ranges = &bed->ranges, .batch = 2, .threads = 1,
@@ -102,23 +74,11 @@ static void done_bed(struct bed *bed)
     free(bed->pixels);
 }
 
-/* |a - b| / |b| */
-static double difference(const float *a, const float *b, size_t count)
-{
-    double apart = 0, norm = 0;
-    for (size_t i = 0; i < count; i++) {
-        apart += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-        norm += (double)b[i] * (double)b[i];
-    }
-    CHECK(norm > 0);
-    return sqrt(apart / norm);
-}
-
 static void check_near(struct bed *bed, double most)
 {
     CLEANUP(freep) float *f32 = measure(bed);
     CLEANUP(freep) float *int8 = run_all(&bed->spec, bed->pixels);
-    double error = difference(int8, f32, IMAGES * CLASSES);
+    double error = engine_difference(int8, f32, IMAGES * CLASSES);
     printf("%s: normalised error %.4f\n", bed->spec.network->name, error);
     CHECK(error <= most);
 }
@@ -168,8 +128,8 @@ static void check_isa(const char *isa)
     memset(bed.pixels, 255, 2 * bed.bytes);
     check_near(&bed, 0.1);
     struct engines_opened it = open_engine(&bed.spec);
-    CHECK_CONTAINS(it.ops->info(it.engine)->note, "no VNNI");
-    it.ops->close(it.engine);
+    CHECK_CONTAINS(engine_info_of(it)->note, "no VNNI");
+    engine_close(it);
     done_bed(&bed);
 }
 
@@ -203,13 +163,13 @@ TEST(the_fingerprint_names_int8_and_its_ranges)
     make_bed(&bed, "resnet18", 64);
     free(measure(&bed));
     struct engines_opened it = open_engine(&bed.spec);
-    const struct engine_info *info = it.ops->info(it.engine);
+    const struct engine_info *info = engine_info_of(it);
     CHECK_STR(info->precision, "int8");
     CHECK_CONTAINS(info->device, ", int8, 1 stream");
     CHECK_CONTAINS(info->fingerprint, ", int8, ranges ");
     snprintf(hash, sizeof(hash), "%.16s", bed.ranges.sha256);
     CHECK_CONTAINS(info->fingerprint, hash);
-    it.ops->close(it.engine);
+    engine_close(it);
     done_bed(&bed);
 }
 
@@ -220,13 +180,13 @@ TEST(auto_is_int8_with_ranges_and_f32_without)
     free(measure(&bed));
     bed.spec.precision = PRECISION_AUTO;
     struct engines_opened it = open_engine(&bed.spec);
-    CHECK_STR(it.ops->info(it.engine)->precision, "int8");
-    it.ops->close(it.engine);
+    CHECK_STR(engine_info_of(it)->precision, "int8");
+    engine_close(it);
     bed.spec.ranges = NULL;
     it = open_engine(&bed.spec);
-    CHECK_STR(it.ops->info(it.engine)->precision, "f32");
-    CHECK_CONTAINS(it.ops->info(it.engine)->fingerprint, ", f32, batch 2,");
-    it.ops->close(it.engine);
+    CHECK_STR(engine_info_of(it)->precision, "f32");
+    CHECK_CONTAINS(engine_info_of(it)->fingerprint, ", f32, batch 2,");
+    engine_close(it);
     done_bed(&bed);
 }
 
@@ -247,16 +207,16 @@ TEST(what_int8_cannot_do_is_refused_in_words)
     spec.ranges = NULL;
     check_refused(&spec, -ENOENT, "int8 needs activation ranges of these weights; make them with: sleddog-worker calibrate");
     spec = bed.spec;
-    spec.observe = widen;
+    spec.observe = engine_widen;
     check_refused(&spec, -ENOTSUP, "in f32 only");
     spec = bed.spec;
     spec.mean[1] = 1.5f;
     check_refused(&spec, -ENOTSUP, "int8 needs a mean of the pixels from 0 to 1, not 1.5; use --precision f32");
     spec.precision = PRECISION_AUTO;
     struct engines_opened it = open_engine(&spec);
-    CHECK_STR(it.ops->info(it.engine)->precision, "f32");
-    CHECK_CONTAINS(it.ops->info(it.engine)->note, "int8 needs a mean");
-    it.ops->close(it.engine);
+    CHECK_STR(engine_info_of(it)->precision, "f32");
+    CHECK_CONTAINS(engine_info_of(it)->note, "int8 needs a mean");
+    engine_close(it);
     done_bed(&bed);
 }
 

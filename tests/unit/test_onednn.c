@@ -1,12 +1,11 @@
 /* The oneDNN engine: against PyTorch, and against itself in every position, batch and number of threads. */
 #include "common/cleanup.h"
+#include "tests/engine_run.h"
 #include "tests/random_weights.h"
 #include "tests/test.h"
-#include "worker/engines.h"
 #include "worker/weights/check.h"
 
 #include <dirent.h>
-#include <math.h>
 #include <pthread.h>
 
 struct setting {
@@ -58,16 +57,6 @@ static struct engines_opened open_engine(const struct setting *setting)
     return it;
 }
 
-static void close_engine(struct engines_opened it)
-{
-    it.ops->close(it.engine);
-}
-
-static const struct engine_info *info_of(struct engines_opened it)
-{
-    return it.ops->info(it.engine);
-}
-
 static uint8_t *noise(size_t size, uint64_t seed)
 {
     uint8_t *pixels = malloc(size);
@@ -93,49 +82,13 @@ static struct engine_slot *wait_slot(struct engines_opened it)
     return slot;
 }
 
-static void collect(struct engines_opened it, float *values, int *done)
-{
-    struct engine_slot *slot = wait_slot(it);
-    size_t width = info_of(it)->values;
-    memcpy(values + (size_t)*done * width, slot->values, (size_t)slot->count * width * sizeof(*values));
-    *done += slot->count;
-    it.ops->slot_release(it.engine, slot);
-}
-
-/* The values of `count` images, batch after batch, with as many slots under way as there are. */
-static float *run_all(struct engines_opened it, const uint8_t *pixels, int count)
-{
-    const struct engine_info *info = info_of(it);
-    float *values = calloc((size_t)count * info->values, sizeof(*values));
-    int sent = 0, done = 0, under_way = 0;
-    while (done < count) {
-        if (sent < count && under_way < info->slots) {
-            struct engine_slot *slot = acquire(it);
-            int n = count - sent < info->batch ? count - sent : info->batch;
-            memcpy(slot->pixels, pixels + (size_t)sent * info->image_bytes, (size_t)n * info->image_bytes);
-            CHECK_INT(it.ops->submit(it.engine, slot, n, NULL), 0);
-            sent += n;
-            under_way++;
-        } else {
-            collect(it, values, &done);
-            under_way--;
-        }
-    }
-    return values;
-}
-
 /* |a - b| / |b|, and prints the first values of both. */
 static double difference(const float *a, const float *b, size_t count, const char *what)
 {
-    double apart = 0, norm = 0;
-    for (size_t i = 0; i < count; i++) {
-        apart += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-        norm += (double)b[i] * (double)b[i];
-    }
-    printf("%s: normalised error %.2e; engine %g %g %g, PyTorch %g %g %g\n", what, sqrt(apart / norm), (double)a[0],
-           (double)a[1], (double)a[2], (double)b[0], (double)b[1], (double)b[2]);
-    CHECK(norm > 0);
-    return sqrt(apart / norm);
+    double error = engine_difference(a, b, count);
+    printf("%s: normalised error %.2e; engine %g %g %g, PyTorch %g %g %g\n", what, error, (double)a[0], (double)a[1], (double)a[2],
+           (double)b[0], (double)b[1], (double)b[2]);
+    return error;
 }
 
 /* ---- against PyTorch -------------------------------------------------------------------------------------------------- */
@@ -144,10 +97,10 @@ static void compare_emit(struct setting setting, enum emit emit, const uint8_t *
 {
     setting.emit = emit;
     struct engines_opened it = open_engine(&setting);
-    CLEANUP(freep) float *values = run_all(it, pixels, images);
-    size_t count = (size_t)images * info_of(it)->values;
+    CLEANUP(freep) float *values = engine_run(it, pixels, images, NULL);
+    size_t count = (size_t)images * engine_info_of(it)->values;
     CHECK(difference(values, expected, count, emit == EMIT_FEATURES ? "features" : "logits") <= 1e-5);
-    close_engine(it);
+    engine_close(it);
 }
 
 static void compare_with_pytorch(struct setting setting, int images)
@@ -215,7 +168,7 @@ static void check_positions(struct setting setting)
 {
     setting.emit = EMIT_LOGITS;
     struct engines_opened it = open_engine(&setting);
-    const struct engine_info *info = info_of(it);
+    const struct engine_info *info = engine_info_of(it);
     size_t bytes = info->image_bytes, width = info->values * sizeof(float);
     CLEANUP(freep) uint8_t *image = noise(bytes, 1);
     float reference[1000];
@@ -234,7 +187,7 @@ static void check_positions(struct setting setting)
                 test_fail(__FILE__, __LINE__, "%s batch %d: image %d of %d differs", setting.network, info->batch, at, n);
             it.ops->slot_release(it.engine, slot);
         }
-    close_engine(it);
+    engine_close(it);
 }
 
 TEST(rows_do_not_depend_on_place_or_neighbours)
@@ -252,13 +205,13 @@ TEST(rows_do_not_depend_on_the_number_of_threads_and_come_in_order)
     struct engines_opened one = open_engine(&setting);
     setting.threads = 3;
     struct engines_opened three = open_engine(&setting);
-    CLEANUP(freep) float *first = run_all(one, pixels, 13);
-    CLEANUP(freep) float *second = run_all(three, pixels, 13);
+    CLEANUP(freep) float *first = engine_run(one, pixels, 13, NULL);
+    CLEANUP(freep) float *second = engine_run(three, pixels, 13, NULL);
     CHECK(!memcmp(first, second, 13 * 10 * sizeof(float)));
     CHECK(memcmp(first, first + 10, 10 * sizeof(float)));
-    CHECK_STR(info_of(one)->fingerprint, info_of(three)->fingerprint);
-    close_engine(one);
-    close_engine(three);
+    CHECK_STR(engine_info_of(one)->fingerprint, engine_info_of(three)->fingerprint);
+    engine_close(one);
+    engine_close(three);
 }
 
 TEST(the_fingerprint_tells_batch_sizes_apart_and_repeats)
@@ -267,12 +220,12 @@ TEST(the_fingerprint_tells_batch_sizes_apart_and_repeats)
     struct engines_opened one = open_engine(&setting), again = open_engine(&setting);
     setting.batch = 2;
     struct engines_opened two = open_engine(&setting);
-    CHECK_STR(info_of(one)->fingerprint, info_of(again)->fingerprint);
-    CHECK(strcmp(info_of(one)->fingerprint, info_of(two)->fingerprint));
-    CHECK_CONTAINS(info_of(one)->fingerprint, "f32, batch 1");
-    close_engine(one);
-    close_engine(again);
-    close_engine(two);
+    CHECK_STR(engine_info_of(one)->fingerprint, engine_info_of(again)->fingerprint);
+    CHECK(strcmp(engine_info_of(one)->fingerprint, engine_info_of(two)->fingerprint));
+    CHECK_CONTAINS(engine_info_of(one)->fingerprint, "f32, batch 1");
+    engine_close(one);
+    engine_close(again);
+    engine_close(two);
 }
 
 struct job {
@@ -284,7 +237,7 @@ struct job {
 static void *run_job(void *argument)
 {
     struct job *job = argument;
-    job->values = run_all(job->it, job->pixels, 5);
+    job->values = engine_run(job->it, job->pixels, 5, NULL);
     return NULL;
 }
 
@@ -302,10 +255,10 @@ TEST(two_engines_work_at_once)
     for (int i = 0; i < 2; i++)
         pthread_join(threads[i], NULL);
     for (int i = 0; i < 2; i++) {
-        CLEANUP(freep) float *alone = run_all(jobs[i].it, pixels, 5);
-        CHECK(!memcmp(alone, jobs[i].values, 5 * info_of(jobs[i].it)->values * sizeof(float)));
+        CLEANUP(freep) float *alone = engine_run(jobs[i].it, pixels, 5, NULL);
+        CHECK(!memcmp(alone, jobs[i].values, 5 * engine_info_of(jobs[i].it)->values * sizeof(float)));
         free(jobs[i].values);
-        close_engine(jobs[i].it);
+        engine_close(jobs[i].it);
     }
 }
 
@@ -334,9 +287,9 @@ TEST(streams_start_no_threads_of_their_own)
     CLEANUP(freep) uint8_t *pixels = noise(8 * 224 * 224 * 3, 3);
     int before = count_threads();
     struct engines_opened it = open_engine(&setting);
-    free(run_all(it, pixels, 8));
+    free(engine_run(it, pixels, 8, NULL));
     CHECK_INT(count_threads(), before + 2);
-    close_engine(it);
+    engine_close(it);
     CHECK_INT(count_threads(), before);
 }
 
@@ -357,16 +310,16 @@ TEST(an_interrupt_lets_submitted_slots_out_and_then_ends_the_wait)
     CHECK_INT(it.ops->wait(it.engine, &none, &why), -EPIPE);
     it.ops->slot_release(it.engine, slot);
     it.ops->slot_release(it.engine, other);
-    close_engine(it);
+    engine_close(it);
 }
 
 TEST(an_engine_with_slots_under_way_can_be_closed)
 {
     struct setting setting = { "resnet18", 224, 10, 1, 2, EMIT_TOPK, DTYPE_F32 };
     struct engines_opened it = open_engine(&setting);
-    for (int i = 0; i < info_of(it)->slots; i++)
+    for (int i = 0; i < engine_info_of(it)->slots; i++)
         CHECK_INT(it.ops->submit(it.engine, acquire(it), 1, NULL), 0);
-    close_engine(it);
+    engine_close(it);
 }
 
 static void check_refused(struct engine_spec spec, int code, const char *part)

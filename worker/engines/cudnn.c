@@ -56,20 +56,13 @@ static int check_spec(const struct engine_spec *spec, struct why *why)
     return slots_check_spec("cudnn", spec, why);
 }
 
-static enum number_format format_of(enum precision precision)
-{
-    static const enum number_format formats[] = { [PRECISION_AUTO] = NUMBER_F16, [PRECISION_F32] = NUMBER_F32, [PRECISION_F16] = NUMBER_F16,
-                                                  [PRECISION_BF16] = NUMBER_BF16, [PRECISION_INT8] = NUMBER_S8 };
-    return formats[precision];
-}
-
-static int check_device(const struct engine *engine, const struct device *device, enum number_format format, struct why *why)
+static int check_device(const struct engine *engine, const struct device *device, enum precision precision, struct why *why)
 {
     const struct gpu_info *info = &device->gpu->info, *first = &engine->devices[0].gpu->info;
     if (!is_same_kind(info, first))
         return because(why, -EINVAL, "engine cudnn: device %d is a %s and device %d a %s; give each kind a worker of its own", first->device,
                        first->name, info->device, info->name);
-    if (format == NUMBER_BF16 && info->major < 8)
+    if (precision == PRECISION_BF16 && info->major < 8)
         return because(why, -ENOTSUP, "engine cudnn: %s (compute capability %d.%d) cannot compute in bf16, which wants 8.0; use --precision f16",
                        info->name, info->major, info->minor);
     return 0;
@@ -179,13 +172,13 @@ DEFINE_FREEP(cudnn_close, struct engine)
 
 static int open_devices(struct engine *engine, const struct engine_spec *spec, int batch, struct why *why)
 {
-    struct net_options options = { .batch = batch, .format = format_of(spec->precision) };
+    struct net_options options = { .batch = batch };
     for (int i = 0; i < engine->list.count; i++) {
         struct device *device = &engine->devices[i];
         int r = device_open(device, ops, engine->list.numbers[i], spec, &options, why);
         /* Why it cannot work may be what it is. */
-        if (device->gpu && check_device(engine, device, options.format, NULL) < 0)
-            return check_device(engine, device, options.format, why);
+        if (device->gpu && check_device(engine, device, spec->precision, NULL) < 0)
+            return check_device(engine, device, spec->precision, why);
         if (r < 0)
             return r;
         options.like = &engine->devices[0].net;

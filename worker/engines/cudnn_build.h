@@ -31,11 +31,11 @@ int net_failed_in(const struct net *net, const struct net_step *step, int r, str
 
 struct conv_memory net_memory_of(const struct net *net, const struct net_step *step);
 
-/* In which format activation `a` lies there. */
-enum number_format build_format(const struct builder *builder, int a);
-
-/* Bytes between the beginnings of two things in one allocation. */
-size_t build_aligned(size_t bytes);
+/* What a layer's filter and bias take on the device; 0 of a pool. */
+struct weight_bytes {
+    size_t filter, bias;
+};
+struct weight_bytes build_weight_bytes(const struct net *net, const struct layer *layer);
 
 /* To the device, at once. */
 int build_send(struct builder *builder, void *to, const void *from, size_t bytes);

@@ -11,15 +11,17 @@
 
 static_assert(GPU_FC_WORKSPACE <= PLAN_WORKSPACE_MAX, "one workspace is for all");
 
-size_t build_aligned(size_t bytes)
+/* Bytes between the beginnings of two things in one allocation. */
+static size_t aligned(size_t bytes)
 {
     return (bytes + GPU_ALIGNMENT - 1) / GPU_ALIGNMENT * GPU_ALIGNMENT;
 }
 
 /* ---- sizes and memory ----------------------------------------------------------------------------------------------------- */
 
-/* What is pooled over the whole plane and classified is f32. In s8 the image and what a convolution makes of it are f16; a max pool rounds. */
-enum number_format build_format(const struct builder *builder, int a)
+/* In which format activation `a` lies there. What is pooled over the whole plane and classified is f32. In s8 the image and what a convolution makes
+ * of it are f16; a max pool rounds. */
+static enum number_format activation_format(const struct builder *builder, int a)
 {
     const struct layer *layers = builder->network->layers;
     enum layer_kind kind = a == NETWORK_IMAGE ? LAYER_CONV : layers[a - 1].kind;
@@ -34,7 +36,7 @@ static size_t activation_bytes(const struct builder *builder, int a)
     const struct net *net = builder->net;
     int channels = a == NETWORK_IMAGE ? IMAGE_CHANNELS : network_channels(builder->network, a, net->classes);
     size_t numbers = (size_t)net->batch * (size_t)builder->planes[a].height * (size_t)builder->planes[a].width * (size_t)channels;
-    return build_aligned(numbers * number_size(build_format(builder, a)));
+    return aligned(numbers * number_size(activation_format(builder, a)));
 }
 
 static void size_arenas(struct builder *builder)
@@ -47,21 +49,13 @@ static void size_arenas(struct builder *builder)
     }
 }
 
-static size_t bias_bytes(const struct net *net, const struct layer *layer)
+struct weight_bytes build_weight_bytes(const struct net *net, const struct layer *layer)
 {
-    enum number_format format = conv_format(layer, net->format);
-    if (layer->kind == LAYER_FC)
-        return (size_t)net->classes * sizeof(float);
-    return (size_t)layer->outputs * number_size(format == NUMBER_S8 ? NUMBER_F32 : format);
-}
-
-static size_t layer_bytes(const struct net *net, const struct layer *layer)
-{
+    enum number_format format = conv_format(layer, net->format), bias = format == NUMBER_S8 ? NUMBER_F32 : format;
     if (layer->kind == LAYER_CONV)
-        return build_aligned(pack_filter_count(layer) * number_size(conv_format(layer, net->format))) + build_aligned(bias_bytes(net, layer));
-    if (layer->kind == LAYER_FC)
-        return build_aligned((size_t)net->classes * (size_t)layer->inputs * sizeof(float)) + build_aligned(bias_bytes(net, layer));
-    return 0;
+        return (struct weight_bytes){ pack_filter_count(layer) * number_size(format), (size_t)layer->outputs * number_size(bias) };
+    size_t classes = layer->kind == LAYER_FC ? (size_t)net->classes : 0;
+    return (struct weight_bytes){ classes * (size_t)layer->inputs * sizeof(float), classes * sizeof(float) };
 }
 
 static int allocate(struct builder *builder, const char *what, size_t bytes, void **ret)
@@ -75,8 +69,10 @@ static int allocate_all(struct builder *builder)
     struct net *net = builder->net;
     int r = 0;
     size_arenas(builder);
-    for (int i = 0; i < builder->network->count; i++)
-        net->weight_bytes += layer_bytes(net, &builder->network->layers[i]);
+    for (int i = 0; i < builder->network->count; i++) {
+        struct weight_bytes bytes = build_weight_bytes(net, &builder->network->layers[i]);
+        net->weight_bytes += aligned(bytes.filter) + aligned(bytes.bias);
+    }
     for (int i = 0; i < net->arenas && r == 0; i++)
         r = allocate(builder, "the activations", net->arena_bytes[i], &net->arena[i]);
     if (r < 0 || (r = allocate(builder, "its marks", (size_t)net->batch * sizeof(*net->broken), (void **)&net->broken)) < 0 ||
@@ -97,7 +93,8 @@ static void describe_pool(const struct builder *builder, struct net_step *step)
     step->pool = (struct pool_args){
         .input = step->input, .output = step->output, .batch = builder->net->batch, .height = in.height, .width = in.width,
         .channels = step->layer.inputs, .kernel = step->layer.kernel, .stride = step->layer.stride, .padding = step->layer.padding,
-        .out_height = out.height, .out_width = out.width, .format = build_format(builder, step->layer.input), .to = builder->net->format, .scale = 1, .broken = builder->net->broken,
+        .out_height = out.height, .out_width = out.width, .format = activation_format(builder, step->layer.input), .to = builder->net->format,
+        .scale = 1, .broken = builder->net->broken,
     };
     float unit = builder->net->units[step->layer.input];
     if (builder->net->format == NUMBER_S8)
@@ -121,10 +118,9 @@ static int check_s8(const struct builder *builder)
     const struct network *network = builder->network;
     for (int i = 0; i < network->count; i++) {
         const struct layer *layer = &network->layers[i];
-        bool reads = layer->kind == LAYER_CONV && layer->input != NETWORK_IMAGE;
-        if ((reads && build_format(builder, layer->input) != NUMBER_S8) ||
-            (layer->kind == LAYER_AVG_POOL && build_format(builder, layer->input) != NUMBER_S8) ||
-            (layer->residual != NETWORK_NONE && build_format(builder, layer->residual) != NUMBER_S8))
+        bool reads = (layer->kind == LAYER_CONV && layer->input != NETWORK_IMAGE) || layer->kind == LAYER_AVG_POOL;
+        if ((reads && activation_format(builder, layer->input) != NUMBER_S8) ||
+            (layer->residual != NETWORK_NONE && activation_format(builder, layer->residual) != NUMBER_S8))
             return because(builder->why, -ENOTSUP, "%s: %s reads what is not int8; use --precision f16", network->name, layer->name);
     }
     return 0;
@@ -143,11 +139,11 @@ static void describe_steps(struct builder *builder)
         step->output = net->arena[builder->arena[i + 1]];
         if (layer->residual != NETWORK_NONE)
             step->residual = net->arena[builder->arena[layer->residual]];
-        size_t bytes = layer_bytes(net, layer);
-        if (bytes) {
+        struct weight_bytes bytes = build_weight_bytes(net, layer);
+        if (bytes.filter) {
             step->weight = weights;
-            step->bias = weights + bytes - build_aligned(bias_bytes(net, layer));
-            weights += bytes;
+            step->bias = weights + aligned(bytes.filter);
+            weights += aligned(bytes.filter) + aligned(bytes.bias);
         }
         describe_pool(builder, step);
         if (layer->kind != LAYER_FC || net->classify)
@@ -165,7 +161,7 @@ static void describe_input(struct builder *builder)
     net->normalise = (struct normalise_args){
         .image = net->arena[builder->arena[NETWORK_IMAGE]],
         .count = (size_t)net->batch * (size_t)net->height * (size_t)net->width,
-        .format = build_format(builder, NETWORK_IMAGE),
+        .format = activation_format(builder, NETWORK_IMAGE),
         .broken = net->broken,
         .batch = net->batch,
     };
@@ -175,6 +171,13 @@ static void describe_input(struct builder *builder)
     }
 }
 
+static enum number_format format_of(enum precision precision)
+{
+    static const enum number_format formats[] = { [PRECISION_AUTO] = NUMBER_F16, [PRECISION_F32] = NUMBER_F32, [PRECISION_F16] = NUMBER_F16,
+                                                  [PRECISION_BF16] = NUMBER_BF16, [PRECISION_INT8] = NUMBER_S8 };
+    return formats[precision];
+}
+
 static int describe(struct builder *builder, const struct net_options *options)
 {
     struct net *net = builder->net;
@@ -182,7 +185,7 @@ static int describe(struct builder *builder, const struct net_options *options)
     net->gpu = builder->gpu;
     net->stream = options->stream;
     net->batch = options->batch;
-    net->format = options->format;
+    net->format = format_of(spec->precision);
     net->height = spec->height;
     net->width = spec->width;
     net->features = spec->network->features;

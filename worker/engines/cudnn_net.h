@@ -57,7 +57,6 @@ struct net {
 
 struct net_options {
     int batch;
-    enum number_format format;
     struct gpu_stream *stream; /* on which everything is enqueued */
     const struct net *like;    /* on an equal GPU: its plans are taken; NULL: they are looked for */
 };

@@ -100,7 +100,7 @@ void pack_filter_s8(const struct layer *layer, const float *filter, float step, 
                 to[(o * area + at) * inputs + c] = number_to_s8(filter[(o * inputs + c) * area + at] / step);
 }
 
-void pack_correct_bias(const struct layer *layer, const float *filter, float step, const float *means, float *bias)
+void pack_correct_bias(const struct layer *layer, const float *filter, const int8_t *packed, float step, const float *means, float *bias)
 {
     size_t inputs = (size_t)(layer->inputs / layer->groups), area = (size_t)layer->kernel * (size_t)layer->kernel;
     size_t per_group = (size_t)(layer->outputs / layer->groups);
@@ -108,8 +108,8 @@ void pack_correct_bias(const struct layer *layer, const float *filter, float ste
         double lost = 0;
         for (size_t c = 0; c < inputs; c++)
             for (size_t at = 0; at < area; at++) {
-                float weight = filter[(o * inputs + c) * area + at];
-                lost += (double)means[o / per_group * inputs + c] * ((double)weight - (double)step * number_to_s8(weight / step));
+                double weight = (double)filter[(o * inputs + c) * area + at], rounded = (double)step * packed[(o * area + at) * inputs + c];
+                lost += (double)means[o / per_group * inputs + c] * (weight - rounded);
             }
         bias[o] = (float)((double)bias[o] + lost);
     }

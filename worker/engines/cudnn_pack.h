@@ -32,8 +32,8 @@ float pack_step(const float *filter, size_t count);
 /* The same in s8, in units of `step`; what is beyond 127 of them is cut off. */
 void pack_filter_s8(const struct layer *layer, const float *filter, float step, int8_t *to);
 
-/* Takes back into `bias` (outputs) what rounding the filter in this way takes from each sum on average. `means`: of the layer's input channels. */
-void pack_correct_bias(const struct layer *layer, const float *filter, float step, const float *means, float *bias);
+/* Takes back into `bias` (outputs) what `packed` in place of the filter takes from each sum on average. `means`: of the layer's input channels. */
+void pack_correct_bias(const struct layer *layer, const float *filter, const int8_t *packed, float step, const float *means, float *bias);
 
 /* `bias`: (outputs) f32. */
 int pack_bias(const struct layer *layer, const float *bias, enum number_format format, void *to, struct pack_report *report,

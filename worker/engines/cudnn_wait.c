@@ -1,18 +1,13 @@
 #include "worker/engines/cudnn_wait.h"
 
+#include "common/clock.h"
+
 #include <errno.h>
 #include <time.h>
 
 #define SHORTEST_NS 20000   /* a look costs some microseconds */
 #define LONGEST_NS  1000000
 #define SHARE       8       /* of the time that was waited already, the next sleep is one in so many */
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static void doze(uint64_t waited_ns)
 {
@@ -35,11 +30,11 @@ static int look(struct gpu *gpu, struct gpu_event *event, struct gpu_stream *str
 
 static int wait(struct gpu *gpu, struct gpu_event *event, struct gpu_stream *stream, struct why *why)
 {
-    uint64_t start = now_ns(), waited = 0;
+    uint64_t start = clock_now_ns(), waited = 0;
     int r;
     while ((r = atomic_load(&gpu->hung) ? -ENOTRECOVERABLE : look(gpu, event, stream, why)) == -EAGAIN && waited <= gpu->patience_ns) {
         doze(waited);
-        waited = now_ns() - start;
+        waited = clock_now_ns() - start;
     }
     return r == -EAGAIN || atomic_load(&gpu->hung) ? hangs(gpu, why) : r;
 }

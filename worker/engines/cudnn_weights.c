@@ -36,7 +36,7 @@ static void pack_s8(struct builder *builder, struct net_step *step, const float 
     float filter_unit = pack_step(filter, pack_filter_count(layer));
     pack_filter_s8(layer, filter, filter_unit, out);
     if (means)
-        pack_correct_bias(layer, filter, filter_unit, means, bias);
+        pack_correct_bias(layer, filter, out, filter_unit, means, bias);
     for (int o = 0; o < layer->outputs; o++)
         out_bias[o] = bias[o] / unit;
     step->sum_scale = units[layer->input] * filter_unit / unit;
@@ -55,10 +55,9 @@ static int send_conv(struct builder *builder, struct net_step *step)
     const struct layer *layer = &step->layer;
     enum number_format format = conv_format(layer, builder->net->format);
     size_t folded = (size_t)layer->outputs * (size_t)(layer->inputs / layer->groups) * (size_t)layer->kernel * (size_t)layer->kernel;
-    size_t bytes = pack_filter_count(layer) * number_size(format);
-    size_t bias_bytes = (size_t)layer->outputs * number_size(format == NUMBER_S8 ? NUMBER_F32 : format);
+    struct weight_bytes bytes = build_weight_bytes(builder->net, layer);
     CLEANUP(freep) float *filter = calloc(folded + (size_t)layer->outputs, sizeof(*filter));
-    CLEANUP(freep) void *out = calloc(1, bytes), *out_bias = calloc(1, bias_bytes);
+    CLEANUP(freep) void *out = calloc(1, bytes.filter), *out_bias = calloc(1, bytes.bias);
     if (!filter || !out || !out_bias)
         return because(builder->why, -ENOMEM, "no memory for its weights");
     int r = fold_conv(builder->spec->weights, layer, filter, filter + folded, builder->why);
@@ -68,20 +67,20 @@ static int send_conv(struct builder *builder, struct net_step *step)
         r = pack(builder, layer, filter, filter + folded, out, out_bias);
     step->hides = r == 0 && hides_infinity(builder, layer, filter);
     if (r == 0)
-        r = build_send(builder, (void *)step->weight, out, bytes);
-    return r < 0 ? r : build_send(builder, (void *)step->bias, out_bias, bias_bytes);
+        r = build_send(builder, (void *)step->weight, out, bytes.filter);
+    return r < 0 ? r : build_send(builder, (void *)step->bias, out_bias, bytes.bias);
 }
 
 static int send_fc(struct builder *builder, struct net_step *step)
 {
-    size_t classes = (size_t)builder->net->classes, weights = classes * (size_t)step->layer.inputs;
-    CLEANUP(freep) float *weight = calloc(weights + classes, sizeof(*weight));
-    if (!weight)
+    struct weight_bytes bytes = build_weight_bytes(builder->net, &step->layer);
+    CLEANUP(freep) float *weight = calloc(1, bytes.filter), *bias = calloc(1, bytes.bias);
+    if (!weight || !bias)
         return because(builder->why, -ENOMEM, "no memory for its weights");
-    int r = fold_fc(builder->spec->weights, &step->layer, weight, weight + weights, builder->why);
+    int r = fold_fc(builder->spec->weights, &step->layer, weight, bias, builder->why);
     if (r == 0)
-        r = build_send(builder, (void *)step->weight, weight, weights * sizeof(*weight));
-    return r < 0 ? r : build_send(builder, (void *)step->bias, weight + weights, classes * sizeof(*weight));
+        r = build_send(builder, (void *)step->weight, weight, bytes.filter);
+    return r < 0 ? r : build_send(builder, (void *)step->bias, bias, bytes.bias);
 }
 
 int build_weights(struct builder *builder)

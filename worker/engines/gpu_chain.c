@@ -59,6 +59,15 @@ void chain_set_one(struct chain *chain, descriptor it, cudnnBackendAttributeName
     chain_set(chain, it, name, CUDNN_TYPE_FLOAT, 1, &value);
 }
 
+int64_t chain_get(struct chain *chain, descriptor it, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t wanted,
+                  void *values)
+{
+    int64_t count = 0;
+    if (!chain->status)
+        chain_check(chain, cudnnBackendGetAttribute(it, name, type, wanted, &count, values), "cudnnBackendGetAttribute");
+    return chain->status ? 0 : count;
+}
+
 descriptor chain_create(struct chain *chain, cudnnBackendDescriptorType_t type)
 {
     descriptor it = NULL;

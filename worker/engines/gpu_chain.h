@@ -41,3 +41,7 @@ void chain_set_pair(struct chain *chain, descriptor it, cudnnBackendAttributeNam
 void chain_set_type(struct chain *chain, descriptor it, cudnnBackendAttributeName_t name, cudnnDataType_t type);
 void chain_set_part(struct chain *chain, descriptor it, cudnnBackendAttributeName_t name, descriptor part);
 void chain_set_one(struct chain *chain, descriptor it, cudnnBackendAttributeName_t name, float value);
+
+/* Up to `wanted` values, descriptors among them having been created; returns how many there are, 0 after a failure. */
+int64_t chain_get(struct chain *chain, descriptor it, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t wanted,
+                  void *values);

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <string.h>
 
 #define PATIENCE_NS 60000000000u /* the largest batch of the largest network takes some seconds on the smallest GPU */
 

@@ -5,22 +5,19 @@
 
 int recipe_write(descriptor config, descriptor engine, char *text, size_t size)
 {
-    int64_t index, count, knobs = 0;
-    size_t used;
-    if (cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &count, &index))
-        return -EIO;
-    used = (size_t)snprintf(text, size, "%" PRId64, index);
     struct chain chain = { 0 };
+    int64_t index = 0;
+    chain_get(&chain, engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &index);
+    size_t used = (size_t)snprintf(text, size, "%" PRId64, index);
     descriptor choices[RECIPE_KNOBS_MAX] = { NULL };
     for (int i = 0; i < RECIPE_KNOBS_MAX; i++)
         choices[i] = chain_create(&chain, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR);
-    chain_check(&chain, cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, RECIPE_KNOBS_MAX, &knobs,
-                                           choices), "cudnnBackendGetAttribute");
+    int64_t knobs = chain_get(&chain, config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, RECIPE_KNOBS_MAX, choices);
     for (int64_t i = 0; i < knobs && i < RECIPE_KNOBS_MAX && used < size && !chain.status; i++) {
         cudnnBackendKnobType_t type;
         int64_t value;
-        chain_check(&chain, cudnnBackendGetAttribute(choices[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &count, &type), "");
-        chain_check(&chain, cudnnBackendGetAttribute(choices[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, 1, &count, &value), "");
+        chain_get(&chain, choices[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &type);
+        chain_get(&chain, choices[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, 1, &value);
         used += chain.status ? 0 : (size_t)snprintf(text + used, size - used, " %d=%" PRId64, (int)type, value);
     }
     for (int i = 0; i < RECIPE_KNOBS_MAX; i++)

@@ -14,11 +14,9 @@
 static unsigned int notes(struct chain *chain, descriptor engine, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type)
 {
     int values[32];
-    int64_t count = 0;
+    int64_t count = chain_get(chain, engine, name, type, 32, values);
     unsigned int bits = 0;
-    if (!chain->status)
-        chain_check(chain, cudnnBackendGetAttribute(engine, name, type, 32, &count, values), "cudnnBackendGetAttribute");
-    for (int64_t i = 0; !chain->status && i < count && i < 32; i++)
+    for (int64_t i = 0; i < count && i < 32; i++)
         bits |= values[i] < 32 ? 1u << values[i] : 0; /* those of later versions are none that we know */
     return bits;
 }
@@ -101,11 +99,9 @@ static void configs_done(struct configs *configs)
         descriptor_destroy(&configs->list[--configs->created]);
 }
 
-static void results(struct chain *chain, descriptor heuristics, int64_t wanted, int64_t *ret_count, descriptor *list)
+static int64_t results(struct chain *chain, descriptor heuristics, int64_t wanted, descriptor *list)
 {
-    if (!chain->status)
-        chain_check(chain, cudnnBackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, wanted, ret_count, list),
-                    "cudnnBackendGetAttribute");
+    return chain_get(chain, heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, wanted, list);
 }
 
 /* What the heuristics propose, best first; returns how many, 0 and why not when they have nothing. */
@@ -118,8 +114,7 @@ static int64_t ask(const struct conv_graph *graph, cudnnBackendHeurMode_t mode, 
     if (graph->target.properties)
         chain_set_part(&chain, heuristics, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, graph->target.properties);
     chain_finalize(&chain, heuristics);
-    int64_t count = 0, got = 0;
-    results(&chain, heuristics, 0, &count, NULL);
+    int64_t count = results(&chain, heuristics, 0, NULL), got = 0;
     count = count < CONFIGS_MAX ? count : CONFIGS_MAX;
     while (!chain.status && configs->created < count) {
         descriptor it = chain_create(&chain, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
@@ -127,10 +122,10 @@ static int64_t ask(const struct conv_graph *graph, cudnnBackendHeurMode_t mode, 
             configs->list[configs->created++] = it;
     }
     if (count)
-        results(&chain, heuristics, count, &got, configs->list);
+        got = results(&chain, heuristics, count, configs->list);
     if (chain.status)
         cudnn_failed(chain.status, chain.call, why);
-    return chain.status ? 0 : got < count ? got : count;
+    return got < count ? got : count;
 }
 
 static bool is_known(struct conv_plan *const *plans, int count, const char *text)
@@ -149,10 +144,7 @@ static void try_config(const struct conv_graph *graph, descriptor *config, struc
     CLEANUP(descriptor_destroy) descriptor engine = chain_create(&chain, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
     CLEANUP(conv_plan_freep) struct conv_plan *plan = NULL;
     char text[TEXT_MAX];
-    int64_t count;
-    if (!chain.status)
-        chain_check(&chain, cudnnBackendGetAttribute(*config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &engine),
-                    "cudnnBackendGetAttribute");
+    chain_get(&chain, *config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &engine);
     bool wanted = !chain.status && is_wanted(&chain, graph, engine);
     if (chain.status)
         cudnn_failed(chain.status, chain.call, why);

@@ -17,6 +17,7 @@
 #include "worker/engines/onednn_stream.h"
 
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/sha256.h"
 #include "worker/engines/rows.h"
 #include "worker/engines/slots.h"
@@ -42,7 +43,6 @@ struct engine {
     struct onednn_net net;
     enum emit emit;
     float mean[3], std[3];
-    char numbers[40]; /* what it computes in, for the fingerprint */
     engine_observer *observe;
     void *observed;
     bool warm; /* the fingerprint is there: what is computed from now on may be observed */
@@ -68,13 +68,6 @@ static int set_openmp_threads(int count)
 
 /* ---- streams ---------------------------------------------------------------------------------------------------------- */
 
-static uint64_t thread_ns(void)
-{
-    struct timespec used;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-    return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
-}
-
 static int make_rows(const struct engine *engine, const float *output, struct engine_slot *slot)
 {
     const struct engine_info *info = &engine->info;
@@ -94,7 +87,7 @@ static int make_rows(const struct engine *engine, const float *output, struct en
 
 static int run(struct onednn_stream *stream, const struct engine *engine, struct engine_slot *slot, struct why *why)
 {
-    uint64_t start_ns = thread_ns();
+    uint64_t start_ns = clock_thread_cpu_ns();
     stream->observe = engine->warm ? engine->observe : NULL;
     stream->observed = engine->observed;
     int r = onednn_stream_run(stream, slot->pixels, slot->count, why);
@@ -103,7 +96,7 @@ static int run(struct onednn_stream *stream, const struct engine *engine, struct
         if (r < 0)
             because(why, r, "engine onednn: the network produced values that are not finite; its weights are damaged");
     }
-    slot->busy_ns = thread_ns() - start_ns;
+    slot->busy_ns = clock_thread_cpu_ns() - start_ns;
     return r;
 }
 
@@ -174,13 +167,18 @@ static int start_streams(struct engine *engine, struct why *why)
 
 /* ---- what it is ------------------------------------------------------------------------------------------------------- */
 
+static bool is_int8(const struct engine_spec *spec)
+{
+    return spec->precision == PRECISION_INT8;
+}
+
 static int check_spec(const struct engine_spec *spec, struct why *why)
 {
     if (!spec->network || !spec->weights)
         return because(why, -EINVAL, "engine onednn: needs a network and weights");
     if (spec->precision == PRECISION_F16 || spec->precision == PRECISION_BF16)
         return because(why, -ENOTSUP, "engine onednn: computes in f32 or int8; use --precision f32, int8 or auto");
-    if (spec->precision == PRECISION_INT8 && !spec->ranges)
+    if (is_int8(spec) && !spec->ranges)
         return because(why, -ENOENT, "engine onednn: int8 needs activation ranges of these weights; make them with: sleddog-worker calibrate");
     if (spec->precision != PRECISION_F32 && spec->observe)
         return because(why, -ENOTSUP, "engine onednn: shows its activations in f32 only");
@@ -190,11 +188,6 @@ static int check_spec(const struct engine_spec *spec, struct why *why)
         if (!(spec->std[c] > 0))
             return because(why, -EINVAL, "engine onednn: std %g of the preset cannot be divided by", (double)spec->std[c]);
     return slots_check_spec("onednn", spec, why);
-}
-
-static bool is_int8(const struct engine_spec *spec)
-{
-    return spec->precision == PRECISION_INT8;
 }
 
 static int describe(struct engine *engine, const struct engine_spec *spec, struct why *why)
@@ -224,10 +217,6 @@ static int describe(struct engine *engine, const struct engine_spec *spec, struc
     if (is_int8(spec) && !onednn_isa_adds_exactly())
         snprintf(engine->info.note, sizeof(engine->info.note), "this CPU has no VNNI (%s): int8 keeps 7 bits of each weight instead of 8, and is about "
                  "half as fast as with it", onednn_isa_name());
-    if (is_int8(spec))
-        snprintf(engine->numbers, sizeof(engine->numbers), "int8, ranges %.16s", spec->ranges->sha256);
-    else
-        snprintf(engine->numbers, sizeof(engine->numbers), "f32");
     return 0;
 }
 
@@ -254,7 +243,7 @@ static int hash_rows(const struct engine_info *info, const struct engine_slot *s
 }
 
 /* Runs a batch of noise, which also warms everything up. */
-static int fingerprint(struct engine *engine, struct why *why)
+static int fingerprint(struct engine *engine, const struct engine_spec *spec, struct why *why)
 {
     struct engine_info *info = &engine->info;
     struct engine_slot *slot;
@@ -269,9 +258,12 @@ static int fingerprint(struct engine *engine, struct why *why)
     slots_release(&engine->slots, slot);
     if (r < 0)
         return because(why, r, "engine onednn: no memory");
+    char ranges[40] = "";
+    if (is_int8(spec))
+        snprintf(ranges, sizeof(ranges), ", ranges %.16s", spec->ranges->sha256);
     const dnnl_version_t *version = dnnl_version();
-    snprintf(info->fingerprint, sizeof(info->fingerprint), "onednn %d.%d.%d, glibc %s, %s, batch %d, %s, noise %.16s",
-             version->major, version->minor, version->patch, gnu_get_libc_version(), engine->numbers, info->batch, onednn_isa_name(), hex);
+    snprintf(info->fingerprint, sizeof(info->fingerprint), "onednn %d.%d.%d, glibc %s, %s%s, batch %d, %s, noise %.16s", version->major,
+             version->minor, version->patch, gnu_get_libc_version(), info->precision, ranges, info->batch, onednn_isa_name(), hex);
     return 0;
 }
 
@@ -351,7 +343,7 @@ static int onednn_open(const struct engine_spec *given, struct engine **ret, str
     if (r == 0)
         r = start_streams(engine, why);
     if (r == 0)
-        r = fingerprint(engine, why);
+        r = fingerprint(engine, spec, why);
     if (r < 0)
         return r;
     if (*note.text)

@@ -4,7 +4,6 @@
 #include "worker/weights/fold.h"
 
 #include <errno.h>
-#include <string.h>
 
 DEFINE_FREEP(dnnl_stream_destroy, struct dnnl_stream)
 

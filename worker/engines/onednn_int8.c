@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define LEVELS 255   /* steps between the lowest and the highest u8 */
 #define LANES  8

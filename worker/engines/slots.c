@@ -1,9 +1,10 @@
 #include "worker/engines/slots.h"
 
+#include "common/clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define ALIGNMENT   65536 /* bytes, no less than a page of any machine: a GPU pins whole pages, and none of them twice */
 #define BATCH_MAX   4096
@@ -106,13 +107,6 @@ int slots_acquire(struct slots *slots, struct engine_slot **ret)
     return r;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 int slots_submit(struct slots *slots, struct engine_slot *public, int n, struct why *why)
 {
     struct slot *slot = (struct slot *)public;
@@ -127,7 +121,7 @@ int slots_submit(struct slots *slots, struct engine_slot *public, int n, struct 
     } else {
         slot->lent = slot->done = false;
         slot->slot.count = n;
-        slot->submitted_ns = now_ns();
+        slot->submitted_ns = clock_now_ns();
         slots->ring[slots->submitted++ % (uint64_t)slots->count] = slot;
         pthread_cond_signal(&slots->queued);
     }
