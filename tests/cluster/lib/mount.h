@@ -15,4 +15,5 @@ void mount_none(void);
 void mount_own(void);
 /* A folder in memory, of so many KiB. */
 void mount_disk(const char *folder, int kib);
+/* So large that it is not full any more; it may be written to again. */
 void mount_enlarge(const char *folder);
