@@ -18,8 +18,6 @@
 /* The files of an undisturbed run in "expected", and how many changes it took. */
 static long make_expected(void)
 {
-    if (is_sanitized())
-        test_skip("a sanitizer wants to be the first library");
     CHECK_INT(test_shell(NULL, "mkdir faults && cd faults && true"), 0);
     CHECK_INT(coordinate_with("count faults/count", RUN), 0);
     CLEANUP(freep) char *count = read_text("faults/count");
@@ -79,8 +77,6 @@ TEST_WITHIN(600, a_coordinator_may_be_killed_at_any_change_of_a_file)
 
 static long make_listing(void)
 {
-    if (is_sanitized())
-        test_skip("a sanitizer wants to be the first library");
     CHECK_INT(test_shell(NULL, "mkdir folder && cd folder && seq 1000 3999 | xargs touch && mkdir 2500d && touch 2500d/a && cd .. && "
                                "ls folder | sed 's|^|folder/|' | sort -R --random-source=/dev/zero >list"), 0);
     CHECK_INT(coordinate_with("count count", LISTING), 0);
@@ -129,8 +125,6 @@ TEST_WITHIN(600, a_coordinator_may_be_killed_while_it_lists)
 /* A complete job of which ten images were missing, in "before"; and the table of one for which they were there. */
 static long make_retry(void)
 {
-    if (is_sanitized())
-        test_skip("a sanitizer wants to be the first library");
     photo_draw("photo.jpg", 1);
     CHECK_INT(test_shell(NULL, "mkdir photos && for i in $(seq 100 129); do echo photos/$i.jpg; done >list && "
                                "for i in $(seq 100 129); do [ $((i %% 3)) = 0 ] || cp photo.jpg photos/$i.jpg; done"), 0);
@@ -209,8 +203,6 @@ TEST_WITHIN(600, every_error_of_a_disk_is_one_sentence_that_names_the_file)
 TEST(a_file_system_without_locks_is_refused_before_anything_is_made)
 {
     char fault[32];
-    if (is_sanitized())
-        test_skip("a sanitizer wants to be the first library");
     snprintf(fault, sizeof(fault), "locks %d", ENOLCK);
     CHECK_INT(coordinate_with(fault, RUN), 1);
     check_contains("run.err", "job: cannot be locked: No locks available; without locks two processes could run one job: use a folder on another file system");

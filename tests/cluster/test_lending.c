@@ -270,7 +270,7 @@ TEST(a_coordinator_whose_mount_went_away_with_the_model_can_be_stopped_and_resum
     write_text("away", "");
     mount_choose("unlent", "mine");
     BEGIN(&run, "run", "run", "--nodes", "nodes", "--job", "job", "--weights", "mine/model.safetensors", "photos");
-    mount_none();
+    preload_none();
     WAIT_FOR(access("away.held", F_OK) == 0);
     process_signal(&run, SIGTERM);
     CHECK_INT(process_end(&run), 130);

@@ -164,7 +164,7 @@ TEST(machines_cut_off_while_the_model_comes_to_them_go_on_when_they_are_back)
     write_text("away", "");
     mount_choose("slow", "mine");
     BEGIN(&run, "run", "run", "--insecure", "--nodes", "nodes", "--min-nodes", "3", "--expiry", "2", "--batch", "2", "--weights", "mine/model", "--job", "job", "photos");
-    mount_none();
+    preload_none();
     for (int i = 0; i < 3; i++)
         WAIT_FOR(half_size(&machines[i], hash) > 0);
     machine_link(&machines[0], false);

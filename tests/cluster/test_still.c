@@ -35,7 +35,7 @@ TEST(a_worker_whose_mount_is_dead_is_noticed_and_others_do_its_work)
     make_expected();
     mount_choose("dead", "photos");
     WORKER(&bad, "bad", "--engine", "sim");
-    mount_none();
+    preload_none();
     WORKER(&good, "good", "--engine", "sim", "--engine-batch", "1", "--sim-cost-us", "50000"); /* not done before anybody notices */
     write_nodes("nodes", (const struct daemon *[]){ &bad, &good }, 2);
     write_text("away", "");
@@ -284,7 +284,7 @@ TEST(a_worker_that_cannot_keep_the_weights_yet_joins_when_it_can)
     write_text("away", "");
     write_text("place", "no folder");
     WORKER(&late, "late", "--engine-threads", "1", "--cache", cache);
-    mount_none();
+    preload_none();
     WORKER(&early, "early", "--engine-threads", "1");
     write_nodes("nodes", (const struct daemon *[]){ &early, &late }, 2);
     BEGIN(&run, "run", "run", "--nodes", "nodes", "--min-nodes", "2", "--weights", "model.safetensors", "--job", "job", "photos");
@@ -309,7 +309,7 @@ TEST(a_worker_says_how_long_its_loading_has_stood_still_and_refuses_while_it_doe
     mount_choose("dead", "model.safetensors");
     write_text("away", "");
     WORKER(&daemon, "worker", "--weights", weights, "--engine-threads", "1", "--drain-timeout", "20");
-    mount_none();
+    preload_none();
     caller_open(&caller, daemon.port);
     caller.stall_ms = 100;
     caller_hello(&caller, "job", 1);

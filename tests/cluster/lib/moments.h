@@ -3,7 +3,7 @@
  *     long count = moments(24);                      how many to try; SLEDDOG_MOMENTS=N says otherwise
  *     coordinate_with("kill 17", ARGV("run", ...))   exit status; what it says is in "run.out" and "run.err"
  *
- * Threads:   a test's only one. Errors: fail the test. */
+ * Threads:   a test's only one. Errors: fail the test; a fault skips it under a sanitizer. */
 #pragma once
 
 /* Also chooses what moments_below() gives from now on: always the same, but for SLEDDOG_SEED. */

@@ -2,14 +2,15 @@
  *
  *     mount_choose("dead", "photos");
  *     WORKER(&daemon, "worker", ...);
- *     mount_none();
+ *     preload_none();
  *
  * Errors: fail the test; skips it where nothing can be put in front of libc. */
 #pragma once
 
+#include "tests/cluster/lib/preload.h"
+
 /* `below`: what it begins with, seen from the test's folder. */
 void mount_choose(const char *kind, const char *below);
-void mount_none(void);
 
 /* From now on this process and its children have mounts of their own; skips the test where that is not allowed. */
 void mount_own(void);
