@@ -314,7 +314,7 @@ TEST(weights_out_of_a_store_give_what_the_file_gives)
     unsetenv("AWS_ENDPOINT_URL");
     WORKER(&daemon, "one", "--cache", "cache-of-worker");
     setenv("AWS_ENDPOINT_URL", endpoint, 1);
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     CHECK_INT(COORDINATE("file", "run", "--weights", "model.safetensors", "--job", "file", "photos"), 0);
     CHECK_INT(COORDINATE("store", "run", "--nodes", "nodes", "--cache", "cache", "--weights", address, "--job", "store", "photos"), 0);
     check_same_file("file/predictions.jsonl", "store/predictions.jsonl");
