@@ -57,9 +57,7 @@ static void try_moments(const struct job *job, long count)
     CHECK_INT(test_shell(NULL, "rm -r job"), 0);
     for (long i = 0; i < count; i++) {
         char prefix[32], fault[64];
-        long at = count > 1 ? 1 + i * (sends - 1) / (count - 1) : 1;
-        if (i && i < count - 1)
-            at += moments_below(sends / count + 1);
+        long at = moments_at(i, count, sends);
         snprintf(prefix, sizeof(prefix), "at-%ld", at);
         snprintf(fault, sizeof(fault), "kill-send %ld", at);
         int status = run_job(bucket, job, prefix, fault);

@@ -21,6 +21,12 @@ long moments_below(long bound)
     return bound > 1 ? (long)((state * 2685821657736338717ull) >> 33) % bound : 0;
 }
 
+long moments_at(long i, long count, long changes)
+{
+    long at = count > 1 ? 1 + i * (changes - 1) / (count - 1) : 1;
+    return i && i < count - 1 ? at + moments_below(changes / count + 1) : at;
+}
+
 int coordinate_with(const char *fault, const char *const *arguments)
 {
     char order[4200];

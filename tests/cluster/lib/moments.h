@@ -8,6 +8,8 @@
 
 /* Also chooses what moments_below() gives from now on: always the same, but for SLEDDOG_SEED. */
 long moments(long usual);
+/* The `i`-th of `count` moments among `changes`, from 1: spread over all of them, the first and the last themselves among them. */
+long moments_at(long i, long count, long changes);
 long moments_below(long bound); /* 0 <= n < bound; 0 when that is less than 2 */
 
 /* `fault`: as fault.c describes them, without the program; "" for none. */
