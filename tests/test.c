@@ -5,6 +5,7 @@
 #include "tests/test.h"
 
 #include "common/cleanup.h"
+#include "tests/temporary.h"
 
 #include <fcntl.h>
 #include <ftw.h>
@@ -226,12 +227,12 @@ static int time_scale(void)
 /* 1 passed, 0 failed, -1 skipped */
 static int run_one(const struct test *test)
 {
-    char folder[] = "/tmp/sleddog-test-XXXXXX", sentence[256];
+    char folder[TEMPORARY_NAME], sentence[256];
     snprintf(sentence, sizeof(sentence), "%s", test->name);
     for (char *c = sentence; *c; c++)
         if (*c == '_')
             *c = ' ';
-    if (!mkdtemp(folder)) {
+    if (!mkdtemp(temporary_name(folder, "sleddog-test"))) {
         printf("FAIL  %s: no temporary folder: %s\n", sentence, strerror(errno));
         return 0;
     }

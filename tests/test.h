@@ -3,7 +3,7 @@
  *     TEST(a_closed_queue_wakes_a_waiting_pop) { CHECK_INT(queue_pop(q, &item), -EPIPE); }
  *
  * TEST registers the function; the program's main() lives in test.c. Each test runs in a process of its own, in an empty
- * folder of its own that is its working directory, with a time limit; what it prints is shown only if it fails. Processes that
+ * folder of its own (below $TMPDIR, or /tmp) that is its working directory, with a time limit; what it prints is shown only if it fails. Processes that
  * a test leaves behind in its process group are ended with it. */
 #pragma once
 

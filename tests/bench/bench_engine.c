@@ -6,6 +6,7 @@
  * speed does not depend on them. The first line of output says what the CPU is for oneDNN. */
 #include "common/cleanup.h"
 #include "tests/random_weights.h"
+#include "tests/temporary.h"
 #include "worker/engines.h"
 #include "worker/weights/check.h"
 #include "worker/weights/ranges.h"
@@ -30,8 +31,8 @@ static int find_weights(const char *path, const char *network, struct weights **
 {
     if (strcmp(path, "-"))
         return weights_open(path, ret, why);
-    char random[] = "/tmp/bench-engine-XXXXXX";
-    int fd = mkstemp(random);
+    char random[TEMPORARY_NAME];
+    int fd = mkstemp(temporary_name(random, "bench-engine"));
     if (fd < 0)
         return because(why, -errno, "%s: %s", random, strerror(errno));
     close(fd);

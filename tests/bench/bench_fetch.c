@@ -10,6 +10,7 @@
 #include "common/thread.h"
 #include "tests/bench/checks.h"
 #include "tests/cluster/lib/web.h"
+#include "tests/temporary.h"
 #include "tests/test.h"
 #include "worker/fetch/loops.h"
 
@@ -248,7 +249,7 @@ static struct figure run_ours(int in_flight)
 
 static void write_list(const char *folder, int images)
 {
-    char path[256];
+    char path[TEMPORARY_NAME + 32];
     snprintf(path, sizeof(path), "%s/list", folder);
     FILE *list = fopen(path, "w");
     CHECK(list);
@@ -260,7 +261,7 @@ static void write_list(const char *folder, int images)
 /* "images_per_s" of summary.json. */
 static double read_rate(const char *folder)
 {
-    char path[300], text[65536];
+    char path[TEMPORARY_NAME + 32], text[65536];
     snprintf(path, sizeof(path), "%s/job/summary.json", folder);
     FILE *file = fopen(path, "r");
     CHECK(file);
@@ -272,14 +273,14 @@ static double read_rate(const char *folder)
 
 static struct figure run_programs(const char *coordinator, int in_flight, double expected)
 {
-    char folder[] = "/tmp/bench-fetch-XXXXXX", command[2048];
-    CHECK(mkdtemp(folder));
+    char folder[TEMPORARY_NAME], command[2048];
+    CHECK(mkdtemp(temporary_name(folder, "bench-fetch")));
     write_list(folder, (int)(expected * seconds));
-    snprintf(command, sizeof(command), "cd %s && %s run --engine sim --decode none --threads 2 --fetch-concurrency %d --job job --strict @list >out 2>&1 || cat out",
+    snprintf(command, sizeof(command), "cd '%s' && %s run --engine sim --decode none --threads 2 --fetch-concurrency %d --job job --strict @list >out 2>&1 || cat out",
              folder, coordinator, in_flight);
     CHECK(system(command) == 0);
     struct figure figure = { .rate = read_rate(folder) };
-    snprintf(command, sizeof(command), "rm -r %s", folder);
+    snprintf(command, sizeof(command), "rm -r '%s'", folder);
     CHECK(system(command) == 0);
     return figure;
 }

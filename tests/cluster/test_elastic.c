@@ -29,13 +29,13 @@ TEST(a_node_that_is_added_to_the_list_joins_and_one_that_is_removed_leaves)
     make_expected("sim:4000");
     start_worker(&first, "first");
     start_worker(&second, "second");
-    write_nodes("nodes", (const struct daemon *[]){ &first }, 1);
+    write_node("nodes", &first);
     BEGIN(&run, "run", "run", "--nodes", "nodes", "--batch", "20", "--job", "job", "sim:4000");
     WAIT_FOR(job_done("job") > 100);
     write_nodes("nodes", (const struct daemon *[]){ &first, &second }, 2);
     process_signal(&run, SIGHUP);
     WAIT_FOR(process_said(&second.process, "epoch 1"));
-    write_nodes("nodes", (const struct daemon *[]){ &second }, 1);
+    write_node("nodes", &second);
     process_signal(&run, SIGHUP);
     WAIT_FOR(process_said(&first.process, ": over here"));
     CHECK(process_running(&run));

@@ -50,13 +50,6 @@ static void feed_until_used(const struct machine *machine, FILE *photos, FILE *i
     }
 }
 
-static bool said_of(const struct process *run, const struct machine *machine, const char *what)
-{
-    char text[256];
-    snprintf(text, sizeof(text), "%s%s", machine->address, what);
-    return process_said(run, text);
-}
-
 TEST_WITHIN(300, four_machines_with_keys_answer_as_PyTorch_does_though_one_is_cut_off_and_two_do_not_belong)
 {
     struct machine machines[ALL];
@@ -74,7 +67,7 @@ TEST_WITHIN(300, four_machines_with_keys_answer_as_PyTorch_does_though_one_is_cu
     feed(photos, input, 60);
     WAIT_FOR(machine_images(&machines[0]) > 0);
     machine_link(&machines[0], false);
-    WAIT_FOR(said_of(&run, &machines[0], ": silent for too long"));
+    WAIT_FOR(machine_told(&run, &machines[0], ": silent for too long"));
     machine_link(&machines[0], true);
     long before = machine_images(&machines[0]);
     feed_until_used(&machines[0], photos, input);
@@ -86,6 +79,6 @@ TEST_WITHIN(300, four_machines_with_keys_answer_as_PyTorch_does_though_one_is_cu
     test_note("355 photos on four machines, keys on: the golden rows; %ld by the one that was cut off, %ld of them before", machine_images(&machines[0]), before);
     for (int i = 0; i < GOOD; i++)
         CHECK(machine_images(&machines[i]) > 0);
-    CHECK(said_of(&run, &machines[WRONG_KEY], ": breaks off the handshake: its key is not "));
-    CHECK(said_of(&run, &machines[WRONG_RELEASE], " takes no part in this job: speaks protocol 9999 "));
+    CHECK(machine_told(&run, &machines[WRONG_KEY], ": breaks off the handshake: its key is not "));
+    CHECK(machine_told(&run, &machines[WRONG_RELEASE], " takes no part in this job: speaks protocol 9999 "));
 }

@@ -1,11 +1,10 @@
 /* Disks that are full, read-only, limited or damaged while a job runs: one sentence that names the file and what to do, exit status 1; and when that is
  * mended, `resume` ends with the files of an undisturbed run. Small disks are tmpfs in a mount namespace of the test's own. */
 #include "tests/cluster/lib/cluster.h"
+#include "tests/cluster/lib/mount.h"
 
 #include "common/cleanup.h"
 
-#include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -15,16 +14,9 @@
 /* "disk" is a file system of so many KiB; from now on this process and its children see it. */
 static void make_disk(int kib)
 {
-    char size[32];
-    snprintf(size, sizeof(size), "size=%dk", kib);
     CHECK_INT(mkdir("disk", 0777), 0);
-    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount("none", "disk", "tmpfs", 0, size) < 0)
-        test_skip("no mounts of its own for this process (not root): %s", strerror(errno));
-}
-
-static void enlarge_disk(unsigned long flags)
-{
-    CHECK_INT(mount("none", "disk", "tmpfs", MS_REMOUNT | flags, "size=256m"), 0);
+    mount_own();
+    mount_disk("disk", kib);
 }
 
 static void make_expected(void)
@@ -63,7 +55,7 @@ TEST(a_disk_that_fills_up_under_job_db_loses_nothing)
     CHECK(done < 20000);
     CHECK_INT(COORDINATE("full", "resume", "--engine", "sim", "disk/job"), 1); /* still full: it says so again */
     CHECK(job_done("disk/job") >= done);
-    enlarge_disk(0);
+    mount_enlarge("disk");
     expect_resumed("disk/job");
 }
 
@@ -89,7 +81,7 @@ TEST(a_disk_that_fills_up_under_a_table_leaves_none_by_halves)
     CHECK_INT(test_shell(NULL, "test -z \"$(ls -A disk/out)\""), 0);
     CHECK_INT(COORDINATE("status", "status", "job"), 0);
     check_contains("status.out", "state     complete, but its tables were not written; go on with: sleddog-coordinator resume ");
-    enlarge_disk(0);
+    mount_enlarge("disk");
     CHECK_INT(COORDINATE("resume", "resume", "job"), 0); /* nobody to work is needed */
     check_same_file("disk/out/predictions.jsonl", "expected/predictions.jsonl");
     check_same_file("disk/out/predictions.csv", "expected/predictions.csv");
@@ -123,7 +115,7 @@ TEST(a_disk_that_became_read_only_can_be_looked_at_and_gone_on_with_later)
     check_contains("run.err", "disk/job/job.lock: Read-only file system; the job directory must be writable");
     CHECK_INT(COORDINATE("new", "run", "--engine", "sim", "--job", "disk/new", SOURCE), 1);
     check_contains("new.err", "disk/new: cannot make this folder: Read-only file system");
-    enlarge_disk(0);
+    mount_enlarge("disk");
     expect_resumed("disk/job");
 }
 

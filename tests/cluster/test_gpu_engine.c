@@ -97,7 +97,7 @@ static void run_auto(const char *name, const char *devices, const char *device, 
     char file[64];
     setenv("FAKE_GPU_DEVICES", devices, 1);
     WORKER(&worker, name, "--engine", "auto", "--engine-batch", "2", "--precision", "f32", "--tune", "off");
-    write_nodes("nodes", (const struct daemon *[]){ &worker }, 1);
+    write_node("nodes", &worker);
     CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", JOB(name)), 0);
     daemon_stop(&worker);
     snprintf(file, sizeof(file), "%s/summary.json", name);
@@ -132,7 +132,7 @@ TEST(check_wants_a_gpu_of_every_node_where_one_is_required_and_names_those_witho
     WORKER(&gpu, "gpu", GPU);
     use_fake(false);
     WORKER(&cpu, "cpu", "--engine", "onednn");
-    write_nodes("one", (const struct daemon *[]){ &gpu }, 1);
+    write_node("one", &gpu);
     write_nodes("both", (const struct daemon *[]){ &gpu, &cpu }, 2);
     WAIT_FOR(COORDINATE("one", "check", "--nodes", "one", "--node-timeout", "2", "--require-gpu") == 0);
     check_contains("one.out", "Fake GPU");

@@ -9,13 +9,11 @@
 #include "common/cleanup.h"
 #include "common/sha256.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #define ENGINE "--engine", "onednn", "--threads", "2", "--engine-threads", "1"
@@ -37,10 +35,8 @@ static void hide_folder(void)
     CHECK(getcwd(here, sizeof(here)));
     CHECK_INT(mkdir("mine", 0700), 0);
     outside = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-    if (unshare(CLONE_NEWNS) < 0)
-        test_skip("mount namespaces are not allowed here: %s", strerror(errno));
-    CHECK_INT(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-    CHECK_INT(mount("mine", "mine", "tmpfs", 0, NULL), 0);
+    mount_own();
+    mount_disk("mine", 131072);
     inside = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
     CHECK(outside >= 0 && inside >= 0);
 }
@@ -68,6 +64,13 @@ static void make_model(const char *path)
         snprintf(model_in_cache[i], sizeof(model_in_cache[i]), "cache%d/sha256-%s", i, model_hash);
 }
 
+/* "mine/model.safetensors", which only the coordinators see. */
+static void hide_model(void)
+{
+    hide_folder();
+    make_model("mine/model.safetensors");
+}
+
 static uint64_t half_size(void)
 {
     char path[PATH_MAX];
@@ -85,8 +88,7 @@ TEST(weights_that_only_the_coordinator_sees_reach_several_workers)
 {
     struct daemon daemons[3] = { 0 };
     photos_draw("photos", 12);
-    hide_folder();
-    make_model("mine/model.safetensors");
+    hide_model();
     CHECK_INT(COORDINATE("local", "run", "--local", "1", ENGINE, "--batch", "2", "--job", "local", "--weights", "mine/model.safetensors", "photos"), 0);
     for (int i = 0; i < 3; i++) {
         char name[16], cache[16];
@@ -115,12 +117,11 @@ TEST(the_activation_ranges_beside_the_weights_go_with_them)
     static const char ranges[] = "{ \"format\": \"sleddog ranges 1\" }";
     char hash[SHA256_HEX], path[PATH_MAX];
     photos_draw("photos", 2);
-    hide_folder();
-    make_model("mine/model.safetensors");
+    hide_model();
     write_text("mine/model.safetensors.ranges.json", ranges);
     CHECK_INT(sha256_memory(ranges, strlen(ranges), hash), 0);
     start_outside(&daemon, "worker", ARGV("--cache", "cache0", "--precision", "f32", ENGINE));
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     CHECK_INT(photos_run("job", "nodes", "1"), 0);
     snprintf(path, sizeof(path), "cache0/sha256-%s.ranges.json", hash);
     CLEANUP(freep) char *text = read_text(path);
@@ -133,8 +134,7 @@ TEST(ranges_that_only_the_coordinator_sees_make_several_workers_compute_in_int8)
 {
     struct daemon daemons[2] = { 0 };
     photos_draw("photos", 12);
-    hide_folder();
-    make_model("mine/model.safetensors");
+    hide_model();
     CHECK_INT(test_shell(NULL, "%s/sleddog-worker calibrate --images photos --weights mine/model.safetensors --resize 40 --crop 33", test_build()), 0);
     CHECK_INT(COORDINATE("local", "run", "--local", "1", ENGINE, "--batch", "2", "--resize", "40", "--crop", "33", "--job", "local", "--weights",
                          "mine/model.safetensors", "photos"), 0);
@@ -163,7 +163,7 @@ TEST(a_worker_that_cannot_download_borrows_what_the_coordinator_downloaded)
     CHECK_INT(COORDINATE("local", "run", "--local", "1", "--engine", "sim", "--cache", "coordinator", "--job", "local", "--weights", address, "sim:10"), 0);
     web_down(web);
     WORKER(&daemon, "worker", "--cache", "cache0", ENGINE);
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     CHECK_INT(COORDINATE("job", "run", "--nodes", "nodes", "--cache", "coordinator", "--job", "job", "--weights", address, "photos"), 0);
     check_contains("worker.err", "the coordinator is asked for the file");
     check_contains("job.err", "has the model from here");
@@ -181,10 +181,9 @@ TEST(a_damaged_file_in_the_cache_is_never_used_and_fetched_again)
 {
     struct daemon daemon = { 0 };
     photos_draw("photos", 2);
-    hide_folder();
-    make_model("mine/model.safetensors");
+    hide_model();
     start_outside(&daemon, "worker", ARGV("--cache", "cache0", ENGINE));
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     CHECK_INT(photos_run("one", "nodes", "1"), 0);
     daemon_stop(&daemon);
     damage(model_in_cache[0]);
@@ -201,8 +200,7 @@ TEST(of_two_workers_with_one_cache_one_fetches_and_both_are_ready)
     struct daemon one = { 0 }, two = { 0 };
     char sent[64];
     photos_draw("photos", 4);
-    hide_folder();
-    make_model("mine/model.safetensors");
+    hide_model();
     start_outside(&one, "one", ARGV("--cache", "cache0", ENGINE));
     start_outside(&two, "two", ARGV("--cache", "cache0", ENGINE));
     write_nodes("nodes", (const struct daemon *[]){ &one, &two }, 2);
@@ -219,10 +217,9 @@ TEST(a_cache_that_may_not_hold_the_model_is_told_and_names_its_option)
 {
     struct daemon daemon = { 0 };
     photos_draw("photos", 2);
-    hide_folder();
-    make_model("mine/model.safetensors");
+    hide_model();
     start_outside(&daemon, "worker", ARGV("--cache", "cache0", "--cache-limit", "1M", ENGINE));
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     process_signal(&daemon.process, 0);
     struct process run;
     BEGIN(&run, "run", "run", "--nodes", "nodes", "--node-timeout", "2", "--job", "job", "--weights", "mine/model.safetensors", "photos");
@@ -241,8 +238,7 @@ TEST(a_worker_whose_disk_is_full_while_the_model_comes_joins_when_there_is_room)
     mount_own();
     mount_disk("cache0", 8192);
     photos_draw("photos", 4);
-    hide_folder();
-    make_model("mine/model.safetensors");
+    hide_model();
     start_outside(&full, "full", ARGV("--cache", "cache0", ENGINE));
     start_outside(&good, "good", ARGV("--cache", "cache1", ENGINE));
     write_nodes("nodes", (const struct daemon *[]){ &full, &good }, 2);
@@ -267,14 +263,13 @@ TEST(a_coordinator_whose_mount_went_away_with_the_model_can_be_stopped_and_resum
     struct daemon daemon = { 0 };
     struct process run;
     photos_draw("photos", 4);
-    hide_folder();
-    make_model("mine/model.safetensors");
+    hide_model();
     start_outside(&daemon, "worker", ARGV("--cache", "cache0", ENGINE));
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     write_text("away", "");
     mount_choose("unlent", "mine");
     BEGIN(&run, "run", "run", "--nodes", "nodes", "--job", "job", "--weights", "mine/model.safetensors", "photos");
-    mount_none();
+    preload_none();
     WAIT_FOR(access("away.held", F_OK) == 0);
     process_signal(&run, SIGTERM);
     CHECK_INT(process_end(&run), 130);
@@ -286,6 +281,7 @@ TEST(a_coordinator_whose_mount_went_away_with_the_model_can_be_stopped_and_resum
 /* ---- a coordinator made by hand ---- */
 
 struct lender {
+    struct daemon worker;
     struct caller caller;
     char *data;      /* of the model */
     uint64_t first;  /* offset of the first wish since lend_hello() */
@@ -336,13 +332,27 @@ static void lend(struct lender *lender, uint64_t until)
     }
 }
 
-static void lender_open(struct lender *lender, int port)
+static void lender_open(struct lender *lender)
 {
     size_t size;
     make_model("model");
     *lender = (struct lender){ .data = test_read_file("model", &size) };
     CHECK_INT(size, model_size);
-    caller_open(&lender->caller, port);
+    WORKER(&lender->worker, "worker", "--cache", "cache0", ENGINE);
+    caller_open(&lender->caller, lender->worker.port);
+}
+
+/* Leaves the worker. */
+static void lender_done(struct lender *lender)
+{
+    caller_close(&lender->caller);
+    free(lender->data);
+}
+
+static void lender_close(struct lender *lender)
+{
+    lender_done(lender);
+    daemon_stop(&lender->worker);
 }
 
 static void expect_ready(struct lender *lender)
@@ -355,60 +365,50 @@ static void expect_ready(struct lender *lender)
 
 TEST(a_worker_that_is_killed_half_way_goes_on_there_and_nothing_is_sent_twice)
 {
-    struct daemon daemon;
     struct lender lender;
-    WORKER(&daemon, "worker", "--cache", "cache0", ENGINE);
-    lender_open(&lender, daemon.port);
+    lender_open(&lender);
     lend_hello(&lender, 1, 600000);
     lend(&lender, model_size / 2);
     CHECK_INT(lender.first, 0);
     uint64_t half = lender.sent;
     WAIT_FOR(half_size() == half); /* all that was sent */
-    process_signal(&daemon.process, SIGKILL);
-    process_end(&daemon.process);
-    daemon_start(&daemon, "next", daemon.port, ARGV("--cache", "cache0", ENGINE));
-    caller_reconnect(&lender.caller, daemon.port);
+    process_signal(&lender.worker.process, SIGKILL);
+    process_end(&lender.worker.process);
+    daemon_start(&lender.worker, "next", lender.worker.port, ARGV("--cache", "cache0", ENGINE));
+    caller_reconnect(&lender.caller, lender.worker.port);
     lend_hello(&lender, 1, 600000);
     lend(&lender, model_size);
     CHECK_INT(lender.first, half);
     expect_ready(&lender);
     CHECK_INT(lender.sent, model_size);
-    caller_close(&lender.caller);
-    free(lender.data);
-    daemon_stop(&daemon);
+    lender_close(&lender);
 }
 
 TEST(a_coordinator_that_is_killed_half_way_is_followed_by_one_that_goes_on_there)
 {
-    struct daemon daemon;
     struct lender lender;
-    WORKER(&daemon, "worker", "--cache", "cache0", ENGINE);
-    lender_open(&lender, daemon.port);
+    lender_open(&lender);
     lend_hello(&lender, 1, 600000);
     lend(&lender, model_size / 2);
     uint64_t half = lender.sent;
     WAIT_FOR(half_size() == half);
     caller_close(&lender.caller);
-    caller_open(&lender.caller, daemon.port); /* another incarnation, of `resume` */
+    caller_open(&lender.caller, lender.worker.port); /* another incarnation, of `resume` */
     lend_hello(&lender, 2, 600000);
     lend(&lender, model_size);
     CHECK_INT(lender.first, half);
     expect_ready(&lender);
     CHECK_INT(lender.sent, model_size);
-    caller_close(&lender.caller);
-    free(lender.data);
-    daemon_stop(&daemon);
+    lender_close(&lender);
 }
 
 TEST(a_worker_has_four_pieces_under_way_and_asks_again_for_what_is_lost)
 {
-    struct daemon daemon;
     struct lender lender;
     struct msg_want_model want;
     struct message extra;
     struct why why;
-    WORKER(&daemon, "worker", "--cache", "cache0", ENGINE);
-    lender_open(&lender, daemon.port);
+    lender_open(&lender);
     lend_hello(&lender, 1, 1000); /* half a second of patience */
     for (uint64_t i = 0; i < 4; i++) {
         expect_wish(&lender, &want);
@@ -424,18 +424,15 @@ TEST(a_worker_has_four_pieces_under_way_and_asks_again_for_what_is_lost)
     do
         expect_wish(&lender, &want);
     while (want.offset != LIMIT_CHUNK || half_size() != LIMIT_CHUNK);
-    caller_close(&lender.caller);
-    free(lender.data);
-    process_signal(&daemon.process, SIGKILL);
-    process_end(&daemon.process);
+    lender_done(&lender);
+    process_signal(&lender.worker.process, SIGKILL);
+    process_end(&lender.worker.process);
 }
 
 TEST(heartbeats_go_on_while_a_model_comes)
 {
-    struct daemon daemon;
     struct lender lender;
-    WORKER(&daemon, "worker", "--cache", "cache0", ENGINE);
-    lender_open(&lender, daemon.port);
+    lender_open(&lender);
     lend_hello(&lender, 1, 600000);
     lend(&lender, model_size / 4);
     for (int i = 0; i < 3; i++) {
@@ -445,18 +442,14 @@ TEST(heartbeats_go_on_while_a_model_comes)
         CHECK_INT(beat.heartbeat.epoch, 1);
         message_free(&beat);
     }
-    caller_close(&lender.caller);
-    free(lender.data);
-    daemon_stop(&daemon); /* at once: nobody waits for the rest */
+    lender_close(&lender); /* at once: nobody waits for the rest */
 }
 
 TEST(wrong_bytes_are_thrown_away_and_no_wrong_file_stays)
 {
-    struct daemon daemon;
     struct lender lender;
     struct message refuse;
-    WORKER(&daemon, "worker", "--cache", "cache0", ENGINE);
-    lender_open(&lender, daemon.port);
+    lender_open(&lender);
     lender.data[model_size / 2] ^= 1;
     lend_hello(&lender, 1, 600000);
     lend(&lender, model_size);
@@ -465,18 +458,14 @@ TEST(wrong_bytes_are_thrown_away_and_no_wrong_file_stays)
     message_free(&refuse);
     CHECK_INT(half_size(), 0);
     CHECK(access(model_in_cache[0], F_OK) < 0);
-    caller_close(&lender.caller);
-    free(lender.data);
-    daemon_stop(&daemon);
+    lender_close(&lender);
 }
 
 TEST(a_wrong_beginning_of_an_earlier_process_costs_one_more_transfer)
 {
-    struct daemon daemon;
     struct lender lender;
     char path[PATH_MAX];
-    WORKER(&daemon, "worker", "--cache", "cache0", ENGINE);
-    lender_open(&lender, daemon.port);
+    lender_open(&lender);
     mkdir("cache0", 0700);
     snprintf(path, sizeof(path), "cache0/half-%s", model_hash);
     test_write_file(path, "nonsense", 8);
@@ -487,9 +476,7 @@ TEST(a_wrong_beginning_of_an_earlier_process_costs_one_more_transfer)
     expect_ready(&lender);
     CHECK_INT(lender.sent, 2 * model_size - 8);
     check_contains("worker.err", "once more from the beginning");
-    caller_close(&lender.caller);
-    free(lender.data);
-    daemon_stop(&daemon);
+    lender_close(&lender);
 }
 
 /* ---- workers made by hand ---- */

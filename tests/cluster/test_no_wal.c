@@ -197,7 +197,7 @@ TEST(a_job_without_wal_is_killed_resumed_and_looked_at_like_any_other)
     struct process run;
     CHECK_INT(COORDINATE("expected", "run", "--engine", "sim", "--job", "expected", "sim:1500"), 0);
     WORKER(&daemon, "daemon", "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "1000");
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     begin(&run, "run", command_run, ARGV("run", "--nodes", "nodes", "--batch", "10", "--job", "job", "sim:1500"));
     WAIT_FOR(job_done("job") > 100); /* `status`, beside it */
     CHECK(access("job/job.db-wal", F_OK) < 0);

@@ -42,7 +42,7 @@ TEST(check_tells_for_each_node_whether_it_is_there_and_busy)
     struct process run;
     start_worker(&idle, "idle");
     start_worker(&busy, "busy");
-    write_nodes("one", (const struct daemon *[]){ &busy }, 1);
+    write_node("one", &busy);
     write_nodes("good", (const struct daemon *[]){ &idle, &busy }, 2);
     write_nodes("all", (const struct daemon *[]){ &idle, &missing, &busy }, 3);
     CHECK_INT(COORDINATE("good", "check", "--nodes", "good"), 0);
@@ -66,7 +66,7 @@ TEST(status_names_the_batches_that_are_out_and_where)
     struct daemon daemon;
     struct process run;
     WORKER(&daemon, "slow", "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "20000");
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     BEGIN(&run, "run", "run", "--nodes", "nodes", "--batch", "10", "--job", "job", "sim:2000");
     WAIT_FOR(test_shell(NULL, "%s/sleddog-coordinator status job >status.out 2>&1 && grep -q 'batch .*, 10 images, attempt 1, for ' status.out",
                         test_build()) == 0);
@@ -84,7 +84,7 @@ TEST(a_busy_worker_says_whose_job_it_has_and_the_next_job_gets_it_afterwards)
     struct daemon daemon;
     struct process first, second;
     start_worker(&daemon, "one");
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     BEGIN(&first, "first", "run", "--nodes", "nodes", "--job", "first-job", "--batch", "20", "sim:1500");
     WAIT_FOR(job_done("first-job") > 0);
     BEGIN(&second, "second", "run", "--nodes", "nodes", "--job", "second-job", "--batch", "20", "sim:300");
@@ -103,7 +103,7 @@ TEST(a_job_whose_nodes_do_not_answer_gives_up_and_names_them)
 {
     struct daemon missing = { .process.name = "missing", .port = free_port() };
     char sentence[128];
-    write_nodes("nodes", (const struct daemon *[]){ &missing }, 1);
+    write_node("nodes", &missing);
     CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", "--node-timeout", "1", "--job", "job", "sim:10"), 1);
     snprintf(sentence, sizeof(sentence), "fewer than 1 workers ready for 1 s (127.0.0.1:%d does not answer)", missing.port);
     check_contains("run.err", sentence);
@@ -137,7 +137,7 @@ TEST(a_worker_that_was_replaced_is_noticed_before_it_expires)
     struct daemon daemon;
     struct process run;
     start_worker(&daemon, "before");
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     BEGIN(&run, "run", "run", "--nodes", "nodes", "--expiry", "30", "--batch", "20", "--job", "job", "sim:1500");
     WAIT_FOR(job_done("job") > 100);
     process_signal(&daemon.process, SIGKILL);
@@ -184,7 +184,7 @@ TEST(nonsense_on_its_port_disturbs_neither_an_idle_worker_nor_its_job)
     struct daemon daemon;
     struct process run;
     start_worker(&daemon, "one");
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     send_raw(daemon.port, request, sizeof(request) - 1);
     send_frames(daemon.port, 2000);
     WAIT_FOR(process_said(&daemon.process, "a frame that is no message of this protocol was dropped"));
@@ -208,7 +208,7 @@ TEST(something_else_on_a_port_of_the_list_is_not_taken_for_a_worker)
     CHECK_INT(listen(fd, 5), 0);
     CHECK_INT(getsockname(fd, (struct sockaddr *)&address, &size), 0);
     other.port = ntohs(address.sin_port);
-    write_nodes("nodes", (const struct daemon *[]){ &other }, 1);
+    write_node("nodes", &other);
     CHECK_INT(COORDINATE("check", "check", "--nodes", "nodes", "--node-timeout", "1"), 1);
     expect_line("check.out", other.port, "MISSING");
     CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", "--node-timeout", "1", "--job", "job", "sim:10"), 1);

@@ -13,13 +13,6 @@
 
 #define WORKER_OPTIONS ARGV("--engine", "sim", "--engine-threads", "1", "--engine-batch", "4", "--sim-cost-us", "20000", "--threads", "2")
 
-static bool said_of(const struct process *run, const struct machine *machine, const char *what)
-{
-    char text[128];
-    snprintf(text, sizeof(text), "%s: %s", machine->address, what);
-    return process_said(run, text);
-}
-
 static void begin(struct process *run, struct machine *machines, int count)
 {
     network_open(machines, count);
@@ -63,7 +56,7 @@ TEST(machines_cut_off_for_longer_and_shorter_than_the_expiry_lose_nothing_and_ar
         rest(start + 1, __FILE__, __LINE__, "a short cut");
     machine_link(&machines[1], true);
     bool was_short = now_s() - start < 1;
-    WAIT_FOR(said_of(&run, &machines[0], "silent for too long"));
+    WAIT_FOR(machine_told(&run, &machines[0], ": silent for too long"));
     CHECK(now_s() - start > 1.9 && now_s() - start < patience(6));
     machine_link(&machines[0], true);
     for (int i = 0; i < 3; i++)
@@ -71,8 +64,8 @@ TEST(machines_cut_off_for_longer_and_shorter_than_the_expiry_lose_nothing_and_ar
     finish(&run, machines, 3);
     if (is_sanitized() || !was_short)
         return;
-    CHECK(!said_of(&run, &machines[1], "silent for too long"));
-    CHECK(!said_of(&run, &machines[2], "silent for too long"));
+    CHECK(!machine_told(&run, &machines[1], ": silent for too long"));
+    CHECK(!machine_told(&run, &machines[2], ": silent for too long"));
 }
 
 TEST(machines_that_lose_power_come_back_empty_and_are_used_again)
@@ -91,7 +84,7 @@ TEST(machines_that_lose_power_come_back_empty_and_are_used_again)
     /* One is back before anybody missed it, one after. */
     machine_link(&machines[1], true);
     wait_until_used(&machines[1]);
-    WAIT_FOR(said_of(&run, &machines[0], "silent for too long"));
+    WAIT_FOR(machine_told(&run, &machines[0], ": silent for too long"));
     machine_link(&machines[0], true);
     wait_until_used(&machines[0]);
     finish(&run, machines, 3);
@@ -124,7 +117,7 @@ TEST(machines_cut_off_before_and_during_their_introduction_are_introduced_later)
     cut_off_while_it_loads(&machines[1]);
     machine_link(&machines[1], true);
     cut_off_while_it_loads(&machines[2]);
-    WAIT_FOR(said_of(&run, &machines[2], "silent for too long"));
+    WAIT_FOR(machine_told(&run, &machines[2], ": silent for too long"));
     machine_link(&machines[2], true);
     CHECK_INT(job_done("job"), 0);
     machine_link(&machines[0], true);
@@ -164,13 +157,13 @@ TEST(machines_cut_off_while_the_model_comes_to_them_go_on_when_they_are_back)
     write_text("away", "");
     mount_choose("slow", "mine");
     BEGIN(&run, "run", "run", "--insecure", "--nodes", "nodes", "--min-nodes", "3", "--expiry", "2", "--batch", "2", "--weights", "mine/model", "--job", "job", "photos");
-    mount_none();
+    preload_none();
     for (int i = 0; i < 3; i++)
         WAIT_FOR(half_size(&machines[i], hash) > 0);
     machine_link(&machines[0], false);
     machine_link(&machines[1], false);
     for (int i = 0; i < 2; i++)
-        WAIT_FOR(said_of(&run, &machines[i], "silent for too long"));
+        WAIT_FOR(machine_told(&run, &machines[i], ": silent for too long"));
     CHECK(half_size(&machines[0], hash) > 0 && half_size(&machines[1], hash) > 0);
     CHECK_INT(unlink("away"), 0);
     machine_link(&machines[0], true);

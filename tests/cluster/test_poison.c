@@ -2,11 +2,11 @@
  * so, and the rest of the table is that of an undisturbed run. */
 #include "tests/cluster/lib/cluster.h"
 #include "tests/cluster/lib/photos.h"
+#include "tests/cluster/lib/preload.h"
 #include "tests/cluster/lib/table.h"
 
 #include "common/cleanup.h"
 
-#include <limits.h>
 #include <signal.h>
 
 #define PHOTOS   24
@@ -28,16 +28,8 @@ static void draw_and_classify(void)
     CHECK_INT(COORDINATE("expected", "run", "--local", "1", "--engine", "sim", "--job", "expected", "photos"), 0);
 }
 
-static void load_poison(void)
-{
-    char path[PATH_MAX];
-    snprintf(path, sizeof(path), "%s/tests/preload/poison.so", test_build());
-    CHECK_INT(access(path, R_OK), 0);
-    CHECK_INT(setenv("LD_PRELOAD", path, 1), 0);
-}
-
 #define POISONED_RUN(workers, ...) \
-    (load_poison(), COORDINATE("run", "run", "--local", workers, "--engine", "sim", "--threads", "8", "--batch", "6", "--job", "job", __VA_ARGS__, "photos"))
+    (preload("poison", NULL, NULL), COORDINATE("run", "run", "--local", workers, "--engine", "sim", "--threads", "8", "--batch", "6", "--job", "job", __VA_ARGS__, "photos"))
 
 static int count_lines(const char *path, const char *part)
 {
@@ -180,7 +172,7 @@ TEST(daemons_that_are_started_again_find_the_photo_too)
     struct process run;
     draw_and_classify();
     poison("photos/a/010.jpg", "crash");
-    load_poison();
+    preload("poison", NULL, NULL);
     WORKER(&daemons[0], "first", "--engine", "sim", "--threads", "8");
     WORKER(&daemons[1], "second", "--engine", "sim", "--threads", "8");
     write_nodes("nodes", (const struct daemon *[]){ &daemons[0], &daemons[1] }, 2);

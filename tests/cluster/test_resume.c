@@ -188,7 +188,7 @@ TEST(a_job_is_not_resumed_with_another_model_or_other_numerics)
     photos_draw("photos", 30);
     model_write("model.safetensors", 1000);
     WORKER(&daemon, "slow", "--engine-threads", "1", "--engine-batch", "1");
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     BEGIN(&run, "run", "run", "--nodes", "nodes", "--batch", "1", "--weights", "model.safetensors", "--job", "job", "photos");
     WAIT_FOR(job_done("job") > 0);
     process_signal(&run, SIGINT);

@@ -70,7 +70,7 @@ TEST(a_node_that_did_nothing_but_retries_is_in_the_summary_with_its_stages)
     make_job();
     put_back();
     WORKER(&daemon, "daemon", "--engine", "sim");
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     CHECK_INT(COORDINATE("retry", "retry", "--nodes", "nodes", "--mixed", "the job"), 0);
     CHECK_INT(images_computed("the job"), GONE);
     daemon_stop(&daemon);

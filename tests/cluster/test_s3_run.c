@@ -6,6 +6,7 @@
 #include "tests/cluster/lib/bucket.h"
 #include "tests/cluster/lib/cluster.h"
 #include "tests/cluster/lib/photos.h"
+#include "tests/cluster/lib/preload.h"
 #include "tests/cluster/lib/table.h"
 #include "tests/origin.h"
 
@@ -266,31 +267,21 @@ TEST(a_run_with_the_wrong_region_finds_the_right_one_on_swift)
 
 /* ---- clocks ---- */
 
-static void use_clock(const char *seconds)
-{
-    char library[4096];
-    snprintf(library, sizeof(library), "%s/tests/preload/clock.so", test_build());
-    setenv("LD_PRELOAD", library, 1);
-    setenv("SLEDDOG_CLOCK", seconds, 1);
-}
-
 TEST(a_clock_that_is_wrong_costs_a_warning_and_nothing_else_on_ceph)
 {
-    if (is_sanitized())
-        test_skip("a sanitizer wants to be the first library");
     CLEANUP(bucket_closep) struct bucket *bucket = bucket_open("rgw");
     char source[128];
     bucket_put_text(bucket, "data/a.jpg", "a");
     bucket_put_text(bucket, "data/b.jpg", "b");
     snprintf(source, sizeof(source), "s3://%s/data/", bucket->name);
-    use_clock("7200");
+    preload("clock", "SLEDDOG_CLOCK", "7200");
     CHECK_INT(COORDINATE("ahead", "run", "--engine", "sim", "--decode", "none", "--strict", "--job", "ahead", source), 0);
     check_contains("ahead.err", "s ahead of that of 127.0.0.1:");
-    use_clock("-7200");
+    preload("clock", "SLEDDOG_CLOCK", "-7200");
     CHECK_INT(COORDINATE("behind", "run", "--engine", "sim", "--decode", "none", "--strict", "--job", "behind", source), 0);
     check_contains("behind.err", "s behind that of 127.0.0.1:");
     check_contains("behind.err", "set this machine's clock");
-    unsetenv("LD_PRELOAD");
+    preload_none();
 }
 
 TEST(a_clock_that_cannot_be_corrected_is_told_before_anything_is_done)
@@ -323,7 +314,7 @@ TEST(weights_out_of_a_store_give_what_the_file_gives)
     unsetenv("AWS_ENDPOINT_URL");
     WORKER(&daemon, "one", "--cache", "cache-of-worker");
     setenv("AWS_ENDPOINT_URL", endpoint, 1);
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     CHECK_INT(COORDINATE("file", "run", "--weights", "model.safetensors", "--job", "file", "photos"), 0);
     CHECK_INT(COORDINATE("store", "run", "--nodes", "nodes", "--cache", "cache", "--weights", address, "--job", "store", "photos"), 0);
     check_same_file("file/predictions.jsonl", "store/predictions.jsonl");

@@ -25,18 +25,14 @@ static void make_keys(void)
     CHECK_INT(test_shell(NULL, "cp keys/coordinator.pub authorized/one.pub"), 0);
 }
 
-static char *public_key(const char *name)
+/* `kind`: "pub" or "key". */
+static char *read_key(const char *name, const char *kind)
 {
     char path[64], *text;
-    snprintf(path, sizeof(path), "keys/%s.pub", name);
+    snprintf(path, sizeof(path), "keys/%s.%s", name, kind);
     text = read_text(path);
     text[40] = '\0';
     return text;
-}
-
-static void list_one(const char *path, const struct daemon *daemon)
-{
-    write_nodes(path, (const struct daemon *[]){ daemon }, 1);
 }
 
 /* What a job without keys and enemies gives. */
@@ -115,15 +111,6 @@ TEST(keys_that_are_missing_open_to_others_or_half_given_are_told)
     check_contains("named.err", "127.0.0.1.invalid:1: is beyond this machine, and there are no keys");
 }
 
-static char *secret_key(const char *name)
-{
-    char path[64], *text;
-    snprintf(path, sizeof(path), "keys/%s.key", name);
-    text = read_text(path);
-    text[40] = '\0';
-    return text;
-}
-
 static void check_process(const struct process *process, const char *secret)
 {
     static const char *const files[] = { "cmdline", "environ" };
@@ -141,7 +128,7 @@ static void check_no_secrets(const struct process *coordinator, const struct pro
 {
     static const char *const names[] = { "coordinator", "worker", "second", "stranger" };
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        CLEANUP(freep) char *secret = secret_key(names[i]);
+        CLEANUP(freep) char *secret = read_key(names[i], "key");
         check_process(coordinator, secret);
         check_process(worker, secret);
         write_text("../secret", secret);
@@ -156,7 +143,7 @@ TEST(a_job_over_keys_gives_the_table_it_gives_without_and_no_secret_leaves_its_f
     make_keys();
     expect_table("sim:1500");
     WORKER(&daemon, "worker", SIM, "--sim-cost-us", "500", KEYED, "--verbose");
-    list_one("nodes", &daemon);
+    write_node("nodes", &daemon);
     CHECK_INT(COORDINATE("check", "check", "--nodes", "nodes", WITH_KEYS), 0);
     BEGIN(&run, "run", "run", "--nodes", "nodes", WITH_KEYS, "--job", "job", "sim:1500");
     WAIT_FOR(job_done("job") > 0);
@@ -174,7 +161,7 @@ TEST(a_job_that_is_resumed_from_elsewhere_finds_its_keys)
     struct process run;
     make_keys();
     WORKER(&daemon, "worker", SIM, "--sim-cost-us", "2000", KEYED);
-    list_one("nodes", &daemon);
+    write_node("nodes", &daemon);
     BEGIN(&run, "run", "run", "--nodes", "nodes", WITH_KEYS, "--job", "job", "sim:1000");
     WAIT_FOR(job_done("job") > 0);
     process_signal(&run, SIGINT);
@@ -192,11 +179,11 @@ TEST(who_has_no_key_or_a_wrong_one_is_told_so_at_both_ends)
 {
     struct daemon keyed, plain;
     make_keys();
-    CLEANUP(freep) char *stranger = public_key("stranger");
+    CLEANUP(freep) char *stranger = read_key("stranger", "pub");
     WORKER(&keyed, "keyed", SIM, KEYED);
     WORKER(&plain, "plain", SIM);
-    list_one("keyed", &keyed);
-    list_one("plain", &plain);
+    write_node("keyed", &keyed);
+    write_node("plain", &plain);
     CHECK_INT(COORDINATE("denied", "run", "--nodes", "keyed", "--key", "keys/stranger.key", "--node-key", "keys/worker.pub", "--node-timeout", "5", "--job", "denied",
                          "sim:10"), 1);
     check_contains("denied.err", "does not accept the key of this coordinator; its list (--authorized) needs ");
@@ -223,7 +210,7 @@ TEST(keys_are_rotated_while_both_are_valid_and_one_that_is_taken_off_is_not_hear
     make_keys();
     expect_table("sim:3000");
     WORKER(&daemon, "worker", SIM, "--sim-cost-us", "1000", KEYED);
-    list_one("nodes", &daemon);
+    write_node("nodes", &daemon);
     BEGIN(&run, "run", "run", "--nodes", "nodes", WITH_KEYS, "--expiry", "2", "--job", "job", "sim:3000");
     WAIT_FOR(job_done("job") > 0);
     write_text("authorized/bad.pub", "no key\n");
@@ -253,7 +240,7 @@ TEST(a_worker_without_authorised_keys_waits_for_them)
     CHECK_INT(unlink("authorized/one.pub"), 0);
     WORKER(&daemon, "worker", SIM, KEYED);
     check_contains("worker.err", "authorized: holds no key: no coordinator is authorised");
-    list_one("nodes", &daemon);
+    write_node("nodes", &daemon);
     BEGIN(&run, "run", "run", "--nodes", "nodes", WITH_KEYS, "--job", "job", "sim:100");
     WAIT_FOR(process_said(&run, "does not accept the key of this coordinator"));
     CHECK_INT(test_shell(NULL, "cp keys/coordinator.pub authorized/one.pub"), 0);
@@ -310,15 +297,16 @@ TEST(a_worker_of_another_protocol_version_is_named_and_the_others_do_the_job)
 
 /* ---- attacks on a worker ---- */
 
-static long kib_of(pid_t pid, const char *what)
+/* Most memory that it has held so far. */
+static long peak_kib(pid_t pid)
 {
     char path[64], line[256];
     long kib = 0;
     snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
     CLEANUP(fclosep) FILE *file = fopen(path, "r");
     while (file && fgets(line, sizeof(line), file))
-        if (!strncmp(line, what, strlen(what)))
-            kib = atol(line + strlen(what));
+        if (!strncmp(line, "VmHWM:", 6))
+            kib = atol(line + 6);
     return kib;
 }
 
@@ -342,7 +330,7 @@ struct siege {
 
 static void besiege(struct siege *siege, const struct daemon *daemon, const enum attack_kind *kinds, int count)
 {
-    siege->held_before_kib = kib_of(daemon->process.pid, "VmHWM:");
+    siege->held_before_kib = peak_kib(daemon->process.pid);
     for (int i = 0; i < count; i++)
         siege->attacks[kinds[i]] = attack_start(kinds[i], daemon->port);
     for (int i = 0; i < count; i++)
@@ -366,7 +354,7 @@ static void raise_siege(struct siege *siege, const struct daemon *daemon, long i
             used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s %ld", used ? ", " : "", attack_name((enum attack_kind)i), attack_count(siege->attacks[i]));
         attack_stop(siege->attacks[i]);
     }
-    long peak = kib_of(daemon->process.pid, "VmHWM:");
+    long peak = peak_kib(daemon->process.pid);
     test_note("%ld images in %.1f s under attack (%s); memory held at most %ld MiB, %ld before; at most %ld files open", images, seconds, text, peak >> 10,
               siege->held_before_kib >> 10, siege->most_files);
     CHECK(siege->most_files < 400);
@@ -388,8 +376,8 @@ TEST_WITHIN(150, a_job_over_keys_ends_with_the_right_table_while_its_worker_is_a
     /* This run gives the table, what a worker holds, and what a replay repeats. */
     behind.process = daemon.process;
     behind.port = attack_record(daemon.port, "capture");
-    list_one("behind", &behind);
-    list_one("nodes", &daemon);
+    write_node("behind", &behind);
+    write_node("nodes", &daemon);
     CHECK_INT(COORDINATE("expected", "run", "--nodes", "behind", WITH_KEYS, MODEL, "--job", "expected", "photos"), 0);
     besiege(&siege, &daemon, kinds, ARRAY_SIZE(kinds));
     double start = now_s();
@@ -414,7 +402,7 @@ TEST_WITHIN(150, a_job_without_keys_ends_with_the_right_table_while_its_worker_i
     struct process run;
     expect_table("sim:3000");
     WORKER(&daemon, "worker", SIM, "--sim-cost-us", "1000");
-    list_one("nodes", &daemon);
+    write_node("nodes", &daemon);
     besiege(&siege, &daemon, kinds, ARRAY_SIZE(kinds));
     double start = now_s();
     BEGIN(&run, "run", "run", "--nodes", "nodes", "--job", "job", "sim:3000");
@@ -437,7 +425,7 @@ TEST(what_an_earlier_coordinator_or_another_that_is_authorised_says_changes_noth
     struct message message;
     expect_table("sim:2000");
     WORKER(&daemon, "worker", SIM, "--sim-cost-us", "1000");
-    list_one("nodes", &daemon);
+    write_node("nodes", &daemon);
     BEGIN(&run, "first", "run", "--nodes", "nodes", "--expiry", "5", "--job", "job", "sim:2000");
     WAIT_FOR(job_done("job") > 0);
     process_signal(&run, SIGKILL);
@@ -485,7 +473,7 @@ static long misbehave(struct process *run, struct puppet *puppet, void (*say)(st
         for (int i = 0; i < 200; i++)
             say(puppet);
         puppets_step();
-        long kib = kib_of(run->pid, "VmHWM:");
+        long kib = peak_kib(run->pid);
         peak = kib > peak ? kib : peak;
         rest(now_s() + 60, __FILE__, __LINE__, "the end");
     }

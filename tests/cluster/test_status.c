@@ -128,7 +128,7 @@ TEST(a_job_that_was_moved_goes_on_as_its_status_says_from_wherever)
     struct daemon daemon;
     CHECK_INT(COORDINATE("expected", "run", "--engine", "sim", "--job", "expected", "sim:2000"), 0);
     WORKER(&daemon, "daemon", "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "1000");
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     BEGIN(&run, "run", "run", "--nodes", "nodes", "--batch", "20", "--job", "job", "sim:2000");
     WAIT_FOR(job_done("job") > 0);
     process_signal(&run, SIGKILL);

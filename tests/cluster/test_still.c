@@ -35,7 +35,7 @@ TEST(a_worker_whose_mount_is_dead_is_noticed_and_others_do_its_work)
     make_expected();
     mount_choose("dead", "photos");
     WORKER(&bad, "bad", "--engine", "sim");
-    mount_none();
+    preload_none();
     WORKER(&good, "good", "--engine", "sim", "--engine-batch", "1", "--sim-cost-us", "50000"); /* not done before anybody notices */
     write_nodes("nodes", (const struct daemon *[]){ &bad, &good }, 2);
     write_text("away", "");
@@ -97,7 +97,7 @@ TEST(a_file_that_never_comes_gets_a_row_and_all_others_their_answers)
     mount_choose("dead", "photos/a/010.jpg");
     write_text("away", "");
     WORKER(&daemon, "worker", "--engine", "sim", "--store-timeout", "3", "--drain-timeout", "5");
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", "--stall-timeout", "1", "--batch", "5", "--job", "job", "photos"), 0);
     table_read(&table, "job/predictions.jsonl");
     CHECK_INT(table.count, 60);
@@ -120,7 +120,7 @@ TEST(reads_that_do_not_come_back_hold_up_neither_the_next_job_nor_the_end)
     mount_choose("dead", "photos");
     write_text("away", "");
     WORKER(&daemon, "worker", "--engine", "sim");
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     BEGIN(&run, "run", "run", "--nodes", "nodes", "--job", "job", "photos/a/010.jpg");
     WAIT_FOR(test_shell(NULL, "%s/sleddog-coordinator status job | grep -q 127.0.0.1", test_build()) == 0);
     process_signal(&run, SIGINT);
@@ -135,7 +135,7 @@ TEST(a_worker_that_hangs_gets_nothing_more_and_a_job_with_no_other_ends_with_a_s
 {
     struct daemon daemon;
     WORKER(&daemon, "worker", "--engine", "sim", "--engine-batch", "1", "--sim-cost-us", "60000000", "--drain-timeout", "1");
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", "--stall-timeout", "1", "--node-timeout", "3", "--batch", "1", "--job", "job", "sim:3"), 1);
     check_contains("run.err", "stage \"engine\" has stood still for 1 s; 3 batches go to others");
     check_contains("run.err", "fewer than 1 workers ready for 3 s (127.0.0.1:");
@@ -148,7 +148,7 @@ TEST(a_worker_that_only_seemed_to_hang_is_used_again_and_what_it_had_counts)
 {
     struct daemon daemon;
     WORKER(&daemon, "worker", "--engine", "sim", "--engine-batch", "1", "--sim-cost-us", "2500000");
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", "--stall-timeout", "1", "--batch", "1", "--job", "job", "sim:2"), 0);
     check_contains("run.err", "stage \"engine\" has stood still for 1 s");
     check_lacks("job/predictions.jsonl", "crash");
@@ -284,7 +284,7 @@ TEST(a_worker_that_cannot_keep_the_weights_yet_joins_when_it_can)
     write_text("away", "");
     write_text("place", "no folder");
     WORKER(&late, "late", "--engine-threads", "1", "--cache", cache);
-    mount_none();
+    preload_none();
     WORKER(&early, "early", "--engine-threads", "1");
     write_nodes("nodes", (const struct daemon *[]){ &early, &late }, 2);
     BEGIN(&run, "run", "run", "--nodes", "nodes", "--min-nodes", "2", "--weights", "model.safetensors", "--job", "job", "photos");
@@ -309,7 +309,7 @@ TEST(a_worker_says_how_long_its_loading_has_stood_still_and_refuses_while_it_doe
     mount_choose("dead", "model.safetensors");
     write_text("away", "");
     WORKER(&daemon, "worker", "--weights", weights, "--engine-threads", "1", "--drain-timeout", "20");
-    mount_none();
+    preload_none();
     caller_open(&caller, daemon.port);
     caller.stall_ms = 100;
     caller_hello(&caller, "job", 1);

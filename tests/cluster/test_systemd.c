@@ -38,6 +38,18 @@ static bool status_says(const struct system *system, const char *part)
     return strstr(status, part);
 }
 
+/* A worker that takes its time, and a job from which it has images now. */
+#define SLOW "engine = sim\nengine-threads = 1\nsim-cost-us = 2000\n"
+
+static void boot_at_work(struct system *system, struct process *run, const char *watchdog, const char *source)
+{
+    char command[256];
+    boot(system, SLOW, watchdog);
+    snprintf(command, sizeof(command), "sleddog-coordinator run --nodes " NODES " --batch 10 --job /srv/job %s", source);
+    begin(system, run, command);
+    WAIT_FOR(status_says(system, "images/s, credit "));
+}
+
 static int restarts(const struct system *system)
 {
     CLEANUP(freep) char *count = system_property(system, UNIT, "NRestarts");
@@ -67,9 +79,7 @@ TEST(a_worker_says_what_it_does_drains_when_it_is_stopped_and_goes_on_when_it_is
 {
     struct system system;
     struct process run;
-    boot(&system, "engine = sim\nengine-threads = 1\nsim-cost-us = 2000\n", "30");
-    begin(&system, &run, "sleddog-coordinator run --nodes " NODES " --batch 10 --job /srv/job sim:1500");
-    WAIT_FOR(status_says(&system, "images/s, credit "));
+    boot_at_work(&system, &run, "30", "sim:1500");
     CHECK(status_says(&system, "job "));
     WAIT_FOR(!status_says(&system, ": 0.0 images/s"));
     free(system_do(&system, "systemctl stop " UNIT));
@@ -85,9 +95,7 @@ TEST(a_worker_that_is_killed_is_started_again_and_one_that_is_at_work_is_left_al
 {
     struct system system;
     struct process run;
-    boot(&system, "engine = sim\nengine-threads = 1\nsim-cost-us = 2000\n", "3");
-    begin(&system, &run, "sleddog-coordinator run --nodes " NODES " --batch 10 --job /srv/job sim:2000");
-    WAIT_FOR(status_says(&system, "images/s, credit "));
+    boot_at_work(&system, &run, "3", "sim:2000");
     free(system_do(&system, "systemctl kill -s KILL " UNIT));
     WAIT_FOR(restarts(&system) == 1);
     CHECK_INT(process_end(&run), 0);
@@ -179,7 +187,7 @@ TEST(a_key_that_only_root_can_read_reaches_the_worker)
 TEST(a_job_under_systemd_goes_on_after_it_was_stopped)
 {
     struct system system;
-    boot(&system, "engine = sim\nengine-threads = 1\nsim-cost-us = 2000\n", "30");
+    boot(&system, SLOW, "30");
     system_write(&system, "/etc/sleddog/jobs/dogs.conf", "RUN=--nodes " NODES " --batch 10 sim:1200\nRESUME=--nodes " NODES "\n");
     free(system_do(&system, "systemctl start sleddog-coordinator@dogs"));
     WAIT_FOR(status_says(&system, "images/s, credit "));

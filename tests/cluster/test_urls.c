@@ -124,7 +124,7 @@ TEST(signatures_in_addresses_survive_the_coordinator_and_are_in_no_other_file)
     struct process run;
     char source[256], command[8192];
     WORKER(&daemon, "one", "--engine", "sim", "--fetch-concurrency", "2");
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     snprintf(source, sizeof(source), "%s", web_url(web, "/a/000.jpg?X-Amz-Signature=hushhush"));
     BEGIN(&run, "run", "run", "--nodes", "nodes", "--batch", "4", "--job", "job", "@list", source);
     WAIT_FOR(job_done("job") > 4);
@@ -214,7 +214,7 @@ TEST(a_worker_that_waits_for_a_server_leaves_when_it_is_asked_to)
     struct daemon daemon;
     struct process run;
     WORKER(&daemon, "one", "--engine", "sim", "--fetch-timeout", "600", "--drain-timeout", "500");
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     BEGIN(&run, "run", "run", "--nodes", "nodes", "--job", "job", "@list");
     WAIT_FOR(web_counts(web).requests == PHOTOS);
     daemon_stop(&daemon);

@@ -54,23 +54,18 @@ static int open_there(const char *path, int flags, mode_t rights)
     return REAL(open)(path, flags, rights);
 }
 
-int open(const char *path, int flags, ...)
-{
-    va_list args;
-    va_start(args, flags);
-    mode_t rights = flags & O_CREAT ? va_arg(args, mode_t) : 0;
-    va_end(args);
-    return open_there(path, flags, rights);
-}
+#define OPENS(name)                                                       \
+    int name(const char *path, int flags, ...)                            \
+    {                                                                     \
+        va_list args;                                                     \
+        va_start(args, flags);                                            \
+        mode_t rights = flags & O_CREAT ? va_arg(args, mode_t) : 0;       \
+        va_end(args);                                                     \
+        return open_there(path, flags, rights);                           \
+    }
 
-int open64(const char *path, int flags, ...)
-{
-    va_list args;
-    va_start(args, flags);
-    mode_t rights = flags & O_CREAT ? va_arg(args, mode_t) : 0;
-    va_end(args);
-    return open_there(path, flags, rights);
-}
+OPENS(open)
+OPENS(open64)
 
 static void find_path(int fd, char path[4096])
 {

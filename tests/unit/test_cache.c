@@ -319,7 +319,7 @@ TEST(a_node_fetches_for_itself_what_the_coordinator_hashed)
     serve("w", "");
     const char *weights = url("resnet18.safetensors");
     WORKER(&daemon, "one", "--cache", "own");
-    write_nodes("nodes", (const struct daemon *[]){ &daemon }, 1);
+    write_node("nodes", &daemon);
     CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", "--strict", "--cache", "c", "--weights", weights, "--job", "job", "p.jpg"), 0);
     CHECK_INT(count_requests(), 2);
     daemon_stop(&daemon);

@@ -158,7 +158,7 @@ TEST(check_shows_the_verdict_of_every_node)
     write_nodes("nodes", (const struct daemon *[]){ &int8 }, 1);
     CHECK_INT(COORDINATE("check8", "check", "--nodes", "nodes", "--node-timeout", "60"), 0);
     check_contains("check8.out", " yes ");
-    write_nodes("nodes", (const struct daemon *[]){ &bent }, 1);
+    write_node("nodes", &bent);
     CHECK_INT(COORDINATE("check", "check", "--nodes", "nodes", "--node-timeout", "60"), 1);
     check_contains("check.out", " WRONG ");
     check_contains("check.out", "ITS ANSWERS ARE NOT PYTORCH'S: layer maxpool");

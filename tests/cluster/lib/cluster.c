@@ -89,6 +89,11 @@ void write_nodes(const char *path, const struct daemon *const *daemons, int coun
     CHECK_INT(fclose(file), 0);
 }
 
+void write_node(const char *path, const struct daemon *daemon)
+{
+    write_nodes(path, &daemon, 1);
+}
+
 char *read_text(const char *path)
 {
     return test_read_file(path, NULL);

@@ -35,6 +35,7 @@ void choose_runtime_folder(void);
 void daemon_stop(struct daemon *daemon);
 
 void write_nodes(const char *path, const struct daemon *const *daemons, int count);
+void write_node(const char *path, const struct daemon *daemon); /* a list of one */
 void write_text(const char *path, const char *text);
 
 char *read_text(const char *path);

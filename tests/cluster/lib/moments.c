@@ -1,6 +1,7 @@
 #include "tests/cluster/lib/moments.h"
 
 #include "tests/cluster/lib/cluster.h"
+#include "tests/cluster/lib/preload.h"
 
 static unsigned long long state;
 
@@ -20,17 +21,19 @@ long moments_below(long bound)
     return bound > 1 ? (long)((state * 2685821657736338717ull) >> 33) % bound : 0;
 }
 
+long moments_at(long i, long count, long changes)
+{
+    long at = count > 1 ? 1 + i * (changes - 1) / (count - 1) : 1;
+    return i && i < count - 1 ? at + moments_below(changes / count + 1) : at;
+}
+
 int coordinate_with(const char *fault, const char *const *arguments)
 {
-    char library[4096], order[4200];
-    snprintf(library, sizeof(library), "%s/tests/preload/fault.so", test_build());
+    char order[4200];
     snprintf(order, sizeof(order), "sleddog-coordinator %s", fault);
-    if (*fault) {
-        setenv("LD_PRELOAD", library, 1);
-        setenv("SLEDDOG_FAULT", order, 1);
-    }
+    if (*fault)
+        preload("fault", "SLEDDOG_FAULT", order);
     int status = coordinate("run", arguments);
-    unsetenv("LD_PRELOAD");
-    unsetenv("SLEDDOG_FAULT");
+    preload_none();
     return status;
 }

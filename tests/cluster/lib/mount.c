@@ -1,6 +1,6 @@
 #include "tests/cluster/lib/mount.h"
 
-#include "tests/cluster/lib/process.h"
+#include "tests/test.h"
 
 #include <limits.h>
 #include <sched.h>
@@ -9,20 +9,10 @@
 
 void mount_choose(const char *kind, const char *below)
 {
-    char library[PATH_MAX], order[2 * PATH_MAX], here[PATH_MAX];
-    if (is_sanitized())
-        test_skip("a sanitizer wants to be the first library");
+    char order[2 * PATH_MAX], here[PATH_MAX];
     CHECK(getcwd(here, sizeof(here)));
-    snprintf(library, sizeof(library), "%s/tests/preload/mount.so", test_build());
     snprintf(order, sizeof(order), "%s %.1000s/away %.1000s/%s", kind, here, here, below);
-    setenv("LD_PRELOAD", library, 1);
-    setenv("SLEDDOG_MOUNT", order, 1);
-}
-
-void mount_none(void)
-{
-    unsetenv("LD_PRELOAD");
-    unsetenv("SLEDDOG_MOUNT");
+    preload("mount", "SLEDDOG_MOUNT", order);
 }
 
 void mount_own(void)

@@ -98,6 +98,13 @@ void machine_worker(struct machine *machine, const char *name, const char *const
     machine_worker_as(machine, "sleddog-worker", name, arguments);
 }
 
+bool machine_told(const struct process *coordinator, const struct machine *machine, const char *what)
+{
+    char text[256];
+    snprintf(text, sizeof(text), "%s%s", machine->address, what);
+    return process_said(coordinator, text);
+}
+
 struct count {
     const char *node;
     long images;

@@ -30,6 +30,9 @@ void machine_worker(struct machine *machine, const char *name, const char *const
 /* `program`: below the folder of the build. */
 void machine_worker_as(struct machine *machine, const char *program, const char *name, const char *const *arguments);
 
+/* Whether a coordinator has said this machine's address and, right behind it, `what`. */
+bool machine_told(const struct process *coordinator, const struct machine *machine, const char *what);
+
 /* Images of the job in "job" that are safe and came from there. */
 long machine_images(const struct machine *machine);
 

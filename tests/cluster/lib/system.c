@@ -41,7 +41,7 @@ static int enter(const struct system *system, char **ret_output, const char *for
     char command[4096];
     vsnprintf(command, sizeof(command), format, args);
     test_write_file("command", command, strlen(command));
-    return test_shell(ret_output, "nsenter -a -t %d sh -c \"$(cat command)\" 2>&1", (int)system->pid);
+    return test_shell(ret_output, "nsenter -a -t %d sh -c \"$(cat command)\"", (int)system->pid);
 }
 
 int system_try(const struct system *system, char **ret_output, const char *format, ...)
