@@ -199,7 +199,7 @@ static int find_ranges(const struct model_wish *wish, struct courier *courier, s
     }
     if (ranges_path(model->weights, path, sizeof(path), NULL) == 0 && is_file(path, wish->ranges_sha256))
         return 0;
-    if (!courier || !wish->ranges_size || wish->ranges_size > RANGES_FILE_MAX)
+    if (!courier || !wish->ranges_size || wish->ranges_size > LIMIT_RANGES)
         return 0;
     int r = cache_content_path(wish->cache, wish->ranges_sha256, RANGES_SUFFIX, path, why);
     if (r == 0)

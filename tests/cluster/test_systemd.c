@@ -245,7 +245,9 @@ TEST(the_scripts_of_deploy_ssh_install_start_stop_and_look_at_the_nodes_of_a_lis
     system_write(&system, NODES, "elsewhere.invalid\n[all]\n127.0.0.[1-2]\n127.0.0.2:5600\n");
     system_write(&system, "/srv/worker.conf", "engine = sim\n");
     free(system_do(&system, "rm -rf /etc/sleddog /usr/bin/sleddog-* /usr/lib/sleddog /lib/systemd/system/sleddog-*"));
-    CHECK(ssh_script(&system, &output, "start") == 1);
+    int status = ssh_script(&system, &output, "start");
+    if (status != 1)
+        test_fail(__FILE__, __LINE__, "start, where nothing is installed: status %d: %s", status, output);
     if (ssh_script(&system, &output, "install"))
         test_fail(__FILE__, __LINE__, "install: %s", output);
     CHECK_STR(output, "127.0.0.1: installed\n127.0.0.2: installed\n");

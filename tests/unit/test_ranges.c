@@ -185,7 +185,7 @@ TEST(what_is_no_regular_file_or_too_large_is_no_ranges)
     CHECK_INT(mkfifo("pipe", 0600), 0);
     CHECK_INT(ranges_open("pipe", &weights, network, none_mean, none_std, &back, &why), -EINVAL);
     CLEANUP(fclosep) FILE *file = fopen("large", "w");
-    CHECK(file && fseek(file, RANGES_FILE_MAX, SEEK_SET) == 0 && fputc('x', file) == 'x' && fflush(file) == 0);
+    CHECK(file && fseek(file, LIMIT_RANGES, SEEK_SET) == 0 && fputc('x', file) == 'x' && fflush(file) == 0);
     CHECK_INT(ranges_open("large", &weights, network, none_mean, none_std, &back, &why), -EFBIG);
     CHECK_CONTAINS(why.text, "large: 4194305 bytes");
 }

@@ -303,8 +303,8 @@ int ranges_json_read(const char *path, char **ret, size_t *ret_size, struct why 
         return because(why, -errno, "%s: cannot open the activation ranges: %s", path, strerror(errno));
     if (!S_ISREG(status.st_mode))
         return because(why, -EINVAL, "%s: not a regular file, so no activation ranges", path);
-    if (status.st_size > RANGES_FILE_MAX)
-        return because(why, -EFBIG, "%s: %lld bytes, and activation ranges may have %u at most", path, (long long)status.st_size, RANGES_FILE_MAX);
+    if (status.st_size > LIMIT_RANGES)
+        return because(why, -EFBIG, "%s: %lld bytes, and activation ranges may have %u at most", path, (long long)status.st_size, LIMIT_RANGES);
     size_t size = (size_t)status.st_size, got = 0;
     CLEANUP(freep) char *text = malloc(size + 1);
     if (!text)

@@ -24,7 +24,6 @@
 #include "worker/network.h"
 #include "worker/weights/weights.h"
 
-#define RANGES_FILE_MAX  LIMIT_RANGES
 #define RANGES_SETS_MAX  16
 #define RANGES_LARGEST   1e30f      /* a value beyond it is damage */
 #define RANGES_IMAGES_MAX 1000000000
