@@ -71,7 +71,7 @@ float *engine_run_on_cpu(struct engine_spec spec, const uint8_t *pixels, int cou
     return values;
 }
 
-void engine_widen(void *observed, int activation, const float *values, size_t count, int images)
+void engine_widen(void *observed, int activation, float *values, size_t count, int images)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     struct ranges *ranges = observed;

@@ -15,7 +15,7 @@ float *engine_run(struct engines_opened it, const uint8_t *pixels, int count, st
 float *engine_run_on_cpu(struct engine_spec spec, const uint8_t *pixels, int count);
 
 /* An observer with struct ranges, zeroed but for `images`, how many are shown at most: `of` becomes the ranges of all that it is shown. */
-void engine_widen(void *observed, int activation, const float *values, size_t count, int images);
+void engine_widen(void *observed, int activation, float *values, size_t count, int images);
 
 /* The normalised error, |a - b| / |b|. */
 double engine_difference(const float *a, const float *b, size_t count);

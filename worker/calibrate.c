@@ -46,14 +46,14 @@ static void tell_unreadable(const char *path, const char *why)
 
 static void tell_way(const char *clipping, int same, int judges, double error)
 {
-    printf("  %-24s %3d of %d (%5.1f %%) %18.4f\n", clipping, same, judges, 100.0 * same / judges, error);
+    printf("  %-32s %3d of %d (%5.1f %%) %18.4f\n", clipping, same, judges, 100.0 * same / judges, error);
     fflush(stdout);
 }
 
 static void print_head(const struct calibration_spec *spec, const char *preset)
 {
     const struct gallery *gallery = spec->gallery;
-    printf("%s, preset %s: %d images, of which every fourth judges\n\n  %-24s top-1 as f32's   error of top logits\n", spec->network->name, preset,
+    printf("%s, preset %s: %d images, of which every fourth judges\n\n  %-32s top-1 as f32's   error of top logits\n", spec->network->name, preset,
            gallery->count, "clipping");
     fflush(stdout);
 }

@@ -41,8 +41,9 @@ enum precision {
     PRECISION_INT8,
 };
 
-/* `values`: activation `activation` of the layer table, of `images` images, `count` numbers in all, the channels of a pixel side by side. Several streams call at once. */
-typedef void engine_observer(void *observed, int activation, const float *values, size_t count, int images);
+/* `values`: activation `activation` of the layer table, of `images` images, `count` numbers in all, the channels of a pixel side by side; what the
+ * observer leaves in them is what the next layers read. Several streams call at once. */
+typedef void engine_observer(void *observed, int activation, float *values, size_t count, int images);
 
 struct engine_spec {
     const struct network *network; /* the layer table; NULL for an engine that does no arithmetic */

@@ -71,7 +71,7 @@ struct sums {
     double pixels[NETWORK_LAYERS_MAX + 1];
 };
 
-static void add_up(void *observed, int activation, const float *values, size_t count, int images)
+static void add_up(void *observed, int activation, float *values, size_t count, int images)
 {
     struct sums *sums = observed;
     size_t from = ranges_means_offset(sums->network, activation), channels = ranges_means_offset(sums->network, activation + 1) - from;

@@ -1,29 +1,17 @@
 #include "worker/calibration/calibration.h"
 
 #include "common/cleanup.h"
+#include "worker/calibration/observation.h"
+#include "worker/calibration/widths.h"
 
 #include <errno.h>
-#include <math.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #define HARDLY 1.5
-#define RANKS 5 /* classes of a photo that are compared */
-
-/* What f32 leaves behind, tensor by tensor. Streams of the engine add to it at once. */
-struct observation {
-    const struct network *network;
-    struct histogram histograms[NETWORK_LAYERS_MAX]; /* by layer; of those with a pair of their own */
-    double *sums;                             /* of the channels, in the order of struct ranges' means */
-    uint64_t pixels[NETWORK_LAYERS_MAX + 1];  /* that were summed up, by activation */
-    pthread_mutex_t locks[NETWORK_LAYERS_MAX + 1]; /* by activation */
-    atomic_bool looking;    /* not while the judges run */
-    atomic_bool not_finite;
-};
 
 struct calibration {
     const struct calibration_spec *spec;
+    struct engines_opened f32;
     struct observation seen;
     int looked_at;
     float *expected;     /* (images of the gallery, classes): f32's logits of the judges */
@@ -31,57 +19,7 @@ struct calibration {
     struct agreement agreement; /* of the run under way */
 };
 
-double agreement_error(const struct agreement *agreement)
-{
-    return agreement->pairs ? sqrt(agreement->apart / agreement->pairs) : 0;
-}
-
-/* ---- looking -------------------------------------------------------------------------------------------------------------- */
-
-static void add_sums(struct observation *seen, int activation, const float *values, size_t count)
-{
-    size_t channels = ranges_means_count(seen->network, activation);
-    double *sums = seen->sums + ranges_means_offset(seen->network, activation);
-    for (size_t i = 0; i < count; i += channels)
-        for (size_t c = 0; c < channels; c++)
-            sums[c] += (double)values[i + c];
-    seen->pixels[activation] += count / channels;
-}
-
-static void observe(void *arg, int activation, const float *values, size_t count, int images)
-{
-    struct observation *seen = arg;
-    bool paired = activation != NETWORK_IMAGE && ranges_has_pair(seen->network, activation - 1);
-    (void)images;
-    if (!atomic_load(&seen->looking) || !ranges_means_count(seen->network, activation))
-        return;
-    pthread_mutex_lock(&seen->locks[activation]);
-    add_sums(seen, activation, values, count);
-    if (paired && histogram_add(&seen->histograms[activation - 1], values, count) < 0)
-        atomic_store(&seen->not_finite, true);
-    pthread_mutex_unlock(&seen->locks[activation]);
-}
-
-static void observation_done(struct observation *seen)
-{
-    for (int i = 0; i < NETWORK_LAYERS_MAX; i++)
-        histogram_done(&seen->histograms[i]);
-    for (int a = 0; a <= NETWORK_LAYERS_MAX; a++)
-        pthread_mutex_destroy(&seen->locks[a]);
-    free(seen->sums);
-}
-
-static int observation_init(struct observation *seen, const struct network *network, struct why *why)
-{
-    seen->network = network;
-    for (int a = 0; a <= NETWORK_LAYERS_MAX; a++)
-        pthread_mutex_init(&seen->locks[a], NULL);
-    seen->sums = calloc(ranges_means_offset(network, network->count + 1), sizeof(*seen->sums));
-    bool good = seen->sums;
-    for (int i = 0; i < network->count && good; i++)
-        good = !ranges_has_pair(network, i) || histogram_init(&seen->histograms[i]) == 0;
-    return good ? 0 : because(why, -ENOMEM, "no memory for histograms");
-}
+/* ---- engines -------------------------------------------------------------------------------------------------------------- */
 
 static void count_row(void *arg, int image, const float *values)
 {
@@ -103,15 +41,16 @@ static int open_engine(struct calibration *c, const struct ranges *ranges, struc
     struct engine_spec spec = {
         .network = c->spec->network, .weights = c->spec->weights, .height = preset->crop, .width = preset->crop, .emit = EMIT_LOGITS, .top = 1,
         .precision = ranges ? PRECISION_INT8 : PRECISION_F32, .ranges = ranges, .threads = c->spec->threads,
-        .observe = ranges ? NULL : observe, .observed = ranges ? NULL : &c->seen,
+        .observe = ranges ? NULL : observation_observe, .observed = ranges ? NULL : &c->seen,
     };
     memcpy(spec.mean, preset->mean, sizeof(spec.mean));
     memcpy(spec.std, preset->std, sizeof(spec.std));
     return engines_open("onednn", &spec, it, why);
 }
 
-static int look(struct calibration *c, const struct engines_opened *it, struct why *why)
+static int look(struct calibration *c, struct why *why)
 {
+    const struct engines_opened *it = &c->f32;
     struct gallery *gallery = c->spec->gallery;
     c->classes = it->ops->info(it->engine)->values;
     c->expected = calloc((size_t)gallery->count * c->classes, sizeof(*c->expected));
@@ -127,52 +66,70 @@ static int look(struct calibration *c, const struct engines_opened *it, struct w
 
 /* ---- judging -------------------------------------------------------------------------------------------------------------- */
 
-/* The most probable class that is less probable than `above`, or the most probable of all; ties by index. -1: none is left. */
-static int next_best(const float *values, int count, int above)
-{
-    const float *limit = above < 0 ? NULL : &values[above];
-    int at = -1;
-    for (int i = 0; i < count; i++) {
-        bool below = !limit || values[i] < *limit || (values[i] == *limit && i > above);
-        at = below && (at < 0 || values[i] > values[at]) ? i : at;
-    }
-    return at;
-}
-
 static void compare_row(void *arg, int image, const float *values)
 {
     struct calibration *c = arg;
-    const float *expected = c->expected + (size_t)image * c->classes;
-    int count = (int)c->classes, first = next_best(expected, count, -1), other = first;
-    c->agreement.images++;
-    c->agreement.same += next_best(values, count, -1) == first;
-    for (int rank = 1; rank < RANKS && (other = next_best(expected, count, other)) >= 0; rank++) {
-        double apart = (double)(values[first] - values[other]) - (double)(expected[first] - expected[other]);
-        c->agreement.apart += apart * apart;
-        c->agreement.pairs++;
-    }
+    agreement_add(&c->agreement, c->expected + (size_t)image * c->classes, values, (int)c->classes);
 }
 
-static int make_means(const struct observation *seen, struct ranges *ranges, struct why *why)
+/* Runs the judges through an engine. */
+static int judge(struct calibration *c, const struct engines_opened *it, struct agreement *ret, struct why *why)
 {
-    const struct network *network = seen->network;
-    size_t all = ranges_means_offset(network, network->count + 1);
-    ranges->means = calloc(all, sizeof(*ranges->means));
-    if (!ranges->means)
-        return because(why, -ENOMEM, "no memory for means");
-    for (int a = 0; a <= network->count; a++) {
-        size_t end = ranges_means_offset(network, a + 1);
-        for (size_t i = ranges_means_offset(network, a); i < end; i++)
-            ranges->means[i] = (float)(seen->sums[i] / (double)(seen->pixels[a] ? seen->pixels[a] : 1));
-    }
-    ranges_round_means(ranges, network);
-    return 0;
+    c->agreement = (struct agreement){ .images = 0 };
+    int r = gallery_run(c->spec->gallery, true, &c->spec->preset, it, compare_row, c, why);
+    *ret = c->agreement;
+    return r;
 }
 
-static int make_ranges(const struct calibration *c, int way, struct ranges *ranges, struct why *why)
+static int judge_int8(struct calibration *c, struct ranges *ranges, struct agreement *ret, struct why *why)
+{
+    struct engines_opened it;
+    int r = open_engine(c, ranges, &it, why);
+    if (r < 0)
+        return r;
+    r = judge(c, &it, ret, why);
+    it.ops->close(it.engine);
+    ranges->agreement = ret->images ? (double)ret->same / ret->images : 0;
+    if (r == 0 && c->spec->tell)
+        c->spec->tell(ranges->clipping, ret->same, ret->images, agreement_error(ret));
+    return r;
+}
+
+/* A widths_judge. */
+static int judge_rounded(void *arg, const struct range *rounded, double *ret_error, struct why *why)
+{
+    struct calibration *c = arg;
+    size_t size = sizeof(*rounded) * (size_t)c->spec->network->count;
+    struct agreement agreement;
+    memcpy(c->seen.rounded, rounded, size);
+    int r = judge(c, &c->f32, &agreement, why);
+    memset(c->seen.rounded, 0, size);
+    *ret_error = agreement_error(&agreement);
+    return r;
+}
+
+/* ---- choosing ------------------------------------------------------------------------------------------------------------- */
+
+struct candidate {
+    struct ranges ranges;
+    struct agreement agreement;
+};
+
+/* Means, sums, and what int8 makes of it. */
+static int finish(struct calibration *c, struct candidate *candidate, struct why *why)
+{
+    struct ranges *ranges = &candidate->ranges;
+    int r = observation_means(&c->seen, ranges, why);
+    if (r == 0)
+        r = ranges_finish(ranges, c->spec->network, why);
+    return r < 0 ? r : judge_int8(c, ranges, &candidate->agreement, why);
+}
+
+static int try_way(struct calibration *c, int way, struct candidate *ret, struct why *why)
 {
     const struct preset *preset = &c->spec->preset;
     const struct network *network = c->spec->network;
+    struct ranges *ranges = &ret->ranges;
     *ranges = (struct ranges){ .resize = preset->resize, .crop = preset->crop, .images = c->looked_at };
     memcpy(ranges->mean, preset->mean, sizeof(ranges->mean));
     memcpy(ranges->std, preset->std, sizeof(ranges->std));
@@ -181,59 +138,42 @@ static int make_ranges(const struct calibration *c, int way, struct ranges *rang
     for (int i = 0; i < network->count; i++)
         if (ranges_has_pair(network, i) && clipping_range(way, &c->seen.histograms[i], &ranges->of[i + 1]) < 0)
             return because(why, -ENOMEM, "no memory for histograms");
-    int r = make_means(&c->seen, ranges, why);
-    return r < 0 ? r : ranges_finish(ranges, network, why);
+    return finish(c, ret, why);
 }
 
-static int judge(struct calibration *c, const struct ranges *ranges, struct agreement *ret, struct why *why)
+/* The same with widths that fit. */
+static int try_fitted(struct calibration *c, const struct candidate *from, struct candidate *ret, struct why *why)
 {
-    struct engines_opened it;
-    int r = open_engine(c, ranges, &it, why);
-    if (r < 0)
-        return r;
-    c->agreement = (struct agreement){ .images = 0 };
-    r = gallery_run(c->spec->gallery, true, &c->spec->preset, &it, compare_row, c, why);
-    it.ops->close(it.engine);
-    *ret = c->agreement;
-    return r;
+    ret->ranges = from->ranges;
+    ret->ranges.means = NULL;
+    snprintf(ret->ranges.clipping, sizeof(ret->ranges.clipping), "%.48s, fitted", from->ranges.clipping);
+    int r = widths_choose(c->spec->network, c->seen.histograms, judge_rounded, c, ret->ranges.of, why);
+    return r < 0 ? r : finish(c, ret, why);
 }
 
-static int try_way(struct calibration *c, int way, struct ranges *ranges, struct agreement *agreement, struct why *why)
+/* Keeps the better of two in `best`. One whose error is `allowed` times as large still counts as better. */
+static void keep_better(struct candidate *best, struct candidate *next, double allowed)
 {
-    int r = make_ranges(c, way, ranges, why);
-    if (r == 0)
-        r = judge(c, ranges, agreement, why);
-    if (r == 0 && c->spec->tell)
-        c->spec->tell(ranges->clipping, agreement->same, agreement->images, agreement_error(agreement));
-    ranges->agreement = agreement->images ? (double)agreement->same / agreement->images : 0;
-    return r;
+    bool better = !best->ranges.means || agreement_error(&next->agreement) < agreement_error(&best->agreement) * allowed;
+    ranges_done(better ? &best->ranges : &next->ranges);
+    if (better)
+        *best = *next;
 }
 
 /* The way with the least error, which tells ways apart when all have the same top-1; but one that is hardly worse and cuts off less is safer where other
- * images come than those that were measured: the last way, which leaves room, may have HARDLY times the error. */
-static int choose(struct calibration *c, struct ranges *ret, struct agreement *ret_agreement, struct why *why)
+ * images come than those that were measured: the last way, which leaves room, may have HARDLY times the error. Then that with fitted widths. */
+static int choose(struct calibration *c, struct candidate *best, struct why *why)
 {
-    struct ranges best = { .means = NULL };
-    struct agreement of_best = { .images = 0 };
-    for (int way = 0; way < CLIPPINGS; way++) {
-        struct ranges ranges;
-        struct agreement agreement = { .images = 0 };
-        int r = try_way(c, way, &ranges, &agreement, why);
-        if (r < 0) {
-            ranges_done(&ranges);
-            ranges_done(&best);
-            return r;
-        }
-        bool better = way == 0 || agreement_error(&agreement) < agreement_error(&of_best) * (way == CLIPPINGS - 1 ? HARDLY : 1);
-        ranges_done(better ? &best : &ranges);
-        if (better) {
-            best = ranges;
-            of_best = agreement;
-        }
+    int r = 0;
+    for (int way = 0; way <= CLIPPINGS && r == 0; way++) {
+        struct candidate next = { .ranges = { .means = NULL } };
+        r = way < CLIPPINGS ? try_way(c, way, &next, why) : try_fitted(c, best, &next, why);
+        if (r == 0)
+            keep_better(best, &next, way == CLIPPINGS - 1 ? HARDLY : 1);
+        else
+            ranges_done(&next.ranges);
     }
-    *ret = best;
-    *ret_agreement = of_best;
-    return 0;
+    return r;
 }
 
 static int check_images(const struct calibration *c, struct why *why)
@@ -251,20 +191,26 @@ static int check_images(const struct calibration *c, struct why *why)
 int calibrate(const struct calibration_spec *spec, struct ranges *ret, struct agreement *ret_agreement, struct why *why)
 {
     CLEANUP(freep) struct calibration *c = calloc(1, sizeof(*c));
-    struct engines_opened it;
+    struct candidate best = { .ranges = { .means = NULL } };
     if (!c)
         return because(why, -ENOMEM, "no memory");
     c->spec = spec;
     int r = observation_init(&c->seen, spec->network, why);
-    if (r == 0 && (r = open_engine(c, NULL, &it, why)) == 0) {
-        r = look(c, &it, why);
-        it.ops->close(it.engine);
+    if (r == 0 && (r = open_engine(c, NULL, &c->f32, why)) == 0) {
+        r = look(c, why);
+        if (r == 0)
+            r = check_images(c, why);
+        if (r == 0)
+            r = choose(c, &best, why);
+        c->f32.ops->close(c->f32.engine);
     }
-    if (r == 0)
-        r = check_images(c, why);
-    if (r == 0)
-        r = choose(c, ret, ret_agreement, why);
     observation_done(&c->seen);
     free(c->expected);
+    if (r < 0)
+        ranges_done(&best.ranges);
+    else {
+        *ret = best.ranges;
+        *ret_agreement = best.agreement;
+    }
     return r;
 }

@@ -1,0 +1,149 @@
+/* What calibration judges by: distances between logits, tensors rounded on their way, and widths that fit. */
+#include "common/cleanup.h"
+#include "tests/test.h"
+#include "worker/calibration/agreement.h"
+#include "worker/calibration/observation.h"
+#include "worker/calibration/widths.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+TEST(agreement_is_the_same_top_class_and_the_distance_of_the_next_ones)
+{
+    struct agreement agreement = { .images = 0 };
+    const float expected[] = { 1, 9, 5, 7, 0, -1 }, moved[] = { 1, 9, 6, 7, 0, -1 }, other[] = { 1, 9, 5, 9.5f, 0, -1 };
+    agreement_add(&agreement, expected, expected, 6);
+    CHECK(agreement.images == 1 && agreement.same == 1 && agreement.pairs == 4 && agreement_error(&agreement) == 0);
+    agreement = (struct agreement){ .images = 0 };
+    agreement_add(&agreement, expected, moved, 6);
+    CHECK(agreement.same == 1 && fabs(agreement_error(&agreement) - 0.5) < 1e-9);
+    agreement_add(&agreement, expected, other, 6);
+    CHECK(agreement.images == 2 && agreement.same == 1 && agreement.pairs == 8);
+    agreement = (struct agreement){ .images = 0 };
+    agreement_add(&agreement, expected, expected, 1);
+    CHECK(agreement.same == 1 && agreement.pairs == 0 && agreement_error(&agreement) == 0);
+}
+
+TEST(a_rounded_tensor_takes_the_levels_of_its_range_and_others_stay)
+{
+    struct observation seen = { .not_finite = false };
+    struct why why;
+    CHECK_INT(observation_init(&seen, network_find("resnet18"), &why), 0);
+    float values[] = { -3, -1, -0.24f, 0, 0.26f, 1.1f, 127, 300 };
+    const float first[] = { 0, 0, 0, 0, 0.5f, 1, 127, 127.5f }, second[] = { -1, -1, 0, 0, 0, 1, 127, 254 };
+    seen.rounded[0] = (struct range){ 0, 127.5f };
+    seen.rounded[3] = (struct range){ -1, 254 };
+    float some[ARRAY_SIZE(values)];
+    memcpy(some, values, sizeof(some));
+    observation_observe(&seen, 1, some, ARRAY_SIZE(some), 1);
+    CHECK(memcmp(some, first, sizeof(some)) == 0);
+    memcpy(some, values, sizeof(some));
+    observation_observe(&seen, 4, some, ARRAY_SIZE(some), 1);
+    CHECK(memcmp(some, second, sizeof(some)) == 0);
+    memcpy(some, values, sizeof(some));
+    observation_observe(&seen, 2, some, ARRAY_SIZE(some), 1);
+    observation_observe(&seen, NETWORK_IMAGE, some, ARRAY_SIZE(some), 1);
+    CHECK(memcmp(some, values, sizeof(some)) == 0 && seen.histograms[1].total == 0);
+    observation_done(&seen);
+}
+
+/* ---- widths --------------------------------------------------------------------------------------------------------------- */
+
+struct bed {
+    const struct network *network;
+    struct histogram histograms[NETWORK_LAYERS_MAX];
+    struct range of[NETWORK_LAYERS_MAX + 1];
+    double best; /* the width that the judge likes */
+    int fails;   /* after so many calls, if it is not 0 */
+    int calls;
+};
+
+/* All ranges have a limit of 1; there is as much as `most`. */
+static struct bed make_bed(float most, double best)
+{
+    struct bed bed = { .network = network_find("resnet50"), .best = best };
+    for (int i = 0; i < bed.network->count; i++) {
+        const struct layer *layer = &bed.network->layers[i];
+        if (!ranges_has_pair(bed.network, i))
+            continue;
+        bed.histograms[i] = (struct histogram){ .low = layer->relu ? 0 : -most, .high = most };
+        bed.of[i + 1] = (struct range){ layer->relu ? 0 : -1, 1 };
+    }
+    return bed;
+}
+
+/* All that is rounded at once is of one kind. */
+static void check_kind(const struct bed *bed, const struct layer *first, const struct layer *layer, struct range range)
+{
+    CHECK_INT(strncmp(first->name, layer->name, sizeof("layer1") - 1), 0);
+    CHECK_INT(first->residual == NETWORK_NONE, layer->residual == NETWORK_NONE);
+    CHECK_INT(first->relu, layer->relu);
+    CHECK(range.low == (layer->relu ? 0 : -range.high));
+    float most = bed->histograms[layer - bed->network->layers].high;
+    CHECK(range.high <= most || most == 0);
+}
+
+static int judge(void *arg, const struct range *rounded, double *ret_error, struct why *why)
+{
+    struct bed *bed = arg;
+    const struct layer *first = NULL;
+    if (++bed->calls == bed->fails)
+        return because(why, -EIO, "the judge is ill");
+    for (int i = 0; i < bed->network->count; i++)
+        if (rounded[i].high > rounded[i].low) {
+            first = first ? first : &bed->network->layers[i];
+            check_kind(bed, first, &bed->network->layers[i], rounded[i]);
+            *ret_error = 0.1 + fabs(log((double)rounded[i].high / bed->best));
+        }
+    CHECK(first);
+    return 0;
+}
+
+static void check_widths(float most, double best, float expected)
+{
+    struct bed bed = make_bed(most, best);
+    struct why why;
+    CHECK_INT(widths_choose(bed.network, bed.histograms, judge, &bed, bed.of, &why), 0);
+    for (int i = 0; i < bed.network->count; i++)
+        if (ranges_has_pair(bed.network, i)) {
+            CHECK(fabsf(bed.of[i + 1].high - expected) < 1e-6f);
+            CHECK(bed.of[i + 1].low == (bed.network->layers[i].relu ? 0 : -bed.of[i + 1].high));
+        } else
+            CHECK(bed.of[i + 1].high == 0);
+}
+
+TEST(widths_of_a_kind_are_where_the_answers_have_the_least_error)
+{
+    check_widths(10, 0.64, 0.64f);
+    check_widths(10, 1, 1);
+    check_widths(10, 1.3, 1.25f);
+    check_widths(10, 50, 1.953f);
+}
+
+TEST(no_width_is_beyond_what_there_is)
+{
+    check_widths(1.1f, 50, 1.1f);
+    check_widths(0.7f, 50, 0.7f);
+    check_widths(1.1f, 0.5, 0.512f);
+}
+
+TEST(a_tensor_of_zeros_keeps_its_range)
+{
+    struct bed bed = make_bed(10, 1);
+    struct why why;
+    bed.histograms[0].high = 0;
+    bed.of[1].high = 0.001f;
+    CHECK_INT(widths_choose(bed.network, bed.histograms, judge, &bed, bed.of, &why), 0);
+    CHECK(bed.of[1].low == 0 && bed.of[1].high == 0.001f);
+}
+
+TEST(what_the_judge_cannot_do_is_handed_on)
+{
+    struct bed bed = make_bed(10, 1);
+    struct why why;
+    bed.fails = 9;
+    CHECK_INT(widths_choose(bed.network, bed.histograms, judge, &bed, bed.of, &why), -EIO);
+    CHECK_STR(why.text, "the judge is ill");
+    CHECK_INT(bed.calls, 9);
+}

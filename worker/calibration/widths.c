@@ -1,0 +1,109 @@
+#include "worker/calibration/widths.h"
+
+#include "common/cleanup.h"
+
+#include <math.h>
+#include <string.h>
+
+static const float factors[] = { 0.512f, 0.64f, 0.8f, 1, 1.25f, 1.5625f, 1.953f };
+#define WIDTHS (int)ARRAY_SIZE(factors)
+
+enum { STEM, BETWEEN, BLOCK, BRANCH, KINDS };
+#define STAGES 5 /* in front of the first one, and four */
+#define GROUPS (STAGES * KINDS)
+
+static int kind_of(const struct layer *layer)
+{
+    return layer->residual != NETWORK_NONE ? BLOCK : layer->relu ? BETWEEN : BRANCH;
+}
+
+/* Names are torchvision's: "layer3.0.conv1". */
+static int group_of(const struct layer *layer)
+{
+    const char stage[] = "layer";
+    bool staged = strncmp(layer->name, stage, sizeof(stage) - 1) == 0;
+    return staged ? (layer->name[sizeof(stage) - 1] - '0') * KINDS + kind_of(layer) : STEM;
+}
+
+struct search {
+    const struct network *network;
+    const struct histogram *histograms;
+    widths_judge *judge;
+    void *arg;
+    struct range *of;
+    int group;
+};
+
+static bool is_member(const struct search *search, int layer)
+{
+    return ranges_has_pair(search->network, layer) && group_of(&search->network->layers[layer]) == search->group;
+}
+
+/* A pair, so many times as wide, but not wider than what there is. */
+static struct range widen(struct range range, float factor, const struct histogram *h)
+{
+    float limit = factor * fmaxf(-range.low, range.high);
+    struct range wide = { fmaxf(h->low, -limit), fminf(h->high, limit) };
+    return wide.high > wide.low ? wide : range;
+}
+
+/* The group's ranges with this factor, by layer. Returns how many they are. */
+static int make_rounded(const struct search *search, float factor, struct range *rounded)
+{
+    int members = 0;
+    memset(rounded, 0, sizeof(*rounded) * (size_t)search->network->count);
+    for (int i = 0; i < search->network->count; i++)
+        if (is_member(search, i)) {
+            rounded[i] = widen(search->of[i + 1], factor, &search->histograms[i]);
+            members++;
+        }
+    return members;
+}
+
+/* The error at each width, from the narrowest. Ranges that are all as wide as what there is are judged once. */
+static int judge_widths(const struct search *search, double error[WIDTHS], struct why *why)
+{
+    struct range rounded[NETWORK_LAYERS_MAX], former[NETWORK_LAYERS_MAX];
+    size_t size = sizeof(*rounded) * (size_t)search->network->count;
+    int r = 0;
+    for (int i = 0; i < WIDTHS && r == 0; i++) {
+        make_rounded(search, factors[i], rounded);
+        if (i > 0 && memcmp(rounded, former, size) == 0)
+            error[i] = error[i - 1];
+        else
+            r = search->judge(search->arg, rounded, &error[i], why);
+        memcpy(former, rounded, size);
+    }
+    return r;
+}
+
+/* Mean square error with a share of its neighbours': which numbers happen to lie near a step changes with every width, and of few photos one is little. */
+static double smooth(const double error[WIDTHS], int i)
+{
+    double below = error[i > 0 ? i - 1 : i], above = error[i < WIDTHS - 1 ? i + 1 : i];
+    return (below * below + 2 * error[i] * error[i] + above * above) / 4;
+}
+
+static int choose_group(const struct search *search, struct why *why)
+{
+    struct range rounded[NETWORK_LAYERS_MAX];
+    double error[WIDTHS] = { 0 };
+    if (!make_rounded(search, 1, rounded))
+        return 0;
+    int r = judge_widths(search, error, why), best = 0;
+    for (int i = 1; i < WIDTHS; i++)
+        best = smooth(error, i) <= smooth(error, best) ? i : best;
+    for (int i = 0; i < search->network->count && r == 0; i++)
+        if (is_member(search, i))
+            search->of[i + 1] = widen(search->of[i + 1], factors[best], &search->histograms[i]);
+    return r;
+}
+
+int widths_choose(const struct network *network, const struct histogram *histograms, widths_judge *judge, void *arg, struct range *of, struct why *why)
+{
+    struct search search = { network, histograms, judge, arg, of, 0 };
+    int r = 0;
+    for (search.group = 0; search.group < GROUPS && r == 0; search.group++)
+        r = choose_group(&search, why);
+    return r;
+}
