@@ -50,6 +50,12 @@ static void tell_way(const char *clipping, int same, int judges, double error)
     fflush(stdout);
 }
 
+static void tell_fitting(void)
+{
+    printf("  fitting the widths, which takes minutes on few cores\n");
+    fflush(stdout);
+}
+
 static void print_head(const struct calibration_spec *spec, const char *preset)
 {
     const struct gallery *gallery = spec->gallery;
@@ -75,7 +81,7 @@ static void print_result(const struct gallery *gallery, const struct ranges *ran
 static int measure(const struct calibrate_options *options, const struct preset *preset, const struct weights *weights, const char *output,
                    struct gallery *gallery, struct why *why)
 {
-    struct calibration_spec spec = { .weights = weights, .preset = *preset, .gallery = gallery, .threads = (int)options->threads, .tell = tell_way };
+    struct calibration_spec spec = { .weights = weights, .preset = *preset, .gallery = gallery, .threads = (int)options->threads, .tell = tell_way, .tell_fitting = tell_fitting };
     struct agreement agreement;
     struct ranges ranges;
     int classes, r;

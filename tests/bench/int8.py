@@ -51,7 +51,7 @@ def main():
             for name, other in (("imagenet", "dogs"), ("dogs", "imagenet")):
                 ranges = FOLDER / f"{network}-{preset}-{name}.json"
                 said = run("calibrate", "--images", SETS[name], "--weights", weights(network), "--preset", preset, "-o", ranges)
-                clipping = re.search(r": ([a-z0-9. ]+), from", said)[1]
+                clipping = re.search(r": ([a-z0-9., ]+), from", said)[1]
                 f32 = classify(network, preset, other, "--precision", "f32")
                 int8 = classify(network, preset, other, "--precision", "int8", "--ranges", ranges)
                 count, r32, r8 = len(f32), right(f32, other), right(int8, other)

@@ -79,9 +79,9 @@ static void check_kind(const struct bed *bed, const struct layer *first, const s
     CHECK_INT(strncmp(first->name, layer->name, sizeof("layer1") - 1), 0);
     CHECK_INT(first->residual == NETWORK_NONE, layer->residual == NETWORK_NONE);
     CHECK_INT(first->relu, layer->relu);
-    CHECK(range.low == (layer->relu ? 0 : -range.high));
+    CHECK(layer->relu ? range.low == 0 : range.low < 0);
     float most = bed->histograms[layer - bed->network->layers].high;
-    CHECK(range.high <= most || most == 0);
+    CHECK(range.high <= fmaxf(most, 1));
 }
 
 static int judge(void *arg, const struct range *rounded, double *ret_error, struct why *why)
@@ -124,8 +124,21 @@ TEST(widths_of_a_kind_are_where_the_answers_have_the_least_error)
 TEST(no_width_is_beyond_what_there_is)
 {
     check_widths(1.1f, 50, 1.1f);
-    check_widths(0.7f, 50, 0.7f);
     check_widths(1.1f, 0.5, 0.512f);
+}
+
+TEST(each_side_of_a_pair_has_its_own_limit)
+{
+    struct bed bed = make_bed(2, 1.25), narrow = make_bed(2, 0.64);
+    struct why why;
+    int branch = 0;
+    while (bed.network->layers[branch].kind != LAYER_CONV || bed.network->layers[branch].relu)
+        branch++;
+    bed.of[branch + 1] = narrow.of[branch + 1] = (struct range){ -0.24f, 1 };
+    CHECK_INT(widths_choose(bed.network, bed.histograms, judge, &bed, bed.of, &why), 0);
+    CHECK(fabsf(bed.of[branch + 1].low + 0.3f) < 1e-6f && fabsf(bed.of[branch + 1].high - 1.25f) < 1e-6f);
+    CHECK_INT(widths_choose(narrow.network, narrow.histograms, judge, &narrow, narrow.of, &why), 0);
+    CHECK(narrow.of[branch + 1].low == -0.24f && fabsf(narrow.of[branch + 1].high - 0.64f) < 1e-6f);
 }
 
 TEST(a_tensor_of_zeros_keeps_its_range)

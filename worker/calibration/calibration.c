@@ -7,13 +7,14 @@
 #include <errno.h>
 #include <string.h>
 
-#define HARDLY 1.5
+#define HARDLY     1.5
+#define FIT_JUDGES 20 /* images: widths that were fitted to fewer would be theirs alone */
 
 struct calibration {
     const struct calibration_spec *spec;
     struct engines_opened f32;
     struct observation seen;
-    int looked_at;
+    int looked_at, judges; /* images */
     float *expected;     /* (images of the gallery, classes): f32's logits of the judges */
     size_t classes;
     struct agreement agreement; /* of the run under way */
@@ -33,6 +34,7 @@ static void keep_row(void *arg, int image, const float *values)
 {
     struct calibration *c = arg;
     memcpy(c->expected + (size_t)image * c->classes, values, c->classes * sizeof(*values));
+    c->judges++;
 }
 
 static int open_engine(struct calibration *c, const struct ranges *ranges, struct engines_opened *it, struct why *why)
@@ -77,6 +79,8 @@ static int judge(struct calibration *c, const struct engines_opened *it, struct 
 {
     c->agreement = (struct agreement){ .images = 0 };
     int r = gallery_run(c->spec->gallery, true, &c->spec->preset, it, compare_row, c, why);
+    if (r == 0 && c->agreement.images != c->judges)
+        r = because(why, -EIO, "of %d images that judge %d can no longer be read; calibrate again", c->judges, c->judges - c->agreement.images);
     *ret = c->agreement;
     return r;
 }
@@ -103,7 +107,8 @@ static int judge_rounded(void *arg, const struct range *rounded, double *ret_err
     struct agreement agreement;
     memcpy(c->seen.rounded, rounded, size);
     int r = judge(c, &c->f32, &agreement, why);
-    memset(c->seen.rounded, 0, size);
+    if (r == 0) /* or streams may still be at work */
+        memset(c->seen.rounded, 0, size);
     *ret_error = agreement_error(&agreement);
     return r;
 }
@@ -147,6 +152,8 @@ static int try_fitted(struct calibration *c, const struct candidate *from, struc
     ret->ranges = from->ranges;
     ret->ranges.means = NULL;
     snprintf(ret->ranges.clipping, sizeof(ret->ranges.clipping), "%.48s, fitted", from->ranges.clipping);
+    if (c->spec->tell_fitting)
+        c->spec->tell_fitting();
     int r = widths_choose(c->spec->network, c->seen.histograms, judge_rounded, c, ret->ranges.of, why);
     return r < 0 ? r : finish(c, ret, why);
 }
@@ -161,11 +168,11 @@ static void keep_better(struct candidate *best, struct candidate *next, double a
 }
 
 /* The way with the least error, which tells ways apart when all have the same top-1; but one that is hardly worse and cuts off less is safer where other
- * images come than those that were measured: the last way, which leaves room, may have HARDLY times the error. Then that with fitted widths. */
+ * images come than those that were measured: the last way, which leaves room, may have HARDLY times the error. Then the chosen one with fitted widths, if that is better. */
 static int choose(struct calibration *c, struct candidate *best, struct why *why)
 {
-    int r = 0;
-    for (int way = 0; way <= CLIPPINGS && r == 0; way++) {
+    int r = 0, ways = c->judges >= FIT_JUDGES ? CLIPPINGS + 1 : CLIPPINGS;
+    for (int way = 0; way < ways && r == 0; way++) {
         struct candidate next = { .ranges = { .means = NULL } };
         r = way < CLIPPINGS ? try_way(c, way, &next, why) : try_fitted(c, best, &next, why);
         if (r == 0)
@@ -179,13 +186,10 @@ static int choose(struct calibration *c, struct candidate *best, struct why *why
 static int check_images(const struct calibration *c, struct why *why)
 {
     const struct gallery *gallery = c->spec->gallery;
-    int judges = 0;
-    for (int i = 0; i < gallery->count; i++)
-        judges += !gallery->images[i].unreadable && gallery_judges(gallery, i);
-    if (c->looked_at && judges)
+    if (c->looked_at && c->judges)
         return 0;
     return because(why, -ENOENT, "of %d files %d are no readable images, which leaves %d to look at and %d to judge by: too few", gallery->count,
-                   gallery->unreadable, c->looked_at, judges);
+                   gallery->unreadable, c->looked_at, c->judges);
 }
 
 int calibrate(const struct calibration_spec *spec, struct ranges *ret, struct agreement *ret_agreement, struct why *why)

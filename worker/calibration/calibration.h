@@ -20,6 +20,7 @@ struct calibration_spec {
     struct gallery *gallery;
     int threads;                  /* of the engine; 0: one a core */
     void (*tell)(const char *clipping, int same, int judges, double error); /* a way was judged; may be NULL */
+    void (*tell_fitting)(void);   /* widths are being fitted, which takes long; may be NULL */
 };
 
 int calibrate(const struct calibration_spec *spec, struct ranges *ret, struct agreement *ret_agreement, struct why *why);

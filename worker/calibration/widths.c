@@ -39,12 +39,14 @@ static bool is_member(const struct search *search, int layer)
     return ranges_has_pair(search->network, layer) && group_of(&search->network->layers[layer]) == search->group;
 }
 
-/* A pair, so many times as wide, but not wider than what there is. */
+/* A pair, so many times as wide, but not wider than what there is. Narrower: no side beyond a common limit; wider: each side by itself. */
 static struct range widen(struct range range, float factor, const struct histogram *h)
 {
     float limit = factor * fmaxf(-range.low, range.high);
-    struct range wide = { fmaxf(h->low, -limit), fminf(h->high, limit) };
-    return wide.high > wide.low ? wide : range;
+    struct range narrow = { fmaxf(range.low, -limit), fminf(range.high, limit) };
+    struct range wide = { fmaxf(h->low, factor * range.low), fminf(h->high, factor * range.high) };
+    struct range ret = factor <= 1 ? narrow : wide;
+    return ret.high > ret.low ? ret : range;
 }
 
 /* The group's ranges with this factor, by layer. Returns how many they are. */
