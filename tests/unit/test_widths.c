@@ -56,13 +56,14 @@ struct bed {
     struct range of[NETWORK_LAYERS_MAX + 1];
     double best; /* the width that the judge likes */
     int fails;   /* after so many calls, if it is not 0 */
+    char flat;   /* of this stage it likes all widths */
     int calls;
 };
 
 /* All ranges have a limit of 1; there is as much as `most`. */
 static struct bed make_bed(float most, double best)
 {
-    struct bed bed = { .network = network_find("resnet50"), .best = best };
+    struct bed bed = { .network = network_find("resnet50"), .best = best, .flat = '-' };
     for (int i = 0; i < bed.network->count; i++) {
         const struct layer *layer = &bed.network->layers[i];
         if (!ranges_has_pair(bed.network, i))
@@ -94,7 +95,7 @@ static int judge(void *arg, const struct range *rounded, double *ret_error, stru
         if (rounded[i].high > rounded[i].low) {
             first = first ? first : &bed->network->layers[i];
             check_kind(bed, first, &bed->network->layers[i], rounded[i]);
-            *ret_error = 0.1 + fabs(log((double)rounded[i].high / bed->best));
+            *ret_error = 0.1 + (first->name[5] == bed->flat ? 0 : fabs(log((double)rounded[i].high / bed->best)));
         }
     CHECK(first);
     return 0;
@@ -119,6 +120,17 @@ TEST(widths_of_a_kind_are_where_the_answers_have_the_least_error)
     check_widths(10, 1, 1);
     check_widths(10, 1.3, 1.25f);
     check_widths(10, 50, 1.953f);
+}
+
+TEST(the_widest_of_those_that_cost_as_little_is_taken)
+{
+    struct bed bed = make_bed(10, 0.8);
+    struct why why;
+    bed.flat = '4';
+    CHECK_INT(widths_choose(bed.network, bed.histograms, judge, &bed, bed.of, &why), 0);
+    for (int i = 0; i < bed.network->count; i++)
+        if (ranges_has_pair(bed.network, i))
+            CHECK(fabsf(bed.of[i + 1].high - (bed.network->layers[i].name[5] == bed.flat ? 1.953f : 0.8f)) < 1e-6f);
 }
 
 TEST(no_width_is_beyond_what_there_is)

@@ -8,6 +8,8 @@
 static const float factors[] = { 0.512f, 0.64f, 0.8f, 1, 1.25f, 1.5625f, 1.953f };
 #define WIDTHS (int)ARRAY_SIZE(factors)
 
+#define ROOM   0.03 /* of the least errors of all kinds together: wider is safer where other images come, and kinds that matter little may have it */
+
 enum { STEM, BETWEEN, BLOCK, BRANCH, KINDS };
 #define STAGES 5 /* in front of the first one, and four */
 #define GROUPS (STAGES * KINDS)
@@ -62,50 +64,66 @@ static int make_rounded(const struct search *search, float factor, struct range 
     return members;
 }
 
-/* The error at each width, from the narrowest. Ranges that are all as wide as what there is are judged once. */
+/* The mean square errors of a group at each width, from the narrowest. Ranges that are all as wide as what there is are judged once. */
 static int judge_widths(const struct search *search, double error[WIDTHS], struct why *why)
 {
     struct range rounded[NETWORK_LAYERS_MAX], former[NETWORK_LAYERS_MAX];
     size_t size = sizeof(*rounded) * (size_t)search->network->count;
     int r = 0;
-    for (int i = 0; i < WIDTHS && r == 0; i++) {
-        make_rounded(search, factors[i], rounded);
+    for (int i = 0; i < WIDTHS && r == 0 && make_rounded(search, factors[i], rounded); i++) {
         if (i > 0 && memcmp(rounded, former, size) == 0)
             error[i] = error[i - 1];
-        else
-            r = search->judge(search->arg, rounded, &error[i], why);
+        else if ((r = search->judge(search->arg, rounded, &error[i], why)) == 0)
+            error[i] *= error[i];
         memcpy(former, rounded, size);
     }
     return r;
 }
 
-/* Mean square error with a share of its neighbours': which numbers happen to lie near a step changes with every width, and of few photos one is little. */
-static double smooth(const double error[WIDTHS], int i)
+/* With a share of their neighbours': which numbers happen to lie near a step changes with every width, and of few photos one is little. */
+static void smooth(double error[WIDTHS])
 {
-    double below = error[i > 0 ? i - 1 : i], above = error[i < WIDTHS - 1 ? i + 1 : i];
-    return (below * below + 2 * error[i] * error[i] + above * above) / 4;
+    double sharp[WIDTHS];
+    memcpy(sharp, error, sizeof(sharp));
+    for (int i = 0; i < WIDTHS; i++)
+        error[i] = (sharp[i > 0 ? i - 1 : i] + 2 * sharp[i] + sharp[i < WIDTHS - 1 ? i + 1 : i]) / 4;
 }
 
-static int choose_group(const struct search *search, struct why *why)
+static double least(const double error[WIDTHS])
 {
-    struct range rounded[NETWORK_LAYERS_MAX];
-    double error[WIDTHS] = { 0 };
-    if (!make_rounded(search, 1, rounded))
-        return 0;
-    int r = judge_widths(search, error, why), best = 0;
+    double ret = error[0];
     for (int i = 1; i < WIDTHS; i++)
-        best = smooth(error, i) <= smooth(error, best) ? i : best;
-    for (int i = 0; i < search->network->count && r == 0; i++)
+        ret = fmin(ret, error[i]);
+    return ret;
+}
+
+/* The widest that costs no more than `room` over the least. */
+static float choose(const double error[WIDTHS], double room)
+{
+    int i = WIDTHS - 1;
+    while (error[i] > least(error) + room)
+        i--;
+    return factors[i];
+}
+
+static void apply(const struct search *search, float factor)
+{
+    for (int i = 0; i < search->network->count; i++)
         if (is_member(search, i))
-            search->of[i + 1] = widen(search->of[i + 1], factors[best], &search->histograms[i]);
-    return r;
+            search->of[i + 1] = widen(search->of[i + 1], factor, &search->histograms[i]);
 }
 
 int widths_choose(const struct network *network, const struct histogram *histograms, widths_judge *judge, void *arg, struct range *of, struct why *why)
 {
     struct search search = { network, histograms, judge, arg, of, 0 };
+    double error[GROUPS][WIDTHS] = { { 0 } }, all = 0;
     int r = 0;
+    for (search.group = 0; search.group < GROUPS && r == 0; search.group++) {
+        r = judge_widths(&search, error[search.group], why);
+        smooth(error[search.group]);
+        all += least(error[search.group]);
+    }
     for (search.group = 0; search.group < GROUPS && r == 0; search.group++)
-        r = choose_group(&search, why);
+        apply(&search, choose(error[search.group], ROOM * all));
     return r;
 }
