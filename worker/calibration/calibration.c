@@ -168,7 +168,7 @@ static void keep_better(struct candidate *best, struct candidate *next, double a
 }
 
 /* The way with the least error, which tells ways apart when all have the same top-1; but one that is hardly worse and cuts off less is safer where other
- * images come than those that were measured: the last way, which leaves room, may have HARDLY times the error. Then the chosen one with fitted widths, if that is better. */
+ * images come than those that were measured: the last way, which leaves room, may have HARDLY times the error, and so may the chosen one with fitted widths, which leave room where that costs least. */
 static int choose(struct calibration *c, struct candidate *best, struct why *why)
 {
     int r = 0, ways = c->judges >= FIT_JUDGES ? CLIPPINGS + 1 : CLIPPINGS;
@@ -176,7 +176,7 @@ static int choose(struct calibration *c, struct candidate *best, struct why *why
         struct candidate next = { .ranges = { .means = NULL } };
         r = way < CLIPPINGS ? try_way(c, way, &next, why) : try_fitted(c, best, &next, why);
         if (r == 0)
-            keep_better(best, &next, way == CLIPPINGS - 1 ? HARDLY : 1);
+            keep_better(best, &next, way >= CLIPPINGS - 1 ? HARDLY : 1);
         else
             ranges_done(&next.ranges);
     }
