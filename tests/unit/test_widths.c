@@ -122,15 +122,22 @@ TEST(widths_of_a_kind_are_where_the_answers_have_the_least_error)
     check_widths(10, 50, 1.953f);
 }
 
-TEST(the_widest_of_those_that_cost_as_little_is_taken)
+/* All widths of a stage cost as little. */
+static void check_flat(char stage, float expected)
 {
     struct bed bed = make_bed(10, 0.8);
     struct why why;
-    bed.flat = '4';
+    bed.flat = stage;
     CHECK_INT(widths_choose(bed.network, bed.histograms, judge, &bed, bed.of, &why), 0);
     for (int i = 0; i < bed.network->count; i++)
         if (ranges_has_pair(bed.network, i))
-            CHECK(fabsf(bed.of[i + 1].high - (bed.network->layers[i].name[5] == bed.flat ? 1.953f : 0.8f)) < 1e-6f);
+            CHECK(fabsf(bed.of[i + 1].high - (bed.network->layers[i].name[5] == stage ? expected : 0.8f)) < 1e-6f);
+}
+
+TEST(in_late_stages_the_widest_of_those_that_cost_as_little_is_taken)
+{
+    check_flat('4', 1.953f);
+    check_flat('3', 1.953f);
 }
 
 TEST(no_width_is_beyond_what_there_is)

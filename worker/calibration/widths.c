@@ -8,7 +8,8 @@
 static const float factors[] = { 0.512f, 0.64f, 0.8f, 1, 1.25f, 1.5625f, 1.953f };
 #define WIDTHS (int)ARRAY_SIZE(factors)
 
-#define ROOM   0.03 /* of the least errors of all kinds together: wider is safer where other images come, and kinds that matter little may have it */
+#define LATE   3    /* stage from which on features are those of things, of which other photos have others: wider is safer there, and costs little */
+#define ROOM   0.03 /* that it may cost, of the least errors of all kinds together */
 
 enum { STEM, BETWEEN, BLOCK, BRANCH, KINDS };
 #define STAGES 5 /* in front of the first one, and four */
@@ -124,6 +125,6 @@ int widths_choose(const struct network *network, const struct histogram *histogr
         all += least(error[search.group]);
     }
     for (search.group = 0; search.group < GROUPS && r == 0; search.group++)
-        apply(&search, choose(error[search.group], ROOM * all));
+        apply(&search, choose(error[search.group], search.group / KINDS >= LATE ? ROOM * all : 0));
     return r;
 }
