@@ -3,7 +3,11 @@
 
 #include "tests/test.h"
 
+#include <arpa/inet.h>
 #include <poll.h>
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <zmq.h>
 
 struct pair {
@@ -221,6 +225,35 @@ TEST(what_is_larger_than_a_frame_is_neither_sent_nor_taken)
     CHECK_INT(got.kind, MESSAGE_ping);
     message_free(&got);
     free(big);
+    close_pair(&pair);
+}
+
+/* Whether the other end of a connection that says this closes it; what it says itself is read. */
+static void check_closed(const char *endpoint, const uint8_t *data, size_t size)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(strrchr(endpoint, ':') + 1)),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    CLEANUP(closep) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct timeval patience = { .tv_sec = 20 };
+    char said[256];
+    ssize_t n;
+    CHECK_INT(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    CHECK_INT(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+    CHECK_INT(send(fd, data, size, MSG_NOSIGNAL), size);
+    while ((n = recv(fd, said, sizeof(said), 0)) > 0)
+        ;
+    CHECK(n == 0 || errno == ECONNRESET);
+}
+
+TEST(peers_that_speak_zmtp_1_or_2_are_sent_away)
+{
+    static const uint8_t zmtp_1[] = { 1, 0, 2, 0, 'x' };
+    static const uint8_t zmtp_2[] = { 0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 1, 5, 0, 0, 0, 1, 'x' };
+    struct pair pair;
+    open_pair(&pair, "tcp://127.0.0.1:0");
+    check_closed(link_endpoint(pair.worker), zmtp_1, sizeof(zmtp_1));
+    check_closed(link_endpoint(pair.worker), zmtp_2, sizeof(zmtp_2));
+    meet(&pair);
     close_pair(&pair);
 }
 
