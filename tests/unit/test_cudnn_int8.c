@@ -71,6 +71,7 @@ struct sums {
     double pixels[NETWORK_LAYERS_MAX + 1];
 };
 
+// NOLINTNEXTLINE(readability-non-const-parameter): other observers change them
 static void add_up(void *observed, int activation, float *values, size_t count, int images)
 {
     struct sums *sums = observed;

@@ -26,8 +26,8 @@ struct observation {
 int observation_init(struct observation *seen, const struct network *network, struct why *why);
 void observation_done(struct observation *seen);
 
-/* An engine_observer. */
-void observation_observe(void *seen, int activation, float *values, size_t count, int images);
+/* An engine_observer; its first argument is the observation. */
+void observation_observe(void *arg, int activation, float *values, size_t count, int images);
 
 /* Each channel's mean of what was looked at, into ranges->means. */
 int observation_means(const struct observation *seen, struct ranges *ranges, struct why *why);
