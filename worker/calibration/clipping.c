@@ -6,7 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-#define LEVELS      255  /* steps of u8 */
 #define LINEAR_BINS 2048 /* in which entropy is computed */
 #define STRIDE      16   /* of them between two tries */
 
@@ -55,7 +54,7 @@ static struct range percentile(const struct histogram *h, double outside)
 /* Least mean square error: a value inside is rounded (a step's square / 12), one outside is cut off. */
 static double error_at(const struct histogram *h, double limit)
 {
-    double step = limit / LEVELS, error = 0;
+    double step = limit / RANGES_LEVELS, error = 0;
     for (uint32_t bin = 0; bin < HISTOGRAM_BINS; bin++) {
         uint64_t count = h->above[bin] + h->below[bin];
         if (!count)
@@ -99,8 +98,8 @@ static void make_linear(const struct histogram *h, double most, double *linear)
 /* The sum of a level's bins is shared among those that are not empty. */
 static void merge_levels(const double *linear, int bins, double *merged)
 {
-    for (int level = 0; level < LEVELS; level++) {
-        int from = (int)((int64_t)level * bins / LEVELS), to = (int)((int64_t)(level + 1) * bins / LEVELS), full = 0;
+    for (int level = 0; level < RANGES_LEVELS; level++) {
+        int from = (int)((int64_t)level * bins / RANGES_LEVELS), to = (int)((int64_t)(level + 1) * bins / RANGES_LEVELS), full = 0;
         double sum = 0;
         for (int i = from; i < to; i++) {
             sum += linear[i];
@@ -111,7 +110,7 @@ static void merge_levels(const double *linear, int bins, double *merged)
     }
 }
 
-/* Of what is below `bins`, with what is beyond it added to the last, from the same in LEVELS levels. */
+/* Of what is below `bins`, with what is beyond it added to the last, from the same in RANGES_LEVELS levels. */
 static double divergence(const double *linear, int bins, double *merged)
 {
     double outside = 0, inside = 0, sum = 0;
@@ -135,7 +134,7 @@ static int entropy(const struct histogram *h, double most, double *ret)
         return -ENOMEM;
     make_linear(h, most, linear);
     double least = INFINITY;
-    for (int bins = LEVELS + 1; bins <= LINEAR_BINS; bins += STRIDE) {
+    for (int bins = RANGES_LEVELS + 1; bins <= LINEAR_BINS; bins += STRIDE) {
         double far = divergence(linear, bins, linear + LINEAR_BINS);
         if (far < least) {
             least = far;

@@ -4,8 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define LEVELS 255 /* steps of u8 */
-
 /* ---- looking -------------------------------------------------------------------------------------------------------------- */
 
 static void add_sums(struct observation *seen, int activation, const float *values, size_t count)
@@ -33,10 +31,10 @@ static void look(struct observation *seen, int activation, const float *values, 
 /* As an engine in int8 stores it. */
 static void round_values(struct range range, float *values, size_t count)
 {
-    float step = (range.high - range.low) / LEVELS, per_step = 1 / step;
+    float step = (range.high - range.low) / RANGES_LEVELS, per_step = 1 / step;
     for (size_t i = 0; i < count; i++) {
         float level = rintf((values[i] - range.low) * per_step);
-        level = level < 0 ? 0 : level > LEVELS ? LEVELS : level;
+        level = level < 0 ? 0 : level > RANGES_LEVELS ? RANGES_LEVELS : level;
         values[i] = range.low + step * level;
     }
 }

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define LEVELS 255   /* steps between the lowest and the highest u8 */
 #define LANES  8
 #define KERNEL_MAX 49 /* numbers: the first layer's 7x7 */
 #define EXACT  0x1p22 /* sums below it keep their fractions in f32 */
@@ -35,7 +34,7 @@ int int8_forms(const struct engine_spec *spec, struct form *ret, struct why *why
         bool is_u8 = layer->kind == LAYER_CONV || layer->kind == LAYER_MAX_POOL;
         if (layer->kind == LAYER_CONV && ret[layer->input].low < 0)
             return because(why, -ENOTSUP, "%s reads numbers below 0, which int8 cannot; use --precision f32", layer->name);
-        ret[i + 1] = is_u8 ? (struct form){ FORM_U8, range.low, (range.high - range.low) / LEVELS } : (struct form){ FORM_F32, 0, 1 };
+        ret[i + 1] = is_u8 ? (struct form){ FORM_U8, range.low, (range.high - range.low) / RANGES_LEVELS } : (struct form){ FORM_F32, 0, 1 };
     }
     return 0;
 }

@@ -25,6 +25,7 @@
 #include "worker/weights/weights.h"
 
 #define RANGES_SETS_MAX  16
+#define RANGES_LEVELS    255        /* steps of u8 from a pair's low to its high */
 #define RANGES_LARGEST   1e30f      /* a value beyond it is damage */
 #define RANGES_IMAGES_MAX 1000000000
 
