@@ -40,6 +40,7 @@ struct piece {
     struct batch *next;       /* of the same whole */
     bool alone;               /* one suspect: its worker must have nothing else */
     uint32_t blames;          /* alone: how often it ended a worker, or held one up */
+    uint64_t first_blame;     /* batches.deaths_amidst by then */
     char stage[33];           /* at which stage, the last time */
     uint64_t not_before_ns;   /* what became of the worker that had it last is not known before */
     const struct node *killed; /* the node that it was blamed for last */
@@ -74,6 +75,7 @@ struct batches {
     struct batch_queue queue; /* by id but for those that came back, which go first */
     struct batch_queue alone; /* pieces that are alone; those that came back go last */
     uint64_t next_piece;      /* id */
+    uint64_t deaths_amidst;   /* of workers that had no suspect alone */
 };
 
 void batches_init(struct batches *batches);

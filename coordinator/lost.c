@@ -104,7 +104,7 @@ void node_hung(struct node *node)
     snprintf(text, sizeof(text), "says it is alive, but stage \"%s\" has stood still for %" PRIu64 " s", stage, seconds);
     for (const struct batch_hold *hold = node->holds; hold; hold = hold->next)
         hold->batch->deaths += !piece;
-    bool convicted = piece && quarantine_blame(piece, strcmp(stage, STAGE_OF_DECODERS) ? stage : SUSPECT_ENDLESS, node);
+    bool convicted = piece && quarantine_blame(&c->batches, piece, strcmp(stage, STAGE_OF_DECODERS) ? stage : SUSPECT_ENDLESS, node);
     node->alone = 0;
     node->starts -= piece != NULL;
     lose(node, text);
@@ -152,6 +152,7 @@ void node_judge(struct node *node, const struct message *message)
         settle(node, same || welcome->suspects_count);
     if (same)
         return;
+    node->coordinator->batches.deaths_amidst += node->served && !node->alone;
     node->deaths_alone += node->alone != 0;
     if (welcome->suspects_count)
         node->starts = 1; /* it is the images, at first */

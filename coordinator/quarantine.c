@@ -8,6 +8,7 @@
 #define DEATHS_TOGETHER 3 /* that make a batch suspect as a whole */
 #define DEATHS_ALONE    6 /* that convict without a name */
 #define BLAMES          2 /* that convict */
+#define BLAMES_AMIDST   3 /* where others died meanwhile: whatever killed those may have killed these */
 
 void split_free(struct split *split)
 {
@@ -148,12 +149,14 @@ static struct batch *find_piece(const struct split *split, uint32_t place, uint3
     return NULL;
 }
 
-bool quarantine_blame(struct batch *piece, const char *stage, const struct node *node)
+bool quarantine_blame(const struct batches *batches, struct batch *batch, const char *stage, const struct node *node)
 {
-    piece->piece->blames++;
-    piece->piece->killed = node;
-    snprintf(piece->piece->stage, sizeof(piece->piece->stage), "%s", stage);
-    return piece->piece->blames >= BLAMES;
+    struct piece *piece = batch->piece;
+    if (piece->blames++ == 0)
+        piece->first_blame = batches->deaths_amidst;
+    piece->killed = node;
+    snprintf(piece->stage, sizeof(piece->stage), "%s", stage);
+    return piece->blames >= (batches->deaths_amidst > piece->first_blame ? BLAMES_AMIDST : BLAMES);
 }
 
 struct batch *quarantine_suspect(struct batches *batches, uint64_t id, uint32_t item, const char *stage, const struct node *node, bool alone)
@@ -162,7 +165,7 @@ struct batch *quarantine_suspect(struct batches *batches, uint64_t id, uint32_t 
     if (!batch || item >= batch->count || batch->state == BATCH_STORING)
         return NULL;
     if (batch_is_alone(batch))
-        return alone && quarantine_blame(batch, stage, node) ? batch : NULL;
+        return alone && quarantine_blame(batches, batch, stage, node) ? batch : NULL;
     if (batch->state == BATCH_SPLIT)
         batch = find_piece(batch->split, item, &item);
     if (batch && !batch_is_alone(batch))

@@ -4,7 +4,8 @@
  * sent again: each suspect is a piece by itself, and goes alone to a worker that has nothing else meanwhile; the other items are one piece
  * and run like any batch. Where nobody named suspects, a batch that was at several deaths is suspect as a whole.
  * An image is blamed when a worker dies that had it alone, and the successor names it; or when a worker hangs that has it alone. Blamed twice,
- * it is convicted: its row says `crash`. So whoever kills workers at random convicts nobody.
+ * it is convicted: its row says `crash`. Where workers died meanwhile that had no suspect, something may be at work that kills at random, and it
+ * takes a third time. So whoever kills workers at random convicts nobody, but by hitting one image each time that it is alone.
  *
  * Rows of pieces are gathered here; when all are there, the whole is stored as one result.
  *
@@ -32,12 +33,12 @@ bool quarantine_wants(const struct batch *batch);
 /* Queues pieces in place of a batch, or of a piece, that is not queued. Of `batch`, the whole becomes BATCH_SPLIT; a piece is gone. */
 int quarantine_split(struct batches *batches, struct batch *batch);
 
-/* The item of this batch or piece was being worked on when a process died; `alone`: and it was there alone. Returns the piece if that
- * was the second blame, else NULL. Batches that are done or safe are none of its business. */
+/* The item of this batch or piece was being worked on when a process died; `alone`: and it was there alone. Returns the piece if it
+ * is convicted by that, else NULL. Batches that are done or safe are none of its business. */
 struct batch *quarantine_suspect(struct batches *batches, uint64_t id, uint32_t item, const char *stage, const struct node *node, bool alone);
 
 /* The worker died or hung, and it is this piece's fault, which is alone. Returns whether it is convicted. */
-bool quarantine_blame(struct batch *piece, const char *stage, const struct node *node);
+bool quarantine_blame(const struct batches *batches, struct batch *piece, const char *stage, const struct node *node);
 
 /* Was alone with too many workers that died, though no successor named it. */
 bool quarantine_is_hopeless(const struct batch *piece);

@@ -162,9 +162,23 @@ TEST(two_deaths_alone_convict_and_no_others)
     CHECK_INT(quarantine_verdict(piece, text, sizeof(text)), ROW_CRASH);
     CHECK_CONTAINS(text, "2 times");
     CHECK_CONTAINS(text, "at stage \"engine\"");
-    CHECK(quarantine_blame(piece, SUSPECT_ENDLESS, &node));
+    CHECK(quarantine_blame(&batches, piece, SUSPECT_ENDLESS, &node));
     CHECK_INT(quarantine_verdict(piece, text, sizeof(text)), ROW_TIMEOUT);
     CHECK_CONTAINS(text, "never came back, 3 times");
+    batches_done(&batches);
+}
+
+TEST(where_others_die_meanwhile_it_takes_a_third_death_alone)
+{
+    struct batches batches;
+    struct node node = { 0 };
+    batches_init(&batches);
+    struct batch *piece = isolate_one(&batches);
+    batches.deaths_amidst = 5; /* before: nothing to do with it */
+    CHECK(!quarantine_suspect(&batches, piece->id, 0, "decode", &node, true));
+    batches.deaths_amidst++;
+    CHECK(!quarantine_suspect(&batches, piece->id, 0, "decode", &node, true));
+    CHECK(quarantine_suspect(&batches, piece->id, 0, "decode", &node, true) == piece);
     batches_done(&batches);
 }
 
