@@ -95,13 +95,16 @@ static dnnl_status_t copy_reordered(dnnl_engine_t engine, dnnl_memory_t from, dn
 
 /* New memory of the primitive's own shape, filled from plain `values`. */
 static dnnl_status_t import(dnnl_engine_t engine, const dnnl_memory_desc_t *plain, void *values, const dnnl_memory_desc_t *wanted,
-                            dnnl_memory_t *ret)
+                            struct pages *pages, dnnl_memory_t *ret)
 {
+    void *own = pages_take(pages, dnnl_memory_desc_get_size(wanted));
+    if (!own)
+        return dnnl_out_of_memory;
     CLEANUP(dnnl_memory_destroyp) dnnl_memory_t from = NULL;
     CLEANUP(dnnl_memory_destroyp) dnnl_memory_t to = NULL;
     dnnl_status_t status;
     if ((status = dnnl_memory_create(&from, plain, engine, values)) ||
-        (status = dnnl_memory_create(&to, wanted, engine, DNNL_MEMORY_ALLOCATE)) ||
+        (status = dnnl_memory_create(&to, wanted, engine, own)) ||
         (status = copy_reordered(engine, from, to)))
         return status;
     *ret = take(to);
@@ -109,9 +112,10 @@ static dnnl_status_t import(dnnl_engine_t engine, const dnnl_memory_desc_t *plai
 }
 
 dnnl_status_t onednn_filter_import(const struct onednn_filter *filter, dnnl_engine_t engine, const_dnnl_primitive_desc_t desc,
-                                   dnnl_memory_t *ret_weight, dnnl_memory_t *ret_bias)
+                                   struct pages *pages, dnnl_memory_t *ret_weight, dnnl_memory_t *ret_bias)
 {
-    dnnl_status_t status = import(engine, &filter->plain, filter->weight, dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0),
+    dnnl_status_t status = import(engine, &filter->plain, filter->weight, dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0), pages,
                                   ret_weight);
-    return status ? status : import(engine, &filter->vector, filter->bias, dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 1), ret_bias);
+    return status ? status : import(engine, &filter->vector, filter->bias, dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 1), pages,
+                                    ret_bias);
 }

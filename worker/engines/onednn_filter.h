@@ -8,6 +8,7 @@
  * Ownership: onednn_filter_done() frees what is plain; the imported memories are the caller's. */
 #pragma once
 
+#include "common/pages.h"
 #include "worker/engines/onednn_int8.h"
 
 #include <dnnl.h>
@@ -30,9 +31,9 @@ void onednn_filter_done(struct onednn_filter *filter);
 /* The weights as a primitive may order them, for its description. */
 dnnl_memory_desc_t onednn_filter_any(const struct onednn_filter *filter);
 
-/* New memories, in the order that the primitive `desc` wants. */
+/* New memories, in the order that the primitive `desc` wants. What they hold lies in `pages`. */
 dnnl_status_t onednn_filter_import(const struct onednn_filter *filter, dnnl_engine_t engine, const_dnnl_primitive_desc_t desc,
-                                   dnnl_memory_t *ret_weight, dnnl_memory_t *ret_bias);
+                                   struct pages *pages, dnnl_memory_t *ret_weight, dnnl_memory_t *ret_bias);
 
 DEFINE_FREEP(dnnl_primitive_desc_destroy, struct dnnl_primitive_desc)
 DEFINE_FREEP(dnnl_primitive_destroy, struct dnnl_primitive)

@@ -53,6 +53,12 @@ static dnnl_memory_desc_t activation(const struct builder *builder, int a)
 
 /* ---- layers ----------------------------------------------------------------------------------------------------------- */
 
+/* What a u8 cannot hold is cut off when it is stored, and it begins at 0 behind a ReLU. */
+static bool wants_relu(const struct builder *builder, int i)
+{
+    return builder->network->layers[i].relu && builder->forms[i + 1].kind != FORM_U8;
+}
+
 static dnnl_status_t append_post_ops(const struct builder *builder, int i, dnnl_primitive_attr_t attr)
 {
     const struct layer *layer = &builder->network->layers[i];
@@ -60,7 +66,7 @@ static dnnl_status_t append_post_ops(const struct builder *builder, int i, dnnl_
     dnnl_status_t status = dnnl_post_ops_create(&ops);
     if (!status && layer->residual != NETWORK_NONE)
         status = dnnl_post_ops_append_sum(ops, builder->forms[layer->residual].step / builder->forms[i + 1].step);
-    if (!status && layer->relu)
+    if (!status && wants_relu(builder, i))
         status = dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f);
     return status ? status : dnnl_primitive_attr_set_post_ops(attr, ops);
 }
@@ -144,7 +150,7 @@ static int make_primitive(struct builder *builder, int i, const struct onednn_fi
     if (!status)
         status = dnnl_primitive_create(&step->primitive, desc);
     if (!status && filter->weight)
-        status = onednn_filter_import(filter, net->engine, desc, &step->weight, &step->bias);
+        status = onednn_filter_import(filter, net->engine, desc, &net->pages, &step->weight, &step->bias);
     if (status)
         return onednn_failed(status, builder->network->layers[i].name, builder->why);
     size_t scratch = dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0));
@@ -242,5 +248,6 @@ void onednn_net_done(struct onednn_net *net)
     }
     if (net->engine)
         dnnl_engine_destroy(net->engine);
+    pages_done(&net->pages);
     memset(net, 0, sizeof(*net));
 }

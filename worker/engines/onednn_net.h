@@ -8,6 +8,7 @@
  * Errors:    -ENOMEM, -ENOTSUP for what oneDNN cannot do, -EIO for its other complaints, -EINVAL for wrong weights. */
 #pragma once
 
+#include "common/pages.h"
 #include "worker/engine.h"
 #include "worker/engines/onednn_int8.h"
 #include "worker/network.h"
@@ -24,6 +25,7 @@ struct onednn_step {
 
 struct onednn_net {
     dnnl_engine_t engine;
+    struct pages pages; /* with all weights */
     int batch, classes, features;
     int height, width; /* of the image */
     int padding;       /* pixels that are laid around it: in int8, what the first layer would take for zeros */

@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AVERAGED  64 /* channels at a time: a line of the cache */
-#define ALIGNMENT 64 /* bytes: a cache line, the widest vector */
+#define AVERAGED 64 /* channels at a time: a line of the cache */
 
 /* The arithmetic of torchvision's ToTensor and Normalize, done once for each of the 256 values. */
 static void make_input_table(struct onednn_stream *stream, const float mean[3], const float std[3])
@@ -53,23 +52,17 @@ static void frame(const struct onednn_stream *stream, const uint8_t *pixels, int
     memset(at, 0, (size_t)(net->batch - n) * (wide * ((size_t)net->height + 2 * padding)) * 3);
 }
 
-/* Zeroed by the thread that uses it, so that its pages are near and are there before the first run. */
-static void *allocate(size_t bytes)
-{
-    size_t rounded = (bytes + ALIGNMENT) / ALIGNMENT * ALIGNMENT;
-    void *memory = rounded > bytes ? aligned_alloc(ALIGNMENT, rounded) : NULL;
-    return memory ? memset(memory, 0, rounded) : NULL;
-}
-
+/* Touched by the thread that uses it, so that its pages are near and are there before the first run. */
 static int allocate_all(struct onednn_stream *stream, struct why *why)
 {
     const struct onednn_net *net = stream->net;
     for (int i = 0; i <= net->arenas; i++) {
         size_t bytes = i < net->arenas ? net->arena_bytes[i] : net->scratch_bytes;
-        stream->memory[i] = allocate(bytes);
+        stream->memory[i] = pages_take(&stream->pages, bytes);
         if (!stream->memory[i])
             return because(why, -ENOMEM, "engine onednn: no memory for %zu bytes of activations; use a smaller batch or fewer "
                            "threads", bytes);
+        memset(stream->memory[i], 0, bytes);
     }
     return 0;
 }
@@ -127,8 +120,7 @@ void onednn_stream_done(struct onednn_stream *stream)
         dnnl_memory_destroy(stream->scratch);
     if (stream->stream)
         dnnl_stream_destroy(stream->stream);
-    for (int i = 0; i <= stream->net->arenas; i++)
-        free(stream->memory[i]);
+    pages_done(&stream->pages);
     memset(stream, 0, sizeof(*stream));
 }
 

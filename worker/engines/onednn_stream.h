@@ -10,7 +10,8 @@
 struct onednn_stream {
     const struct onednn_net *net;
     dnnl_stream_t stream;
-    void *memory[NETWORK_LAYERS_MAX + 2]; /* the arenas, then the scratchpad */
+    struct pages pages;
+    void *memory[NETWORK_LAYERS_MAX + 2]; /* the arenas, then the scratchpad; in pages */
     dnnl_memory_t scratch;
     dnnl_memory_t sources[NETWORK_LAYERS_MAX], targets[NETWORK_LAYERS_MAX];
     void *image;         /* (batch, height, width, 3) f32; in int8 (batch, height + 2 * padding, width + 2 * padding, 3) u8 */
