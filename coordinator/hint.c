@@ -1,5 +1,7 @@
 #include "coordinator/hint.h"
 
+#include "common/cleanup.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -52,4 +54,15 @@ int hint_command(const char *command, const struct run_options *options, const c
     if (job_dir)
         hint_word(out, job_dir);
     return bytes_error(out);
+}
+
+char *hint_resume(struct db *db, const char *job_dir)
+{
+    CLEANUP(freep) char *kept = NULL;
+    CLEANUP(bytes_done) struct bytes command;
+    bytes_init(&command, 65536);
+    db_get(db, HINT_KEPT, &kept, NULL);
+    bytes_append_text(&command, kept ? kept : HINT_RESUME);
+    hint_word(&command, job_dir);
+    return bytes_error(&command) ? NULL : strdup(command.data);
 }

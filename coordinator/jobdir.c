@@ -1,5 +1,6 @@
 #include "coordinator/jobdir.h"
 
+#include "coordinator/hint.h"
 #include "coordinator/shown.h"
 
 #include <errno.h>
@@ -195,10 +196,11 @@ static int refuse_another(const char *path, const struct spec *spec, struct why 
     int r = read_job(path, true, &db, &old, why);
     if (r < 0)
         return because_in(why, -EEXIST, "%s: holds a job already, and another --job must be chosen", path);
+    CLEANUP(freep) char *hint = hint_resume(db, path);
     if (!spec_differs(old, spec, difference, sizeof(difference)))
-        return because(why, -EEXIST, "%s: holds this job already; go on with it: sleddog-coordinator resume %s", path, path);
-    return because(why, -EEXIST, "%s: holds another job already: %s; choose another --job, or go on with that one: sleddog-coordinator resume %s", path,
-                   difference, path);
+        return because(why, -EEXIST, "%s: holds this job already; go on with it: %s", path, hint ? hint : HINT_RESUME);
+    return because(why, -EEXIST, "%s: holds another job already: %s; choose another --job, or go on with that one: %s", path, difference,
+                   hint ? hint : HINT_RESUME);
 }
 
 int jobdir_create(const char *path, const struct spec *spec, struct jobdir *ret, struct db **ret_db, struct why *why)

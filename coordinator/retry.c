@@ -1,12 +1,20 @@
 /* retry.c: the command `retry`: runs those images of a complete job again whose failure may pass. */
 #include "coordinator/commands.h"
 
+#include "common/cleanup.h"
 #include "common/log.h"
+#include "coordinator/hint.h"
 #include "coordinator/retries.h"
 #include "coordinator/session.h"
 
 #include <errno.h>
 #include <inttypes.h>
+
+static int refuse_incomplete(const struct session *session, const char *path, struct why *why)
+{
+    CLEANUP(freep) char *hint = hint_resume(session->db, path);
+    return because(why, -EBUSY, "%s: this job is not complete; go on with it first: %s", path, hint ? hint : HINT_RESUME);
+}
 
 static int retry(struct session *session, const char *path, struct why *why)
 {
@@ -16,7 +24,7 @@ static int retry(struct session *session, const char *path, struct why *why)
     if (r == 0)
         r = session_look(session, &state, why);
     if (r == 0 && !state.all_rows)
-        r = because(why, -EBUSY, "%s: this job is not complete; go on with it first: sleddog-coordinator resume %s", path, path);
+        r = refuse_incomplete(session, path, why);
     if (r == 0)
         r = retries_count(session->db, &images, why);
     if (r == 0 && images)

@@ -137,7 +137,7 @@ static void keep_hint(struct session *session)
     if (options.trust.node_key && realpath(options.trust.node_key, node_key))
         options.trust.node_key = node_key;
     if (hint_command("resume", &options, NULL, &command) == 0)
-        db_set(session->db, "hint", command.data, NULL);
+        db_set(session->db, HINT_KEPT, command.data, NULL);
     bytes_done(&command);
 }
 

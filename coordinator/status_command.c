@@ -23,7 +23,7 @@ struct status {
     bool running, listed, complete;
     bool exported;   /* its tables were written */
     char who[400];   /* runs it */
-    char *hint;      /* how to go on, but for the folder; NULL: not known */
+    char *hint;      /* how to go on; NULL: no memory */
     struct db_counts list, again;
     uint64_t failed[ROW_ERRORS];
     json_t *now;     /* status.json, NULL: not running */
@@ -72,7 +72,8 @@ static int look(const char *folder, struct status *ret, struct why *why)
     ret->listed = db_get(db, "listed", &listed, NULL) == 0;
     ret->complete = ret->listed && ret->list.done_images == ret->list.images && ret->again.done_images == ret->again.images;
     ret->exported = db_get(db, "exported", &exported, NULL) == 0 && *exported;
-    db_get(db, "hint", &ret->hint, NULL);
+    CLEANUP(freep) char *whole = realpath(folder, NULL);
+    ret->hint = hint_resume(db, whole ? whole : folder);
     snprintf(path, sizeof(path), "%s/status.json", folder);
     CLEANUP(fclosep) FILE *file = ret->running ? fopen(path, "re") : NULL;
     ret->now = file ? json_read_file(file, 0, NULL) : NULL;
@@ -99,13 +100,8 @@ static void print_state(const struct status *status)
         puts("state     complete");
         return;
     }
-    CLEANUP(bytes_done) struct bytes command;
-    CLEANUP(freep) char *folder = realpath(status->folder, NULL);
-    bytes_init(&command, 65536);
-    bytes_append_text(&command, status->hint ? status->hint : "sleddog-coordinator resume");
-    hint_word(&command, folder ? folder : status->folder);
     printf("state     %s; go on with: %s\n", status->complete ? "complete, but its tables were not written" : "stopped",
-           bytes_error(&command) ? "sleddog-coordinator resume" : command.data);
+           status->hint ? status->hint : HINT_RESUME);
 }
 
 static void print_counts(const struct status *status)

@@ -165,7 +165,7 @@ TEST(a_job_directory_is_used_by_one_coordinator_and_for_one_job)
     process_end(&first);
     CHECK_INT(COORDINATE("fourth", "run", "--engine", "sim", "--job", "job", "sim:5"), 1);
     check_contains("fourth.err", "job: holds another job already: the source is sim:500, not sim:5; choose another --job, or go on with that one: "
-                                 "sleddog-coordinator resume job");
+                                 "sleddog-coordinator resume --local 1 --engine sim --sim-cost-us 20000 job");
 }
 
 TEST(nodes_writes_a_list_out_for_scripts)
