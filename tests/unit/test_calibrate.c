@@ -4,6 +4,7 @@
 #include "tests/random_weights.h"
 #include "tests/test.h"
 #include "worker/calibration/clipping.h"
+#include "worker/calibration/gallery.h"
 
 #include <math.h>
 #include <sys/stat.h>
@@ -171,6 +172,55 @@ TEST(what_cannot_be_calibrated_is_said_in_words)
     expect(0, "--images one -o ranges", "ranges: ");
     struct stat status;
     CHECK(stat("model.safetensors.ranges.json", &status) < 0);
+}
+
+/* ---- the gallery ---------------------------------------------------------------------------------------------------------- */
+
+struct rows {
+    int images[8], count;
+    float values[8];
+};
+
+static void keep_row(void *arg, int image, const float *values)
+{
+    struct rows *rows = arg;
+    rows->images[rows->count] = image;
+    rows->values[rows->count++] = values[0];
+}
+
+static struct rows run_gallery(struct gallery *gallery, bool judges)
+{
+    const struct preset preset = { .resize = 40, .crop = 32 };
+    const struct engine_spec spec = { .height = 32, .width = 32, .std = { 1, 1, 1 }, .emit = EMIT_LOGITS, .top = 1, .batch = 2 };
+    struct engines_opened sim;
+    struct rows rows = { .count = 0 };
+    struct why why;
+    CHECK_INT(engines_open("sim", &spec, &sim, &why), 0);
+    CHECK_INT(gallery_run(gallery, judges, &preset, &sim, keep_row, &rows, &why), 0);
+    sim.ops->close(sim.engine);
+    return rows;
+}
+
+TEST(photos_that_judge_are_read_once_and_the_others_when_they_are_wanted)
+{
+    struct gallery gallery = { .images = NULL };
+    struct why why;
+    char path[32];
+    CHECK_INT(mkdir("photos", 0755), 0);
+    for (int i = 0; i < 8; i++) {
+        snprintf(path, sizeof(path), "photos/%d.jpg", i);
+        draw(path, i);
+    }
+    CHECK_INT(gallery_open(&gallery, "photos", 100, &why), 0);
+    struct rows first = run_gallery(&gallery, true);
+    CHECK_INT(test_shell(NULL, "rm photos/*"), 0);
+    struct rows again = run_gallery(&gallery, true);
+    CHECK(first.count == 2 && first.images[0] == 3 && first.images[1] == 7);
+    CHECK(again.count == 2 && again.images[0] == 3 && again.images[1] == 7);
+    CHECK(again.values[0] == first.values[0] && again.values[1] == first.values[1] && first.values[0] != first.values[1]);
+    CHECK_INT(run_gallery(&gallery, false).count, 0);
+    CHECK_INT(gallery.unreadable, 6);
+    gallery_done(&gallery);
 }
 
 /* ---- real photos ---------------------------------------------------------------------------------------------------------- */

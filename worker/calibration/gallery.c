@@ -12,6 +12,7 @@
 
 #define JUDGES 4 /* every so manieth image */
 #define DECODE_LIMIT_NS (20 * 1000000000ull)
+#define KEPT_MAX ((size_t)256 << 20) /* bytes of pixels */
 
 /* ---- the list ----------------------------------------------------------------------------------------------------------- */
 
@@ -89,8 +90,10 @@ int gallery_open(struct gallery *gallery, const char *folder, int most, struct w
 
 void gallery_done(struct gallery *gallery)
 {
-    for (int i = 0; i < gallery->count; i++)
+    for (int i = 0; i < gallery->count; i++) {
         free(gallery->images[i].path);
+        free(gallery->images[i].pixels);
+    }
     free(gallery->images);
     *gallery = (struct gallery){ .images = NULL };
 }
@@ -132,29 +135,55 @@ static int decode(struct run *run, const char *path, struct why *why)
     return preprocess_decode(run->preprocess, file, size, why);
 }
 
-/* The next image that takes part and can be decoded; false after the last. A refusal of memory is no image's fault. */
-static int decode_next(struct run *run, struct why *why)
+/* Those that judge are wanted again and again. Without memory for that they are decoded again. */
+static void keep(struct gallery *gallery, struct gallery_image *image, const uint8_t *pixels, size_t size)
+{
+    if (size > KEPT_MAX - gallery->kept || !(image->pixels = malloc(size)))
+        return;
+    memcpy(image->pixels, pixels, size);
+    gallery->kept += size;
+}
+
+/* The pixels of an image: 1, or 0 when it is not readable. A refusal of memory is no image's fault. */
+static int look_at(struct run *run, struct gallery_image *image, uint8_t *pixels, struct why *why)
 {
     struct gallery *gallery = run->gallery;
-    while (run->next < gallery->count) {
-        int i = run->next++;
-        struct gallery_image *image = &gallery->images[i];
-        bool takes_part = gallery->count < JUDGES || gallery_judges(gallery, i) == run->judges;
-        if (image->unreadable || !takes_part)
-            continue;
-        int r = decode(run, image->path, why);
-        if (r == -ENOMEM)
-            return because_in(why, r, "%s", image->path);
-        if (r == 0) {
-            run->sent[run->count++] = i;
-            return 1;
-        }
-        image->unreadable = true;
-        gallery->unreadable++;
-        if (gallery->tell)
-            gallery->tell(image->path, why->text);
+    size_t size = run->it->ops->info(run->it->engine)->image_bytes;
+    if (image->pixels) {
+        memcpy(pixels, image->pixels, size);
+        return 1;
     }
+    int r = decode(run, image->path, why);
+    if (r == -ENOMEM)
+        return because_in(why, r, "%s", image->path);
+    if (r == 0) {
+        preprocess_render(run->preprocess, pixels);
+        if (run->judges)
+            keep(gallery, image, pixels, size);
+        return 1;
+    }
+    image->unreadable = true;
+    gallery->unreadable++;
+    if (gallery->tell)
+        gallery->tell(image->path, why->text);
     return 0;
+}
+
+/* The pixels of the next image that takes part: 1; 0 after the last. */
+static int next_image(struct run *run, uint8_t *pixels, struct why *why)
+{
+    struct gallery *gallery = run->gallery;
+    int r = 0;
+    while (r == 0 && run->next < gallery->count) {
+        int i = run->next++;
+        bool takes_part = gallery->count < JUDGES || gallery_judges(gallery, i) == run->judges;
+        if (gallery->images[i].unreadable || !takes_part)
+            continue;
+        r = look_at(run, &gallery->images[i], pixels, why);
+        if (r == 1)
+            run->sent[run->count++] = i;
+    }
+    return r;
 }
 
 /* Fills a slot. Returns how many images are in it. */
@@ -162,8 +191,8 @@ static int fill(struct run *run, struct engine_slot *slot, struct why *why)
 {
     const struct engine_info *info = run->it->ops->info(run->it->engine);
     int n = 0, r = 1;
-    while (n < info->batch && (r = decode_next(run, why)) == 1)
-        preprocess_render(run->preprocess, slot->pixels + (size_t)n++ * info->image_bytes);
+    while (n < info->batch && (r = next_image(run, slot->pixels + (size_t)n * info->image_bytes, why)) == 1)
+        n++;
     return r < 0 ? r : n;
 }
 
