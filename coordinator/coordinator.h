@@ -40,6 +40,7 @@ struct run_plan {
     const struct tuning *tuning; /* for those */
     int min_nodes;
     int64_t node_timeout_s, expiry_s, stall_s;
+    const char *placement; /* kept in job.db when a worker has taken the job; NULL: it is there */
 };
 
 struct coordinator {
@@ -58,6 +59,7 @@ struct coordinator {
 
     struct node *nodes; /* in the order of the node list */
     int node_count;
+    bool introduced;    /* some worker has taken the job */
     bool started;       /* min_nodes were ready once */
     uint64_t started_ns;
     uint64_t enough_ns; /* when there were last enough nodes */

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/hint.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -76,6 +77,22 @@ static void keep_facts(struct coordinator *c)
     store_post(c->store, request);
 }
 
+/* The first worker: what this run was asked for works. */
+static void keep_placement(struct coordinator *c)
+{
+    if (c->introduced)
+        return;
+    c->introduced = true;
+    struct store_request *request = c->plan->placement ? store_request_new(STORE_FACTS, 1 << 17) : NULL;
+    if (!request)
+        return; /* not worth failing for */
+    put_fact(&request->data, HINT_PLACEMENT, c->plan->placement);
+    if (bytes_error(&request->data))
+        store_request_free(request);
+    else
+        store_post(c->store, request);
+}
+
 static void remember(struct coordinator *c, struct node *node, const struct msg_welcome *welcome)
 {
     snprintf(node->engine, sizeof(node->engine), "%s", welcome->engine);
@@ -121,6 +138,7 @@ void coordinator_on_welcome(struct coordinator *c, struct node *node, const stru
     node->lent_bytes = 0;
     node->granted = node->sent = node->sent_batches = 0;
     remember(c, node, welcome);
+    keep_placement(c);
     nodes_start_if_enough(c);
     log_debug("%s: ready, %s", node->name, node->device);
 }

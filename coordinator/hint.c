@@ -2,7 +2,9 @@
 
 #include "common/cleanup.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 
 void hint_word(struct bytes *out, const char *word)
@@ -45,24 +47,73 @@ static void put_option(struct bytes *out, const struct option_row *row, const vo
         bytes_printf(out, " --%s", row->name);
 }
 
-int hint_command(const char *command, const struct run_options *options, const char *job_dir, struct bytes *out)
+int hint_options(const struct run_options *options, struct bytes *out)
 {
     const struct run_options usual = RUN_DEFAULTS;
-    bytes_printf(out, "sleddog-coordinator %s", command);
     for (const struct option_row *row = resume_rows(); row->name; row++)
         put_option(out, row, (const char *)options + row->offset, (const char *)&usual + row->offset);
-    if (job_dir)
-        hint_word(out, job_dir);
     return bytes_error(out);
+}
+
+int hint_command(const char *command, const struct run_options *options, const char *job_dir, struct bytes *out)
+{
+    bytes_printf(out, "sleddog-coordinator %s", command);
+    hint_options(options, out);
+    hint_word(out, job_dir);
+    return bytes_error(out);
+}
+
+int hint_split(char *text, char **ret, int room)
+{
+    int count = 0;
+    bool quoted = false, inside = false;
+    char *to = text;
+    for (char *at = text; *at; at++) {
+        if (*at == ' ' && !quoted) {
+            inside = false;
+            *to++ = '\0'; /* never beyond `at`: a word is shorter than its quoted form */
+            continue;
+        }
+        if (!inside && count == room)
+            return -E2BIG;
+        if (!inside)
+            ret[count++] = to;
+        inside = true;
+        if (*at == '\'')
+            quoted = !quoted;
+        else if (*at != '\\' || quoted)
+            *to++ = *at;
+        else if (*++at)
+            *to++ = *at;
+        else
+            return -EINVAL;
+    }
+    *to = '\0';
+    return quoted ? -EINVAL : count;
 }
 
 char *hint_resume(struct db *db, const char *job_dir)
 {
-    CLEANUP(freep) char *kept = NULL;
+    CLEANUP(freep) char *placement = NULL, *before = NULL;
     CLEANUP(bytes_done) struct bytes command;
     bytes_init(&command, 65536);
-    db_get(db, HINT_KEPT, &kept, NULL);
-    bytes_append_text(&command, kept ? kept : HINT_RESUME);
+    if (db_get(db, HINT_PLACEMENT, &placement, NULL) == 0)
+        bytes_printf(&command, HINT_RESUME "%s", placement);
+    else
+        bytes_append_text(&command, db_get(db, HINT_BEFORE, &before, NULL) == 0 ? before : HINT_RESUME);
     hint_word(&command, job_dir);
     return bytes_error(&command) ? NULL : strdup(command.data);
+}
+
+int hint_incomplete(struct db *db, const char *job_dir, struct why *why)
+{
+    CLEANUP(freep) char *whole = realpath(job_dir, NULL), *command = hint_resume(db, whole ? whole : job_dir);
+    return because(why, -EBUSY, "%s: this job is not complete; go on with it first: %s", job_dir, command ? command : HINT_RESUME);
+}
+
+void hint_elsewhere(const struct spec *spec, const char *job_dir, struct bytes *out)
+{
+    bytes_append_text(out, "sleddog-coordinator export");
+    hint_word(out, job_dir);
+    bytes_printf(out, "%s -o DIR", spec->per_image ? " --per-image" : "");
 }

@@ -1,4 +1,4 @@
-/* hint.h: the command line that goes on with a job, to be pasted into a shell.
+/* hint.h: the command line that goes on with a job, to be pasted into a shell; and the words of one.
  *
  * Threads: any but for those of `db`. Errors: negative errno of `out`. */
 #pragma once
@@ -7,16 +7,28 @@
 #include "coordinator/db.h"
 #include "coordinator/run_options.h"
 
-#define HINT_KEPT "hint" /* in job.db: the command of the last process, without the folder */
+#define HINT_PLACEMENT "placement" /* in job.db: placement.h */
+#define HINT_BEFORE    "hint"      /* in a job.db that has none, of an earlier build: the command without the folder */
 
 #define HINT_RESUME "sleddog-coordinator resume" /* where there is no more to say */
 
-/* `command` is "resume" or "retry". What `options` say differently from its defaults is repeated: the job itself does not know it. With `job_dir` NULL
- * the command ends before the folder: hint_word() adds it. */
+/* What `options` say differently from their defaults, as on a command line: the job itself does not know it. Each word has a space before it. */
+int hint_options(const struct run_options *options, struct bytes *out);
+
+/* `command` is "resume" or "retry". */
 int hint_command(const char *command, const struct run_options *options, const char *job_dir, struct bytes *out);
 
-/* How to go on with a job of which there is only job.db: as the last process that ran it would have said. To be freed; NULL: no memory. */
+/* How to go on with a job of which there is only job.db: as it ran last. To be freed; NULL: no memory. */
 char *hint_resume(struct db *db, const char *job_dir);
+
+/* -EBUSY: a job that must be complete is not; how to go on with it. */
+int hint_incomplete(struct db *db, const char *job_dir, struct why *why);
+
+/* Appends the command that writes a complete job's tables to a folder of choice: "... export JOBDIR -o DIR". */
+void hint_elsewhere(const struct spec *spec, const char *job_dir, struct bytes *out);
 
 /* A space and a word, quoted where the shell wants it. */
 void hint_word(struct bytes *out, const char *word);
+
+/* The words of a text that hint_word() made, in place. Returns how many; -E2BIG above `room`, -EINVAL for an open quote. */
+int hint_split(char *text, char **ret, int room);

@@ -39,6 +39,8 @@ int session_reopen(struct session *session, const char *path, struct why *why)
     if (r == 0)
         r = check_version(session->spec, why);
     if (r == 0)
+        r = placement_take(&session->placement, session->db, &session->options, session->argc, session->argv, why);
+    if (r == 0)
         r = check_file(session->spec->labels, session->spec->labels_sha256, why);
     if (r == 0)
         r = session_open_labels(session, why);
@@ -98,10 +100,12 @@ static int raise_epoch(struct session *session, struct why *why)
     return db_set(session->db, "epoch", raised, why);
 }
 
-int session_prepare_work(struct session *session, struct why *why)
+int session_prepare_work(struct session *session, const char *path, struct why *why)
 {
     session->spec->mixed |= session->options.mixed;
     int r = check_file(session->spec->weights, session->spec->weights_sha256, why);
+    if (r == 0)
+        r = placement_check(&session->placement, &session->options, path, why);
     if (r == 0)
         r = session_read_nodes(session, why);
     if (r == 0 && chdir(session->spec->folder) < 0)
@@ -124,7 +128,7 @@ static int resume(struct session *session, const char *path, struct why *why)
     if (r == 0)
         r = session_look(session, &state, why);
     if (r == 0 && !state.complete)
-        r = session_prepare_work(session, why);
+        r = session_prepare_work(session, path, why);
     if (r < 0)
         return session_failure(why, r);
     if (state.exported) {
@@ -158,6 +162,8 @@ static const char *option_of_run(const char *word)
 int session_options(struct session *session, int argc, char **argv, int *ret_first, struct why *why)
 {
     int r = options_parse(resume_rows(), &session->options, argc, argv, ret_first, why);
+    session->argc = argc;
+    session->argv = argv;
     for (int i = 1; r < 0 && i < argc; i++)
         if (option_of_run(argv[i]))
             return because(why, -EINVAL, "%s: --%s is taken from the job, which keeps what it was begun with; for another value begin a new one: run", argv[0],

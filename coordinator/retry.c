@@ -1,20 +1,12 @@
 /* retry.c: the command `retry`: runs those images of a complete job again whose failure may pass. */
 #include "coordinator/commands.h"
 
-#include "common/cleanup.h"
 #include "common/log.h"
 #include "coordinator/hint.h"
 #include "coordinator/retries.h"
 #include "coordinator/session.h"
 
-#include <errno.h>
 #include <inttypes.h>
-
-static int refuse_incomplete(const struct session *session, const char *path, struct why *why)
-{
-    CLEANUP(freep) char *hint = hint_resume(session->db, path);
-    return because(why, -EBUSY, "%s: this job is not complete; go on with it first: %s", path, hint ? hint : HINT_RESUME);
-}
 
 static int retry(struct session *session, const char *path, struct why *why)
 {
@@ -24,11 +16,11 @@ static int retry(struct session *session, const char *path, struct why *why)
     if (r == 0)
         r = session_look(session, &state, why);
     if (r == 0 && !state.all_rows)
-        r = refuse_incomplete(session, path, why);
+        r = hint_incomplete(session->db, path, why);
     if (r == 0)
         r = retries_count(session->db, &images, why);
     if (r == 0 && images)
-        r = session_prepare_work(session, why);
+        r = session_prepare_work(session, path, why);
     if (r == 0)
         r = retries_plan(session->db, (uint32_t)session->spec->batch, &images, why);
     if (r < 0)

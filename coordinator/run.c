@@ -30,6 +30,7 @@ void session_done(struct session *session)
     nodelist_free(&session->nodes);
     free(session->node_list);
     trust_done(&session->trust);
+    placement_done(&session->placement);
     s3_session_close(session->s3);
     jobdir_close(&session->dir);
 }
@@ -84,10 +85,21 @@ int session_read_nodes(struct session *session, struct why *why)
     if (r == 0 && session->local && !*session->spec->weights && strcmp(options->tuning.engine, "sim"))
         r = because(why, -EINVAL, "workers started here have no model of their own, and this job names none; give --weights FILE to run, or "
                     "--nodes FILE, or --engine sim if it was begun so");
-    return r;
+    return r < 0 ? r : placement_describe(&session->placement, options, why);
 }
 
 /* ---- running ---- */
+
+/* What did not work is not proposed where something else did before. */
+static int say_resume(const struct session *session, const struct coordinator *c, struct bytes *out)
+{
+    const char *kept = session->placement.kept;
+    if (!kept || (c && c->introduced))
+        return hint_command("resume", &session->options, session->dir.path, out);
+    bytes_printf(out, HINT_RESUME "%s", kept);
+    hint_word(out, session->dir.path);
+    return bytes_error(out);
+}
 
 /* How to go on, if there is a way. */
 static void print_hint(const struct session *session, const struct coordinator *c, int r)
@@ -97,7 +109,7 @@ static void print_hint(const struct session *session, const struct coordinator *
     bool mended_elsewhere = r == -ENODEV || r == -ENOENT; /* weights, labels, sources: parts of the job itself */
     if (mended_elsewhere && c && !c->counts.done_images)
         fprintf(stderr, "nothing was classified; mend that, remove %s, and run again\n", session->dir.path);
-    else if (r != -EBADMSG && hint_command("resume", &session->options, session->dir.path, &command) == 0)
+    else if (r != -EBADMSG && say_resume(session, c, &command) == 0)
         fprintf(stderr, "go on with: %s\n", command.data);
     bytes_done(&command);
 }
@@ -123,22 +135,14 @@ static void print_retry(const struct session *session, const struct finished *fi
     bytes_done(&command);
 }
 
-/* For `status`, which knows no options, may be asked from another folder, and of a job that was moved. Not worth failing for. */
-static void keep_hint(struct session *session)
+/* What a new job is asked for is all there is, whether it works or not. What a later run is asked for is kept when a worker has taken the job: the
+ * coordinator does that. Not worth failing for. */
+static const char *keep_placement(const struct session *session)
 {
-    struct run_options options = session->options;
-    struct bytes command;
-    bytes_init(&command, 65536);
-    char key[PATH_MAX], node_key[PATH_MAX];
-    if (session->node_list)
-        options.nodes = session->node_list;
-    if (options.trust.key && realpath(options.trust.key, key))
-        options.trust.key = key;
-    if (options.trust.node_key && realpath(options.trust.node_key, node_key))
-        options.trust.node_key = node_key;
-    if (hint_command("resume", &options, NULL, &command) == 0)
-        db_set(session->db, HINT_KEPT, command.data, NULL);
-    bytes_done(&command);
+    const char *now = session->placement.now, *kept = session->placement.kept;
+    if (now && session->epoch == 1)
+        db_set(session->db, HINT_PLACEMENT, now, NULL);
+    return session->epoch == 1 || !now || (kept && !strcmp(now, kept)) ? NULL : now;
 }
 
 /* The loop reads signals; once it has ended they end the process. */
@@ -181,8 +185,8 @@ int session_run(struct session *session)
         .node_timeout_s = options->node_timeout,
         .expiry_s = options->expiry,
         .stall_s = options->stall_timeout,
+        .placement = keep_placement(session),
     };
-    keep_hint(session);
     int r = watch_signals(session, &why);
     if (r == 0)
         r = coordinator_run(&plan, take(session->db), &c, &why);

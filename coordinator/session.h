@@ -6,11 +6,15 @@
 #include "common/labels.h"
 #include "coordinator/jobdir.h"
 #include "coordinator/nodelist.h"
+#include "coordinator/placement.h"
 #include "coordinator/run_options.h"
 #include "coordinator/trust.h"
 
 struct session {
     struct run_options options;
+    struct placement placement;
+    int argc; /* of `resume` and `retry`, with their options in front */
+    char **argv;
     struct jobdir dir;
     struct db *db;
     struct spec *spec;
@@ -39,8 +43,8 @@ int session_options(struct session *session, int argc, char **argv, int *ret_fir
 /* Opens a job that was begun earlier, if it is still what it was: version, labels. */
 int session_reopen(struct session *session, const char *path, struct why *why);
 
-/* Makes it ready to send out work: weights still what they were, nodes, a higher epoch. */
-int session_prepare_work(struct session *session, struct why *why);
+/* Makes it ready to send out work: weights still what they were, nodes (those it ran with last, if no others are given), a higher epoch. */
+int session_prepare_work(struct session *session, const char *path, struct why *why);
 
 /* What job.db says of it. */
 struct session_state {

@@ -1,0 +1,138 @@
+#include "coordinator/placement.h"
+
+#include "common/log.h"
+#include "coordinator/hint.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#define MAX_PATHS 16
+
+void placement_done(struct placement *placement)
+{
+    freep(&placement->kept);
+    freep(&placement->words);
+    freep(&placement->now);
+}
+
+static const char **text_of(const struct option_row *row, struct run_options *options)
+{
+    return (const char **)((char *)options + row->offset);
+}
+
+/* ---- keeping ---- */
+
+/* A folder may not be there yet; what may be a file or a key is a file if there is one. */
+static bool is_path(const struct option_row *row, const char *text)
+{
+    if (row->type != OPTION_TEXT || !text || !*text)
+        return false;
+    return !strcmp(row->value, "FILE") || !strcmp(row->value, "DIR") || (!strcmp(row->value, "FILE|KEY") && access(text, F_OK) == 0);
+}
+
+static int make_absolute(const char **text, const char *here, char **ret_copy)
+{
+    if (**text == '/')
+        return 0;
+    const char *path = !strncmp(*text, "./", 2) ? *text + 2 : *text;
+    if (asprintf(ret_copy, "%s/%s", strcmp(here, "/") ? here : "", path) < 0) {
+        *ret_copy = NULL;
+        return -ENOMEM;
+    }
+    *text = *ret_copy;
+    return 0;
+}
+
+int placement_describe(struct placement *placement, const struct run_options *options, struct why *why)
+{
+    struct run_options all = *options;
+    struct bytes words;
+    char here[PATH_MAX], *copies[MAX_PATHS] = { 0 };
+    int r = getcwd(here, sizeof(here)) ? 0 : -errno, count = 0;
+    for (const struct option_row *row = resume_rows(); row->name && r == 0; row++)
+        if (is_path(row, row->type == OPTION_TEXT ? *text_of(row, &all) : NULL) && count < MAX_PATHS)
+            r = make_absolute(text_of(row, &all), here, &copies[count++]);
+    bytes_init(&words, 65536);
+    if (r == 0)
+        r = hint_options(&all, &words);
+    for (int i = 0; i < count; i++)
+        free(copies[i]);
+    free(placement->now);
+    placement->now = r == 0 ? words.size ? bytes_take(&words) : strdup("") : NULL;
+    bytes_done(&words);
+    return placement->now ? 0 : because(why, r < 0 ? r : -ENOMEM, "the options for going on: %s", strerror(r < 0 ? -r : ENOMEM));
+}
+
+/* ---- taking ---- */
+
+/* Lists of the command line stand in place of those kept, not behind them. */
+static void replace_lists(struct run_options *all, const struct run_options *given)
+{
+    for (const struct option_row *row = resume_rows(); row->name; row++) {
+        const struct texts *from = (const void *)((const char *)given + row->offset);
+        if (row->type == OPTION_TEXTS && from->count)
+            *(struct texts *)(void *)((char *)all + row->offset) = *from;
+    }
+}
+
+static int read_words(struct placement *placement, struct why *why)
+{
+    char *words[PLACEMENT_WORDS + 1] = { (char *)"resume" };
+    struct why reason = { "it cannot be read" };
+    int first;
+    placement->words = strdup(placement->kept);
+    if (!placement->words)
+        return because(why, -ENOMEM, "job.db: out of memory");
+    int count = hint_split(placement->words, words + 1, PLACEMENT_WORDS - 1);
+    int r = count < 0 ? count : options_parse(resume_rows(), &placement->taken, count + 1, words, &first, &reason);
+    if (r == 0 && first != count + 1)
+        r = -EINVAL;
+    return r < 0 ? because(why, -EBADMSG, "job.db: how the job ran last: %s; give --nodes FILE or --local N", reason.text) : 0;
+}
+
+int placement_take(struct placement *placement, struct db *db, struct run_options *options, int argc, char **argv, struct why *why)
+{
+    int first;
+    placement->taken = (struct run_options)RUN_DEFAULTS;
+    int r = db_get(db, HINT_PLACEMENT, &placement->kept, why);
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0 || options->nodes || options->local)
+        return r;
+    r = read_words(placement, why);
+    struct run_options all = placement->taken;
+    if (r == 0)
+        r = options_parse(resume_rows(), &all, argc, argv, &first, why);
+    if (r < 0)
+        return r;
+    replace_lists(&all, options);
+    *options = all;
+    return 0;
+}
+
+static int check_file(const struct option_row *row, const char *path, struct why *why)
+{
+    if (access(path, R_OK) == 0)
+        return 0;
+    return because(why, -errno, "%s: %s; it is the --%s that this job ran with last: put it back, or give another --%s; with --local N it goes on without nodes",
+                   path, strerror(errno), row->name, row->name);
+}
+
+int placement_check(const struct placement *placement, const struct run_options *options, const char *job_dir, struct why *why)
+{
+    CLEANUP(bytes_done) struct bytes words;
+    struct run_options now = *options, taken = placement->taken;
+    bytes_init(&words, 65536);
+    if (!placement->words)
+        return 0;
+    for (const struct option_row *row = resume_rows(); row->name; row++) {
+        const char *path = row->type == OPTION_TEXT && !strncmp(row->value, "FILE", 4) ? *text_of(row, &now) : NULL;
+        int r = path && path == *text_of(row, &taken) && *path == '/' ? check_file(row, path, why) : 0;
+        if (r < 0)
+            return r;
+    }
+    if (hint_options(options, &words) == 0 && words.size)
+        log_info("%s: goes on as it ran last, with%s; --nodes or --local would say otherwise", job_dir, words.data);
+    return 0;
+}
