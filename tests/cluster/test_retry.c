@@ -164,5 +164,5 @@ TEST(a_job_that_is_not_complete_is_resumed_before_it_is_retried)
     process_signal(&run, SIGKILL);
     process_end(&run);
     CHECK_INT(COORDINATE("retry", "retry", "--engine", "sim", "job"), 1);
-    check_contains("retry.err", "job: this job is not complete; go on with it first: sleddog-coordinator resume --engine sim --sim-cost-us 20000 job");
+    check_contains("retry.err", "job: this job is not complete; go on with it first: sleddog-coordinator resume --engine sim --sim-cost-us 20000 /");
 }
