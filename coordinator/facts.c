@@ -103,7 +103,7 @@ int facts_summary(struct db *db, const char *job_dir, const struct spec *spec, c
         .labels = *spec->labels ? spec->labels : NULL, .truth = *spec->truth ? spec->truth : NULL, .batch = (uint32_t)spec->batch,
         .top = (uint32_t)spec->top, .emit = spec->emit, .nodes = all.nodes, .nodes_count = all.count, .started_s = spec->created,
         .finished_s = clock_wall_s(), .elapsed_s = elapsed(c), .cpu_s = (double)clock_process_cpu_ns() / 1e9, .files = paths,
-        .files_count = path_count, .per_image = spec->per_image ? spec->output : NULL, .evaluation = evaluation,
+        .files_count = path_count, .per_image = spec->per_image && path_count ? spec->output : NULL, .evaluation = evaluation,
         .history = &c->history,
     };
     if (r == 0)

@@ -5,6 +5,7 @@
 #include "coordinator/evaluation_json.h"
 #include "coordinator/export/export.h"
 #include "coordinator/export/success.h"
+#include "coordinator/exported.h"
 #include "coordinator/facts.h"
 #include "coordinator/shown.h"
 #include "coordinator/summary.h"
@@ -54,7 +55,7 @@ static int walk_batch(void *arg, const struct db_batch *batch, struct why *why)
 {
     struct walk *walk = arg;
     if (!batch->rows)
-        return because(why, -EBUSY, "this job is not complete: batch %" PRIu64 " has no result yet; resume it first", batch->id);
+        return because(why, -EBUSY, "this job is not complete: batch %" PRIu64 " has no result yet", batch->id);
     int r = walk_rows(walk, batch, why);
     arena_done(&walk->arena);
     return r;
@@ -74,7 +75,7 @@ int finish_walk(struct db *db, const struct spec *spec, const struct labels *lab
 /* ---- exporting ---- */
 
 struct export_walk {
-    struct exporters *exporters;
+    struct exporters *exporters; /* NULL: rows are only counted */
     struct tally *tally;
     struct evaluation *evaluation;
     const struct labels *labels;
@@ -92,7 +93,7 @@ static int export_one(void *arg, const struct export_row *row, struct why *why)
         walk->warned = true;
         log_warning("the truth \"%.*s\" is a WordNet id, but the labels have none: no answer can match", (int)row->truth.size, row->truth.data);
     }
-    return exporters_row(walk->exporters, row, why);
+    return walk->exporters ? exporters_row(walk->exporters, row, why) : 0;
 }
 
 /* How many floats a row has: said by the first that has any. */
@@ -211,30 +212,36 @@ static int write_and_print(struct db *db, const char *job_dir, const struct spec
 
 /* ---- all of it ---- */
 
-/* So that `resume` knows that nothing is left to do. Paths one a line; one with a line end in it is not found again, and written once more. */
-static int mark_exported(struct db *db, const struct bytes *files, struct why *why)
-{
-    struct bytes lines;
-    bytes_init(&lines, 1 << 20);
-    for (const char *at = files->data; at && at < files->data + files->size; at += strlen(at) + 1)
-        bytes_printf(&lines, "%s\n", at);
-    int r = bytes_error(&lines) ? because(why, bytes_error(&lines), "out of memory") : db_begin(db, why);
-    if (r == 0)
-        r = db_set(db, "exported", lines.data ? lines.data : "", why);
-    if (r == 0)
-        r = db_forget_retries(db, why);
-    if (r == 0)
-        r = db_commit(db, why);
-    bytes_done(&lines);
-    return r;
-}
-
 static struct finished count_failures(const struct tally *tally)
 {
     struct finished finished = { .failed = tally->failed };
     for (int kind = 0; kind < ROW_ERRORS; kind++)
         finished.retryable += failure_retryable((enum row_error)kind) ? tally->kind[kind].count : 0;
     return finished;
+}
+
+/* What a store has of an earlier job's goes first: it does not say the truth any more. */
+static int write_tables(struct db *db, const struct spec *spec, const struct labels *labels, struct s3_session *s3, struct tally *tally,
+                        struct evaluation *evaluation, struct bytes *ret_files, struct why *why)
+{
+    struct finish_output output = { .directory = spec->output, .s3 = s3 };
+    int r = export_formats(spec->formats, &output.formats, why);
+    output.formats |= spec->per_image ? EXPORT_PER_IMAGE : 0;
+    if (r == 0)
+        r = success_forget(s3, spec->output, why);
+    return r < 0 ? r : finish_export(db, spec, labels, &output, tally, evaluation, ret_files, why);
+}
+
+/* For the summary, where no table could be written. */
+static int count_rows(struct db *db, const struct spec *spec, const struct labels *labels, struct tally *tally, struct evaluation **evaluation,
+                      struct why *why)
+{
+    struct export_walk walk = { .tally = tally, .labels = labels, .warned = true };
+    evaluation_free(take(*evaluation));
+    *tally = (struct tally){ 0 };
+    int r = open_evaluation(spec, labels, evaluation, why);
+    walk.evaluation = *evaluation;
+    return r < 0 ? r : finish_walk(db, spec, labels, export_one, &walk, why);
 }
 
 int finish_job(const char *job_dir, const struct spec *spec, const struct labels *labels, struct s3_session *s3, const struct coordinator *c,
@@ -244,32 +251,37 @@ int finish_job(const char *job_dir, const struct spec *spec, const struct labels
     CLEANUP(freep) struct tally *tally = calloc(1, sizeof(*tally));
     CLEANUP(evaluation_freep) struct evaluation *evaluation = NULL;
     CLEANUP(bytes_done) struct bytes files;
+    struct why reason = { "" }; /* there is no table */
     char path[PATH_MAX];
-    unsigned formats;
+    *ret = (struct finished){ 0 };
     bytes_init(&files, 1 << 20);
     if (!tally)
         return because(why, -ENOMEM, "out of memory");
     snprintf(path, sizeof(path), "%s/job.db", job_dir);
-    int r = export_formats(spec->formats, &formats, why);
-    if (r == 0)
-        r = open_evaluation(spec, labels, &evaluation, why);
+    int r = open_evaluation(spec, labels, &evaluation, why);
     if (r == 0)
         r = db_open(path, false, &db, why);
     if (r == 0)
         r = db_verify(db, why);
-    if (r == 0)
-        r = success_forget(s3, spec->output, why);
-    if (r == 0)
-        r = finish_export(db, spec, labels, &(struct finish_output){ formats | (spec->per_image ? EXPORT_PER_IMAGE : 0), spec->output, s3 }, tally,
-                          evaluation, &files, why);
+    if (r < 0)
+        return r;
+    int tables = write_tables(db, spec, labels, s3, tally, evaluation, &files, &reason);
+    if (tables < 0) {
+        bytes_clear(&files);
+        r = count_rows(db, spec, labels, tally, &evaluation, why);
+    }
     if (r == 0)
         r = write_and_print(db, job_dir, spec, c, tally, evaluation, &files, why);
+    if (r == 0 && tables == 0)
+        tables = success_write(s3, spec->output, job_dir, &reason);
     if (r == 0)
-        r = success_write(s3, spec->output, job_dir, why);
-    if (r == 0)
-        r = mark_exported(db, &files, why);
+        r = tables < 0 ? exported_fail(db, why) : exported_mark(db, &files, why);
     *ret = count_failures(tally);
     if (r == 0 && !ret->retryable)
         r = db_remove_private(db, why); /* nothing will be fetched any more */
-    return r;
+    if (tables == 0)
+        return r;
+    ret->unwritten = r == 0;
+    *why = reason;
+    return tables;
 }

@@ -13,6 +13,7 @@
 /* Rows that failed, and those of them whose failure may pass. */
 struct finished {
     uint64_t failed, retryable;
+    bool unwritten; /* the error is that tables cannot be written where they are to go; summary.json is there */
 };
 
 /* Sees that rows = entries, writes what the spec asks for, prints the summary on stdout. `c` says who did the work, `s3` is the store if the

@@ -1,6 +1,8 @@
 #include "coordinator/hint.h"
 
 #include "common/cleanup.h"
+#include "coordinator/exported.h"
+#include "coordinator/job_state.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -109,6 +111,34 @@ int hint_incomplete(struct db *db, const char *job_dir, struct why *why)
 {
     CLEANUP(freep) char *whole = realpath(job_dir, NULL), *command = hint_resume(db, whole ? whole : job_dir);
     return because(why, -EBUSY, "%s: this job is not complete; go on with it first: %s", job_dir, command ? command : HINT_RESUME);
+}
+
+static char *elsewhere(const struct spec *spec, const char *job_dir)
+{
+    struct bytes command;
+    bytes_init(&command, 65536);
+    hint_elsewhere(spec, job_dir, &command);
+    return bytes_take(&command);
+}
+
+static char *see(const char *job_dir)
+{
+    struct bytes command;
+    bytes_init(&command, 65536);
+    bytes_append_text(&command, "sleddog-coordinator report");
+    hint_word(&command, job_dir);
+    return bytes_take(&command);
+}
+
+struct hint_next hint_next(struct db *db, const struct spec *spec, const char *job_dir)
+{
+    struct job_state state;
+    if (job_state_read(db, &state, NULL) < 0 || !state.complete)
+        return (struct hint_next){ "", "go on with", hint_resume(db, job_dir) };
+    if (exported_is_written(db))
+        return (struct hint_next){ ", complete", "see", see(job_dir) };
+    return (struct hint_next){ ", complete but for its tables", "write the tables of",
+                               exported_is_failed(db) ? elsewhere(spec, job_dir) : hint_resume(db, job_dir) };
 }
 
 void hint_elsewhere(const struct spec *spec, const char *job_dir, struct bytes *out)

@@ -101,12 +101,20 @@ static int make_folders(const char *path, struct why *why)
     for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (mkdir(part, 0777) < 0 && errno != EEXIST)
-            return because(why, -errno, "%s: cannot make this folder: %s", part, strerror(errno));
+            return because(why, -errno, "%s: cannot make this folder: %s; choose another --job", part, strerror(errno));
         *slash = '/';
     }
     if (mkdir(part, 0777) < 0 && errno != EEXIST)
-        return because(why, -errno, "%s: cannot make this folder: %s", part, strerror(errno));
+        return because(why, -errno, "%s: cannot make this folder: %s; choose another --job", part, strerror(errno));
     return 0;
+}
+
+static int refuse_file(const char *path, struct why *why)
+{
+    struct stat status;
+    if (stat(path, &status) < 0 || S_ISDIR(status.st_mode))
+        return 0;
+    return because(why, -ENOTDIR, "%s: is a file, and a job needs a folder: choose another --job", path);
 }
 
 /* What addresses in the description hide: the weights' under PRIVATE_WEIGHTS, those of sources under the numbers below it. */
@@ -196,11 +204,12 @@ static int refuse_another(const char *path, const struct spec *spec, struct why 
     int r = read_job(path, true, &db, &old, why);
     if (r < 0)
         return because_in(why, -EEXIST, "%s: holds a job already, and another --job must be chosen", path);
-    CLEANUP(freep) char *hint = hint_resume(db, path);
+    struct hint_next next = hint_next(db, old, path);
+    CLEANUP(freep) char *command = next.command;
     if (!spec_differs(old, spec, difference, sizeof(difference)))
-        return because(why, -EEXIST, "%s: holds this job already; go on with it: %s", path, hint ? hint : HINT_RESUME);
-    return because(why, -EEXIST, "%s: holds another job already: %s; choose another --job, or go on with that one: %s", path, difference,
-                   hint ? hint : HINT_RESUME);
+        return because(why, -EEXIST, "%s: holds this job already%s; %s it: %s", path, next.state, next.verb, command ? command : HINT_RESUME);
+    return because(why, -EEXIST, "%s: holds another job already%s: %s; choose another --job, or %s that one: %s", path, next.state, difference, next.verb,
+                   command ? command : HINT_RESUME);
 }
 
 int jobdir_create(const char *path, const struct spec *spec, struct jobdir *ret, struct db **ret_db, struct why *why)
@@ -209,6 +218,8 @@ int jobdir_create(const char *path, const struct spec *spec, struct jobdir *ret,
     int r = database_path(path, file, sizeof(file), why);
     if (r == 0)
         r = make_folders(path, why);
+    if (r == 0)
+        r = refuse_file(path, why);
     if (r == 0)
         r = lock_folder(path, ret, why);
     if (r < 0)

@@ -5,9 +5,12 @@
 #include "common/s3/uri.h"
 #include "coordinator/evaluation_json.h"
 #include "coordinator/export/outfile.h"
+#include "coordinator/exported.h"
 #include "coordinator/finish.h"
+#include "coordinator/hint.h"
 #include "coordinator/objectstore.h"
 #include "coordinator/html/html.h"
+#include "coordinator/job_state.h"
 #include "coordinator/jobdir.h"
 #include "coordinator/summary.h"
 
@@ -20,6 +23,14 @@ static int open_job(const char *path, struct db **ret_db, struct spec **ret_spec
 {
     int r = jobdir_read(path, ret_db, ret_spec, why);
     return r < 0 ? r : labels_open(*(*ret_spec)->labels ? (*ret_spec)->labels : NULL, ret_labels, why);
+}
+
+/* Rows of images that are not listed yet would be missing without a word. */
+static int refuse_incomplete(const char *job_dir, struct db *db, struct why *why)
+{
+    struct job_state state;
+    int r = job_state_read(db, &state, why);
+    return r < 0 || state.all_rows ? r : hint_incomplete(db, job_dir, why);
 }
 
 static int status_of(int r, const struct why *why)
@@ -84,6 +95,8 @@ static int report_image(const char *job_dir, const char *image, struct why *why)
     struct search search = { .image = image, .labels = labels };
     if (r == 0)
         r = finish_walk(db, spec, labels, print_if_meant, &search, why);
+    if (r == -EBUSY)
+        r = hint_incomplete(db, job_dir, why);
     if (r == 0 && !search.found)
         r = because(why, -ENOENT, "%s: no image of this job has this URI", image);
     return r;
@@ -257,6 +270,8 @@ static int export_job(const char *job_dir, const struct export_command *options,
     unsigned formats = 0;
     int r = open_job(job_dir, &db, &spec, &labels, why);
     if (r == 0)
+        r = refuse_incomplete(job_dir, db, why);
+    if (r == 0)
         r = export_formats(options->format ? options->format : spec->formats, &formats, why);
     if (r < 0)
         return r;
@@ -267,6 +282,8 @@ static int export_job(const char *job_dir, const struct export_command *options,
     if (r == 0)
         r = finish_export(db, spec, labels, &output, NULL, NULL, &files, why);
     s3_session_close(output.s3);
+    if (r == 0)
+        exported_note(job_dir, &output, &files);
     for (const char *at = files.data; r == 0 && at < files.data + files.size; at += strlen(at) + 1)
         puts(at);
     bytes_done(&files);

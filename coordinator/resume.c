@@ -4,7 +4,9 @@
 #include "common/cache.h"
 #include "common/log.h"
 #include "common/sha256.h"
+#include "coordinator/hint.h"
 #include "coordinator/objectstore.h"
+#include "coordinator/output.h"
 #include "coordinator/session.h"
 
 #include <errno.h>
@@ -65,24 +67,17 @@ static bool all_exist(char *paths)
 
 int session_look(struct session *session, struct session_state *ret, struct why *why)
 {
-    CLEANUP(freep) char *listed = NULL, *exported = NULL;
-    struct db_counts list = { 0 }, again = { 0 };
-    int r = db_count(session->db, &list, why);
-    if (r == 0)
-        r = db_count_retries(session->db, &again, why);
+    CLEANUP(freep) char *exported = NULL;
+    int r = job_state_read(session->db, &ret->job, why);
     if (r < 0)
         return r;
-    ret->listed = db_get(session->db, "listed", &listed, NULL) == 0;
-    ret->all_rows = ret->listed && list.done_images == list.images;
-    ret->failed = list.errors;
-    ret->complete = ret->all_rows && again.done_images == again.images;
-    ret->exported = ret->complete && db_get(session->db, "exported", &exported, NULL) == 0 && all_exist(exported);
+    ret->exported = ret->job.complete && db_get(session->db, "exported", &exported, NULL) == 0 && all_exist(exported);
     return 0;
 }
 
 int session_nothing_to_do(const struct session *session, const struct session_state *state)
 {
-    return session->options.strict && state->failed ? 3 : 0;
+    return session->options.strict && state->job.list.errors ? 3 : 0;
 }
 
 /* ---- going on ---- */
@@ -100,6 +95,18 @@ static int raise_epoch(struct session *session, struct why *why)
     return db_set(session->db, "epoch", raised, why);
 }
 
+/* Its rows are worth having all the same, and `export` can write them elsewhere. */
+static void warn_of_output(const struct session *session)
+{
+    struct why why;
+    CLEANUP(bytes_done) struct bytes elsewhere;
+    bytes_init(&elsewhere, 65536);
+    hint_elsewhere(session->spec, session->dir.path, &elsewhere);
+    if (output_check(session->spec, session->labels, &why) < 0)
+        log_warning("%s. The job goes on; if that is not mended when it is done, its tables can be written elsewhere: %s", why.text,
+                    bytes_error(&elsewhere) ? "sleddog-coordinator export" : elsewhere.data);
+}
+
 int session_prepare_work(struct session *session, const char *path, struct why *why)
 {
     session->spec->mixed |= session->options.mixed;
@@ -110,6 +117,8 @@ int session_prepare_work(struct session *session, const char *path, struct why *
         r = session_read_nodes(session, why);
     if (r == 0 && chdir(session->spec->folder) < 0)
         r = because(why, -errno, "%s: the folder that the job was begun in: %s", session->spec->folder, strerror(errno));
+    if (r == 0)
+        warn_of_output(session);
     return r < 0 ? r : raise_epoch(session, why);
 }
 
@@ -127,17 +136,20 @@ static int resume(struct session *session, const char *path, struct why *why)
     int r = session_reopen(session, path, why);
     if (r == 0)
         r = session_look(session, &state, why);
-    if (r == 0 && !state.complete)
+    if (r == 0 && !state.job.complete)
         r = session_prepare_work(session, path, why);
     if (r < 0)
         return session_failure(why, r);
     if (state.exported) {
-        log_info("%s: this job is complete and its tables are written: nothing to do; see sleddog-coordinator report %s", path, path);
+        CLEANUP(bytes_done) struct bytes word;
+        bytes_init(&word, 65536);
+        hint_word(&word, path);
+        log_info("%s: this job is complete and its tables are written: nothing to do; see sleddog-coordinator report%s", path, word.data ? word.data : "");
         return session_nothing_to_do(session, &state);
     }
-    if (state.complete)
+    if (state.job.complete)
         log_info("%s: every image has a row; writing the tables", path);
-    else if (!state.listed)
+    else if (!state.job.listed)
         tell_standard_input(session->spec);
     return session_run(session);
 }

@@ -1,6 +1,7 @@
 #include "coordinator/retries.h"
 
 #include "common/bytes.h"
+#include "coordinator/exported.h"
 #include "coordinator/shown.h"
 #include "coordinator/tally.h"
 #include "proto/messages.h"
@@ -143,7 +144,7 @@ static int plan_all(struct plan *plan, struct why *why)
     if (r == 0 && plan->count)
         r = flush(plan, why);
     if (r == 0 && plan->images)
-        r = db_set(plan->db, "exported", "", why);
+        r = exported_forget(plan->db, why);
     return r < 0 ? r : db_commit(plan->db, why);
 }
 

@@ -15,7 +15,7 @@ static int retry(struct session *session, const char *path, struct why *why)
     int r = session_reopen(session, path, why);
     if (r == 0)
         r = session_look(session, &state, why);
-    if (r == 0 && !state.all_rows)
+    if (r == 0 && !state.job.all_rows)
         r = hint_incomplete(session->db, path, why);
     if (r == 0)
         r = retries_count(session->db, &images, why);

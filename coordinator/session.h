@@ -4,6 +4,7 @@
 #pragma once
 
 #include "common/labels.h"
+#include "coordinator/job_state.h"
 #include "coordinator/jobdir.h"
 #include "coordinator/nodelist.h"
 #include "coordinator/placement.h"
@@ -48,11 +49,8 @@ int session_prepare_work(struct session *session, const char *path, struct why *
 
 /* What job.db says of it. */
 struct session_state {
-    bool listed;   /* the list is complete */
-    bool all_rows; /* and every image has a row */
-    bool complete; /* and none of them runs again */
-    bool exported; /* and all tables that were written since are still there */
-    uint64_t failed;
+    struct job_state job;
+    bool exported; /* it is complete, and all tables that were written since are still there */
 };
 int session_look(struct session *session, struct session_state *ret, struct why *why);
 

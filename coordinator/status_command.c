@@ -6,7 +6,9 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "coordinator/exported.h"
 #include "coordinator/hint.h"
+#include "coordinator/job_state.h"
 #include "coordinator/jobdir.h"
 #include "coordinator/node.h"
 #include "coordinator/tally.h"
@@ -20,11 +22,12 @@
 struct status {
     const char *folder;
     struct spec *spec;
-    bool running, listed, complete;
+    bool running;
     bool exported;   /* its tables were written */
+    bool unwritten;  /* that was tried, and failed */
     char who[400];   /* runs it */
     char *hint;      /* how to go on; NULL: no memory */
-    struct db_counts list, again;
+    struct job_state job;
     uint64_t failed[ROW_ERRORS];
     json_t *now;     /* status.json, NULL: not running */
 };
@@ -56,22 +59,18 @@ static int count_kinds(void *arg, const struct db_batch *batch, struct why *why)
 static int look(const char *folder, struct status *ret, struct why *why)
 {
     CLEANUP(db_closep) struct db *db = NULL;
-    CLEANUP(freep) char *listed = NULL, *exported = NULL;
     char path[PATH_MAX];
     ret->folder = folder;
     ret->running = jobdir_is_running(folder, ret->who, sizeof(ret->who));
     int r = jobdir_read(folder, &db, &ret->spec, why);
     if (r == 0)
-        r = db_count(db, &ret->list, why);
-    if (r == 0)
-        r = db_count_retries(db, &ret->again, why);
+        r = job_state_read(db, &ret->job, why);
     if (r == 0)
         r = db_walk_failed(db, count_kinds, ret->failed, why);
     if (r < 0)
         return r;
-    ret->listed = db_get(db, "listed", &listed, NULL) == 0;
-    ret->complete = ret->listed && ret->list.done_images == ret->list.images && ret->again.done_images == ret->again.images;
-    ret->exported = db_get(db, "exported", &exported, NULL) == 0 && *exported;
+    ret->exported = exported_is_written(db);
+    ret->unwritten = exported_is_failed(db);
     CLEANUP(freep) char *whole = realpath(folder, NULL);
     ret->hint = hint_resume(db, whole ? whole : folder);
     snprintf(path, sizeof(path), "%s/status.json", folder);
@@ -90,24 +89,39 @@ static uint64_t all_failed(const struct status *status)
 
 /* ---- for people ---- */
 
+static void print_unwritten(const struct status *status)
+{
+    CLEANUP(freep) char *whole = realpath(status->folder, NULL);
+    CLEANUP(bytes_done) struct bytes elsewhere;
+    bytes_init(&elsewhere, 65536);
+    hint_elsewhere(status->spec, whole ? whole : status->folder, &elsewhere);
+    printf("state     complete, but its tables could not be written to %s; write them elsewhere with: %s\n", status->spec->output,
+           bytes_error(&elsewhere) ? "sleddog-coordinator export" : elsewhere.data);
+    printf("          or, once they can be, go on with: %s\n", status->hint ? status->hint : HINT_RESUME);
+}
+
 static void print_state(const struct status *status)
 {
     if (status->running) {
         printf("state     running, by %s\n", status->who);
         return;
     }
-    if (status->complete && status->exported) {
+    if (status->job.complete && status->exported) {
         puts("state     complete");
         return;
     }
-    printf("state     %s; go on with: %s\n", status->complete ? "complete, but its tables were not written" : "stopped",
+    if (status->job.complete && status->unwritten) {
+        print_unwritten(status);
+        return;
+    }
+    printf("state     %s; go on with: %s\n", status->job.complete ? "complete, but its tables were not written" : "stopped",
            status->hint ? status->hint : HINT_RESUME);
 }
 
 static void print_counts(const struct status *status)
 {
-    const struct db_counts *list = &status->list, *again = &status->again;
-    printf("listed    %" PRIu64 " images in %" PRIu64 " batches%s\n", list->images, list->batches, status->listed ? "" : ", listing is not finished");
+    const struct db_counts *list = &status->job.list, *again = &status->job.again;
+    printf("listed    %" PRIu64 " images in %" PRIu64 " batches%s\n", list->images, list->batches, status->job.listed ? "" : ", listing is not finished");
     printf("done      %" PRIu64 " images in %" PRIu64 " batches\n", list->done_images, list->done_batches);
     if (list->images > list->done_images)
         printf("to do     %" PRIu64 " images in %" PRIu64 " batches\n", list->images - list->done_images, list->batches - list->done_batches);
@@ -176,8 +190,8 @@ static json_t *kinds_to_json(const struct status *status)
 static int print_json(const struct status *status, struct why *why)
 {
     json_t *all = json_pack("{ss ss sb so so sI so}", "job", status->spec->job, "state",
-                            status->running ? "running" : status->complete ? "complete" : "stopped", "listed", (int)status->listed, "list",
-                            counts_to_json(&status->list), "retry", counts_to_json(&status->again), "failed", (json_int_t)all_failed(status),
+                            status->running ? "running" : status->job.complete ? "complete" : "stopped", "listed", (int)status->job.listed, "list",
+                            counts_to_json(&status->job.list), "retry", counts_to_json(&status->job.again), "failed", (json_int_t)all_failed(status),
                             "failed_by_kind", kinds_to_json(status));
     if (status->now)
         json_object_set(all, "now", status->now);

@@ -276,6 +276,17 @@ int summary_set_evaluation(struct json_t *summary, struct json_t *evaluation)
     return json_object_set_new(summary, "evaluation", evaluation) < 0 ? -ENOMEM : 0;
 }
 
+int summary_set_files(struct json_t *summary, const struct bytes *files, const char *per_image)
+{
+    json_watch();
+    json_t *paths = json_array();
+    for (const char *at = files->data; at && at < files->data + files->size; at += strlen(at) + 1)
+        json_array_append_new(paths, value_text(at));
+    json_object_set_new(summary, "files", paths);
+    json_object_set_new(summary, "per_image", value_text(per_image));
+    return json_refused() ? -ENOMEM : 0;
+}
+
 const struct json_t *summary_evaluation(const struct json_t *summary)
 {
     return json_object_get(summary, "evaluation");

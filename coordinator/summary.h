@@ -63,6 +63,9 @@ DEFINE_FREEP(summary_free, struct json_t)
 
 /* Takes over `evaluation` (evaluation_full()); -ENOMEM if that is NULL. */
 int summary_set_evaluation(struct json_t *summary, struct json_t *evaluation);
+
+/* Where the tables are (absolute paths, NUL-separated), and the folder of one file an image; NULL: none. */
+int summary_set_files(struct json_t *summary, const struct bytes *files, const char *per_image);
 const struct json_t *summary_evaluation(const struct json_t *summary);
 
 /* Appends the text of summary.json. */

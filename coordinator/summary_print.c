@@ -386,6 +386,10 @@ static void print_files(struct bytes *out, const json_t *summary)
         end_line(out);
         name = "";
     }
+    if (json_array_size(json_object_get(summary, "files")) == 0) {
+        subject(out, name);
+        bytes_append_text(out, "none: the tables could not be written; sleddog-coordinator status says how to do it again\n");
+    }
     if (!json_is_string(json_object_get(summary, "per_image")))
         return;
     subject(out, "one file an image");

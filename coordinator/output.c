@@ -1,0 +1,78 @@
+#include "coordinator/output.h"
+
+#include "common/s3/uri.h"
+#include "coordinator/export/export.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int is_no_folder(const char *output, const char *path, bool there, struct why *why)
+{
+    if (there)
+        return because(why, -ENOTDIR, "%.600s: is no folder, and the tables need one: give another --output", output);
+    return because(why, -ENOTDIR, "%.600s: cannot be made, because %.600s is no folder: give another --output", output, path);
+}
+
+static int try_files(const struct spec *spec, const struct labels *labels, struct why *why)
+{
+    struct export_options options = { .directory = spec->output, .emit = spec->emit, .labels = labels };
+    struct exporters *exporters = NULL;
+    int r = export_formats(spec->formats, &options.formats, why);
+    options.formats |= spec->per_image ? EXPORT_PER_IMAGE : 0;
+    if (r == 0)
+        r = exporters_open(&options, &exporters, why);
+    for (int i = 0; r == 0 && exporters_path(exporters, i); i++) {
+        struct stat status;
+        const char *path = exporters_path(exporters, i);
+        if (lstat(path, &status) == 0 && S_ISDIR(status.st_mode))
+            r = because(why, -EISDIR, "%.600s: a folder is in the way of this table: remove it or give another --output", path);
+    }
+    exporters_abort(exporters);
+    return r;
+}
+
+static int try_parent(const char *output, const char *folder, struct why *why)
+{
+    if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0)
+        return 0;
+    return because(why, -errno, "%.600s: cannot be made in %.600s: %s; allow writing there or give another --output", output, folder, strerror(errno));
+}
+
+static void drop_slashes(char *path)
+{
+    for (size_t size = strlen(path); size > 1 && path[size - 1] == '/'; size--)
+        path[size - 1] = '\0';
+}
+
+/* "/a/b" becomes "/a". */
+static void go_up(char *path)
+{
+    path[1 + (strrchr(path, '/') - path)] = '\0';
+    drop_slashes(path);
+}
+
+int output_check(const struct spec *spec, const struct labels *labels, struct why *why)
+{
+    struct stat status;
+    if (s3_uri_is(spec->output, strlen(spec->output)))
+        return 0;
+    if (*spec->output != '/') /* else it is absolute */
+        return because(why, -EINVAL, "--output \"%.600s\": name a folder, or s3://BUCKET/PREFIX/", spec->output);
+    CLEANUP(freep) char *path = strdup(spec->output);
+    if (!path)
+        return because(why, -ENOMEM, "%.600s: out of memory", spec->output);
+    drop_slashes(path);
+    bool there = true;
+    for (; stat(path, &status) < 0; there = false) {
+        bool missing = errno == ENOENT || errno == ENOTDIR; /* below a file: found further up */
+        if (!missing || lstat(path, &status) == 0)
+            return because(why, -errno, "%.600s: cannot be written: %s; give another --output", path, missing ? "a link that leads nowhere" : strerror(errno));
+        go_up(path);
+    }
+    if (!S_ISDIR(status.st_mode))
+        return is_no_folder(spec->output, path, there, why);
+    return there ? try_files(spec, labels, why) : try_parent(spec->output, path, why);
+}
