@@ -128,7 +128,8 @@ static void finish_listing(struct coordinator *c)
     if (r < 0)
         coordinator_fail(c, r, "%s", why->text);
     else if (c->skipped)
-        log_warning("%" PRIu64 " thing%s neither file nor folder passed over, the first is %s", c->skipped, c->skipped == 1 ? "" : "s", first);
+        log_warning("%" PRIu64 " thing%s neither file nor folder passed over%s%s", c->skipped, c->skipped == 1 ? "" : "s", first ? ", the first is " : "",
+                    first ? first : "");
 }
 
 static void on_mail(void *arg)
@@ -222,6 +223,7 @@ static void read_facts(struct coordinator *c, struct db *db)
     c->classes = (uint32_t)read_number(db, "classes");
     c->values = (uint32_t)read_number(db, "values");
     c->elapsed_before_ms = read_number(db, "elapsed_ms");
+    c->skipped = read_number(db, "skipped");
 }
 
 uint64_t coordinator_elapsed_ms(const struct coordinator *c, uint64_t now_ns)

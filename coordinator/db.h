@@ -1,6 +1,7 @@
 /* db.h: job.db: what must survive: the job's description, its batches of items, their results.
  *
- *     meta(key, value)                             the job's spec, epoch, facts, "listed", "exported"
+ *     meta(key, value)                             the job's spec, epoch, facts, "listed", "skipped" (how many things that are no images), "exported"
+ *                                                  and "unwritten" (exported.h), "placement" (placement.h)
  *     batch(id, first, count, items, source, at)   `items` as items_encode() writes them; ids from 0 in list order, no holes; its last item is
  *                                                  number `at` (from 1) of source number `source`
  *     result(id, rows, attempt, node, errors)      one for each batch that is done; `rows` as rows_encode() writes them

@@ -21,6 +21,7 @@ struct lister {
     struct thread thread;
     atomic_bool stopping;
     uint64_t next_image, next_batch;
+    uint64_t skipped_again; /* by this run, in front of the place where it goes on: counted before */
     struct lister_place from;
     int result;
     struct why why;
@@ -32,11 +33,18 @@ struct gathering {
     uint32_t count;
     uint32_t source; /* of the last item, and its number there */
     uint64_t at;
+    uint64_t skipped; /* up to it */
     struct arena arena;
 };
 
-static int keep_item(struct gathering *batch, const struct rec_item *item, const struct source *source)
+static uint64_t skipped_by_now(const struct lister *lister)
 {
+    return lister->from.skipped + source_skipped(lister->source, NULL) - lister->skipped_again;
+}
+
+static int keep_item(const struct lister *lister, struct gathering *batch, const struct rec_item *item)
+{
+    const struct source *source = lister->source;
     struct rec_item *copy = &batch->items[batch->count];
     *copy = *item;
     size_t etag_size = strlen(item->etag) + 1;
@@ -49,6 +57,7 @@ static int keep_item(struct gathering *batch, const struct rec_item *item, const
     copy->etag = text + item->uri.size;
     batch->source = source_part(source);
     batch->at = source_part_items(source);
+    batch->skipped = skipped_by_now(lister);
     batch->count++;
     return 0;
 }
@@ -63,6 +72,7 @@ static int post_batch(struct lister *lister, struct gathering *batch)
     request->count = batch->count;
     request->source = batch->source;
     request->at = batch->at;
+    request->skipped = batch->skipped;
     int r = shown_encode(batch->items, batch->count, &request->data, &request->whole);
     if (r < 0) {
         store_request_free(request);
@@ -130,6 +140,7 @@ static int skip_listed(struct lister *lister, struct rec_item *ret)
         return source_next(lister->source, ret, &lister->why);
     source_begin_with(lister->source, from->source);
     int r = source_go_on(lister->source, from->uri, from->at, &lister->why);
+    lister->skipped_again = source_skipped(lister->source, NULL);
     if (r)
         return r < 0 ? r : source_next(lister->source, ret, &lister->why);
     bool in_order = source_part_in_order(lister->source);
@@ -140,6 +151,7 @@ static int skip_listed(struct lister *lister, struct rec_item *ret)
         if (in_order ? compare(ret, from->uri) > 0 : found == from->at)
             break;
         found++;
+        lister->skipped_again = source_skipped(lister->source, NULL);
         if (!in_order && found == from->at && compare(ret, from->uri))
             return has_changed(lister, ret);
     }
@@ -160,7 +172,7 @@ static int list_all(struct lister *lister, struct gathering *batch)
     for (; r > 0; r = source_next(lister->source, &item, &lister->why)) {
         if (atomic_load_explicit(&lister->stopping, memory_order_relaxed))
             return -ECANCELED;
-        r = keep_item(batch, &item, lister->source);
+        r = keep_item(lister, batch, &item);
         if (r == 0 && batch->count == (uint32_t)lister->spec->batch)
             r = post_batch(lister, batch);
         if (r < 0)
@@ -184,6 +196,8 @@ static void run(void *arg)
     free(batch.items);
     if (lister->result == 0) {
         struct store_request *request = store_request_new(STORE_LISTED, 0);
+        if (request)
+            request->skipped = skipped_by_now(lister);
         if (request)
             store_post(lister->store, request);
         else
@@ -214,7 +228,10 @@ static int keep_place(void *arg, const struct db_batch *batch, struct why *why)
 
 int lister_place_read(struct db *db, struct lister_place *ret, struct why *why)
 {
+    CLEANUP(freep) char *skipped = NULL;
     *ret = (struct lister_place){ 0 };
+    if (db_get(db, "skipped", &skipped, NULL) == 0)
+        ret->skipped = strtoull(skipped, NULL, 10);
     return db_last(db, keep_place, ret, why);
 }
 
@@ -281,5 +298,7 @@ int lister_result(const struct lister *lister, const struct why **ret_why)
 
 uint64_t lister_skipped(const struct lister *lister, const char **ret_first)
 {
-    return source_skipped(lister->source, ret_first);
+    *ret_first = NULL;
+    source_skipped(lister->source, ret_first);
+    return skipped_by_now(lister);
 }

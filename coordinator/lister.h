@@ -22,6 +22,7 @@ int lister_open_sources(const struct spec *spec, struct s3_session *s3, struct s
  *   others (@lists, files, sim:N):        behind its number; -ESTALE if something else stands there now */
 struct lister_place {
     uint64_t images, batches, at;
+    uint64_t skipped; /* passed over up to there */
     uint32_t source;
     char *uri; /* of the last image; NULL: none */
 };
@@ -40,5 +41,5 @@ void lister_free(struct lister *lister); /* once its mail cannot be read any mor
 /* Once its mail (kind MAIL_LISTER) has come: 0, or negative errno with a sentence. */
 int lister_result(const struct lister *lister, const struct why **ret_why);
 
-/* What was passed over (sockets, pipes, ...), for a warning; 0 and untouched when nothing. */
+/* What was passed over (sockets, pipes, ...), by earlier runs too; `ret_first` by this one, NULL: nothing. */
 uint64_t lister_skipped(const struct lister *lister, const char **ret_first);

@@ -18,6 +18,7 @@ struct store {
     struct thread thread;
     sem_t room;
     uint64_t elapsed_ms; /* of the last result in this transaction; 0: none */
+    uint64_t skipped;    /* as it was told last; 0: not yet */
     atomic_bool stopping;
     int error;
     struct why why;
@@ -72,12 +73,28 @@ static int keep_batch(void *arg, const struct db_batch *batch, struct why *why)
     return 0;
 }
 
+static int set_number(struct store *store, const char *key, uint64_t number)
+{
+    char text[24];
+    snprintf(text, sizeof(text), "%" PRIu64, number);
+    return db_set(store->db, key, text, &store->why);
+}
+
+static int set_skipped(struct store *store, uint64_t skipped)
+{
+    bool same = store->skipped == skipped;
+    store->skipped = skipped;
+    return same ? 0 : set_number(store, "skipped", skipped);
+}
+
 static int add_batch(struct store *store, const struct store_request *request)
 {
     struct db_batch batch = { .id = request->id, .first = request->first, .count = request->count, .items = request->data.data,
                               .items_size = request->data.size, .source = request->source, .at = request->at };
     int r = request->whole.size ? db_keep_private(store->db, (int64_t)request->id, request->whole.data, request->whole.size, &store->why) : 0;
-    return r < 0 ? r : db_add_batch(store->db, &batch, &store->why);
+    if (r == 0)
+        r = db_add_batch(store->db, &batch, &store->why);
+    return r < 0 ? r : set_skipped(store, request->skipped);
 }
 
 static int set_facts(struct store *store, const struct bytes *pairs)
@@ -93,10 +110,15 @@ static int set_facts(struct store *store, const struct bytes *pairs)
 
 static int set_elapsed(struct store *store)
 {
-    char text[24];
-    snprintf(text, sizeof(text), "%" PRIu64, store->elapsed_ms);
+    uint64_t elapsed_ms = store->elapsed_ms;
     store->elapsed_ms = 0;
-    return db_set(store->db, "elapsed_ms", text, &store->why);
+    return set_number(store, "elapsed_ms", elapsed_ms);
+}
+
+static int set_listed(struct store *store, uint64_t skipped)
+{
+    int r = set_skipped(store, skipped);
+    return r < 0 ? r : db_set(store->db, "listed", "yes", &store->why);
 }
 
 /* Of a retry, or of a batch of the list. */
@@ -116,7 +138,7 @@ static int serve(struct store *store, struct store_request *request)
     case STORE_ADD_BATCH:
         return add_batch(store, request);
     case STORE_LISTED:
-        return db_set(store->db, "listed", "yes", &store->why);
+        return set_listed(store, request->skipped);
     case STORE_FACTS:
         return set_facts(store, &request->data);
     case STORE_LOAD:

@@ -16,8 +16,8 @@
 enum coordinator_mail { MAIL_STORE, MAIL_LISTER, MAIL_LENT, MAIL_RESOLVED };
 
 enum store_kind {
-    STORE_ADD_BATCH, /* id, first, count, source, at, data = items as they may be shown, whole = as they are, if that is another thing */
-    STORE_LISTED,    /* the list is complete */
+    STORE_ADD_BATCH, /* id, first, count, source, at, skipped, data = items as they may be shown, whole = as they are, if that is another thing */
+    STORE_LISTED,    /* skipped: the list is complete */
     STORE_FACTS,     /* data = pairs "key\0value\0" for meta */
     STORE_LOAD,      /* id, limit: answers with `batches` */
     STORE_RESULT,    /* id, data = rows, attempt, node, errors, elapsed_ms: `r` is 1, or 0 if there was one already */
@@ -39,6 +39,7 @@ struct store_request {
     uint64_t elapsed_ms; /* of work on this job so far, earlier runs included */
     uint32_t count, attempt, errors, limit, source;
     uint64_t at; /* `source` and this: the place of its last item, as in db.h */
+    uint64_t skipped; /* things that are no images, up to there */
     char node[300];
     struct bytes data, whole;
     void *user;

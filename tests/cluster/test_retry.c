@@ -166,3 +166,28 @@ TEST(a_job_that_is_not_complete_is_resumed_before_it_is_retried)
     CHECK_INT(COORDINATE("retry", "retry", "--engine", "sim", "job"), 1);
     check_contains("retry.err", "job: this job is not complete; go on with it first: sleddog-coordinator resume --engine sim --sim-cost-us 20000 /");
 }
+
+/* By the last line that says so, and by the summary. */
+static void expect_passed_over(const char *out)
+{
+    check_contains(out, "(2 entries were neither file nor folder and were left out)");
+    check_contains("job/summary.json", "\"skipped\": 2");
+}
+
+TEST(what_was_passed_over_is_still_told_after_a_resume_and_a_retry)
+{
+    struct process run;
+    photos_draw("photos", 30);
+    CHECK_INT(test_shell(NULL, "mkfifo photos/a/pipe photos/zz && ln -s nowhere photos/a/000x.jpg"), 0);
+    BEGIN(&run, "run", "run", "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "20000", "--batch", "2", "--job", "job", "photos");
+    WAIT_FOR(job_done("job") > 0);
+    process_signal(&run, SIGINT);
+    CHECK_INT(process_end(&run), 130);
+    CHECK_INT(COORDINATE("resume", "resume", "--sim-cost-us", "0", "job"), 0);
+    expect_passed_over("resume.out");
+    CHECK_INT(COORDINATE("retry", "retry", "job"), 0);
+    check_contains("retry.err", "1 image that failed in a way that may pass runs again");
+    expect_passed_over("retry.out");
+    CHECK_INT(COORDINATE("report", "report", "job"), 0);
+    expect_passed_over("report.out");
+}

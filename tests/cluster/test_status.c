@@ -145,7 +145,10 @@ TEST(a_job_whose_tables_could_not_be_written_is_not_called_complete_and_no_more)
     CHECK_INT(test_shell(NULL, "mkdir -p job/predictions.jsonl/in-the-way"), 0);
     CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--job", "job", "sim:100"), 1);
     CHECK_INT(test_shell(NULL, "rm -r job/predictions.jsonl"), 0);
-    go_on_as_it_says("job", "complete, but its tables were not written");
+    CHECK_INT(COORDINATE("status", "status", "job"), 0);
+    check_contains("status.out", "state     complete, but its tables could not be written to /");
+    check_contains("status.out", "; write them elsewhere with: sleddog-coordinator export /");
+    CHECK_INT(COORDINATE("resume", "resume", "job"), 0);
     check_same_file("job/predictions.jsonl", "expected/predictions.jsonl");
     CHECK_INT(COORDINATE("status", "status", "job"), 0);
     check_contains("status.out", "state     complete\n");

@@ -39,6 +39,16 @@ static void start(struct setting *setting)
     start_behind(setting, 0, 0, NULL);
 }
 
+/* Of each batch that was stored: what had been passed over up to it. */
+static uint64_t skipped_at[16];
+
+static void take_stored(struct store_request *request)
+{
+    if (request->kind == STORE_ADD_BATCH && request->id < 16)
+        skipped_at[request->id] = request->skipped;
+    store_request_free(request);
+}
+
 /* Reads the mail until the lister has said that it is done. Returns its result. */
 static int wait_for_lister(struct setting *setting)
 {
@@ -51,7 +61,7 @@ static int wait_for_lister(struct setting *setting)
             if (mail->kind == MAIL_LISTER)
                 done = true;
             else
-                store_request_free((struct store_request *)mail);
+                take_stored((struct store_request *)mail);
         }
     }
     int r = lister_result(setting->lister, &reason);
@@ -66,7 +76,7 @@ static void stop(struct setting *setting)
     for (struct mail *mail = mailbox_take(&setting->box), *next; mail; mail = next) {
         next = mail->next;
         if (mail->kind == MAIL_STORE)
-            store_request_free((struct store_request *)mail);
+            take_stored((struct store_request *)mail);
     }
     lister_free(setting->lister);
     mailbox_done(&setting->box);
@@ -311,6 +321,48 @@ TEST(a_folder_that_changed_under_an_interrupted_job_is_listed_on_behind_the_last
     CHECK_INT(test_shell(NULL, "rm -r d && mkdir d"), 0);
     CHECK_INT(list_behind(mixed, 1), 0); /* they become rows of kind not_found */
     CHECK(is_listed());
+}
+
+static uint64_t skipped_of_job(void)
+{
+    struct db *db;
+    char *text = NULL;
+    CHECK_INT(db_open("job.db", true, &db, &why), 0);
+    uint64_t skipped = db_get(db, "skipped", &text, &why) == 0 ? strtoull(text, NULL, 10) : 0;
+    free(text);
+    db_close(db);
+    return skipped;
+}
+
+/* As the store leaves it with the last of those batches. */
+static void cut_with_count(uint64_t batches)
+{
+    struct db *db;
+    char number[24];
+    cut(batches);
+    if (!batches)
+        return;
+    CHECK_INT(db_open("job.db", false, &db, &why), 0);
+    snprintf(number, sizeof(number), "%llu", (unsigned long long)skipped_at[batches - 1]);
+    CHECK_INT(db_set(db, "skipped", number, &why), 0);
+    db_close(db);
+}
+
+TEST(what_is_passed_over_is_counted_once_wherever_a_list_was_broken_off)
+{
+    CHECK_INT(test_shell(NULL, "mkdir -p d/sub d/zzz && mkfifo d/0 d/2b.jpg d/sub/3 d/zz d/zzz/last"), 0);
+    make_full();
+    cut(1000);
+    CHECK_INT(skipped_at[5], 10); /* of the last batch: one is behind the last image */
+    CHECK(skipped_at[0] > 0 && skipped_at[0] < 10);
+    uint64_t before[16];
+    memcpy(before, skipped_at, sizeof(before));
+    for (uint64_t batches = 0; batches <= 6; batches++) {
+        memcpy(skipped_at, before, sizeof(before));
+        cut_with_count(batches);
+        CHECK_INT(list_behind(mixed, 5), 0);
+        CHECK_INT(skipped_of_job(), 11);
+    }
 }
 
 TEST(a_list_in_a_file_must_be_the_same_up_to_where_it_was_broken_off)
