@@ -107,17 +107,26 @@ char *hint_resume(struct db *db, const char *job_dir)
     return bytes_error(&command) ? NULL : strdup(command.data);
 }
 
+int hint_check_rows(struct db *db, const char *job_dir, struct why *why)
+{
+    struct job_state state;
+    int r = job_state_read(db, &state, why);
+    return r < 0 || state.all_rows ? r : hint_incomplete(db, job_dir, why);
+}
+
 int hint_incomplete(struct db *db, const char *job_dir, struct why *why)
 {
     CLEANUP(freep) char *whole = realpath(job_dir, NULL), *command = hint_resume(db, whole ? whole : job_dir);
     return because(why, -EBUSY, "%s: this job is not complete; go on with it first: %s", job_dir, command ? command : HINT_RESUME);
 }
 
-static char *elsewhere(const struct spec *spec, const char *job_dir)
+char *hint_elsewhere(const struct spec *spec, const char *job_dir)
 {
     struct bytes command;
     bytes_init(&command, 65536);
-    hint_elsewhere(spec, job_dir, &command);
+    bytes_append_text(&command, "sleddog-coordinator export");
+    hint_word(&command, job_dir);
+    bytes_printf(&command, "%s -o DIR", spec->per_image ? " --per-image" : "");
     return bytes_take(&command);
 }
 
@@ -138,12 +147,5 @@ struct hint_next hint_next(struct db *db, const struct spec *spec, const char *j
     if (exported_is_written(db))
         return (struct hint_next){ ", complete", "see", see(job_dir) };
     return (struct hint_next){ ", complete but for its tables", "write the tables of",
-                               exported_is_failed(db) ? elsewhere(spec, job_dir) : hint_resume(db, job_dir) };
-}
-
-void hint_elsewhere(const struct spec *spec, const char *job_dir, struct bytes *out)
-{
-    bytes_append_text(out, "sleddog-coordinator export");
-    hint_word(out, job_dir);
-    bytes_printf(out, "%s -o DIR", spec->per_image ? " --per-image" : "");
+                               exported_is_failed(db) ? hint_elsewhere(spec, job_dir) : hint_resume(db, job_dir) };
 }

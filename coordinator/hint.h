@@ -24,6 +24,9 @@ char *hint_resume(struct db *db, const char *job_dir);
 /* -EBUSY: a job that must be complete is not; how to go on with it. */
 int hint_incomplete(struct db *db, const char *job_dir, struct why *why);
 
+/* The same, unless every image has a row. */
+int hint_check_rows(struct db *db, const char *job_dir, struct why *why);
+
 /* What there is to do with such a job, complete or not: "JOB, complete; see it: COMMAND". */
 struct hint_next {
     const char *state; /* ", complete" */
@@ -32,8 +35,8 @@ struct hint_next {
 };
 struct hint_next hint_next(struct db *db, const struct spec *spec, const char *job_dir);
 
-/* Appends the command that writes a complete job's tables to a folder of choice: "... export JOBDIR -o DIR". */
-void hint_elsewhere(const struct spec *spec, const char *job_dir, struct bytes *out);
+/* The command that writes a complete job's tables to a folder of choice: "... export JOBDIR -o DIR". To be freed; NULL: no memory. */
+char *hint_elsewhere(const struct spec *spec, const char *job_dir);
 
 /* A space and a word, quoted where the shell wants it. */
 void hint_word(struct bytes *out, const char *word);

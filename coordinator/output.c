@@ -1,7 +1,9 @@
 #include "coordinator/output.h"
 
+#include "common/log.h"
 #include "common/s3/uri.h"
 #include "coordinator/export/export.h"
+#include "coordinator/hint.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,4 +77,27 @@ int output_check(const struct spec *spec, const struct labels *labels, struct wh
     if (!S_ISDIR(status.st_mode))
         return is_no_folder(spec->output, path, there, why);
     return there ? try_files(spec, labels, why) : try_parent(spec->output, path, why);
+}
+
+void output_warn(const struct spec *spec, const struct labels *labels, const char *job_dir)
+{
+    struct why why;
+    if (output_check(spec, labels, &why) == 0)
+        return;
+    CLEANUP(freep) char *command = hint_elsewhere(spec, job_dir);
+    log_warning("%s. The job goes on; if that is not mended when it is done, its tables can be written elsewhere: %s", why.text,
+                command ? command : "sleddog-coordinator export");
+}
+
+int output_tell(const struct spec *spec, const char *job_dir, const struct run_options *options, const struct why *reason)
+{
+    CLEANUP(freep) char *elsewhere = hint_elsewhere(spec, job_dir);
+    CLEANUP(bytes_done) struct bytes again;
+    bytes_init(&again, 65536);
+    log_error("%s", reason->text);
+    if (elsewhere)
+        fprintf(stderr, "every image is done and safe; write its tables elsewhere with: %s\n", elsewhere);
+    if (hint_command("resume", options, job_dir, &again) == 0)
+        fprintf(stderr, "or, once that is mended, go on with: %s\n", again.data);
+    return 1;
 }

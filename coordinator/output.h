@@ -7,6 +7,12 @@
 #pragma once
 
 #include "common/labels.h"
-#include "coordinator/spec.h"
+#include "coordinator/run_options.h"
 
 int output_check(const struct spec *spec, const struct labels *labels, struct why *why);
+
+/* For a job that goes on: its rows are worth having all the same, and `export` can write them elsewhere. */
+void output_warn(const struct spec *spec, const struct labels *labels, const char *job_dir);
+
+/* All is done but for the tables, for this reason: what to do. Returns the exit status. */
+int output_tell(const struct spec *spec, const char *job_dir, const struct run_options *options, const struct why *reason);

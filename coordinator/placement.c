@@ -23,12 +23,12 @@ static const char **text_of(const struct option_row *row, struct run_options *op
 
 /* ---- keeping ---- */
 
-/* A folder may not be there yet; what may be a file or a key is a file if there is one. */
+/* A folder may not be there yet. A file that is not may be a key, or one of systemd's credentials. */
 static bool is_path(const struct option_row *row, const char *text)
 {
     if (row->type != OPTION_TEXT || !text || !*text)
         return false;
-    return !strcmp(row->value, "FILE") || !strcmp(row->value, "DIR") || (!strcmp(row->value, "FILE|KEY") && access(text, F_OK) == 0);
+    return !strcmp(row->value, "DIR") || (!strncmp(row->value, "FILE", 4) && access(text, F_OK) == 0);
 }
 
 static int make_absolute(const char **text, const char *here, char **ret_copy)

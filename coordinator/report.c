@@ -10,7 +10,6 @@
 #include "coordinator/hint.h"
 #include "coordinator/objectstore.h"
 #include "coordinator/html/html.h"
-#include "coordinator/job_state.h"
 #include "coordinator/jobdir.h"
 #include "coordinator/summary.h"
 
@@ -23,14 +22,6 @@ static int open_job(const char *path, struct db **ret_db, struct spec **ret_spec
 {
     int r = jobdir_read(path, ret_db, ret_spec, why);
     return r < 0 ? r : labels_open(*(*ret_spec)->labels ? (*ret_spec)->labels : NULL, ret_labels, why);
-}
-
-/* Rows of images that are not listed yet would be missing without a word. */
-static int refuse_incomplete(const char *job_dir, struct db *db, struct why *why)
-{
-    struct job_state state;
-    int r = job_state_read(db, &state, why);
-    return r < 0 || state.all_rows ? r : hint_incomplete(db, job_dir, why);
 }
 
 static int status_of(int r, const struct why *why)
@@ -270,7 +261,7 @@ static int export_job(const char *job_dir, const struct export_command *options,
     unsigned formats = 0;
     int r = open_job(job_dir, &db, &spec, &labels, why);
     if (r == 0)
-        r = refuse_incomplete(job_dir, db, why);
+        r = hint_check_rows(db, job_dir, why);
     if (r == 0)
         r = export_formats(options->format ? options->format : spec->formats, &formats, why);
     if (r < 0)

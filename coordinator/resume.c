@@ -95,18 +95,6 @@ static int raise_epoch(struct session *session, struct why *why)
     return db_set(session->db, "epoch", raised, why);
 }
 
-/* Its rows are worth having all the same, and `export` can write them elsewhere. */
-static void warn_of_output(const struct session *session)
-{
-    struct why why;
-    CLEANUP(bytes_done) struct bytes elsewhere;
-    bytes_init(&elsewhere, 65536);
-    hint_elsewhere(session->spec, session->dir.path, &elsewhere);
-    if (output_check(session->spec, session->labels, &why) < 0)
-        log_warning("%s. The job goes on; if that is not mended when it is done, its tables can be written elsewhere: %s", why.text,
-                    bytes_error(&elsewhere) ? "sleddog-coordinator export" : elsewhere.data);
-}
-
 int session_prepare_work(struct session *session, const char *path, struct why *why)
 {
     session->spec->mixed |= session->options.mixed;
@@ -118,7 +106,7 @@ int session_prepare_work(struct session *session, const char *path, struct why *
     if (r == 0 && chdir(session->spec->folder) < 0)
         r = because(why, -errno, "%s: the folder that the job was begun in: %s", session->spec->folder, strerror(errno));
     if (r == 0)
-        warn_of_output(session);
+        output_warn(session->spec, session->labels, session->dir.path);
     return r < 0 ? r : raise_epoch(session, why);
 }
 

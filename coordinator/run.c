@@ -115,23 +115,6 @@ static void print_hint(const struct session *session, const struct coordinator *
     bytes_done(&command);
 }
 
-/* All is done but for the tables. */
-static int print_unwritten(const struct session *session, const struct why *why)
-{
-    struct bytes elsewhere, command;
-    bytes_init(&elsewhere, 65536);
-    bytes_init(&command, 65536);
-    log_error("%s", why->text);
-    hint_elsewhere(session->spec, session->dir.path, &elsewhere);
-    if (!bytes_error(&elsewhere))
-        fprintf(stderr, "every image is done and safe; write its tables elsewhere with: %s\n", elsewhere.data);
-    if (hint_command("resume", &session->options, session->dir.path, &command) == 0)
-        fprintf(stderr, "or, once that is mended, go on with: %s\n", command.data);
-    bytes_done(&elsewhere);
-    bytes_done(&command);
-    return 1;
-}
-
 static int print_end(const struct session *session, const struct coordinator *c, int r, const struct why *why)
 {
     if (r == 0)
@@ -214,7 +197,7 @@ int session_run(struct session *session)
     struct finished finished;
     r = finish_job(session->dir.path, session->spec, session->labels, session->s3, c, &finished, &why);
     if (r < 0)
-        return finished.unwritten ? print_unwritten(session, &why) : print_end(session, c, r, &why);
+        return finished.unwritten ? output_tell(session->spec, session->dir.path, options, &why) : print_end(session, c, r, &why);
     print_retry(session, &finished);
     return options->strict && finished.failed ? 3 : 0;
 }

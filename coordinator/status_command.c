@@ -91,12 +91,9 @@ static uint64_t all_failed(const struct status *status)
 
 static void print_unwritten(const struct status *status)
 {
-    CLEANUP(freep) char *whole = realpath(status->folder, NULL);
-    CLEANUP(bytes_done) struct bytes elsewhere;
-    bytes_init(&elsewhere, 65536);
-    hint_elsewhere(status->spec, whole ? whole : status->folder, &elsewhere);
+    CLEANUP(freep) char *whole = realpath(status->folder, NULL), *elsewhere = hint_elsewhere(status->spec, whole ? whole : status->folder);
     printf("state     complete, but its tables could not be written to %s; write them elsewhere with: %s\n", status->spec->output,
-           bytes_error(&elsewhere) ? "sleddog-coordinator export" : elsewhere.data);
+           elsewhere ? elsewhere : "sleddog-coordinator export");
     printf("          or, once they can be, go on with: %s\n", status->hint ? status->hint : HINT_RESUME);
 }
 

@@ -83,7 +83,9 @@ TEST(an_interrupted_job_says_how_to_go_on_and_that_works)
     CHECK_INT(COORDINATE("status", "status", "the job"), 0);
     check_contains("status.out", "state     stopped; go on with: sleddog-coordinator resume --local 2 --engine sim ");
     CHECK_INT(COORDINATE("early", "export", "the job"), 1);
-    check_contains("early.err", "this job is not complete");
+    check_contains("early.err", "the job: this job is not complete; go on with it first: sleddog-coordinator resume --local 2 --engine sim ");
+    CHECK_INT(COORDINATE("early", "report", "the job", "--image", "sim:2999"), 1);
+    check_contains("early.err", "the job: this job is not complete; go on with it first: sleddog-coordinator resume --local 2 --engine sim ");
     CHECK_INT(COORDINATE("early", "report", "the job"), 1);
     CHECK(access("the job/predictions.jsonl", F_OK) < 0);
     CLEANUP(freep) char *before = safe_rows("the job");
@@ -239,6 +241,34 @@ TEST(a_complete_job_is_told_so_and_missing_tables_are_written_again)
     CHECK_INT(unlink("moved/predictions.csv"), 0);
     CHECK_INT(COORDINATE("fourth", "resume", "moved"), 0);
     check_same_file("moved/predictions.csv", "expected.csv");
+}
+
+/* There is nothing to go on with. */
+TEST(a_run_in_the_folder_of_a_complete_job_is_shown_its_report)
+{
+    CHECK_INT(COORDINATE("first", "run", "--engine", "sim", "--job", "the job", "sim:100"), 0);
+    CHECK_INT(COORDINATE("same", "run", "--engine", "sim", "--job", "the job", "sim:100"), 1);
+    check_contains("same.err", "the job: holds this job already, complete; see it: sleddog-coordinator report 'the job'\n");
+    CHECK_INT(COORDINATE("other", "run", "--engine", "sim", "--job", "the job", "sim:200"), 1);
+    check_contains("other.err", "the job: holds another job already, complete: the source is sim:100, not sim:200; choose another --job, or see that one: "
+                                "sleddog-coordinator report 'the job'\n");
+}
+
+/* All rows that are there are not all that there will be. */
+TEST(a_job_whose_list_is_not_complete_is_not_exported)
+{
+    struct process run;
+    int ends[2];
+    CHECK_INT(pipe(ends), 0);
+    CHECK(dup2(ends[0], STDIN_FILENO) == STDIN_FILENO);
+    BEGIN(&run, "run", "run", "--engine", "sim", "--batch", "2", "--job", "job", "@-");
+    CHECK_INT(write(ends[1], "/a\n/b\n/c\n", 9), 9);
+    WAIT_FOR(job_done("job") == 2);
+    process_signal(&run, SIGKILL);
+    process_end(&run);
+    CHECK_INT(COORDINATE("export", "export", "job", "-o", "out"), 1);
+    check_contains("export.err", "job: this job is not complete; go on with it first: sleddog-coordinator resume --engine sim /");
+    CHECK(access("out", F_OK) < 0);
 }
 
 TEST(a_list_that_changed_is_told_with_both_entries_and_a_standard_input_may_be_given_again)
