@@ -26,6 +26,15 @@ static void begin_on_two(struct process *run, struct daemon *one, struct daemon 
     WAIT_FOR(job_done("job") > 100);
 }
 
+static void begin_with_keys(struct process *run, struct daemon *daemon)
+{
+    CHECK_INT(COORDINATE("keygen", "keygen", "keys"), 0);
+    WORKER(daemon, "worker", "--engine", "sim", "--sim-cost-us", "2000", "--engine-threads", "1", "--listen", "127.0.0.1:0", KEYED);
+    write_node("nodes", daemon);
+    BEGIN(run, "run", "run", "--nodes", "nodes", KEYS, "--batch", "20", "--job", "job", IMAGES);
+    WAIT_FOR(job_done("job") > 0);
+}
+
 static void interrupt(struct process *run)
 {
     process_signal(run, SIGINT);
@@ -113,11 +122,7 @@ TEST(a_list_or_a_key_that_is_gone_is_named_and_nothing_runs_elsewhere_instead)
 {
     struct process run;
     struct daemon daemon;
-    CHECK_INT(COORDINATE("keygen", "keygen", "keys"), 0);
-    WORKER(&daemon, "worker", "--engine", "sim", "--sim-cost-us", "2000", "--engine-threads", "1", "--listen", "127.0.0.1:0", KEYED);
-    write_node("nodes", &daemon);
-    BEGIN(&run, "run", "run", "--nodes", "nodes", KEYS, "--batch", "20", "--job", "job", IMAGES);
-    WAIT_FOR(job_done("job") > 0);
+    begin_with_keys(&run, &daemon);
     interrupt(&run);
     long done = job_done("job");
     CHECK_INT(rename("nodes", "list"), 0);
@@ -138,11 +143,7 @@ TEST(an_attempt_that_found_no_worker_does_not_forget_what_worked)
 {
     struct process run;
     struct daemon daemon;
-    CHECK_INT(COORDINATE("keygen", "keygen", "keys"), 0);
-    WORKER(&daemon, "worker", "--engine", "sim", "--sim-cost-us", "2000", "--engine-threads", "1", "--listen", "127.0.0.1:0", KEYED);
-    write_node("nodes", &daemon);
-    BEGIN(&run, "run", "run", "--nodes", "nodes", KEYS, "--batch", "20", "--job", "job", IMAGES);
-    WAIT_FOR(job_done("job") > 0);
+    begin_with_keys(&run, &daemon);
     process_signal(&run, SIGKILL);
     process_end(&run);
     CHECK_INT(COORDINATE("bare", "resume", "--nodes", "nodes", "--node-timeout", "1", "job"), 1);
