@@ -16,6 +16,8 @@
 #define MAX_GROUP  63
 #define MAX_GROUPS 256
 
+#define MOST_OF_KEY 30 /* characters */
+
 /* A node while the list is read. */
 struct said {
     struct nodelist_node node;
@@ -123,12 +125,23 @@ static bool is_key(const char *text)
     return key_is_valid(text) && strcmp(text + KEY_TEXT - 5, ".pub");
 }
 
+static bool ends_in(const char *text, const char *ending)
+{
+    size_t size = strlen(text), length = strlen(ending);
+    return size > length && !strcmp(text + size - length, ending);
+}
+
+/* What is as long as most of a key is not repeated: it may be a secret one, with a slip. */
 static int check_key(const char *text, struct why *why)
 {
     size_t size = strlen(text);
-    if (is_key(text) || (size > 4 && size < PATH_MAX && !strcmp(text + size - 4, ".pub")))
+    if (is_key(text) ? key_is_public(text) : ends_in(text, ".pub"))
         return 0;
-    return because(why, -EINVAL, "key=%.80s: a public key has %d characters of Z85 (this has %zu), or give the path of a .pub file", text,
+    if (is_key(text))
+        return because(why, -EINVAL, "key=: no public key: mistyped, or a secret one; give what a .pub file has, or its path");
+    if (ends_in(text, ".key"))
+        return because(why, -EINVAL, "key=%s: a secret key, by its name, and a public one is wanted; give key=%.*s.pub", text, (int)size - 4, text);
+    return because(why, -EINVAL, "key=%s: a public key has %d characters of Z85 (this has %zu), or give the path of a .pub file", size < MOST_OF_KEY ? text : "",
                    KEY_TEXT - 1, size);
 }
 
@@ -331,7 +344,8 @@ static int read_key(const char *text, size_t size, char key[PATH_MAX], struct wh
     for (trim(&text, &size); size && *text != '#'; trim(&text, &size)) {
         size_t length = word_size(text, size, true);
         if (length < 4 || length >= PATH_MAX || memcmp(text, "key=", 4) || memchr(text, '\0', length))
-            return because(why, -EINVAL, "\"%.*s\": one node a line; behind it only key=KEY and a comment", (int)(length > 80 ? 80 : length), text);
+            return because(why, -EINVAL, "\"%.*s\": one node a line; behind it only key=KEY and a comment", (int)(length < MOST_OF_KEY ? length : 3),
+                           length < MOST_OF_KEY ? text : "...");
         if (found)
             return because(why, -EINVAL, "two keys; one node has one");
         snprintf(key, PATH_MAX, "%.*s", (int)length - 4, text + 4);
@@ -352,10 +366,9 @@ static bool is_heading(const char *line, size_t length, size_t size)
            (!rest_size || *rest == '#');
 }
 
-static int parse_line(struct reader *reader, const char *line, size_t size, struct why *why)
+static int parse_words(struct reader *reader, const char *line, size_t size, struct why *why)
 {
     char key[PATH_MAX];
-    trim(&line, &size);
     size_t length = word_size(line, size, false);
     if (!length)
         return 0;
@@ -367,6 +380,16 @@ static int parse_line(struct reader *reader, const char *line, size_t size, stru
     reader->key = key;
     r = noderange_expand(line, length, MAX_NODES, take_name, reader, why);
     reader->key = NULL;
+    return r;
+}
+
+/* A file of keys may have been given for the list: they are not repeated. */
+static int parse_line(struct reader *reader, const char *line, size_t size, struct why *why)
+{
+    trim(&line, &size);
+    int r = parse_words(reader, line, size, why);
+    if (r < 0 && key_is_first(line, size))
+        return because(why, -EINVAL, "a key, and the name of a node is wanted: one host[:port] a line, with key=KEY behind it");
     return r;
 }
 

@@ -157,12 +157,18 @@ static bool is_local(const char *listen)
     return false;
 }
 
+static const char *shown(const char *given)
+{
+    return key_is_no_path(given) ? "(a key)" : given;
+}
+
 static int check_options(const struct worker_options *options, struct why *why)
 {
     if (options->key && !options->authorized)
-        return because(why, -EINVAL, "--key %s: needs --authorized PATH too, the public keys of the coordinators that may use this worker", options->key);
+        return because(why, -EINVAL, "--key %s: needs --authorized PATH too, the public keys of the coordinators that may use this worker", shown(options->key));
     if (options->authorized && !options->key)
-        return because(why, -EINVAL, "--authorized %s: needs --key FILE too, this worker's secret key; make one with sleddog-coordinator keygen", options->authorized);
+        return because(why, -EINVAL, "--authorized %s: needs --key FILE too, this worker's secret key; make one with sleddog-coordinator keygen",
+                       shown(options->authorized));
     if (options->key && options->insecure)
         return because(why, -EINVAL, "--insecure and --key exclude each other");
     if (!options->key && !options->insecure && options->listen && !is_local(options->listen))
