@@ -91,30 +91,6 @@ int session_read_nodes(struct session *session, struct why *why)
 
 /* ---- running ---- */
 
-/* What did not work is not proposed where something else did before. */
-static int say_resume(const struct session *session, const struct coordinator *c, struct bytes *out)
-{
-    const char *kept = session->placement.kept;
-    if (!kept || (c && c->introduced))
-        return hint_command("resume", &session->options, session->dir.path, out);
-    bytes_printf(out, HINT_RESUME "%s", kept);
-    hint_word(out, session->dir.path);
-    return bytes_error(out);
-}
-
-/* How to go on, if there is a way. */
-static void print_hint(const struct session *session, const struct coordinator *c, int r)
-{
-    struct bytes command;
-    bytes_init(&command, 65536);
-    bool mended_elsewhere = r == -ENODEV || r == -ENOENT; /* weights, labels, sources: parts of the job itself */
-    if (mended_elsewhere && c && !c->counts.done_images)
-        fprintf(stderr, "nothing was classified; mend that, remove %s, and run again\n", session->dir.path);
-    else if (r != -EBADMSG && say_resume(session, c, &command) == 0)
-        fprintf(stderr, "go on with: %s\n", command.data);
-    bytes_done(&command);
-}
-
 static int print_end(const struct session *session, const struct coordinator *c, int r, const struct why *why)
 {
     if (r == 0)
@@ -123,7 +99,7 @@ static int print_end(const struct session *session, const struct coordinator *c,
         fprintf(stderr, "sleddog-coordinator: interrupted, %" PRIu64 " images are done and safe\n", c ? c->counts.done_images : 0);
     else
         log_error("%s", why->text);
-    print_hint(session, c, r);
+    session_hint(session, c, r);
     return r == -EINTR ? 130 : 1;
 }
 

@@ -57,6 +57,10 @@ int session_look(struct session *session, struct session_state *ret, struct why 
 /* Exit status where nothing is left to do. */
 int session_nothing_to_do(const struct session *session, const struct session_state *state);
 
+/* ending.c: says how to go on after error `r` of a run, if there is a way. `c`: NULL for none. */
+struct coordinator;
+void session_hint(const struct session *session, const struct coordinator *c, int r);
+
 /* Exit status for an error before the job ran, which is logged. */
 int session_failure(const struct why *why, int r);
 int session_usage_error(const struct why *why);
