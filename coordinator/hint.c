@@ -50,7 +50,8 @@ int hint_command(const char *command, const struct run_options *options, const c
     const struct run_options usual = RUN_DEFAULTS;
     bytes_printf(out, "sleddog-coordinator %s", command);
     for (const struct option_row *row = resume_rows(); row->name; row++)
-        put_option(out, row, (const char *)options + row->offset, (const char *)&usual + row->offset);
+        if (run_options_mean(options, row))
+            put_option(out, row, (const char *)options + row->offset, (const char *)&usual + row->offset);
     if (job_dir)
         hint_word(out, job_dir);
     return bytes_error(out);

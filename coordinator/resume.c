@@ -157,7 +157,7 @@ static const char *option_of_run(const char *word)
 
 int session_options(struct session *session, int argc, char **argv, int *ret_first, struct why *why)
 {
-    int r = options_parse(resume_rows(), &session->options, argc, argv, ret_first, why);
+    int r = run_options_parse(resume_rows(), &session->options, argc, argv, ret_first, why);
     for (int i = 1; r < 0 && i < argc; i++)
         if (option_of_run(argv[i]))
             return because(why, -EINVAL, "%s: --%s is taken from the job, which keeps what it was begun with; for another value begin a new one: run", argv[0],
