@@ -1,21 +1,15 @@
 #include "coordinator/hint.h"
 
 #include "common/cleanup.h"
+#include "common/program.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 void hint_word(struct bytes *out, const char *word)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,=+@%";
-    bool quoted = !*word || word[strspn(word, plain)];
-    bytes_append_text(out, quoted ? " '" : " ");
-    for (; *word; word++)
-        if (*word == '\'')
-            bytes_append_text(out, "'\\''");
-        else
-            bytes_append_char(out, *word);
-    bytes_append_text(out, quoted ? "'" : "");
+    bytes_append_char(out, ' ');
+    program_quote(out, word);
 }
 
 static bool differs(const char *a, const char *b)
@@ -48,7 +42,7 @@ static void put_option(struct bytes *out, const struct option_row *row, const vo
 int hint_command(const char *command, const struct run_options *options, const char *job_dir, struct bytes *out)
 {
     const struct run_options usual = RUN_DEFAULTS;
-    bytes_printf(out, "sleddog-coordinator %s", command);
+    bytes_printf(out, "%s %s", job_dir ? program_called(HINT_PROGRAM) : HINT_PROGRAM, command);
     for (const struct option_row *row = resume_rows(); row->name; row++)
         if (run_options_mean(options, row))
             put_option(out, row, (const char *)options + row->offset, (const char *)&usual + row->offset);
@@ -63,7 +57,12 @@ char *hint_resume(struct db *db, const char *job_dir)
     CLEANUP(bytes_done) struct bytes command;
     bytes_init(&command, 65536);
     db_get(db, HINT_KEPT, &kept, NULL);
-    bytes_append_text(&command, kept ? kept : HINT_RESUME);
+    const char *text = kept ? kept : HINT_RESUME;
+    if (!strncmp(text, HINT_PROGRAM " ", sizeof(HINT_PROGRAM))) {
+        bytes_append_text(&command, program_called(HINT_PROGRAM));
+        text += strlen(HINT_PROGRAM);
+    }
+    bytes_append_text(&command, text);
     hint_word(&command, job_dir);
     return bytes_error(&command) ? NULL : strdup(command.data);
 }

@@ -1,6 +1,7 @@
 /* main.c: sleddog-coordinator: finds the command. */
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/program.h"
 #include "coordinator/commands.h"
 #include "coordinator/limits.h"
 
@@ -54,9 +55,10 @@ static int end(int status)
 int main(int argc, char **argv)
 {
     log_open("sleddog-coordinator", LOG_LEVEL_INFO);
+    program_remember(argv[0]);
     limits_prepare();
     if (argc < 2) {
-        log_error("no command given; see sleddog-coordinator --help");
+        log_error("no command given; see %s --help", program_called("sleddog-coordinator"));
         return 2;
     }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
@@ -70,6 +72,6 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
         if (!strcmp(argv[1], commands[i].name))
             return end(commands[i].run(argc - 1, argv + 1));
-    log_error("there is no command \"%s\"; see sleddog-coordinator --help", argv[1]);
+    log_error("there is no command \"%s\"; see %s --help", argv[1], program_called("sleddog-coordinator"));
     return 2;
 }

@@ -3,6 +3,7 @@
 
 #include "common/cache.h"
 #include "common/log.h"
+#include "common/program.h"
 #include "common/sha256.h"
 #include "coordinator/objectstore.h"
 #include "coordinator/session.h"
@@ -128,7 +129,7 @@ static int resume(struct session *session, const char *path, struct why *why)
     if (r < 0)
         return session_failure(why, r);
     if (state.exported) {
-        log_info("%s: this job is complete and its tables are written: nothing to do; see sleddog-coordinator report %s", path, path);
+        log_info("%s: this job is complete and its tables are written: nothing to do; see %s report %s", path, program_called("sleddog-coordinator"), path);
         return session_nothing_to_do(session, &state);
     }
     if (state.complete)

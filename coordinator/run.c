@@ -2,6 +2,7 @@
 #include "coordinator/commands.h"
 
 #include "common/log.h"
+#include "common/program.h"
 #include "common/signals.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/export/success.h"
@@ -201,7 +202,7 @@ int session_run(struct session *session)
 
 int session_usage_error(const struct why *why)
 {
-    log_error("%s; see sleddog-coordinator --help", why->text);
+    log_error("%s; see %s --help", why->text, program_called("sleddog-coordinator"));
     return 2;
 }
 

@@ -133,6 +133,37 @@ TEST(sources_become_batches_of_the_wanted_size)
     CHECK(is_listed());
 }
 
+TEST(patterns_that_leave_nothing_are_named_with_how_many_files_there_were)
+{
+    struct setting setting;
+    char *patterns[] = { (char *)"*.xyz", (char *)"*.abc" };
+    CHECK_INT(test_shell(NULL, "mkdir -p photos/a empty && touch photos/1.jpg photos/a/2.jpg photos/a/3.png"), 0);
+    open_store(&setting, "photos", 10);
+    setting.spec.include = patterns;
+    setting.spec.include_count = 2;
+    start(&setting);
+    CHECK_INT(wait_for_lister(&setting), -ENOENT);
+    CHECK_STR(why.text, "no images: 3 files, and none matches --include '*.xyz' --include '*.abc'; a pattern is held against the path below the source");
+    stop(&setting);
+    CHECK_INT(unlink("job.db"), 0);
+    open_store(&setting, "photos/a", 10);
+    patterns[0] = (char *)"*";
+    setting.spec.exclude = patterns;
+    setting.spec.exclude_count = 1;
+    start(&setting);
+    CHECK_INT(wait_for_lister(&setting), -ENOENT);
+    CHECK_CONTAINS(why.text, "no images: 2 files, and none is left by --exclude '*'");
+    stop(&setting);
+    CHECK_INT(unlink("job.db"), 0);
+    open_store(&setting, "empty", 10);
+    setting.spec.include = patterns;
+    setting.spec.include_count = 1;
+    start(&setting);
+    CHECK_INT(wait_for_lister(&setting), -ENOENT);
+    CHECK_STR(why.text, "no images: the sources are empty");
+    stop(&setting);
+}
+
 TEST(a_list_that_fills_its_last_batch_has_no_empty_one)
 {
     struct setting setting;
