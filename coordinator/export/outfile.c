@@ -43,6 +43,8 @@ static const char *what_to_do(int r)
         return "; allow writing there or give another";
     case -EFBIG:
         return "; the file system or a ulimit takes no larger file: give another";
+    case -ENOENT:
+        return "; its folder is not there: make it or give another";
     case -EISDIR:
     case -ENOTDIR:
     case -ELOOP:

@@ -1,3 +1,4 @@
+#include "coordinator/hint.h"
 #include "coordinator/run_options.h"
 
 #include "tests/test.h"
@@ -164,6 +165,36 @@ TEST(no_workers_at_all_are_refused)
     CHECK_INT(GIVEN("--local", "0"), -EINVAL);
     CHECK_CONTAINS(why.text, "--local 0: nobody would do the work");
     CHECK_INT(GIVEN("--local", "0", "--nodes", "n"), 0);
+}
+
+/* The command that goes on, if the process had these options. */
+static char *hint_of(const struct run_options *options)
+{
+    struct bytes out;
+    bytes_init(&out, 1000);
+    CHECK_INT(hint_command("resume", options, "job", &out), 0);
+    return bytes_take(&out);
+}
+
+TEST(the_command_that_goes_on_proposes_nothing_that_would_be_refused)
+{
+    struct run_options options = RUN_DEFAULTS;
+    options.tuning.engine = "sim";
+    options.tuning.store_timeout = 5;
+    options.trust.key = "k";
+    options.group = (struct texts){ .text = { "g" }, .count = 1 };
+    options.nodes = "n";
+    char *text = hint_of(&options);
+    CHECK_STR(text, "sleddog-coordinator resume --nodes n --group g --key k --store-timeout 5 job");
+    free(text);
+    options.local = 2;
+    text = hint_of(&options);
+    CHECK_STR(text, "sleddog-coordinator resume --nodes n --group g --key k --local 2 --engine sim --store-timeout 5 job");
+    free(text);
+    options.nodes = NULL;
+    text = hint_of(&options);
+    CHECK_STR(text, "sleddog-coordinator resume --local 2 --engine sim --store-timeout 5 job");
+    free(text);
 }
 
 TEST(resume_takes_nodes_and_time_limits_and_nothing_that_changes_rows)
