@@ -150,7 +150,7 @@ static int write_page(const char *path, const struct json_t *all, const struct e
     const char *name = slash ? path + (slash - folder) + 1 : path;
     if (!folder)
         return because(why, -ENOMEM, "out of memory");
-    if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
+    if (!*name)
         return because(why, -EINVAL, "--html %s: name a file", path);
     if (slash)
         slash[slash == folder] = '\0';
