@@ -342,7 +342,7 @@ static void check_enough(struct coordinator *c, uint64_t now)
     else if (now - c->enough_ns > patience * NS_PER_S) {
         char text[600];
         describe_nodes(c, text, sizeof(text));
-        coordinator_fail(c, -ETIMEDOUT, "fewer than %d workers ready for %" PRIu64 " s (%s); check --nodes says more", wanted, patience, text);
+        coordinator_fail(c, -ETIMEDOUT, "fewer than %d workers ready for %" PRIu64 " s (%s)", wanted, patience, text);
     }
 }
 
