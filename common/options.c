@@ -131,6 +131,36 @@ static const struct option_row *find_row(const struct option_row *table, int cod
     return NULL;
 }
 
+/* The options that "--word" or "--word=value" may be short for, with commas between them. Returns how many there are. */
+static int find_candidates(const struct option_row *table, const char *word, char *ret, size_t size)
+{
+    size_t length = strcspn(word + 2, "="), at = 0;
+    int count = 0;
+    *ret = '\0';
+    for (const struct option_row *row = table; row->name; row++) {
+        if (strncmp(row->name, word + 2, length))
+            continue;
+        int n = snprintf(ret + at, size - at, "%s--%s", count++ ? ", " : "", row->name);
+        at = n < 0 || at + (size_t)n >= size ? size - 1 : at + (size_t)n;
+    }
+    return count;
+}
+
+/* What getopt_long() did not take; `optopt` is a letter, the code of a long option that was given a value, or 0. */
+static int refuse_word(const struct option_row *table, const char *program, const char *word, struct why *why)
+{
+    char candidates[512];
+    const char *slash = strrchr(program, '/');
+    program = slash ? slash + 1 : program;
+    if (optopt >= 256)
+        return because(why, -EINVAL, "--%s takes no value", find_row(table, optopt)->name);
+    if (optopt)
+        return because(why, -EINVAL, "%s takes no option -%c", program, optopt);
+    if (find_candidates(table, word, candidates, sizeof(candidates)) > 1)
+        return because(why, -EINVAL, "%.*s may be %s", (int)strcspn(word, "="), word, candidates);
+    return because(why, -EINVAL, "%s takes no option %.*s", program, (int)strcspn(word, "="), word);
+}
+
 int options_parse(const struct option_row *table, void *target, int argc, char **argv, int *ret_first, struct why *why)
 {
     struct option longs[MAX_OPTIONS + 1];
@@ -143,14 +173,28 @@ int options_parse(const struct option_row *table, void *target, int argc, char *
         if (code == ':')
             return because(why, -EINVAL, "%s needs a value", word);
         if (code == '?')
-            return optopt && optopt < 256 ? because(why, -EINVAL, "there is no option -%c", optopt)
-                                          : because(why, -EINVAL, "there is no option %s, or it takes no value", word);
+            return refuse_word(table, argv[0], word, why);
         int r = set_row(find_row(table, code), target, optarg, why);
         if (r < 0)
             return r;
     }
     *ret_first = optind;
     return 0;
+}
+
+bool options_given(const struct option_row *table, int argc, char **argv, const char *name)
+{
+    struct option longs[MAX_OPTIONS + 1];
+    char letters[2 * MAX_OPTIONS + 2];
+    bool given = false;
+    make_getopt_tables(table, longs, letters);
+    opterr = 0;
+    optind = 0;
+    for (int code; (code = getopt_long(argc, argv, letters, longs, NULL)) != -1;) {
+        const struct option_row *row = find_row(table, code);
+        given |= row && !strcmp(row->name, name);
+    }
+    return given;
 }
 
 static bool texts_differ(const char *a, const char *b)

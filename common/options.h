@@ -46,6 +46,9 @@ struct option_row {
 /* Parses argv[1..] into `target`. `ret_first` is the index of the first operand; operands are moved behind the options. */
 int options_parse(const struct option_row *table, void *target, int argc, char **argv, int *ret_first, struct why *why);
 
+/* Whether these words, which options_parse() has taken, give the option of this name, be it its default. */
+bool options_given(const struct option_row *table, int argc, char **argv, const char *name);
+
 /* Sets one option by name, as a configuration file does. */
 int options_set(const struct option_row *table, void *target, const char *name, const char *value, struct why *why);
 

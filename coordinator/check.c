@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/options.h"
+#include "common/program.h"
 #include "coordinator/check_table.h"
 #include "coordinator/handshake.h"
 #include "coordinator/nodelist.h"
@@ -244,7 +245,7 @@ int command_check(int argc, char **argv)
     if (r == 0 && (!options.nodes || first < argc))
         r = because(&why, -EINVAL, "check: needs --nodes FILE and nothing else");
     if (r < 0) {
-        log_error("%s; see sleddog-coordinator --help", why.text);
+        log_error("%s; see %s check --help", why.text, program_called("sleddog-coordinator"));
         return 2;
     }
     r = check_nodes(&options, &why);

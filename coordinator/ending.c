@@ -1,4 +1,5 @@
 /* ending.c: a run that came to no end: how to go on. */
+#include "common/program.h"
 #include "coordinator/hint.h"
 #include "coordinator/hint_nodes.h"
 #include "coordinator/session.h"
@@ -11,7 +12,7 @@ static int say_resume(const struct session *session, const struct coordinator *c
     const char *kept = session->placement.kept;
     if (!kept || (c && c->introduced))
         return hint_command("resume", options, session->dir.path, out);
-    bytes_printf(out, HINT_RESUME "%s", kept);
+    bytes_printf(out, "%s resume%s", program_called(HINT_PROGRAM), kept);
     hint_word(out, session->dir.path);
     return bytes_error(out);
 }

@@ -1,6 +1,7 @@
 #include "coordinator/hint.h"
 
 #include "common/cleanup.h"
+#include "common/program.h"
 #include "coordinator/exported.h"
 #include "coordinator/job_state.h"
 
@@ -11,15 +12,8 @@
 
 void hint_word(struct bytes *out, const char *word)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,=+@%";
-    bool quoted = !*word || word[strspn(word, plain)];
-    bytes_append_text(out, quoted ? " '" : " ");
-    for (; *word; word++)
-        if (*word == '\'')
-            bytes_append_text(out, "'\\''");
-        else
-            bytes_append_char(out, *word);
-    bytes_append_text(out, quoted ? "'" : "");
+    bytes_append_char(out, ' ');
+    program_quote(out, word);
 }
 
 static bool differs(const char *a, const char *b)
@@ -53,13 +47,14 @@ int hint_options(const struct run_options *options, struct bytes *out)
 {
     const struct run_options usual = RUN_DEFAULTS;
     for (const struct option_row *row = resume_rows(); row->name; row++)
-        put_option(out, row, (const char *)options + row->offset, (const char *)&usual + row->offset);
+        if (run_options_mean(options, row))
+            put_option(out, row, (const char *)options + row->offset, (const char *)&usual + row->offset);
     return bytes_error(out);
 }
 
 int hint_command(const char *command, const struct run_options *options, const char *job_dir, struct bytes *out)
 {
-    bytes_printf(out, "sleddog-coordinator %s", command);
+    bytes_printf(out, "%s %s", program_called(HINT_PROGRAM), command);
     hint_options(options, out);
     hint_word(out, job_dir);
     return bytes_error(out);
@@ -100,9 +95,12 @@ char *hint_resume(struct db *db, const char *job_dir)
     CLEANUP(bytes_done) struct bytes command;
     bytes_init(&command, 65536);
     if (db_get(db, HINT_PLACEMENT, &placement, NULL) == 0)
-        bytes_printf(&command, HINT_RESUME "%s", placement);
-    else
-        bytes_append_text(&command, db_get(db, HINT_BEFORE, &before, NULL) == 0 ? before : HINT_RESUME);
+        bytes_printf(&command, "%s resume%s", program_called(HINT_PROGRAM), placement);
+    else {
+        const char *text = db_get(db, HINT_BEFORE, &before, NULL) == 0 ? before : HINT_RESUME;
+        size_t name = strncmp(text, HINT_PROGRAM " ", sizeof(HINT_PROGRAM)) ? 0 : strlen(HINT_PROGRAM);
+        bytes_printf(&command, "%s%s", name ? program_called(HINT_PROGRAM) : "", text + name);
+    }
     hint_word(&command, job_dir);
     return bytes_error(&command) ? NULL : strdup(command.data);
 }
@@ -124,7 +122,7 @@ char *hint_elsewhere(const struct spec *spec, const char *job_dir)
 {
     struct bytes command;
     bytes_init(&command, 65536);
-    bytes_append_text(&command, "sleddog-coordinator export");
+    bytes_printf(&command, "%s export", program_called(HINT_PROGRAM));
     hint_word(&command, job_dir);
     bytes_printf(&command, "%s -o DIR", spec->per_image ? " --per-image" : "");
     return bytes_take(&command);
@@ -134,7 +132,7 @@ static char *see(const char *job_dir)
 {
     struct bytes command;
     bytes_init(&command, 65536);
-    bytes_append_text(&command, "sleddog-coordinator report");
+    bytes_printf(&command, "%s report", program_called(HINT_PROGRAM));
     hint_word(&command, job_dir);
     return bytes_take(&command);
 }

@@ -10,7 +10,8 @@
 #define HINT_PLACEMENT "placement" /* in job.db: placement.h */
 #define HINT_BEFORE    "hint"      /* in a job.db that has none, of an earlier build: the command without the folder */
 
-#define HINT_RESUME "sleddog-coordinator resume" /* where there is no more to say */
+#define HINT_PROGRAM "sleddog-coordinator"       /* shown as this program was called */
+#define HINT_RESUME  HINT_PROGRAM " resume"      /* where there is no more to say */
 
 /* What `options` say differently from their defaults, as on a command line: the job itself does not know it. Each word has a space before it. */
 int hint_options(const struct run_options *options, struct bytes *out);

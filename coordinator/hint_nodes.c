@@ -1,5 +1,6 @@
 #include "coordinator/hint_nodes.h"
 
+#include "common/program.h"
 #include "coordinator/hint.h"
 
 static bool keys_are_wanted(const struct coordinator *c)
@@ -30,7 +31,7 @@ static void put(struct bytes *out, const char *option, const char *value)
 
 int hint_check(const struct run_options *options, struct bytes *out)
 {
-    bytes_append_text(out, "sleddog-coordinator check");
+    bytes_printf(out, "%s check", program_called(HINT_PROGRAM));
     put(out, " --nodes", options->nodes);
     for (int i = 0; i < options->group.count; i++)
         put(out, " --group", options->group.text[i]);

@@ -4,6 +4,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "common/program.h"
 #include "proto/curve.h"
 
 #include <ctype.h>
@@ -125,7 +126,7 @@ int command_keygen(int argc, char **argv)
     if (r == 0 && first == argc)
         r = because(&why, -EINVAL, "keygen: needs a DIR for the keys");
     if (r < 0) {
-        log_error("%s; see sleddog-coordinator --help", why.text);
+        log_error("%s; see %s keygen --help", why.text, program_called("sleddog-coordinator"));
         return 2;
     }
     bool named = first + 1 < argc;

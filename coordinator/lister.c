@@ -165,6 +165,28 @@ static int skip_listed(struct lister *lister, struct rec_item *ret)
 
 /* ---- listing ---- */
 
+static void put_patterns(struct bytes *out, const char *option, char *const *patterns, int count)
+{
+    for (int i = 0; i < count; i++)
+        bytes_printf(out, " %s '%s'", option, patterns[i]);
+}
+
+static int found_nothing(struct lister *lister)
+{
+    const struct spec *spec = lister->spec;
+    uint64_t unwanted = source_unwanted(lister->source);
+    if (!unwanted)
+        return because(&lister->why, -ENOENT, "no images: the sources are empty");
+    struct bytes patterns;
+    bytes_init(&patterns, 1 << 20);
+    put_patterns(&patterns, "--include", spec->include, spec->include_count);
+    put_patterns(&patterns, "--exclude", spec->exclude, spec->exclude_count);
+    int r = because(&lister->why, -ENOENT, "no images: %" PRIu64 " file%s, and none %s%.300s; a pattern is held against the path below the source", unwanted,
+                    unwanted == 1 ? "" : "s", spec->exclude_count ? "is left by" : "matches", bytes_error(&patterns) ? " --include" : patterns.data);
+    bytes_done(&patterns);
+    return r;
+}
+
 static int list_all(struct lister *lister, struct gathering *batch)
 {
     struct rec_item item;
@@ -181,7 +203,7 @@ static int list_all(struct lister *lister, struct gathering *batch)
     if (r < 0)
         return r;
     if (!lister->next_image && !batch->count)
-        return because(&lister->why, -ENOENT, "no images: the sources are empty");
+        return found_nothing(lister);
     r = batch->count ? post_batch(lister, batch) : 0;
     return r < 0 ? because(&lister->why, r, "listing: %s", strerror(-r)) : 0;
 }

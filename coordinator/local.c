@@ -1,5 +1,6 @@
 #include "coordinator/local.h"
 
+#include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/machine.h"
@@ -13,6 +14,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -70,6 +72,8 @@ static int start_worker(struct local *local, struct node *node, struct why *why)
 {
     char log[PATH_MAX];
     log_path(local, node, log, sizeof(log));
+    struct stat status;
+    node->log_begin = stat(log, &status) == 0 ? status.st_size : 0;
     pid_t parent = getpid(), pid = fork();
     if (pid < 0)
         return because(why, -errno, "%s: cannot start a worker: %s", node->name, strerror(errno));
@@ -137,9 +141,26 @@ static void describe_end(int status, char *text, size_t size)
         snprintf(text, size, "its process ended with status %d", WEXITSTATUS(status));
 }
 
+/* The last line of what this process wrote to its log, without the program's name; `ret` is untouched when it wrote nothing. */
+static void read_last_words(const struct node *node, const char *log, char *ret, size_t size)
+{
+    char end[2048];
+    CLEANUP(closep) int fd = open(log, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    if (fd < 0 || fstat(fd, &status) < 0 || status.st_size <= node->log_begin)
+        return;
+    off_t most = (off_t)sizeof(end) - 1, from = status.st_size - node->log_begin < most ? node->log_begin : status.st_size - most;
+    ssize_t got = pread(fd, end, sizeof(end) - 1, from);
+    while (got > 0 && end[got - 1] == '\n')
+        got--;
+    end[got > 0 ? got : 0] = '\0';
+    const char *line = strrchr(end, '\n') ? strrchr(end, '\n') + 1 : end, *name = "sleddog-worker: ";
+    snprintf(ret, size, "%s", line + (strncmp(line, name, strlen(name)) ? 0 : strlen(name)));
+}
+
 static void worker_died(struct local *local, struct node *node, int status)
 {
-    char text[160], log[PATH_MAX], reason[PATH_MAX + 256];
+    char text[160], words[512], log[PATH_MAX], reason[PATH_MAX + 1024];
     struct why why;
     node->pid = 0;
     if (node->state == NODE_REFUSED || local->c->stopping)
@@ -147,13 +168,14 @@ static void worker_died(struct local *local, struct node *node, int status)
     node->starts -= node->alone != 0;
     describe_end(status, text, sizeof(text));
     log_path(local, node, log, sizeof(log));
-    snprintf(reason, sizeof(reason), "%s; its log is %s", text, log);
+    words[0] = '\0';
+    if (WIFEXITED(status))
+        read_last_words(node, log, words, sizeof(words));
+    snprintf(reason, sizeof(reason), "%s%s%s; its log is %s", text, *words ? ": " : "", words, log);
     if (node->starts >= MAX_STARTS) {
         node_refused(node, reason);
         return;
     }
-    if (node->state == NODE_CALLING)
-        log_warning("%s: %s", node->name, reason);
     node_lost(node, reason);
     if (start_worker(local, node, &why) < 0)
         node_refused(node, why.text);

@@ -1,6 +1,7 @@
 /* main.c: sleddog-coordinator: finds the command. */
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/program.h"
 #include "coordinator/commands.h"
 #include "coordinator/limits.h"
 
@@ -16,22 +17,25 @@ static const struct {
     { "resume", command_resume, "[OPTIONS] JOBDIR", "go on with an interrupted job" },
     { "retry", command_retry, "[OPTIONS] JOBDIR", "run again only the images whose failure may pass" },
     { "status", command_status, "JOBDIR [--json]", "what is done, outstanding (who, since when), failed" },
-    { "report", command_report, "JOBDIR [--image URI]", "summary, accuracy, failures by kind; or one image's row" },
-    { "export", command_export, "JOBDIR [--format LIST] [-o DIR]", "write the tables of a complete job again" },
-    { "check", command_check, "--nodes FILE", "one line a node: reachable, version, engine, device, busy" },
-    { "nodes", command_nodes, "--nodes FILE", "the nodes of a list, one a line, for scripts" },
+    { "report", command_report, "JOBDIR [--classes | --json | --html FILE | --image URI]", "summary, accuracy, failures by kind; or one image's row" },
+    { "export", command_export, "JOBDIR [--format LIST] [--per-image] [-o DIR|URI]", "write the tables of a complete job again" },
+    { "check", command_check, "--nodes FILE [--require-gpu] [OPTIONS]", "one line a node: reachable, version, engine, device, busy" },
+    { "nodes", command_nodes, "--nodes FILE [--group NAME] [--hosts]", "the nodes of a list, one a line, for scripts" },
     { "keygen", command_keygen, "DIR [NAME...]", "CURVE key pairs for coordinator and workers" },
 };
+
+#define LEFT 34 /* columns */
 
 static void print_help(void)
 {
     puts("sleddog-coordinator: batch image classification over a cluster of sleddog-workers\n");
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
         char left[80];
-        snprintf(left, sizeof(left), "%s %s", commands[i].name, commands[i].synopsis);
-        printf("  %-34s %s\n", left, commands[i].purpose);
+        int size = snprintf(left, sizeof(left), "%s %s", commands[i].name, commands[i].synopsis);
+        printf("  %-*s%s%-*s %s\n", LEFT, left, size > LEFT ? "\n  " : "", size > LEFT ? LEFT : 0, "", commands[i].purpose);
     }
-    puts("  --version                          print the version");
+    printf("  %-*s print the version\n", LEFT, "--version");
+    printf("  %-*s its options\n", LEFT, "COMMAND --help");
     puts("\nExit status: 0 every image has a row; 1 the job failed; 2 usage; 3 with --strict, an image ended in an error;\n"
          "130 interrupted, and it says how to go on.\n");
     run_help();
@@ -51,9 +55,10 @@ static int end(int status)
 int main(int argc, char **argv)
 {
     log_open("sleddog-coordinator", LOG_LEVEL_INFO);
+    program_remember(argv[0]);
     limits_prepare();
     if (argc < 2) {
-        log_error("no command given; see sleddog-coordinator --help");
+        log_error("no command given; see %s --help", program_called("sleddog-coordinator"));
         return 2;
     }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
@@ -67,6 +72,6 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
         if (!strcmp(argv[1], commands[i].name))
             return end(commands[i].run(argc - 1, argv + 1));
-    log_error("there is no command \"%s\"; see sleddog-coordinator --help", argv[1]);
+    log_error("there is no command \"%s\"; see %s --help", argv[1], program_called("sleddog-coordinator"));
     return 2;
 }

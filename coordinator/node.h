@@ -94,6 +94,7 @@ struct node {
     bool local;           /* --local: its process is ours */
     pid_t pid;            /* of that; 0: none */
     int starts;           /* of its process, since it last finished a batch */
+    int64_t log_begin;    /* of its process: where in the log, bytes */
     int deaths_alone;     /* of those, with a suspect alone: the suspect's fault, at first */
 };
 

@@ -4,6 +4,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "common/program.h"
 #include "coordinator/nodelist.h"
 
 #include <errno.h>
@@ -83,7 +84,7 @@ int command_nodes(int argc, char **argv)
     if (r == 0 && (!options.nodes || first < argc))
         r = because(&why, -EINVAL, "nodes: needs --nodes FILE and nothing else");
     if (r < 0) {
-        log_error("%s; see sleddog-coordinator --help", why.text);
+        log_error("%s; see %s nodes --help", why.text, program_called("sleddog-coordinator"));
         return 2;
     }
     r = print_nodes(&options, &why);

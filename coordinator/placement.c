@@ -85,7 +85,7 @@ static int read_words(struct placement *placement, struct why *why)
     if (!placement->words)
         return because(why, -ENOMEM, "job.db: out of memory");
     int count = hint_split(placement->words, words + 1, PLACEMENT_WORDS - 1);
-    int r = count < 0 ? count : options_parse(resume_rows(), &placement->taken, count + 1, words, &first, &reason);
+    int r = count < 0 ? count : run_options_parse(resume_rows(), &placement->taken, count + 1, words, &first, &reason);
     if (r == 0 && first != count + 1)
         r = -EINVAL;
     return r < 0 ? because(why, -EBADMSG, "job.db: how the job ran last: %s; give --nodes FILE or --local N", reason.text) : 0;
@@ -103,7 +103,7 @@ int placement_take(struct placement *placement, struct db *db, struct run_option
     r = read_words(placement, why);
     struct run_options all = placement->taken;
     if (r == 0)
-        r = options_parse(resume_rows(), &all, argc, argv, &first, why);
+        r = run_options_parse(resume_rows(), &all, argc, argv, &first, why);
     if (r < 0)
         return r;
     replace_lists(&all, options);

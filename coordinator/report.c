@@ -2,6 +2,8 @@
 #include "coordinator/commands.h"
 
 #include "common/log.h"
+#include "common/options.h"
+#include "common/program.h"
 #include "common/s3/uri.h"
 #include "coordinator/evaluation_json.h"
 #include "coordinator/export/outfile.h"
@@ -13,8 +15,6 @@
 #include "coordinator/jobdir.h"
 #include "coordinator/summary.h"
 
-#include "common/options.h"
-
 #include <errno.h>
 #include <string.h>
 
@@ -24,10 +24,12 @@ static int open_job(const char *path, struct db **ret_db, struct spec **ret_spec
     return r < 0 ? r : labels_open(*(*ret_spec)->labels ? (*ret_spec)->labels : NULL, ret_labels, why);
 }
 
-static int status_of(int r, const struct why *why)
+static int status_of(int r, const char *command, const struct why *why)
 {
-    if (r < 0)
-        log_error("%s%s", why->text, r == -EINVAL ? "; see sleddog-coordinator --help" : "");
+    if (r == -EINVAL)
+        log_error("%s; see %s %s --help", why->text, program_called("sleddog-coordinator"), command);
+    else if (r < 0)
+        log_error("%s", why->text);
     return r == -EINVAL ? 2 : r < 0;
 }
 
@@ -93,10 +95,16 @@ static int report_image(const char *job_dir, const char *image, struct why *why)
     return r;
 }
 
+/* What has no summary may be no job at all. */
 static int load_summary(const char *job_dir, struct json_t **ret, struct why *why)
 {
+    CLEANUP(db_closep) struct db *db = NULL;
+    CLEANUP(spec_freep) struct spec *spec = NULL;
     int r = summary_load(job_dir, ret, why);
-    return r == -ENOENT ? because(why, r, "%s: has no summary yet; see sleddog-coordinator status %s", job_dir, job_dir) : r;
+    if (r != -ENOENT)
+        return r;
+    int is_job = jobdir_read(job_dir, &db, &spec, why);
+    return is_job < 0 ? is_job : because(why, r, "%s: has no summary yet; see %s status %s", job_dir, program_called("sleddog-coordinator"), job_dir);
 }
 
 /* summary.json with all that the rows themselves tell. */
@@ -159,7 +167,7 @@ static int write_page(const char *path, const struct json_t *all, const struct e
         r = outfile_commit(file, why);
     if (r == 0)
         printf("%s\n", path);
-    return r;
+    return r < 0 && !s3_uri_is(path, strlen(path)) ? outfile_because_of(why, r, path, "--html FILE") : r;
 }
 
 static bool has_objects(const struct evaluation *evaluation)
@@ -231,7 +239,7 @@ int command_report(int argc, char **argv)
         r = because(&why, -EINVAL, "report: takes one job directory");
     if (r == 0)
         r = report(argv[first], &options, &why);
-    return status_of(r, &why);
+    return status_of(r, "report", &why);
 }
 
 /* ---- export ---- */
@@ -296,5 +304,5 @@ int command_export(int argc, char **argv)
         r = because(&why, -EINVAL, "export: takes one job directory");
     if (r == 0)
         r = export_job(argv[first], &options, &why);
-    return status_of(r, &why);
+    return status_of(r, "export", &why);
 }

@@ -3,6 +3,7 @@
 
 #include "common/cache.h"
 #include "common/log.h"
+#include "common/program.h"
 #include "common/sha256.h"
 #include "coordinator/hint.h"
 #include "coordinator/objectstore.h"
@@ -132,7 +133,8 @@ static int resume(struct session *session, const char *path, struct why *why)
         CLEANUP(bytes_done) struct bytes word;
         bytes_init(&word, 65536);
         hint_word(&word, path);
-        log_info("%s: this job is complete and its tables are written: nothing to do; see sleddog-coordinator report%s", path, word.data ? word.data : "");
+        log_info("%s: this job is complete and its tables are written: nothing to do; see %s report%s", path, program_called("sleddog-coordinator"),
+                 word.data ? word.data : "");
         return session_nothing_to_do(session, &state);
     }
     if (state.job.complete)
@@ -161,7 +163,7 @@ static const char *option_of_run(const char *word)
 
 int session_options(struct session *session, int argc, char **argv, int *ret_first, struct why *why)
 {
-    int r = options_parse(resume_rows(), &session->options, argc, argv, ret_first, why);
+    int r = run_options_parse(resume_rows(), &session->options, argc, argv, ret_first, why);
     session->argc = argc;
     session->argv = argv;
     for (int i = 1; r < 0 && i < argc; i++)

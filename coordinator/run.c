@@ -2,6 +2,7 @@
 #include "coordinator/commands.h"
 
 #include "common/log.h"
+#include "common/program.h"
 #include "common/signals.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/export/success.h"
@@ -70,7 +71,9 @@ int session_open_labels(struct session *session, struct why *why)
 int session_read_nodes(struct session *session, struct why *why)
 {
     struct run_options *options = &session->options;
-    int r = options->nodes ? nodelist_read(options->nodes, &options->group, &session->nodes, why) : 0;
+    int r = run_options_check(options, why);
+    if (r == 0 && options->nodes)
+        r = nodelist_read(options->nodes, &options->group, &session->nodes, why);
     if (r == 0 && options->nodes && !(session->node_list = realpath(options->nodes, NULL)))
         r = because(why, -errno, "%s: %s", options->nodes, strerror(errno));
     if (r == 0)
@@ -180,7 +183,7 @@ int session_run(struct session *session)
 
 int session_usage_error(const struct why *why)
 {
-    log_error("%s; see sleddog-coordinator --help", why->text);
+    log_error("%s; see %s --help", why->text, program_called("sleddog-coordinator"));
     return 2;
 }
 
@@ -219,7 +222,9 @@ static int prepare_run(struct session *session, char **sources, int count, struc
         snprintf(job_dir, sizeof(job_dir), "%s", session->options.job);
     else
         default_job_dir(job_dir, sizeof(job_dir));
-    int r = spec_from_options(&session->options, sources, count, job_dir, &session->spec, why);
+    int r = run_options_check(&session->options, why);
+    if (r == 0)
+        r = spec_from_options(&session->options, sources, count, job_dir, &session->spec, why);
     if (r == 0)
         r = check_truth(session->spec, why);
     if (r == 0)
@@ -259,7 +264,7 @@ int command_run(int argc, char **argv)
     struct session session = SESSION_EMPTY;
     struct why why;
     int first;
-    if (options_parse(run_rows(), &session.options, argc, argv, &first, &why) < 0)
+    if (run_options_parse(run_rows(), &session.options, argc, argv, &first, &why) < 0)
         return session_usage_error(&why);
     if (session.options.help) {
         run_help();

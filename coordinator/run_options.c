@@ -2,6 +2,7 @@
 
 #include "common/cache.h"
 #include "common/cache_limit.h"
+#include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/s3/uri.h"
@@ -18,10 +19,14 @@
 
 #define OPTION(member) offsetof(struct run_options, member)
 
+/* Only for nodes of a list; see TUNING_OWN_ROWS for what is only for workers started here. */
+#define LIST_ROWS                                                                                                                       \
+    { 0, "group", OPTION_TEXTS, OPTION(group), "NAME", "only the nodes of this [group] of the list; may be given again", 0, 0, NULL }, \
+    TRUST_ROWS(struct run_options, trust)
+
 #define NODE_ROWS                                                                                                                       \
     { 'n', "nodes", OPTION_TEXT, OPTION(nodes), "FILE", "node list: one host[:port] a line, # comments", 0, 0, NULL },                \
-    { 0, "group", OPTION_TEXTS, OPTION(group), "NAME", "only the nodes of this [group] of the list; may be given again", 0, 0, NULL }, \
-    TRUST_ROWS(struct run_options, trust),                                                                                             \
+    LIST_ROWS,                                                                                                                         \
     { 0, "local", OPTION_INT, OPTION(local), "N", "start N workers on this machine; 1 if there is no --nodes", 0, 256, NULL },        \
     { 0, "min-nodes", OPTION_INT, OPTION(min_nodes), "N", "start when N nodes are ready, 1 by default", 1, 4096, NULL },              \
     { 0, "node-timeout", OPTION_INT, OPTION(node_timeout), "S", "give up when there are fewer for S seconds, 60 by default", 1, 86400, NULL }, \
@@ -69,6 +74,49 @@ const struct option_row *run_rows(void)
 const struct option_row *resume_rows(void)
 {
     return rows_of_resume;
+}
+
+/* ---- what goes with what ---- */
+
+static bool is_for_list(const char *name)
+{
+    static const struct option_row list[] = { LIST_ROWS };
+    for (size_t i = 0; i < ARRAY_SIZE(list); i++)
+        if (!strcmp(list[i].name, name))
+            return true;
+    return false;
+}
+
+int run_options_parse(const struct option_row *rows_of_command, struct run_options *ret, int argc, char **argv, int *ret_first, struct why *why)
+{
+    int r = options_parse(rows_of_command, ret, argc, argv, ret_first, why);
+    if (r < 0)
+        return r;
+    ret->local_given = options_given(rows_of_command, argc, argv, "local");
+    for (const struct option_row *row = rows_of_command; row->name; row++) {
+        if (!ret->for_local && tuning_is_own(row->name) && options_given(rows_of_command, argc, argv, row->name))
+            ret->for_local = row->name;
+        if (!ret->for_list && is_for_list(row->name) && options_given(rows_of_command, argc, argv, row->name))
+            ret->for_list = row->name;
+    }
+    return 0;
+}
+
+int run_options_check(const struct run_options *options, struct why *why)
+{
+    if (!options->nodes && options->local_given && !options->local)
+        return because(why, -EINVAL, "--local 0: nobody would do the work; give --local N with N from 1, or --nodes FILE");
+    if (options->nodes && !options->local && options->for_local)
+        return because(why, -EINVAL, "--%s is for workers started here, and --nodes starts none: give it to the workers themselves, as an option or in their "
+                       "configuration; or add --local N", options->for_local);
+    if (!options->nodes && options->for_list)
+        return because(why, -EINVAL, "--%s is for the nodes of a list: give --nodes FILE too", options->for_list);
+    return 0;
+}
+
+bool run_options_mean(const struct run_options *options, const struct option_row *row)
+{
+    return options->nodes ? options->local || !tuning_is_own(row->name) : !is_for_list(row->name);
 }
 
 /* ---- the spec ---- */

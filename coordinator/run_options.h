@@ -17,6 +17,10 @@ struct run_options {
     int64_t local, min_nodes, node_timeout, expiry, stall_timeout, batch, top;
     struct texts group, include, exclude;
     bool per_image, strict, mixed, null_separated, help;
+
+    /* The first option given that only workers started here, or only nodes of a list, can follow; NULL: none. */
+    const char *for_local, *for_list;
+    bool local_given;
 };
 
 #define RUN_DEFAULTS                                                                                                       \
@@ -27,6 +31,15 @@ struct run_options {
 
 const struct option_row *run_rows(void);
 const struct option_row *resume_rows(void); /* nodes and time limits only */
+
+/* options_parse(), with either table. */
+int run_options_parse(const struct option_row *rows, struct run_options *ret, int argc, char **argv, int *ret_first, struct why *why);
+
+/* -EINVAL when something was given that nobody would follow. To be asked once it is known who shall work. */
+int run_options_check(const struct run_options *options, struct why *why);
+
+/* Whether somebody would follow this option. */
+bool run_options_mean(const struct run_options *options, const struct option_row *row);
 
 /* `job_dir` is where exports go unless --output says otherwise. */
 int spec_from_options(const struct run_options *options, char **sources, int source_count, const char *job_dir, struct spec **ret,

@@ -6,6 +6,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "common/program.h"
 #include "coordinator/exported.h"
 #include "coordinator/hint.h"
 #include "coordinator/job_state.h"
@@ -239,7 +240,7 @@ int command_status(int argc, char **argv)
     if (r == 0 && first + 1 != argc)
         r = because(&why, -EINVAL, "status takes one job directory");
     if (r < 0) {
-        log_error("%s; see sleddog-coordinator --help", why.text);
+        log_error("%s; see %s status --help", why.text, program_called("sleddog-coordinator"));
         return 2;
     }
     r = print_status(argv[first], options.json, &why);

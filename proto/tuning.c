@@ -3,6 +3,7 @@
 #include "common/cleanup.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static const struct option_row rows[] = {
     TUNING_ROWS(struct { struct tuning tuning; }, tuning),
@@ -28,4 +29,15 @@ int tuning_arguments(const struct tuning *tuning, struct bytes *out)
         bytes_append_char(out, '\0');
     }
     return bytes_error(out);
+}
+
+bool tuning_is_own(const char *name)
+{
+    static const struct option_row own[] = {
+        TUNING_OWN_ROWS(struct { struct tuning tuning; }, tuning),
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+        if (!strcmp(own[i].name, name))
+            return true;
+    return false;
 }

@@ -39,48 +39,56 @@ struct tuning {
         .store_timeout = 300, .decode = "exact", .cache_limit = (int64_t)10 << 30                                                      \
     }
 
-/* Rows for a struct option_row table whose target has a member `member` of type struct tuning. */
-#define TUNING_ROWS(type, member)                                                                                          \
-    { 0, "engine", OPTION_CHOICE, offsetof(type, member.engine), "NAME",                                                   \
-      "what does the arithmetic", 0, 0, "auto|onednn|cudnn|sim" },                                                          \
-    { 0, "precision", OPTION_CHOICE, offsetof(type, member.precision), "NAME",                                             \
-      "number format of the engine", 0, 0, "auto|f32|f16|bf16|int8" },                                                      \
-    { 0, "ranges", OPTION_TEXT, offsetof(type, member.ranges), "FILE",                                                      \
-      "activation ranges for int8; those beside the weights by default", 0, 0, NULL },                                      \
-    { 0, "engine-batch", OPTION_INT, offsetof(type, member.engine_batch), "N",                                             \
-      "images the engine computes at once; 0: its own choice", 0, 4096, NULL },                                             \
-    { 0, "engine-threads", OPTION_INT, offsetof(type, member.engine_threads), "N",                                         \
-      "single-threaded streams of a CPU engine; 0: one a core", 0, 1024, NULL },                                            \
-    { 0, "devices", OPTION_TEXT, offsetof(type, member.devices), "LIST",                                                   \
-      "GPUs to use: 0,1 or all; the first by default", 0, 0, NULL },                                                        \
-    { 0, "tune", OPTION_CHOICE, offsetof(type, member.tune), "WHETHER",                                                    \
-      "look for a GPU's fastest plans, once, or take the first", 0, 0, "on|off" },                                          \
+/* Rows for a struct option_row table whose target has a member `member` of type struct tuning: what is a worker's own affair, which nobody can tell
+ * one that runs already; and what a coordinator needs for itself, too. */
+#define TUNING_OWN_ROWS(type, member)                                                                                     \
+    { 0, "engine", OPTION_CHOICE, offsetof(type, member.engine), "NAME",                                                  \
+      "what does the arithmetic", 0, 0, "auto|onednn|cudnn|sim" },                                                        \
+    { 0, "precision", OPTION_CHOICE, offsetof(type, member.precision), "NAME",                                            \
+      "number format of the engine", 0, 0, "auto|f32|f16|bf16|int8" },                                                    \
+    { 0, "ranges", OPTION_TEXT, offsetof(type, member.ranges), "FILE",                                                    \
+      "activation ranges for int8; those beside the weights by default", 0, 0, NULL },                                    \
+    { 0, "engine-batch", OPTION_INT, offsetof(type, member.engine_batch), "N",                                            \
+      "images the engine computes at once; 0: its own choice", 0, 4096, NULL },                                           \
+    { 0, "engine-threads", OPTION_INT, offsetof(type, member.engine_threads), "N",                                        \
+      "single-threaded streams of a CPU engine; 0: one a core", 0, 1024, NULL },                                          \
+    { 0, "devices", OPTION_TEXT, offsetof(type, member.devices), "LIST",                                                  \
+      "GPUs to use: 0,1 or all; the first by default", 0, 0, NULL },                                                      \
+    { 0, "tune", OPTION_CHOICE, offsetof(type, member.tune), "WHETHER",                                                   \
+      "look for a GPU's fastest plans, once, or take the first", 0, 0, "on|off" },                                        \
     { 0, "threads", OPTION_INT, offsetof(type, member.threads), "N", "threads that decode, 32 by default", 1, 1024, NULL }, \
-    { 0, "fetch-threads", OPTION_INT, offsetof(type, member.fetch_threads), "N",                                           \
-      "threads that read files, 8 by default", 1, 1024, NULL },                                                             \
-    { 0, "fetch-loops", OPTION_INT, offsetof(type, member.fetch_loops), "N",                                               \
-      "event loops that fetch s3:// and http(s)://, 1 by default", 1, 64, NULL },                                          \
-    { 0, "fetch-concurrency", OPTION_INT, offsetof(type, member.fetch_concurrency), "N",                                   \
-      "objects fetched at once by all of them, 128 by default", 1, 4096, NULL },                                           \
-    { 0, "fetch-timeout", OPTION_INT, offsetof(type, member.fetch_timeout), "S",                                           \
-      "seconds without progress after which an object is asked for again, 30 by default", 1, 86400, NULL },                \
-    { 0, "store-timeout", OPTION_INT, offsetof(type, member.store_timeout), "S",                                           \
-      "seconds that a store which does not answer is waited for, 300 by default", 0, 864000, NULL },                       \
-    { 0, "fetch-memory", OPTION_SIZE, offsetof(type, member.fetch_memory), "SIZE",                                         \
-      "how much may be fetched and not yet decoded, 256M by default", 1 << 20, INT64_MAX, NULL },                           \
-    { 0, "memory-limit", OPTION_SIZE, offsetof(type, member.memory_limit), "SIZE",                                         \
-      "memory that a worker may hold; 0: most of the machine", 0, INT64_MAX, NULL },                                        \
-    { 0, "image-cpu-limit", OPTION_INT, offsetof(type, member.image_cpu_limit), "S",                                       \
-      "seconds of processor time that decoding an image may take, 20 by default", 1, 86400, NULL },                         \
-    { 0, "decode", OPTION_CHOICE, offsetof(type, member.decode), "HOW",                                                    \
-      "none: images are fetched and not looked at, to measure fetching with --engine sim", 0, 0, "exact|none" },           \
-    { 0, "sim-cost-us", OPTION_INT, offsetof(type, member.sim_cost_us), "N",                                               \
-      "engine sim: microseconds an image takes", 0, 60000000, NULL },                                                       \
-    { 0, "cache", OPTION_TEXT, offsetof(type, member.cache), "DIR",                                                        \
-      "where downloaded weights and a GPU's plans are kept, ~/.cache/sleddog by default", 0, 0, NULL },                                        \
-    { 0, "cache-limit", OPTION_SIZE, offsetof(type, member.cache_limit), "SIZE",                                           \
-      "how much of downloaded and lent models is kept there, 10G by default; 0: all", 0, INT64_MAX, NULL },                \
+    { 0, "fetch-threads", OPTION_INT, offsetof(type, member.fetch_threads), "N",                                          \
+      "threads that read files, 8 by default", 1, 1024, NULL },                                                           \
+    { 0, "fetch-loops", OPTION_INT, offsetof(type, member.fetch_loops), "N",                                              \
+      "event loops that fetch s3:// and http(s)://, 1 by default", 1, 64, NULL },                                         \
+    { 0, "fetch-concurrency", OPTION_INT, offsetof(type, member.fetch_concurrency), "N",                                  \
+      "objects fetched at once by all of them, 128 by default", 1, 4096, NULL },                                          \
+    { 0, "fetch-timeout", OPTION_INT, offsetof(type, member.fetch_timeout), "S",                                          \
+      "seconds without progress after which an object is asked for again, 30 by default", 1, 86400, NULL },               \
+    { 0, "fetch-memory", OPTION_SIZE, offsetof(type, member.fetch_memory), "SIZE",                                        \
+      "how much may be fetched and not yet decoded, 256M by default", 1 << 20, INT64_MAX, NULL },                         \
+    { 0, "memory-limit", OPTION_SIZE, offsetof(type, member.memory_limit), "SIZE",                                        \
+      "memory that a worker may hold; 0: most of the machine", 0, INT64_MAX, NULL },                                      \
+    { 0, "image-cpu-limit", OPTION_INT, offsetof(type, member.image_cpu_limit), "S",                                      \
+      "seconds of processor time that decoding an image may take, 20 by default", 1, 86400, NULL },                       \
+    { 0, "decode", OPTION_CHOICE, offsetof(type, member.decode), "HOW",                                                   \
+      "none: images are fetched and not looked at, to measure fetching with --engine sim", 0, 0, "exact|none" },          \
+    { 0, "sim-cost-us", OPTION_INT, offsetof(type, member.sim_cost_us), "N",                                              \
+      "engine sim: microseconds an image takes", 0, 60000000, NULL }
+
+#define TUNING_SHARED_ROWS(type, member)                                                                                  \
+    { 0, "store-timeout", OPTION_INT, offsetof(type, member.store_timeout), "S",                                          \
+      "seconds that a store which does not answer is waited for, 300 by default", 0, 864000, NULL },                      \
+    { 0, "cache", OPTION_TEXT, offsetof(type, member.cache), "DIR",                                                       \
+      "where downloaded weights and a GPU's plans are kept, ~/.cache/sleddog by default", 0, 0, NULL },                   \
+    { 0, "cache-limit", OPTION_SIZE, offsetof(type, member.cache_limit), "SIZE",                                          \
+      "how much of downloaded and lent models is kept there, 10G by default; 0: all", 0, INT64_MAX, NULL },               \
     S3_ROWS(type, member.s3)
+
+#define TUNING_ROWS(type, member) TUNING_OWN_ROWS(type, member), TUNING_SHARED_ROWS(type, member)
+
+/* Whether an option of this name is in TUNING_OWN_ROWS. */
+bool tuning_is_own(const char *name);
 
 /* Writes the arguments that make a worker work like this: NUL-separated "--engine", "auto", ... */
 int tuning_arguments(const struct tuning *tuning, struct bytes *out);

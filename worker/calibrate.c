@@ -1,5 +1,6 @@
 /* calibrate.c: the command of this name: measures activation ranges and keeps them beside the weights. */
 #include "common/log.h"
+#include "common/program.h"
 #include "worker/calibration/calibration.h"
 #include "worker/commands.h"
 #include "worker/locate.h"
@@ -137,7 +138,7 @@ int command_calibrate(int argc, char **argv)
     if (r == 0 && (!options.images || !options.weights))
         r = because(&why, -EINVAL, "no %s given", options.images ? "--weights FILE" : "--images DIR");
     if (r < 0) {
-        log_error("%s; see sleddog-worker calibrate --help", why.text);
+        log_error("%s; see %s calibrate --help", why.text, program_called("sleddog-worker"));
         return 2;
     }
     r = run(&options, &preset, &why);

@@ -1,6 +1,7 @@
 /* classify.c: one-off classification here, no cluster: the same pipeline, fed from the command line. */
 #include "common/labels.h"
 #include "common/log.h"
+#include "common/program.h"
 #include "common/thread.h"
 #include "proto/preset.h"
 #include "worker/commands.h"
@@ -110,6 +111,8 @@ static void tell_how(const struct runtime *runtime)
     const struct engine_info *info = pipeline_engine(runtime->pipeline);
     if (*runtime->network)
         log_info("%s in %s: engine %s on %s", runtime->network, info->precision, info->engine, info->device);
+    else
+        log_info("engine %s, precision %s: the answers are made up, nothing looks at the pictures", info->engine, info->precision);
 }
 
 static int classify(const struct classify_options *options, const struct preset *preset, char **files, int count, struct why *why)
@@ -150,7 +153,7 @@ int command_classify(int argc, char **argv)
     log_open("sleddog-worker classify", LOG_LEVEL_INFO);
     if (options_parse(rows, &options, argc, argv, &first, &why) < 0 ||
         preset_from_options(&options.preset, &preset, &why) < 0) {
-        log_error("%s; see sleddog-worker --help", why.text);
+        log_error("%s; see %s classify --help", why.text, program_called("sleddog-worker"));
         return 2;
     }
     if (options.help) {
@@ -159,7 +162,7 @@ int command_classify(int argc, char **argv)
         return 0;
     }
     if (first == argc || (!*options.weights && strcmp(options.tuning.engine, "sim"))) {
-        log_error("no %s given; sleddog-worker classify --weights FILE PHOTO...", first == argc ? "files" : "weights");
+        log_error("no %s given; %s classify --weights FILE PHOTO...", first == argc ? "files" : "weights", program_called("sleddog-worker"));
         return 2;
     }
     /* A handful of photos must not wait for threads nobody needs. */

@@ -1,6 +1,7 @@
 /* inspect.c: the command `weights`: what weights files hold, and what is wrong with them. */
 #include "common/cache.h"
 #include "common/log.h"
+#include "common/program.h"
 #include "worker/commands.h"
 #include "worker/locate.h"
 #include "worker/weights/check.h"
@@ -68,7 +69,7 @@ static int print_ranges(const struct weights *weights, const struct network *net
     if (r < 0)
         return r;
     if (access(path, F_OK) < 0) {
-        puts("  ranges      none beside it: a CPU computes in f32; sleddog-worker calibrate makes them, for int8");
+        printf("  ranges      none beside it: a CPU computes in f32; %s calibrate makes them, for int8\n", program_called("sleddog-worker"));
         return 0;
     }
     return ranges_each(path, weights, network, print_set, NULL, why);
@@ -113,7 +114,7 @@ int command_weights(int argc, char **argv)
         return 0;
     }
     if (r == 0 && first == argc)
-        r = because(&why, -EINVAL, "no files given: sleddog-worker weights FILE...");
+        r = because(&why, -EINVAL, "no files given: %s weights FILE...", program_called("sleddog-worker"));
     if (r < 0) {
         log_error("%s", why.text);
         return 2;

@@ -1,6 +1,7 @@
 /* main.c: sleddog-worker: options and commands. */
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/program.h"
 #include "common/signals.h"
 #include "worker/commands.h"
 #include "worker/memory.h"
@@ -81,7 +82,7 @@ static int run_daemon(int argc, char **argv)
     struct why why;
     log_open("sleddog-worker", LOG_LEVEL_INFO);
     if (read_options(&options, &config, argc, argv, &why) < 0) {
-        log_error("%s; see sleddog-worker --help", why.text);
+        log_error("%s; see %s --help", why.text, program_called("sleddog-worker"));
         return 2;
     }
     if (options.help) {
@@ -109,6 +110,7 @@ static int run_daemon(int argc, char **argv)
 int main(int argc, char **argv)
 {
     memory_prepare();
+    program_remember(argv[0]);
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);

@@ -1,5 +1,6 @@
 /* selftest.c: the command `verify`. */
 #include "common/log.h"
+#include "common/program.h"
 #include "worker/commands.h"
 #include "worker/verify.h"
 
@@ -33,7 +34,7 @@ int command_verify(int argc, char **argv)
     if (r == 0 && first < argc)
         r = because(&why, -EINVAL, "takes no arguments, \"%s\" was given", argv[first]);
     if (r < 0) {
-        log_error("%s; see sleddog-worker verify --help", why.text);
+        log_error("%s; see %s verify --help", why.text, program_called("sleddog-worker"));
         return 2;
     }
     if (options.help) {

@@ -30,30 +30,41 @@ void outfile_close(struct outfile *file)
     free(file);
 }
 
+/* Ends where the option that says the place belongs; "": nothing is known to help. */
 static const char *what_to_do(int r)
 {
     switch (r) {
     case -ENOSPC:
     case -EDQUOT:
-        return "; free some space or give another --output, then export or resume again";
+        return "; free some space or give another";
     case -EACCES:
     case -EPERM:
     case -EROFS:
-        return "; allow writing there or give another --output";
+        return "; allow writing there or give another";
     case -EFBIG:
-        return "; the file system or a ulimit takes no larger file: give another --output";
+        return "; the file system or a ulimit takes no larger file: give another";
+    case -ENOENT:
+        return "; its folder is not there: make it or give another";
     case -EISDIR:
     case -ENOTDIR:
     case -ELOOP:
-        return "; something else of that name is in the way: remove it or give another --output";
+        return "; something else of that name is in the way: remove it or give another";
+    case -EBUSY:
+        return "; another process is writing it, or something is mounted there: wait for that, or give another";
     default:
         return "";
     }
 }
 
+int outfile_because_of(struct why *why, int r, const char *path, const char *option)
+{
+    const char *remedy = what_to_do(r);
+    return because(why, r, "%.600s: cannot be written: %s%s%s%s", path, strerror(-r), remedy, *remedy ? " " : "", *remedy ? option : "");
+}
+
 int outfile_because(struct why *why, int r, const char *path)
 {
-    return because(why, r, "%.600s: cannot be written: %s%s", path, strerror(-r), what_to_do(r));
+    return outfile_because_of(why, r, path, "--output");
 }
 
 int outfile_open(struct s3_session *s3, const char *directory, const char *name, struct outfile **ret, struct why *why)

@@ -34,3 +34,4 @@ DEFINE_FREEP(outfile_close, struct outfile)
 
 /* The sentence for a file that could not be written, with what to do about `r`. */
 int outfile_because(struct why *why, int r, const char *path);
+int outfile_because_of(struct why *why, int r, const char *path, const char *option); /* whose place another option gave */

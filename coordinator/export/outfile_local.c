@@ -70,10 +70,7 @@ static int open_part(struct local *file, struct why *why)
     if (r > 0)
         return 0;
     closep(&file->fd); /* not ours to remove */
-    if (r == -EWOULDBLOCK)
-        return because(why, -EBUSY, "%.600s: another process is writing it; wait for that, or give another --output",
-                       file->path);
-    return complain(file, r, why);
+    return complain(file, r == -EWOULDBLOCK ? -EBUSY : r, why);
 }
 
 static int open_local(struct s3_session *s3, const char *directory, const char *path, void **ret, struct why *why)

@@ -23,6 +23,7 @@ struct part {
 struct source {
     struct source_context context;
     struct filter filter;
+    uint64_t unwanted;
     int count, at;
     struct part part[];
 };
@@ -114,8 +115,10 @@ int source_next(struct source *source, struct rec_item *ret, struct why *why)
         part->items += wanted;
         if (r < 0 || wanted)
             return r;
-        if (r > 0)
+        if (r > 0) {
+            source->unwanted++;
             continue;
+        }
         close_part(part);
         source->at++;
     }
@@ -172,6 +175,11 @@ uint64_t source_skipped(const struct source *source, const char **ret_first)
     if (ret_first)
         *ret_first = source->context.skipped ? source->context.first_skipped : NULL;
     return source->context.skipped;
+}
+
+uint64_t source_unwanted(const struct source *source)
+{
+    return source->unwanted;
 }
 
 struct rec_item source_item(const char *path, size_t size, size_t base)

@@ -61,3 +61,6 @@ void source_close(struct source *source);
 /* What was found so far and is neither file nor folder (pipes, sockets, devices; folders where a pattern asks for files).
  * `ret_first` is the first of them, NULL if none. */
 uint64_t source_skipped(const struct source *source, const char **ret_first);
+
+/* What was found so far and the filter leaves out. */
+uint64_t source_unwanted(const struct source *source);

@@ -36,7 +36,14 @@ TEST(a_usage_error_of_the_coordinator_is_status_2_and_names_what_is_wrong)
         { 2, "no command given", { NULL } },
         { 2, "no command \"frobnicate\"", { "frobnicate" } },
         { 2, "no SOURCE given", { "run" } },
-        { 2, "no option --frobnicate", { "run", "--frobnicate", "sim:1" } },
+        { 2, "run takes no option --frobnicate", { "run", "--frobnicate", "sim:1" } },
+        { 2, "status takes no option --nodes", { "status", "job", "--nodes", "n" } },
+        { 2, "--node may be --nodes, --node-key, --node-timeout", { "run", "--node", "n", "sim:1" } },
+        { 2, "--mixed takes no value", { "run", "--mixed=yes", "sim:1" } },
+        { 2, "--precision is for workers started here, and --nodes starts none", { "run", "--nodes", "n", "--precision", "int8", "sim:1" } },
+        { 2, "--engine is for workers started here, and --nodes starts none", { "run", "--nodes", "n", "--engine", "sim", "sim:1" } },
+        { 2, "--group is for the nodes of a list: give --nodes FILE too", { "run", "--engine", "sim", "--group", "x", "sim:1" } },
+        { 2, "--local 0: nobody would do the work", { "run", "--engine", "sim", "--local", "0", "sim:1" } },
         { 2, "--batch: \"many\" is not a whole number", { "run", "--batch", "many", "sim:1" } },
         { 2, "--batch: 0 is outside 1 to 4096", { "run", "--batch", "0", "sim:1" } },
         { 2, "--batch needs a value", { "run", "sim:1", "--batch" } },
@@ -52,7 +59,7 @@ TEST(a_usage_error_of_the_coordinator_is_status_2_and_names_what_is_wrong)
         { 2, "resume: takes one job directory", { "resume" } },
         { 2, "resume: --preset is taken from the job, which keeps what it was begun with", { "resume", "--preset", "article", "job" } },
         { 2, "retry: --weights is taken from the job", { "retry", "job", "--weights=w" } },
-        { 2, "no option --frobnicate", { "retry", "--frobnicate", "job" } },
+        { 2, "retry takes no option --frobnicate", { "retry", "--frobnicate", "job" } },
         { 2, "retry: takes one job directory", { "retry" } },
         { 2, "report: takes one job directory", { "report" } },
         { 2, "export: takes one job directory", { "export" } },
@@ -73,12 +80,15 @@ TEST(a_file_that_is_missing_or_wrong_is_named)
         { 2, "twice, line 2: A:5571 is there already", { "run", "--nodes", "twice", "sim:1" } },
         { 1, "no-job", { "status", "no-job" } },
         { 1, "no-job: No such file or directory; a job directory is meant", { "resume", "no-job" } },
-        { 1, "no-job", { "report", "no-job" } },
+        { 1, "no-job/job.db: No such file or directory; is this a job directory?", { "report", "no-job" } },
+        { 1, "photos/job.db: No such file or directory; is this a job directory?", { "report", "--json", "photos" } },
+        { 1, "not a job of sleddog", { "report", "other" } },
         { 1, "no-job", { "export", "no-job" } },
         { 1, "not a job of sleddog", { "status", "other" } },
         { 1, "no-nodes: No such file", { "check", "--nodes", "no-nodes" } },
         { 1, "bad-nodes, line 2: \"a:b\": the port must be a number", { "nodes", "--nodes", "bad-nodes" } },
     };
+    CHECK_INT(test_shell(NULL, "mkdir photos"), 0);
     write_text("bad-nodes", "host1\na:b\n");
     write_text("no-names", "# nobody\n\n");
     write_text("twice", "a\nA:5571\n");
@@ -100,7 +110,9 @@ TEST(a_worker_that_would_listen_beyond_this_machine_wants_insecure_said)
         { 1, "--listen *:99999: the port must be a number from 0 to 65535; give ADDRESS:PORT", { "--listen", "*:99999" } },
         { 1, "--listen foo: no port; give ADDRESS:PORT", { "--listen", "foo", "--insecure" } },
         { 1, "tcp://192.0.2.1:5: cannot listen: Cannot assign", { "--listen", "192.0.2.1:5", "--insecure" } },
-        { 2, "no option --frobnicate", { "--frobnicate" } },
+        { 2, "sleddog-worker takes no option --frobnicate", { "--frobnicate" } },
+        { 2, "sleddog-worker takes no option --preset", { "--preset", "article" } },
+        { 2, "--verbose takes no value", { "--verbose=yes" } },
         { 2, "\"frobnicate\" is not a command", { "frobnicate" } },
         { 2, "no-config: No such file", { "--config", "no-config" } },
         { 2, "no files given", { "classify" } },
@@ -114,6 +126,18 @@ TEST(a_worker_that_would_listen_beyond_this_machine_wants_insecure_said)
     WAIT_FOR(process_said(&process, "listens on tcp://0.0.0.0:"));
     process_signal(&process, 15);
     CHECK_INT(process_end(&process), 0);
+}
+
+TEST(classify_says_how_it_came_to_its_answers)
+{
+    CLEANUP(freep) char *text = NULL;
+    CHECK_INT(test_shell(&text, "(%s/sleddog-worker classify --engine sim sim:1 2>&1 >/dev/null)", test_build()), 0);
+    CHECK_STR(text, "sleddog-worker classify: engine sim, precision none: the answers are made up, nothing looks at the pictures\n");
+    freep(&text);
+    model_write("model.safetensors", 1000);
+    photos_draw("photos", 1);
+    CHECK_INT(test_shell(&text, "(%s/sleddog-worker classify --engine onednn --precision f32 --weights model.safetensors photos/*/* 2>&1 >/dev/null)", test_build()), 0);
+    CHECK_CONTAINS(text, " in f32: engine onednn on ");
 }
 
 /* ---- models ---- */
@@ -206,6 +230,42 @@ TEST(a_job_directory_is_used_by_one_coordinator_and_for_one_job)
     CHECK_INT(COORDINATE("fourth", "run", "--engine", "sim", "--job", "job", "sim:5"), 1);
     check_contains("fourth.err", "job: holds another job already: the source is sim:500, not sim:5; choose another --job, or go on with that one: "
                                  "sleddog-coordinator resume --local 1 --engine sim --sim-cost-us 20000 job");
+}
+
+TEST(a_command_that_is_proposed_is_called_as_this_program_was)
+{
+    struct process run;
+    CLEANUP(freep) char *output = NULL;
+    BEGIN(&run, "run", "run", "--engine", "sim", "--sim-cost-us", "2000", "--batch", "10", "--job", "job", "sim:200");
+    WAIT_FOR(job_done("job") > 0);
+    process_signal(&run, 9);
+    process_end(&run);
+    CHECK_INT(test_shell(NULL, "ln -s '%s' 'my build'", test_build()), 0);
+    CHECK_INT(test_shell(&output, "'my build/sleddog-coordinator' run --engine sim --job job sim:5"), 1);
+    CHECK_CONTAINS(output, "go on with that one: 'my build/sleddog-coordinator' resume --engine sim --sim-cost-us 2000 job");
+    CHECK_INT(test_shell(NULL, "'my build/sleddog-coordinator' status job >status; sed -n 's/.*go on with: //p' status >paste; grep \"^'my build/\" paste && . ./paste"), 0);
+    CHECK_INT(job_done("job"), 200);
+    freep(&output);
+    CHECK_INT(test_shell(&output, "'my build/sleddog-coordinator' frobnicate"), 2);
+    CHECK_CONTAINS(output, "see 'my build/sleddog-coordinator' --help");
+    freep(&output);
+    CHECK_INT(test_shell(&output, "'my build/sleddog-worker' calibrate"), 2);
+    CHECK_CONTAINS(output, "see 'my build/sleddog-worker' calibrate --help");
+    CHECK_INT(COORDINATE("status", "status", "--nonsense"), 2);
+    check_contains("status.err", "see sleddog-coordinator status --help");
+}
+
+TEST(the_command_that_a_job_keeps_names_no_path_of_the_program)
+{
+    struct process run;
+    char command[4200];
+    snprintf(command, sizeof(command), "exec %s/sleddog-coordinator run --engine sim --sim-cost-us 2000 --batch 10 --job job sim:2000", test_build());
+    process_start(&run, "run", ARGV("/bin/sh", "-c", command));
+    WAIT_FOR(job_done("job") > 0);
+    process_signal(&run, 9);
+    process_end(&run);
+    CHECK_INT(COORDINATE("status", "status", "job"), 0);
+    check_contains("status.out", "go on with: sleddog-coordinator resume --engine sim");
 }
 
 TEST(nodes_writes_a_list_out_for_scripts)

@@ -124,7 +124,7 @@ TEST(a_disk_that_became_read_only_can_be_looked_at_and_gone_on_with_later)
 static int limited(const char *limit, const char *arguments)
 {
     CLEANUP(freep) char *output = NULL;
-    int status = test_shell(&output, "(ulimit %s; exec %s/sleddog-coordinator %s 2>run.err)", limit, test_build(), arguments);
+    int status = test_shell(&output, "(ulimit %s; PATH=%s:$PATH; exec sleddog-coordinator %s 2>run.err)", limit, test_build(), arguments);
     fprintf(stderr, "%s", output);
     return status;
 }

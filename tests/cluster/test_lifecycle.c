@@ -123,6 +123,18 @@ TEST(a_local_worker_that_is_killed_is_started_again)
     }
 }
 
+TEST(why_a_local_worker_cannot_start_is_said_once_on_the_screen)
+{
+    if (test_shell(NULL, "%s/sleddog-worker info | grep -q '^cudnn *not usable'", test_build()))
+        test_skip("a worker that wants a GPU can start here");
+    write_text("model.pth", "this worker does not come so far");
+    CHECK_INT(COORDINATE("run", "run", "--engine", "cudnn", "--weights", "model.pth", "--job", "job", "sim:10"), 1);
+    CHECK_INT(test_shell(NULL, "test $(grep -c 'its process ended with status' run.err) = 1"), 0);
+    CHECK_INT(test_shell(NULL, "tail -n 1 job/worker-1.log | sed 's/^sleddog-worker: //' >last && grep -q 'engine cudnn' last && grep -q -F -f last run.err"), 0);
+    check_contains("run.err", "sleddog-coordinator: local 1: its process ended with status 1: engine cudnn: ");
+    check_contains("run.err", "/job/worker-1.log");
+}
+
 TEST(a_local_worker_that_cannot_stay_alive_is_given_up_with_its_log_named)
 {
     struct process run;

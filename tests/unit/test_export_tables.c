@@ -172,7 +172,7 @@ TEST(two_writers_of_one_table_are_told_apart)
     struct exporters *first = opened(EXPORT_JSONL, 0), *second;
     struct export_options wanted = options(EXPORT_JSONL, 0);
     CHECK_INT(exporters_open(&wanted, &second, &why), -EBUSY);
-    CHECK_CONTAINS(why.text, "out/predictions.jsonl: another process is writing it");
+    CHECK_CONTAINS(why.text, "out/predictions.jsonl: cannot be written: Device or resource busy; another process is writing it");
     done(first);
     CHECK_INT(access("out/predictions.jsonl", F_OK), 0);
 }

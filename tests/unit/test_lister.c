@@ -143,6 +143,31 @@ TEST(sources_become_batches_of_the_wanted_size)
     CHECK(is_listed());
 }
 
+static void expect_nothing(const char *source, char **include, int include_count, char **exclude, int exclude_count, const char *sentence)
+{
+    struct setting setting;
+    unlink("job.db");
+    open_store(&setting, source, 10);
+    setting.spec.include = include;
+    setting.spec.include_count = include_count;
+    setting.spec.exclude = exclude;
+    setting.spec.exclude_count = exclude_count;
+    start(&setting);
+    CHECK_INT(wait_for_lister(&setting), -ENOENT);
+    CHECK_STR(why.text, sentence);
+    stop(&setting);
+}
+
+TEST(patterns_that_leave_nothing_are_named_with_how_many_files_there_were)
+{
+    char *wanted[] = { (char *)"*.xyz", (char *)"*.abc" }, *all[] = { (char *)"*" };
+    CHECK_INT(test_shell(NULL, "mkdir -p photos/a empty && touch photos/1.jpg photos/a/2.jpg photos/a/3.png"), 0);
+    expect_nothing("photos", wanted, 2, NULL, 0,
+                   "no images: 3 files, and none matches --include '*.xyz' --include '*.abc'; a pattern is held against the path below the source");
+    expect_nothing("photos/a", NULL, 0, all, 1, "no images: 2 files, and none is left by --exclude '*'; a pattern is held against the path below the source");
+    expect_nothing("empty", wanted, 1, NULL, 0, "no images: the sources are empty");
+}
+
 TEST(a_list_that_fills_its_last_batch_has_no_empty_one)
 {
     struct setting setting;

@@ -108,15 +108,50 @@ TEST(what_is_wrong_with_the_words_is_said)
 {
     VARIABLES;
     CHECK_INT(PARSE("--nonsense"), -EINVAL);
-    CHECK_CONTAINS(why.text, "there is no option --nonsense");
+    CHECK_STR(why.text, "prog takes no option --nonsense");
+    CHECK_INT(PARSE("--nonsense=5"), -EINVAL);
+    CHECK_STR(why.text, "prog takes no option --nonsense");
     CHECK_INT(PARSE("-fx"), -EINVAL);
-    CHECK_CONTAINS(why.text, "there is no option -x");
+    CHECK_STR(why.text, "prog takes no option -x");
     CHECK_INT(PARSE("--number"), -EINVAL);
     CHECK_STR(why.text, "--number needs a value");
     CHECK_INT(PARSE("-n"), -EINVAL);
     CHECK_STR(why.text, "-n needs a value");
     CHECK_INT(PARSE("--flag=yes"), -EINVAL);
-    CHECK_CONTAINS(why.text, "takes no value");
+    CHECK_STR(why.text, "--flag takes no value");
+    CHECK_INT(PARSE("--fl=yes"), -EINVAL);
+    CHECK_STR(why.text, "--flag takes no value");
+}
+
+TEST(an_abbreviation_of_several_options_is_told_which)
+{
+    VARIABLES;
+    static const struct option_row similar[] = {
+        { 0, "node", OPTION_INT, AT(number), "N", "one", 0, 9, NULL },
+        { 0, "node-key", OPTION_TEXT, AT(text), "TEXT", "two", 0, 0, NULL },
+        { 0, "nodes", OPTION_TEXT, AT(text), "TEXT", "three", 0, 0, NULL },
+        { 0 },
+    };
+    char *argv[] = { (char *)"/usr/bin/prog", (char *)"--no=3", NULL };
+    CHECK_INT(options_parse(similar, &target, 2, argv, &first, &why), -EINVAL);
+    CHECK_STR(why.text, "--no may be --node, --node-key, --nodes");
+    argv[1] = (char *)"--node=3";
+    CHECK_INT(options_parse(similar, &target, 2, argv, &first, &why), 0);
+    argv[1] = (char *)"--key";
+    CHECK_INT(options_parse(similar, &target, 2, argv, &first, &why), -EINVAL);
+    CHECK_STR(why.text, "prog takes no option --key");
+}
+
+TEST(an_option_counts_as_given_though_it_says_what_holds_anyway)
+{
+    VARIABLES;
+    char *argv[] = { (char *)"prog", (char *)"operand", (char *)"-n", (char *)"7", (char *)"--te=default", (char *)"--", (char *)"--size", NULL };
+    target = (struct target){ .number = 7, .text = "default" };
+    CHECK_INT(options_parse(table, &target, 7, argv, &first, &why), 0);
+    CHECK(options_given(table, 7, argv, "number") && options_given(table, 7, argv, "text"));
+    CHECK(!options_given(table, 7, argv, "size") && !options_given(table, 7, argv, "flag"));
+    CHECK_INT(options_parse(table, &target, 7, argv, &first, &why), 0);
+    CHECK_STR(argv[first], "operand");
 }
 
 TEST(help_shows_every_row)

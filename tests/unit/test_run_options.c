@@ -1,3 +1,4 @@
+#include "coordinator/hint.h"
 #include "coordinator/run_options.h"
 
 #include "tests/test.h"
@@ -95,6 +96,105 @@ TEST(two_jobs_have_two_ids)
     CHECK(strcmp(spec->job, other->job));
     spec_free(spec);
     spec_free(other);
+}
+
+/* What `run` says to these options. */
+static int check(const struct option_row *rows, const char *const *words)
+{
+    struct run_options options = RUN_DEFAULTS;
+    char *argv[16] = { (char *)"run" };
+    int argc = 1, first;
+    for (; words[argc - 1]; argc++)
+        argv[argc] = (char *)words[argc - 1];
+    CHECK_INT(run_options_parse(rows, &options, argc, argv, &first, &why), 0);
+    why.text[0] = '\0';
+    return run_options_check(&options, &why);
+}
+
+#define GIVEN(...) check(run_rows(), (const char *const[]){ __VA_ARGS__, NULL })
+
+/* A word that this option takes. */
+static const char *value_of(const struct option_row *row)
+{
+    static char text[32];
+    snprintf(text, sizeof(text), "%.*s", row->choices ? (int)strcspn(row->choices, "|") : 31, row->choices ? row->choices : "9999999");
+    if (row->type == OPTION_INT)
+        snprintf(text, sizeof(text), "%d", (int)row->min);
+    return text;
+}
+
+TEST(what_only_a_worker_started_here_can_follow_is_refused_beside_nodes_alone)
+{
+    int refused = 0;
+    for (const struct option_row *row = run_rows(); row->name; row++) {
+        char word[64], said[128];
+        if (!tuning_is_own(row->name))
+            continue;
+        snprintf(word, sizeof(word), "--%s=%s", row->name, value_of(row));
+        CHECK_INT(check(run_rows(), (const char *const[]){ word, "--nodes", "n", NULL }), -EINVAL);
+        snprintf(said, sizeof(said), "--%s is for workers started here", row->name);
+        CHECK_CONTAINS(why.text, said);
+        CHECK_INT(check(resume_rows(), (const char *const[]){ "--nodes", "n", word, NULL }), -EINVAL);
+        CHECK_INT(check(run_rows(), (const char *const[]){ word, "--nodes", "n", "--local", "1", NULL }), 0);
+        CHECK_INT(check(run_rows(), (const char *const[]){ word, NULL }), 0);
+        refused++;
+    }
+    CHECK_INT(refused, 17);
+    CHECK_INT(GIVEN("--threads", "32", "--nodes", "n"), -EINVAL); /* the default, but those of the nodes may have another */
+    CHECK_INT(GIVEN("--nodes", "n", "--local", "0", "--engine", "sim"), -EINVAL);
+}
+
+TEST(what_the_coordinator_needs_too_is_taken_beside_nodes)
+{
+    CHECK_INT(GIVEN("--nodes", "n", "--cache", "c", "--cache-limit", "1G", "--store-timeout", "5", "--region", "r", "--no-sign-request", "--min-nodes", "2"), 0);
+    CHECK_INT(GIVEN("--nodes", "n", "--weights", "w", "--mixed", "--group", "g", "--key", "k", "--node-key", "p", "--insecure"), 0);
+}
+
+TEST(what_only_nodes_of_a_list_can_follow_is_refused_without_one)
+{
+    CHECK_INT(GIVEN("--group", "g"), -EINVAL);
+    CHECK_STR(why.text, "--group is for the nodes of a list: give --nodes FILE too");
+    CHECK_INT(GIVEN("--local", "2", "--node-key", "k"), -EINVAL);
+    CHECK_INT(GIVEN("--key", "k"), -EINVAL);
+    CHECK_INT(GIVEN("--insecure"), -EINVAL);
+    CHECK_INT(GIVEN("--local", "2", "--min-nodes", "2", "--node-timeout", "5", "--expiry", "5", "--stall-timeout", "5"), 0);
+}
+
+TEST(no_workers_at_all_are_refused)
+{
+    CHECK_INT(GIVEN("--local", "0"), -EINVAL);
+    CHECK_CONTAINS(why.text, "--local 0: nobody would do the work");
+    CHECK_INT(GIVEN("--local", "0", "--nodes", "n"), 0);
+}
+
+/* The command that goes on, if the process had these options. */
+static char *hint_of(const struct run_options *options)
+{
+    struct bytes out;
+    bytes_init(&out, 1000);
+    CHECK_INT(hint_command("resume", options, "job", &out), 0);
+    return bytes_take(&out);
+}
+
+TEST(the_command_that_goes_on_proposes_nothing_that_would_be_refused)
+{
+    struct run_options options = RUN_DEFAULTS;
+    options.tuning.engine = "sim";
+    options.tuning.store_timeout = 5;
+    options.trust.key = "k";
+    options.group = (struct texts){ .text = { "g" }, .count = 1 };
+    options.nodes = "n";
+    char *text = hint_of(&options);
+    CHECK_STR(text, "sleddog-coordinator resume --nodes n --group g --key k --store-timeout 5 job");
+    free(text);
+    options.local = 2;
+    text = hint_of(&options);
+    CHECK_STR(text, "sleddog-coordinator resume --nodes n --group g --key k --local 2 --engine sim --store-timeout 5 job");
+    free(text);
+    options.nodes = NULL;
+    text = hint_of(&options);
+    CHECK_STR(text, "sleddog-coordinator resume --local 2 --engine sim --store-timeout 5 job");
+    free(text);
 }
 
 TEST(resume_takes_nodes_and_time_limits_and_nothing_that_changes_rows)

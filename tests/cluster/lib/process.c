@@ -38,6 +38,18 @@ static int open_output(const char *name, const char *ending)
     return fd;
 }
 
+/* As a shell calls what it found on the PATH: commands that a program proposes then have its name alone. */
+static void call(const char *const *argv)
+{
+    const char *named[256] = { NULL };
+    const char *slash = strrchr(argv[0], '/');
+    for (int i = 0; i < (int)ARRAY_SIZE(named) - 1 && argv[i]; i++)
+        named[i] = i || !slash ? argv[i] : slash + 1;
+    execv(argv[0], (char *const *)named);
+    dprintf(STDERR_FILENO, "%s: %s\n", argv[0], strerror(errno));
+    _exit(127);
+}
+
 void process_start(struct process *process, const char *name, const char *const *argv)
 {
     *process = (struct process){ 0 };
@@ -52,9 +64,7 @@ void process_start(struct process *process, const char *name, const char *const 
         return;
     if (dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0)
         _exit(126);
-    execv(argv[0], (char *const *)argv);
-    dprintf(STDERR_FILENO, "%s: %s\n", argv[0], strerror(errno));
-    _exit(127);
+    call(argv);
 }
 
 static void keep_end(struct process *process, int status, const struct rusage *usage)
