@@ -92,6 +92,7 @@ int run_options_parse(const struct option_row *rows_of_command, struct run_optio
     int r = options_parse(rows_of_command, ret, argc, argv, ret_first, why);
     if (r < 0)
         return r;
+    ret->for_local = ret->for_list = NULL;
     ret->local_given = options_given(rows_of_command, argc, argv, "local");
     for (const struct option_row *row = rows_of_command; row->name; row++) {
         if (!ret->for_local && tuning_is_own(row->name) && options_given(rows_of_command, argc, argv, row->name))

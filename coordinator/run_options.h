@@ -32,7 +32,7 @@ struct run_options {
 const struct option_row *run_rows(void);
 const struct option_row *resume_rows(void); /* nodes and time limits only */
 
-/* options_parse(), with either table. */
+/* options_parse(), with either table. Only these words count as given, not those of an earlier parsing into the same options. */
 int run_options_parse(const struct option_row *rows, struct run_options *ret, int argc, char **argv, int *ret_first, struct why *why);
 
 /* -EINVAL when something was given that nobody would follow. To be asked once it is known who shall work. */

@@ -144,6 +144,18 @@ TEST(what_only_a_worker_started_here_can_follow_is_refused_beside_nodes_alone)
     CHECK_INT(GIVEN("--nodes", "n", "--local", "0", "--engine", "sim"), -EINVAL);
 }
 
+TEST(only_the_words_parsed_last_count_as_given)
+{
+    struct run_options options = RUN_DEFAULTS;
+    char *kept[] = { (char *)"resume", (char *)"--nodes", (char *)"n", (char *)"--local", (char *)"2", (char *)"--engine", (char *)"sim", NULL };
+    char *now[] = { (char *)"resume", (char *)"--local", (char *)"0", NULL };
+    int first;
+    CHECK_INT(run_options_parse(resume_rows(), &options, 7, kept, &first, &why), 0);
+    CHECK_INT(run_options_parse(resume_rows(), &options, 3, now, &first, &why), 0);
+    CHECK_STR(options.nodes, "n");
+    CHECK_INT(run_options_check(&options, &why), 0);
+}
+
 TEST(what_the_coordinator_needs_too_is_taken_beside_nodes)
 {
     CHECK_INT(GIVEN("--nodes", "n", "--cache", "c", "--cache-limit", "1G", "--store-timeout", "5", "--region", "r", "--no-sign-request", "--min-nodes", "2"), 0);
