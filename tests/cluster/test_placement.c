@@ -125,6 +125,9 @@ TEST(a_list_or_a_key_that_is_gone_is_named_and_nothing_runs_elsewhere_instead)
     begin_with_keys(&run, &daemon);
     interrupt(&run);
     long done = job_done("job");
+    CHECK_INT(COORDINATE("engine", "resume", "--engine", "sim", "job"), 2); /* which nobody would follow */
+    check_contains("engine.err", "/worker.pub; --nodes or --local would say otherwise");
+    check_contains("engine.err", "--engine is for workers started here");
     CHECK_INT(rename("nodes", "list"), 0);
     CHECK_INT(COORDINATE("list", "resume", "job"), 1);
     check_contains("list.err", "/nodes: No such file or directory; it is the --nodes that this job ran with last: put it back, or give another --nodes; with "
