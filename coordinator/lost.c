@@ -67,6 +67,7 @@ static void lose(struct node *node, const char *reason)
     if (state != NODE_CALLING && (count || !node->leaving))
         log_warning("%s: %s; %" PRIu64 " batches go to others", node->name, reason, count);
     snprintf(node->why_not, sizeof(node->why_not), "%s", reason);
+    node->left = node->turned_away = false;
     if (node->removed)
         node_gone(node);
     else if (node_connect(node, &why) < 0)
