@@ -1,6 +1,7 @@
 /* handlers.c: what the coordinator does for each message of a worker. */
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/counted.h"
 #include "common/log.h"
 #include "coordinator/coordinator.h"
 
@@ -40,7 +41,8 @@ static bool agrees(struct coordinator *c, const struct msg_welcome *welcome, cha
         snprintf(text, size, "its own weights (sha256 %.12s...) are not those of the first worker (%.12s...); give --weights FILE to the run",
                  welcome->model_sha256, c->model_sha256);
     else if (topk && welcome->classes != labels)
-        snprintf(text, size, "the model has %u classes, the labels have %u names; give the model's own with --labels", welcome->classes, labels);
+        snprintf(text, size, "the model has %s, the labels have %s; give the model's own with --labels",
+                 COUNTED(welcome->classes, "class", "classes"), COUNTED(labels, "name", "names"));
     else if (*c->fingerprint && strcmp(c->fingerprint, welcome->fingerprint) && !c->spec->mixed)
         snprintf(text, size, "its numbers may differ in the last digits: \"%.200s\", the job has \"%.200s\"; --mixed allows it",
                  welcome->fingerprint, c->fingerprint);

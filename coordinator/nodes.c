@@ -352,7 +352,10 @@ static void check_enough(struct coordinator *c, uint64_t now)
     else if (now - c->enough_ns > patience * NS_PER_S) {
         char text[600];
         describe_nodes(c, text, sizeof(text));
-        coordinator_fail(c, -ETIMEDOUT, "fewer than %d workers ready for %" PRIu64 " s (%s); check --nodes says more", wanted, patience, text);
+        if (wanted == 1)
+            coordinator_fail(c, -ETIMEDOUT, "no worker was ready for %" PRIu64 " s (%s); check --nodes says more", patience, text);
+        else
+            coordinator_fail(c, -ETIMEDOUT, "fewer than %d workers were ready for %" PRIu64 " s (%s); check --nodes says more", wanted, patience, text);
     }
 }
 

@@ -1,6 +1,7 @@
 #include "coordinator/progress.h"
 
 #include "common/clock.h"
+#include "common/counted.h"
 #include "common/log.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/status.h"
@@ -200,7 +201,7 @@ static void print_plain(struct progress *progress, const struct coordinator *c, 
     }
     bytes_clear(&progress->text);
     put_summary(&progress->text, c, through, rate);
-    bytes_printf(&progress->text, ", %d of %d workers", ready, all);
+    bytes_printf(&progress->text, ", %d of %s", ready, COUNTED((uint64_t)all, "worker", "workers"));
     if (!bytes_error(&progress->text))
         log_info("%s", progress->text.data);
 }

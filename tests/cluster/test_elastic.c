@@ -42,7 +42,7 @@ TEST(a_node_that_is_added_to_the_list_joins_and_one_that_is_removed_leaves)
     CHECK_INT(process_end(&run), 0);
     check_contains("run.err", "is off the node list, finishes what it has");
     check_contains("run.err", "has left this job");
-    check_lacks("run.err", "go to others"); /* it finished what it had */
+    check_lacks("run.err", " to others"); /* it finished what it had */
     check_same_file("job/predictions.jsonl", "expected/predictions.jsonl");
     CHECK_INT(images_done_by_nodes("job"), 4000);
     daemon_stop(&first);
@@ -124,6 +124,7 @@ TEST(without_a_node_list_a_hangup_is_the_end_of_the_terminal)
     process_signal(&run, SIGHUP);
     CHECK_INT(process_end(&run), 130);
     check_contains("run.err", "go on with: sleddog-coordinator resume --local 1");
+    check_contains("run.err", "SIGHUP: the terminal was closed, or the node list was to be read again, and there is none, stopping");
 }
 
 /* ---- loading ---- */
@@ -172,7 +173,7 @@ TEST(a_worker_that_leaves_is_let_finish_what_it_has_and_its_successor_is_welcome
     PUPPETS(one.byes == 1);
     CHECK_INT(one.commits, 2);
     check_contains("run.err", "it left: was asked to stop");
-    check_lacks("run.err", "go to others");
+    check_lacks("run.err", " to others");
     puppet_die(&one);
     PUPPETS(one.welcomes == 1 && one.taken < one.arrived);
     process_signal(&run, SIGINT);

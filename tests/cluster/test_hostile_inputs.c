@@ -17,7 +17,7 @@ static const struct expected {
     { "zero.jpg", "decode", "empty" },
     { "60000x60000.jpg", "too_large", "60000" },
     { "text.jpg", "unsupported", "HTML" },
-    { "dangling.jpg", "not_found", "no such file" },
+    { "dangling.jpg", "not_found", "a symbolic link to nowhere.jpg, which is not there" },
 };
 
 static const char *const good[] = {
