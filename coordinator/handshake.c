@@ -14,7 +14,6 @@
 static void tell(struct node *node, const char *text)
 {
     node->untrusted = true;
-    node->left = node->turned_away = false;
     if (!strcmp(node->why_not, text))
         return;
     snprintf(node->why_not, sizeof(node->why_not), "%s", text);

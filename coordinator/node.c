@@ -19,7 +19,7 @@ const char *node_state_name(enum node_state state)
 
 const char *node_state_shown(const struct node *node)
 {
-    return node->state == NODE_CALLING && node->left ? "left" : node_state_name(node->state);
+    return node->state == NODE_CALLING && node->left && !node->untrusted ? "left" : node_state_name(node->state);
 }
 
 uint64_t node_credit(const struct node *node)

@@ -276,7 +276,7 @@ static void tick_node(struct coordinator *c, struct node *node, uint64_t now)
     uint64_t expiry = (uint64_t)c->plan->expiry_s * NS_PER_S;
     if (node->state == NODE_CALLING) {
         node_watch(node);
-        if (node->turned_away && now > node->heard_ns && now - node->heard_ns > expiry && now > node->call_from_ns && now - node->call_from_ns > expiry)
+        if (node->turned_away && !node->untrusted && now > node->heard_ns && now - node->heard_ns > expiry && now > node->call_from_ns && now - node->call_from_ns > expiry)
             forget_word(node);
         if (now >= node->resolve_ns && is_unheard(node))
             resolve(node, now);

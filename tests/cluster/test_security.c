@@ -75,7 +75,7 @@ TEST(keys_that_are_missing_open_to_others_or_half_given_are_told)
         { "--authorized authorized: needs --key FILE too", { "--authorized", "authorized" } },
         { "--insecure and --key exclude each other", { KEYED, "--insecure" } },
         { "keys/open.key: a secret key, but others than its owner may use it (mode 0644)", { "--key", "keys/open.key", "--authorized", "authorized" } },
-        { "keys/nothing.key: No such file", { "--key", "keys/nothing.key", "--authorized", "authorized" } },
+        { "keys/nothing.key: No such file or directory; sleddog-coordinator keygen DIR makes keys", { "--key", "keys/nothing.key", "--authorized", "authorized" } },
         { "nowhere: No such file", { "--key", "keys/worker.key", "--authorized", "nowhere" } },
     };
     char worker[4096];

@@ -98,7 +98,7 @@ static int map_file(struct weights *weights, struct why *why)
 {
     CLEANUP(closep) int fd = open(weights->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return because(why, -errno, "%s: cannot open the weights: %s; give the path of a .pth or .safetensors file that may be read", weights->path, strerror(errno));
+        return because(why, -errno, "%s: cannot open the weights: %s", weights->path, strerror(errno));
     struct stat status;
     if (fstat(fd, &status) < 0)
         return because(why, -errno, "%s: %s", weights->path, strerror(errno));
