@@ -3,6 +3,7 @@
 
 #include "common/bytes.h"
 #include "common/cleanup.h"
+#include "common/key.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -58,6 +59,8 @@ static int apply_line(char *line, const struct option_row *table, void *target, 
     line = trim(line);
     if (!*line || *line == '#')
         return 0;
+    if (key_is_first(line, strlen(line))) /* what may be a secret is not repeated */
+        return because(why, -EINVAL, "a key; is this a configuration file? It has lines of the form name = value");
     char *equals = strchr(line, '=');
     if (!equals)
         return because(why, -EINVAL, "\"%s\" is not of the form name = value", line);

@@ -9,34 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define MAX_FILE (1u << 20)
 
 /* ---- texts ---- */
-
-bool key_is_valid(const char *text)
-{
-    static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
-    uint64_t group = 0;
-    for (int i = 0; i < KEY_TEXT - 1; i++) {
-        const char *digit = text[i] ? strchr(digits, text[i]) : NULL;
-        if (!digit)
-            return false;
-        group = group * 85 + (uint64_t)(digit - digits);
-        if (i % 5 == 4 && group > UINT32_MAX)
-            return false;
-        group = i % 5 == 4 ? 0 : group;
-    }
-    return !text[KEY_TEXT - 1];
-}
-
-void key_wipe(char key[KEY_TEXT])
-{
-    explicit_bzero(key, KEY_TEXT);
-}
 
 static void trim(const char **text, size_t *size)
 {
@@ -100,7 +78,7 @@ static int add(struct key_list *list, const struct key_entry *entry, struct why 
     return 0;
 }
 
-static int parse_into(const char *name, const char *text, size_t size, struct key_list *list, struct why *why)
+static int parse_into(const char *name, const char *text, size_t size, enum key_kind wanted, struct key_list *list, struct why *why)
 {
     int line = 0, r = 0;
     for (const char *at = text, *end = text + size; at < end && r >= 0;) {
@@ -111,7 +89,7 @@ static int parse_into(const char *name, const char *text, size_t size, struct ke
         r = parse_line(at, length, &entry);
         if (r < 0)
             because(why, r, "%s, line %d: no key; a line has the %d characters of one, and may have a note behind it", name, line, KEY_TEXT - 1);
-        else if (r && (r = add(list, &entry, why)) < 0)
+        else if (r && ((r = key_check_kind(name, entry.key, entry.note, wanted, why)) < 0 || (r = add(list, &entry, why)) < 0))
             because_in(why, r, "%s, line %d", name, line);
         explicit_bzero(&entry, sizeof(entry));
         at = newline ? newline + 1 : end;
@@ -122,7 +100,7 @@ static int parse_into(const char *name, const char *text, size_t size, struct ke
 int key_list_parse(const char *name, const char *text, size_t size, struct key_list *ret, struct why *why)
 {
     struct key_list list = { NULL, 0 };
-    int r = parse_into(name, text, size, &list, why);
+    int r = parse_into(name, text, size, KEY_PUBLIC, &list, why);
     if (r < 0)
         key_list_free(&list);
     else
@@ -174,16 +152,14 @@ static int check_secret(const char *path, const struct stat *status, struct why 
     return 0;
 }
 
-static int read_file(const char *path, bool secret, struct bytes *out, struct why *why)
+static int read_file(const char *path, struct stat *status, struct bytes *out, struct why *why)
 {
     CLEANUP(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    struct stat status;
-    if (fd < 0 || fstat(fd, &status) < 0)
+    if (fd < 0 || fstat(fd, status) < 0)
         return because(why, -errno, "%s: %s", path, strerror(errno));
-    if (!S_ISREG(status.st_mode))
+    if (!S_ISREG(status->st_mode))
         return because(why, -EINVAL, "%s: no file of keys", path);
-    int r = secret ? check_secret(path, &status, why) : 0;
-    bool more = r == 0;
+    bool more = true;
     while (more) {
         char *room = bytes_room(out, 4096);
         if (!room)
@@ -194,22 +170,30 @@ static int read_file(const char *path, bool secret, struct bytes *out, struct wh
         bytes_grew(out, (size_t)size);
         more = size > 0;
     }
-    return r;
+    return 0;
 }
 
-static int read_one(const char *given, bool secret, char ret[KEY_TEXT], struct why *why)
+static int refuse_text(struct why *why)
+{
+    return because(why, -EINVAL, "a key was given where a file with one is wanted; if it was a secret one, make a new pair: everybody here can read command lines");
+}
+
+/* Which kind it is comes before who may read it: nobody should close a public key to others, and give it then for the secret one. */
+static int read_one(const char *given, enum key_kind wanted, char ret[KEY_TEXT], struct why *why)
 {
     char path[PATH_MAX];
+    struct stat status;
     struct bytes text;
     struct key_list list = { NULL, 0 };
-    if (key_is_valid(given) && access(given, F_OK) < 0)
-        return because(why, -EINVAL, "a key was given where a file with one is wanted%s",
-                       secret ? "; if it was a secret one, make a new pair: everybody here can read command lines" : "");
+    if (key_is_no_path(given))
+        return refuse_text(why);
     place(given, path);
     bytes_init(&text, MAX_FILE);
-    int r = read_file(path, secret, &text, why);
+    int r = read_file(path, &status, &text, why);
     if (r == 0)
-        r = key_list_parse(path, text.data ? text.data : "", text.size, &list, why);
+        r = parse_into(path, text.data ? text.data : "", text.size, wanted, &list, why);
+    if (r == 0 && wanted == KEY_SECRET)
+        r = check_secret(path, &status, why);
     if (r == 0 && list.count != 1)
         r = because(why, -EINVAL, "%s: must hold one key, and holds %d", path, list.count);
     if (r == 0)
@@ -223,22 +207,23 @@ static int read_one(const char *given, bool secret, char ret[KEY_TEXT], struct w
 
 int key_read_secret(const char *path, char ret[KEY_TEXT], struct why *why)
 {
-    return read_one(path, true, ret, why);
+    return read_one(path, KEY_SECRET, ret, why);
 }
 
 int key_read_public(const char *path, char ret[KEY_TEXT], struct why *why)
 {
-    return read_one(path, false, ret, why);
+    return read_one(path, KEY_PUBLIC, ret, why);
 }
 
 static int read_into(const char *path, struct key_list *list, struct why *why)
 {
+    struct stat status;
     struct bytes text;
     bytes_init(&text, MAX_FILE);
-    int r = read_file(path, false, &text, why);
+    int r = read_file(path, &status, &text, why);
     if (r == 0)
-        r = parse_into(path, text.data ? text.data : "", text.size, list, why);
-    bytes_done(&text);
+        r = parse_into(path, text.data ? text.data : "", text.size, KEY_PUBLIC, list, why);
+    wipe(&text);
     return r;
 }
 
@@ -267,6 +252,8 @@ int key_list_read(const char *path, struct key_list *ret, struct why *why)
 {
     struct key_list list = { NULL, 0 };
     char placed[PATH_MAX];
+    if (key_is_no_path(path))
+        return refuse_text(why);
     place(path, placed);
     CLEANUP(closedirp) DIR *folder = opendir(placed);
     int r = folder ? read_folder(placed, folder, &list, why) : read_into(placed, &list, why);

@@ -1,22 +1,22 @@
 /* keys.h: CURVE keys (RFC 26) as texts and files.
  *
- * A key is 40 characters of Z85 (RFC 32). A file with one has it as the first word of a line; what follows it is a note, and lines that begin with '#',
+ * A file with a key (key.h) has it as the first word of a line; what follows it is a note, and lines that begin with '#',
  * as no key can, are comments. A list is such a file with a public key a line, or a folder whose NAME.pub files are read.
+ *
+ * A secret key where a public one is wanted is refused, and the other way round.
  *
  * A secret key must be ours or root's, and nobody else may read it; the group may where it is root's (root:sleddog 0640, and what systemd passes on as a
  * credential). A name without '/' is looked for in $CREDENTIALS_DIRECTORY first.
  *
  * Threads:   no state.
- * Ownership: key_list_free() frees. Who has a secret wipes it: key_wipe().
+ * Ownership: key_list_free() frees.
  * Errors:    -EINVAL, -EPERM (modes, owner), -EMSGSIZE or the file system's, naming the file; no sentence ever holds what may be a secret. */
 #pragma once
 
-#include "common/why.h"
+#include "common/key.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
-#define KEY_TEXT     41   /* bytes of a key, with its NUL */
 #define KEYS_MAX     1024 /* of a list */
 #define KEY_NOTE_MAX 63   /* bytes of a note that are kept */
 
@@ -30,12 +30,8 @@ struct key_list {
     int count;
 };
 
-/* 40 characters of Z85 that stand for 32 bytes. */
-bool key_is_valid(const char *text);
-
 int key_read_secret(const char *path, char ret[KEY_TEXT], struct why *why);
 int key_read_public(const char *path, char ret[KEY_TEXT], struct why *why);
-void key_wipe(char key[KEY_TEXT]);
 
 int key_list_read(const char *path, struct key_list *ret, struct why *why);
 int key_list_parse(const char *name, const char *text, size_t size, struct key_list *ret, struct why *why);

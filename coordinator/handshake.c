@@ -11,9 +11,10 @@
 #define REDIAL_NS    (2 * NS_PER_S)
 #define BROKEN_OFTEN 3 /* in a row: a worker that was only just started, or that has too many guests, may end one */
 
-static void tell(struct node *node, const char *text)
+static void tell(struct node *node, enum monitor_kind kind, const char *text)
 {
     node->untrusted = true;
+    node->wants_keys = kind != MONITOR_DENIED && !*node->key;
     if (!strcmp(node->why_not, text))
         return;
     snprintf(node->why_not, sizeof(node->why_not), "%s", text);
@@ -40,7 +41,7 @@ static void greeted(struct node *node)
 {
     if (node->untrusted)
         node->why_not[0] = '\0';
-    node->untrusted = false;
+    node->untrusted = node->wants_keys = false;
     node->broken = 0;
 }
 
@@ -69,6 +70,6 @@ void node_watch(struct node *node)
             greeted(node);
         else if ((event.kind != MONITOR_BROKEN || (!node->untrusted && ++node->broken >= BROKEN_OFTEN)) &&
                  handshake_problem(event.kind, node->coordinator->plan->trust, node->key, text, sizeof(text)))
-            tell(node, text);
+            tell(node, event.kind, text);
     }
 }

@@ -50,6 +50,7 @@ struct node {
     int broken;           /* handshakes in a row that it broke off */
     uint64_t redial_ns;   /* ZeroMQ gives a connection up whose handshake fails: then a new socket is made; 0: no need */
     bool untrusted;       /* `why_not` is about keys: see handshake.c */
+    bool wants_keys;      /* and says that it wants them, or seems to */
     enum node_state state;
     uint64_t call;        /* number of the introduction: raised with every new socket */
     uint64_t incarnation; /* of the worker behind it; 0: not known */

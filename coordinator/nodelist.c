@@ -2,9 +2,9 @@
 
 #include "common/bytes.h"
 #include "common/cleanup.h"
+#include "common/hostport.h"
 #include "coordinator/noderange.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
@@ -12,9 +12,10 @@
 #include <string.h>
 
 #define MAX_FILE   (4u << 20)
-#define MAX_NAME   255
 #define MAX_GROUP  63
 #define MAX_GROUPS 256
+
+#define MOST_OF_KEY 30 /* characters */
 
 /* A node while the list is read. */
 struct said {
@@ -123,12 +124,23 @@ static bool is_key(const char *text)
     return key_is_valid(text) && strcmp(text + KEY_TEXT - 5, ".pub");
 }
 
+static bool ends_in(const char *text, const char *ending)
+{
+    size_t size = strlen(text), length = strlen(ending);
+    return size > length && !strcmp(text + size - length, ending);
+}
+
+/* What is as long as most of a key is not repeated: it may be a secret one, with a slip. */
 static int check_key(const char *text, struct why *why)
 {
     size_t size = strlen(text);
-    if (is_key(text) || (size > 4 && size < PATH_MAX && !strcmp(text + size - 4, ".pub")))
+    if (is_key(text) ? key_is_public(text) : ends_in(text, ".pub"))
         return 0;
-    return because(why, -EINVAL, "key=%.80s: a public key has %d characters of Z85 (this has %zu), or give the path of a .pub file", text,
+    if (is_key(text))
+        return because(why, -EINVAL, "key=: no public key: mistyped, or a secret one; give what a .pub file has, or its path");
+    if (ends_in(text, ".key"))
+        return because(why, -EINVAL, "key=%s: a secret key, by its name, and a public one is wanted; give key=%.*s.pub", text, (int)size - 4, text);
+    return because(why, -EINVAL, "key=%s: a public key has %d characters of Z85 (this has %zu), or give the path of a .pub file", size < MOST_OF_KEY ? text : "",
                    KEY_TEXT - 1, size);
 }
 
@@ -214,78 +226,13 @@ static int add_node(struct reader *reader, const char *name, struct why *why)
     return set_key(reader, take(entry), why);
 }
 
-/* Between brackets, perhaps with a zone behind it. NULL: nothing is wrong. */
-static const char *check_ipv6(const char *host, size_t size)
-{
-    char address[MAX_NAME + 1];
-    struct in6_addr binary;
-    snprintf(address, sizeof(address), "%.*s", (int)strcspn(host + 1, "%]"), host + 1);
-    for (size_t i = 0; i < size; i++)
-        if (!isalnum((unsigned char)host[i]) && !strchr("[]:.%-", host[i]))
-            return "not a host name";
-    return inet_pton(AF_INET6, address, &binary) == 1 ? NULL : "not an IPv6 address";
-}
-
-/* As the name service takes them: parts of 1 to 63 letters, digits, '-' and '_' with dots between. Digits alone are an address. */
-static const char *check_name(const char *host, size_t size)
-{
-    char address[MAX_NAME + 1];
-    struct in_addr binary;
-    size_t part = 0;
-    for (size_t i = 0; i < size; i++) {
-        if (!isalnum((unsigned char)host[i]) && !strchr("-._", host[i]))
-            return "not a host name";
-        if (host[i] == '.' && !part)
-            return "not a host name: nothing before a dot";
-        if (host[i] == '-' && (!part || i + 1 == size || host[i + 1] == '.'))
-            return "not a host name: a '-' at an end";
-        part = host[i] == '.' ? 0 : part + 1;
-        if (part > 63)
-            return "not a host name: more than 63 characters without a dot";
-    }
-    snprintf(address, sizeof(address), "%.*s", (int)size, host);
-    return address[strspn(address, "0123456789.")] || inet_pton(AF_INET, address, &binary) == 1 ? NULL : "not an IPv4 address";
-}
-
-static const char *check_host(const char *host, size_t size)
-{
-    if (!size || size > MAX_NAME)
-        return "not a host name";
-    return *host == '[' ? check_ipv6(host, size) : check_name(host, size);
-}
-
-/* What follows the colon; 0: no port. */
-static int parse_port(const char *text)
-{
-    int port = 0;
-    for (const char *c = text; *c && port <= 65535; c++)
-        port = isdigit((unsigned char)*c) ? port * 10 + (*c - '0') : 65536;
-    return port <= 65535 ? port : 0;
-}
-
-/* Where the colon before the port is, or the end. */
-static const char *find_port(const char *text, const char **problem)
-{
-    const char *bracket = *text == '[' ? strchr(text, ']') : NULL, *colon = strchr(bracket ? bracket : text, ':');
-    *problem = NULL;
-    if (strstr(text, "://"))
-        *problem = "only host[:port], without what stands before //";
-    else if (*text == '[' && !bracket)
-        *problem = "a '[' without ']'";
-    else if (bracket && bracket[1] && bracket[1] != ':')
-        *problem = "something between ']' and the port";
-    else if (!bracket && colon && strchr(colon + 1, ':'))
-        *problem = "an IPv6 address needs brackets: [::1]:5571";
-    return colon ? colon : text + strlen(text);
-}
-
 /* "host", "host:port", "1.2.3.4", "[::1]:port". Writes it with its port. */
 static int parse_node(const char *text, char *ret, size_t ret_size, const char **problem)
 {
-    const char *colon = find_port(text, problem);
-    int port = *colon ? parse_port(colon + 1) : DEFAULT_PORT;
+    const char *colon = hostport_split(text, problem);
+    int port = *colon ? hostport_port(colon + 1) : DEFAULT_PORT;
     if (!*problem)
-        *problem = check_host(text, (size_t)(colon - text));
+        *problem = hostport_check_host(text, (size_t)(colon - text));
     if (!*problem && !port)
         *problem = "the port must be a number from 1 to 65535";
     if (*problem)
@@ -297,7 +244,7 @@ static int parse_node(const char *text, char *ret, size_t ret_size, const char *
 static int take_name(void *arg, const char *text, struct why *why)
 {
     struct reader *reader = arg;
-    char node[MAX_NAME + 16];
+    char node[HOST_MAX + 16];
     const char *problem;
     if (parse_node(text, node, sizeof(node), &problem) < 0)
         return because(why, -EINVAL, "\"%.80s\": %s", text, problem);
@@ -331,7 +278,8 @@ static int read_key(const char *text, size_t size, char key[PATH_MAX], struct wh
     for (trim(&text, &size); size && *text != '#'; trim(&text, &size)) {
         size_t length = word_size(text, size, true);
         if (length < 4 || length >= PATH_MAX || memcmp(text, "key=", 4) || memchr(text, '\0', length))
-            return because(why, -EINVAL, "\"%.*s\": one node a line; behind it only key=KEY and a comment", (int)(length > 80 ? 80 : length), text);
+            return because(why, -EINVAL, "\"%.*s\": one node a line; behind it only key=KEY and a comment", (int)(length < MOST_OF_KEY ? length : 3),
+                           length < MOST_OF_KEY ? text : "...");
         if (found)
             return because(why, -EINVAL, "two keys; one node has one");
         snprintf(key, PATH_MAX, "%.*s", (int)length - 4, text + 4);
@@ -352,10 +300,9 @@ static bool is_heading(const char *line, size_t length, size_t size)
            (!rest_size || *rest == '#');
 }
 
-static int parse_line(struct reader *reader, const char *line, size_t size, struct why *why)
+static int parse_words(struct reader *reader, const char *line, size_t size, struct why *why)
 {
     char key[PATH_MAX];
-    trim(&line, &size);
     size_t length = word_size(line, size, false);
     if (!length)
         return 0;
@@ -367,6 +314,16 @@ static int parse_line(struct reader *reader, const char *line, size_t size, stru
     reader->key = key;
     r = noderange_expand(line, length, MAX_NODES, take_name, reader, why);
     reader->key = NULL;
+    return r;
+}
+
+/* A file of keys may have been given for the list: they are not repeated. */
+static int parse_line(struct reader *reader, const char *line, size_t size, struct why *why)
+{
+    trim(&line, &size);
+    int r = parse_words(reader, line, size, why);
+    if (r < 0 && key_is_first(line, size))
+        return because(why, -EINVAL, "a key, and the name of a node is wanted: one host[:port] a line, with key=KEY behind it");
     return r;
 }
 

@@ -353,9 +353,9 @@ static void check_enough(struct coordinator *c, uint64_t now)
         char text[600];
         describe_nodes(c, text, sizeof(text));
         if (wanted == 1)
-            coordinator_fail(c, -ETIMEDOUT, "no worker was ready for %" PRIu64 " s (%s); check --nodes says more", patience, text);
+            coordinator_fail(c, -ETIMEDOUT, "no worker was ready for %" PRIu64 " s (%s)", patience, text);
         else
-            coordinator_fail(c, -ETIMEDOUT, "fewer than %d workers were ready for %" PRIu64 " s (%s); check --nodes says more", wanted, patience, text);
+            coordinator_fail(c, -ETIMEDOUT, "fewer than %d workers were ready for %" PRIu64 " s (%s)", wanted, patience, text);
     }
 }
 

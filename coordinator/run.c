@@ -8,6 +8,7 @@
 #include "coordinator/export/success.h"
 #include "coordinator/finish.h"
 #include "coordinator/hint.h"
+#include "coordinator/hint_nodes.h"
 #include "coordinator/limits.h"
 #include "coordinator/lister.h"
 #include "coordinator/objectstore.h"
@@ -91,17 +92,29 @@ int session_read_nodes(struct session *session, struct why *why)
 
 /* ---- running ---- */
 
+/* Too few workers: what each node of the list says. */
+static void print_check(const struct run_options *options, int r)
+{
+    struct bytes command;
+    bytes_init(&command, 65536);
+    if (r == -ETIMEDOUT && options->nodes && hint_check(options, &command) == 0)
+        fprintf(stderr, "what each node says: %s\n", command.data);
+    bytes_done(&command);
+}
+
 /* How to go on, if there is a way. */
 static void print_hint(const struct session *session, const struct coordinator *c, int r)
 {
+    const struct run_options options = hint_with_keys(&session->options, c);
     struct bytes command;
     bytes_init(&command, 65536);
     bool mended_elsewhere = r == -ENODEV || r == -ENOENT; /* weights, labels, sources: parts of the job itself */
     if (mended_elsewhere && c && !c->counts.done_images)
         fprintf(stderr, "nothing was classified; mend that, remove %s, and run again\n", session->dir.path);
-    else if (r != -EBADMSG && hint_command("resume", &session->options, session->dir.path, &command) == 0)
+    else if (r != -EBADMSG && hint_command("resume", &options, session->dir.path, &command) == 0)
         fprintf(stderr, "go on with: %s\n", command.data);
     bytes_done(&command);
+    print_check(&options, r);
 }
 
 static int print_end(const struct session *session, const struct coordinator *c, int r, const struct why *why)

@@ -9,6 +9,9 @@ static int read_node_key(const char *given, char ret[KEY_TEXT], struct why *why)
 {
     if (!key_is_valid(given) || access(given, F_OK) == 0)
         return key_read_public(given, ret, why);
+    if (!key_is_public(given))
+        return because(why, -EINVAL, "no public key: mistyped, or a secret one; give what a .pub file has, or its path. If it was a secret one, make a new pair: "
+                       "everybody here can read command lines");
     memcpy(ret, given, KEY_TEXT);
     return 0;
 }

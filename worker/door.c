@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/counted.h"
 #include "common/log.h"
+#include "worker/listen.h"
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -150,24 +151,24 @@ void door_garbage(struct door *door, const struct peer *peer, const char *reason
 
 /* ---- opening ---- */
 
-static bool is_local(const char *listen)
+static const char *shown(const char *given)
 {
-    static const char *const beginnings[] = { "ipc://", "127.", "localhost:", "[::1]:", "tcp://127.", "tcp://[::1]:" };
-    for (size_t i = 0; i < ARRAY_SIZE(beginnings); i++)
-        if (!strncmp(listen, beginnings[i], strlen(beginnings[i])))
-            return true;
-    return false;
+    return key_is_no_path(given) ? "(a key)" : given;
 }
 
 static int check_options(const struct worker_options *options, struct why *why)
 {
+    int r = options->listen ? listen_check(options->listen, why) : 0;
+    if (r < 0)
+        return r;
     if (options->key && !options->authorized)
-        return because(why, -EINVAL, "--key %s: needs --authorized PATH too, the public keys of the coordinators that may use this worker", options->key);
+        return because(why, -EINVAL, "--key %s: needs --authorized PATH too, the public keys of the coordinators that may use this worker", shown(options->key));
     if (options->authorized && !options->key)
-        return because(why, -EINVAL, "--authorized %s: needs --key FILE too, this worker's secret key; make one with sleddog-coordinator keygen", options->authorized);
+        return because(why, -EINVAL, "--authorized %s: needs --key FILE too, this worker's secret key; make one with sleddog-coordinator keygen",
+                       shown(options->authorized));
     if (options->key && options->insecure)
         return because(why, -EINVAL, "--insecure and --key exclude each other");
-    if (!options->key && !options->insecure && options->listen && !is_local(options->listen))
+    if (!options->key && !options->insecure && options->listen && !listen_is_local(options->listen))
         return because(why, -EPERM, "--listen %s: anybody who reaches this address could use the worker; give it keys (--key, --authorized), or add --insecure if the "
                        "network is trusted", options->listen);
     return 0;

@@ -283,12 +283,13 @@ static void stop(struct worker *worker)
     link_context_free(worker->context);
     if (worker->status != 1)
         trail_remove(&worker->trail); /* an orderly end, or its GPU's */
-    if (worker->status || worker->hurry)
-        _exit(worker->status); /* a broken engine's threads may never return, a decoder's may take long */
+    if (worker->status || worker->hurry || !outlook_is_over(&worker->outlook))
+        _exit(worker->status); /* a broken engine's threads may never return, a decoder's may take long, a mount may never answer */
     download_stop(); /* a loader that waits for a server must not hold up the end */
     courier_cancel(&worker->courier);
     thread_join(&worker->loader.thread);
     verifier_done(&worker->verifier);
+    outlook_done(&worker->outlook);
     runtime_free(worker->loader.runtime);
     runtime_free(worker->runtime);
     trail_close(&worker->trail);
@@ -333,6 +334,7 @@ static int start(struct worker *worker, struct why *why)
     loop_timer_set(worker->loop, &worker->tick, clock_now_ns() + TICK_NS);
     trail_open(&worker->trail, link_endpoint(worker->link), worker->options->tuning.cache);
     log_info("version %s listens on %s", SLEDDOG_VERSION, link_endpoint(worker->link));
+    outlook_start(&worker->outlook, worker->options->weights);
     service_open(&worker->service);
     service_tick(worker);
     daemon_ready();

@@ -14,6 +14,7 @@
 #include "worker/commands.h"
 #include "worker/door.h"
 #include "worker/job.h"
+#include "worker/outlook.h"
 #include "worker/reload.h"
 #include "worker/service.h"
 #include "worker/trail.h"
@@ -66,6 +67,7 @@ struct worker {
     struct loader loader;
     struct courier courier;  /* between the loader and the coordinator */
     struct verifier verifier;
+    struct outlook outlook;
     struct loop_timer tick;
     struct trail trail;
     struct service service;

@@ -5,6 +5,7 @@
 #include "common/cleanup.h"
 #include "worker/weights/safetensors_write.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 struct mistake {
@@ -94,8 +95,12 @@ TEST(a_worker_that_would_listen_beyond_this_machine_wants_insecure_said)
         { 1, "--listen 0.0.0.0:0: anybody who reaches this address could use the worker; give it keys", { "--listen", "0.0.0.0:0" } },
         { 1, "--listen tcp://*:0: anybody", { "--listen", "tcp://*:0" } },
         { 1, "--listen [::]:0: anybody", { "--listen", "[::]:0" } },
-        { 1, "tcp://127.0.0.1:99999: cannot listen: an address ends in :PORT", { "--listen", "127.0.0.1:99999" } },
-        { 1, "tcp://127.0.0.1: cannot listen: an address ends in :PORT", { "--listen", "127.0.0.1" } },
+        { 1, "--listen 127.0.0.1:99999: the port must be a number from 0 to 65535; give ADDRESS:PORT", { "--listen", "127.0.0.1:99999" } },
+        { 1, "--listen 127.0.0.1: no port; give ADDRESS:PORT", { "--listen", "127.0.0.1" } },
+        { 1, "--listen foo: no port; give ADDRESS:PORT", { "--listen", "foo" } },
+        { 1, "--listen :5582: no address before the port; give ADDRESS:PORT", { "--listen", ":5582" } },
+        { 1, "--listen *:99999: the port must be a number from 0 to 65535; give ADDRESS:PORT", { "--listen", "*:99999" } },
+        { 1, "--listen foo: no port; give ADDRESS:PORT", { "--listen", "foo", "--insecure" } },
         { 1, "tcp://192.0.2.1:5: cannot listen: Cannot assign", { "--listen", "192.0.2.1:5", "--insecure" } },
         { 2, "no option --frobnicate", { "--frobnicate" } },
         { 2, "\"frobnicate\" is not a command", { "frobnicate" } },
@@ -121,6 +126,41 @@ static void expect_failure(const char *part, const char *option, const char *val
     CHECK_INT(COORDINATE("failed", "run", "--local", "1", "--job", "job", option, value, "photos"), 1);
     check_contains("failed.err", part);
     check_contains("failed.err", "nothing was classified; mend that, remove ");
+}
+
+static void expect_warning(const char *weights, const char *sentence)
+{
+    struct daemon daemon;
+    WORKER(&daemon, "warned", "--engine", "sim", "--weights", weights);
+    WAIT_FOR(process_said(&daemon.process, sentence));
+    daemon_stop(&daemon);
+}
+
+/* A look at earlier weights that is not over may take the place of one. */
+static bool says_when_reloaded(struct daemon *daemon, const char *sentence)
+{
+    process_signal(&daemon->process, SIGHUP);
+    return process_said(&daemon->process, sentence);
+}
+
+TEST(a_worker_whose_weights_are_not_there_says_so_at_its_start_and_works)
+{
+    struct daemon daemon;
+    expect_warning("nix.pth", "--weights: nix.pth: cannot open the weights: No such file or directory; as long as that is so, jobs that name no weights are refused");
+    expect_warning("/", "--weights: /: not a regular file; give a .safetensors or .pth file; as long as that is so");
+    expect_warning("https://h/x.pth#nope", "--weights: https://h/x.pth: what follows # must be sha256= and 64 hex digits; as long as that is so");
+    write_text("conf", "engine = sim\n");
+    write_text("there", "x");
+    WORKER(&daemon, "worker", "--config", "conf");
+    write_node("nodes", &daemon);
+    write_text("conf", "engine = sim\nweights = there\n");
+    process_signal(&daemon.process, SIGHUP);
+    WAIT_FOR(process_said(&daemon.process, "weights has changed"));
+    write_text("conf", "engine = sim\nweights = gone.pth\n");
+    WAIT_FOR(says_when_reloaded(&daemon, "--weights: gone.pth: cannot open the weights"));
+    CHECK_INT(COORDINATE("check", "check", "--nodes", "nodes"), 0);
+    daemon_stop(&daemon);
+    check_lacks("worker.err", "--weights: there");
 }
 
 TEST(weights_that_are_no_model_are_told_by_tensor_and_shape)

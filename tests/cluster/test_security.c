@@ -111,6 +111,63 @@ TEST(keys_that_are_missing_open_to_others_or_half_given_are_told)
     check_contains("named.err", "127.0.0.1.invalid:1: is beyond this machine, and there are no keys");
 }
 
+/* A command that was given keys of the wrong kind says which, and shows none. */
+static void expect_wrong_kind(const char *program, int status, const char *sentence, const char *const *arguments)
+{
+    static const char *const names[] = { "coordinator", "worker" };
+    char path[4096];
+    const char *argv[16] = { path };
+    struct process process;
+    snprintf(path, sizeof(path), "%s/%s", test_build(), program);
+    for (int i = 0; arguments[i]; i++)
+        argv[i + 1] = arguments[i];
+    process_start(&process, "wrong", argv);
+    CHECK_INT(process_end(&process), status);
+    check_contains("wrong.err", sentence);
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        CLEANUP(freep) char *secret = read_key(names[i], "key");
+        check_lacks("wrong.err", secret);
+        check_lacks("wrong.out", secret);
+    }
+}
+
+#define EXPECT_WRONG_KIND(program, status, sentence, ...) expect_wrong_kind(program, status, sentence, (const char *const[]){ __VA_ARGS__, NULL })
+
+TEST(a_key_of_the_wrong_kind_is_refused_by_both_programs_and_no_secret_is_shown)
+{
+    static const char *const commands[] = { "check", "run" };
+    make_keys();
+    write_text("nodes", "127.0.0.1:1\n");
+    CHECK_INT(test_shell(NULL, "mkdir mixed && cp keys/coordinator.key mixed/one.pub && cp keys/worker.pub closed.pub && chmod 600 closed.pub && "
+                               "sed 's/ .*//' keys/worker.key >bare && echo \"127.0.0.1:1 key=$(cat bare)\" >told && echo 127.0.0.1:1 key=mixed/one.pub >filed"), 0);
+    CLEANUP(freep) char *secret = read_key("worker", "key");
+    for (int i = 0; i < 2; i++) {
+        const char *source = i ? "sim:1" : NULL;
+        EXPECT_WRONG_KIND("sleddog-coordinator", i + 1, "--node-key: keys/worker.key, line 1: a secret key, and a public one is wanted; give keys/worker.pub", commands[i], "--nodes",
+                          "nodes", "--key", "keys/coordinator.key", "--node-key", "keys/worker.key", source);
+        EXPECT_WRONG_KIND("sleddog-coordinator", i + 1, "--key: keys/coordinator.pub, line 1: a public key, and a secret one is wanted; give keys/coordinator.key", commands[i],
+                          "--nodes", "nodes", "--key", "keys/coordinator.pub", "--node-key", "keys/worker.pub", source);
+        EXPECT_WRONG_KIND("sleddog-coordinator", i + 1, "127.0.0.1:1, its key= in line 1 of the node list: mixed/one.pub, line 1: a secret key", commands[i], "--nodes", "filed",
+                          "--key", "keys/coordinator.key", source);
+    }
+    if (!key_is_public(secret)) { /* else, once in 32 times, nobody can know */
+        EXPECT_WRONG_KIND("sleddog-coordinator", 1, "--node-key: no public key: mistyped, or a secret one", "check", "--nodes", "nodes", "--key", "keys/coordinator.key",
+                          "--node-key", secret);
+        EXPECT_WRONG_KIND("sleddog-coordinator", 1, "told, line 1: key=: no public key: mistyped, or a secret one", "check", "--nodes", "told", "--key",
+                          "keys/coordinator.key");
+    }
+    EXPECT_WRONG_KIND("sleddog-coordinator", 1, "keys/worker.key, line 1: a key, and the name of a node is wanted", "check", "--nodes", "keys/worker.key");
+    EXPECT_WRONG_KIND("sleddog-worker", 1, "keys/worker.pub, line 1: a public key, and a secret one is wanted; give keys/worker.key", "--key", "keys/worker.pub", "--authorized",
+                      "authorized");
+    EXPECT_WRONG_KIND("sleddog-worker", 1, "closed.pub, line 1: a public key, and a secret one is wanted; give closed.key", "--key", "closed.pub", "--authorized", "authorized");
+    EXPECT_WRONG_KIND("sleddog-worker", 1, "keys/coordinator.key, line 1: a secret key, and a public one is wanted; give keys/coordinator.pub", "--key", "keys/worker.key",
+                      "--authorized", "keys/coordinator.key");
+    EXPECT_WRONG_KIND("sleddog-worker", 1, "mixed/one.pub, line 1: a secret key, and a public one is wanted", "--key", "keys/worker.key", "--authorized", "mixed");
+    EXPECT_WRONG_KIND("sleddog-worker", 1, "--key (a key): needs --authorized PATH too", "--key", secret);
+    EXPECT_WRONG_KIND("sleddog-worker", 1, "--authorized (a key): needs --key FILE too", "--authorized", secret);
+    EXPECT_WRONG_KIND("sleddog-worker", 2, "keys/worker.key, line 1: a key; is this a configuration file?", "--config", "keys/worker.key");
+}
+
 static void check_process(const struct process *process, const char *secret)
 {
     static const char *const files[] = { "cmdline", "environ" };
@@ -188,15 +245,19 @@ TEST(who_has_no_key_or_a_wrong_one_is_told_so_at_both_ends)
                          "sim:10"), 1);
     check_contains("denied.err", "does not accept the key of this coordinator; its list (--authorized) needs ");
     check_contains("denied.err", stranger);
+    check_contains("denied.err", "what each node says: sleddog-coordinator check --nodes keyed --key keys/stranger.key --node-key keys/worker.pub\n");
     WAIT_FOR(process_said(&keyed.process, "127.0.0.1: denied, its key "));
     check_contains("keyed.err", stranger);
     CHECK_INT(COORDINATE("wrong", "run", "--nodes", "keyed", "--key", "keys/coordinator.key", "--node-key", stranger, "--node-timeout", "5", "--job", "wrong", "sim:10"), 1);
     check_contains("wrong.err", "breaks off the handshake: its key is not ");
     CHECK_INT(COORDINATE("none", "run", "--nodes", "keyed", "--node-timeout", "5", "--job", "none", "sim:10"), 1);
     check_contains("none.err", "wants keys");
+    check_contains("none.err", "go on with: sleddog-coordinator resume --nodes keyed --key FILE --node-key FILE --node-timeout 5 /");
+    check_contains("none.err", "what each node says: sleddog-coordinator check --nodes keyed --key FILE --node-key FILE\n");
     WAIT_FOR(process_said(&keyed.process, "sent away, "));
     CHECK_INT(COORDINATE("keyless", "run", "--nodes", "plain", WITH_KEYS, "--node-timeout", "5", "--job", "keyless", "sim:10"), 1);
     check_contains("keyless.err", "has no keys");
+    check_lacks("keyless.err", "FILE");
     CHECK_INT(COORDINATE("check", "check", "--nodes", "plain", WITH_KEYS, "--node-timeout", "3"), 1);
     check_contains("check.out", "has no keys");
     daemon_stop(&keyed);
@@ -216,6 +277,9 @@ TEST(keys_are_rotated_while_both_are_valid_and_one_that_is_taken_off_is_not_hear
     write_text("authorized/bad.pub", "no key\n");
     process_signal(&daemon.process, SIGHUP);
     WAIT_FOR(process_said(&daemon.process, "authorized/bad.pub, line 1: no key; a line has the 40 characters of one, and may have a note behind it; the keys stay"));
+    CHECK_INT(test_shell(NULL, "cp keys/second.key authorized/bad.pub"), 0);
+    process_signal(&daemon.process, SIGHUP);
+    WAIT_FOR(process_said(&daemon.process, "authorized/bad.pub, line 1: a secret key, and a public one is wanted; give the .pub file of its pair; the keys stay"));
     CHECK_INT(test_shell(NULL, "rm authorized/bad.pub && cp keys/second.pub authorized/two.pub"), 0);
     process_signal(&daemon.process, SIGHUP);
     WAIT_FOR(process_said(&daemon.process, "authorized: 2 coordinators are authorised"));

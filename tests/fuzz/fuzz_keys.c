@@ -1,4 +1,4 @@
-/* fuzz_keys.c: any bytes as a file of keys: what is taken are keys, each once, with notes that can be logged; or a sentence follows that shows none of it. */
+/* fuzz_keys.c: any bytes as a file of keys: what is taken are public keys, each once, with notes that can be logged; or a sentence follows that shows none of it. */
 #include "common/keys.h"
 
 #include <assert.h>
@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(list.count <= KEYS_MAX);
     for (int i = 0; i < list.count; i++) {
         const struct key_entry *entry = &list.entries[i];
-        assert(key_is_valid(entry->key) && strlen(entry->note) <= KEY_NOTE_MAX);
+        assert(key_is_public(entry->key) && strlen(entry->note) <= KEY_NOTE_MAX);
         for (const char *c = entry->note; *c; c++)
             assert(!iscntrl((unsigned char)*c));
         assert(key_list_find(&list, entry->key) == entry);

@@ -18,7 +18,7 @@ static void check_node(const struct nodelist_node *node)
     const char *colon = strrchr(node->name, ':');
     assert(colon && colon > node->name && atoi(colon + 1) >= 1 && atoi(colon + 1) <= 65535);
     assert(strlen(node->name) <= 255 + 6 && !strpbrk(node->name, " \t\r\n#/"));
-    assert(!*node->key || (!node->key_file && strlen(node->key) == KEY_TEXT - 1));
+    assert(!*node->key || (!node->key_file && key_is_public(node->key)));
     assert(!node->key_file || strstr(node->key_file, ".pub"));
     assert(node->line > 0);
 }

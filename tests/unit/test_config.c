@@ -66,6 +66,9 @@ TEST(an_error_names_file_and_line)
     check_refused("flag = maybe", "conf, line 1: --flag: \"maybe\" is neither yes nor no");
     check_refused("\nnumbers = 1\n", "conf, line 2: there is no option \"numbers\"");
     check_refused("just words", "conf, line 1: \"just words\" is not of the form name = value");
+    check_refused("D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs secret key of worker",
+                  "conf, line 1: a key; is this a configuration file? It has lines of the form name = value");
+    check_refused("q]h<pfdt>=OIySXEuc6V}i4uGq1v$O(JuR4ie{3u", "conf, line 1: a key; is this a configuration file? It has lines of the form name = value");
     check_refused("= 3", "conf, line 1: there is no option \"\"");
 }
 

@@ -164,7 +164,7 @@ TEST(a_node_has_a_key_or_a_file_with_it_that_is_looked_for_from_the_lists_folder
     static const char text[] = "a key=" KEY " # its key\nb\tkey=" "#" KEY_2 "\n[x]\nn[1-2]:7 key=keys/%h.pub\nc key=/etc/c.pub#d.pub\n[y]\na\n";
     struct nodelist list;
     CHECK_INT(nodelist_parse("/etc/sleddog/nodes", text, strlen(text), NULL, &list, &why), -EINVAL);
-    CHECK_CONTAINS(why.text, "line 2: key=#Yne");
+    CHECK_CONTAINS(why.text, "line 2: key=: ");
     CHECK_CONTAINS(why.text, "a public key has 40 characters of Z85 (this has 41), or give the path of a .pub file");
     static const char right[] = "a key=" KEY " # its key\n[x]\nn[1-2]:7 key=keys/%h.pub\nc key=/etc/c.pub\n[y]\na\nc key=/etc/c.pub\n";
     CHECK_INT(nodelist_parse("/etc/sleddog/nodes", right, strlen(right), NULL, &list, &why), 0);
@@ -182,9 +182,9 @@ TEST(a_node_has_a_key_or_a_file_with_it_that_is_looked_for_from_the_lists_folder
 TEST(a_key_may_have_the_sign_in_it_that_begins_comments)
 {
     struct nodelist list;
-    static const char text[] = "a key=rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf#\n";
+    static const char text[] = "a key=:{66.dEPVSw:Yh9^Sop$z0vYyrK+.4@*Z^MHYco#\n";
     CHECK_INT(nodelist_parse("nodes", text, strlen(text), NULL, &list, &why), 0);
-    CHECK_STR(list.nodes[0].key, "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf#");
+    CHECK_STR(list.nodes[0].key, ":{66.dEPVSw:Yh9^Sop$z0vYyrK+.4@*Z^MHYco#");
     nodelist_free(&list);
 }
 
@@ -194,7 +194,20 @@ TEST(bad_keys_are_told)
     check_refused("a kex=b.pub", "nodes, line 1: \"kex=b.pub\": one node a line; behind it only key=KEY and a comment");
     check_refused("a key=b.pub key=c.pub", "nodes, line 1: two keys; one node has one");
     check_refused("[a]\nx key=b.pub\n[b]\nx key=c.pub\n", "nodes, line 4: x:5571 has another key in line 2");
-    check_refused("a key=b.key", "nodes, line 1: key=b.key: a public key has 40 characters of Z85 (this has 5), or give the path of a .pub file");
+    check_refused("a key=b.kex", "nodes, line 1: key=b.kex: a public key has 40 characters of Z85 (this has 5), or give the path of a .pub file");
+}
+
+#define SECRET "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs" /* of KEY_2 */
+
+TEST(a_secret_key_in_the_list_is_refused_and_not_shown)
+{
+    check_refused("a key=keys/b.key", "nodes, line 1: key=keys/b.key: a secret key, by its name, and a public one is wanted; give key=keys/b.pub");
+    check_refused("a key=" SECRET, "nodes, line 1: key=: no public key: mistyped, or a secret one; give what a .pub file has, or its path");
+    check_refused("a key=\"" SECRET "\"", "nodes, line 1: key=: a public key has 40 characters of Z85 (this has 42), or give the path of a .pub file");
+    check_refused("a " SECRET, "nodes, line 1: \"...\": one node a line; behind it only key=KEY and a comment");
+    check_refused("a\n" SECRET " secret key of worker", "nodes, line 2: a key, and the name of a node is wanted: one host[:port] a line, with key=KEY behind it");
+    check_refused(SECRET, "nodes, line 1: a key, and the name of a node is wanted: one host[:port] a line, with key=KEY behind it");
+    check_refused("0#$<pfdt>]OIySXEuc6V}i4uGq1v$O(JuR4ie{3u", "nodes, line 1: a key, and the name of a node is wanted: one host[:port] a line, with key=KEY behind it");
 }
 
 /* ---- */

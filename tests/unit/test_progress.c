@@ -12,7 +12,7 @@
 static struct coordinator c;
 static struct node node = { .state = NODE_READY, .name = "one", .stage_count = 1 };
 static struct progress *progress;
-static int terminal;
+static int terminal, shown, own; /* its two ends, and what stderr was before: a failed check is told there */
 static char screen[65536];
 
 static void open_terminal(void)
@@ -20,9 +20,13 @@ static void open_terminal(void)
     struct why why;
     terminal = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
     CHECK(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
-    int shown = open(ptsname(terminal), O_RDWR | O_NOCTTY);
-    CHECK(shown >= 0 && dup2(shown, STDERR_FILENO) == STDERR_FILENO);
-    CHECK_INT(progress_new(".", &progress, &why), 0);
+    shown = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+    own = dup(STDERR_FILENO);
+    CHECK(shown >= 0 && own >= 0);
+    dup2(shown, STDERR_FILENO);
+    int r = progress_new(".", &progress, &why);
+    dup2(own, STDERR_FILENO);
+    CHECK_INT(r, 0);
     c.nodes = &node;
     c.node_count = 1;
 }
@@ -39,7 +43,9 @@ static const char *look(void)
     while (read(terminal, screen, sizeof(screen) - 1) > 0)
         ;
     for (int i = 0; i < 1000 && n <= 0; i++, nap()) {
+        dup2(shown, STDERR_FILENO);
         progress_update(progress, &c);
+        dup2(own, STDERR_FILENO);
         n = read(terminal, screen, sizeof(screen) - 1);
     }
     CHECK(n > 0);

@@ -94,26 +94,48 @@ int weights_from_memory(const char *name, const void *data, size_t size, struct 
     return 0;
 }
 
-static int map_file(struct weights *weights, struct why *why)
+static int open_file(const char *path)
 {
-    CLEANUP(closep) int fd = open(weights->path, O_RDONLY | O_CLOEXEC);
+    return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
+
+/* Right after it was opened, or was not. */
+static int check_file(const char *path, int fd, size_t *size, struct why *why)
+{
     if (fd < 0)
-        return because(why, -errno, "%s: cannot open the weights: %s", weights->path, strerror(errno));
+        return because(why, -errno, "%s: cannot open the weights: %s", path, strerror(errno));
     struct stat status;
     if (fstat(fd, &status) < 0)
-        return because(why, -errno, "%s: %s", weights->path, strerror(errno));
+        return because(why, -errno, "%s: %s", path, strerror(errno));
     if (!S_ISREG(status.st_mode))
-        return because(why, -EINVAL, "%s: not a regular file; give a .safetensors or .pth file", weights->path);
+        return because(why, -EINVAL, "%s: not a regular file; give a .safetensors or .pth file", path);
     if (status.st_size == 0)
-        return because(why, -EINVAL, "%s: the file is empty", weights->path);
+        return because(why, -EINVAL, "%s: the file is empty", path);
     if ((uint64_t)status.st_size > WEIGHTS_FILE_MAX)
-        return because(why, -EFBIG, "%s: %lld bytes, and weights may have %llu at most", weights->path,
-                       (long long)status.st_size, WEIGHTS_FILE_MAX);
-    void *bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        return because(why, -EFBIG, "%s: %lld bytes, and weights may have %llu at most", path, (long long)status.st_size, WEIGHTS_FILE_MAX);
+    *size = (size_t)status.st_size;
+    return 0;
+}
+
+int weights_look(const char *path, struct why *why)
+{
+    size_t size;
+    CLEANUP(closep) int fd = open_file(path);
+    return check_file(path, fd, &size, why);
+}
+
+static int map_file(struct weights *weights, struct why *why)
+{
+    size_t size;
+    CLEANUP(closep) int fd = open_file(weights->path);
+    int r = check_file(weights->path, fd, &size, why);
+    if (r < 0)
+        return r;
+    void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (bytes == MAP_FAILED)
         return because(why, -errno, "%s: cannot map: %s", weights->path, strerror(errno));
     weights->bytes = bytes;
-    weights->size = (size_t)status.st_size;
+    weights->size = size;
     weights->mapped = true;
     return 0;
 }

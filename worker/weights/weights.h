@@ -52,6 +52,9 @@ struct weights {
 
 int weights_open(const char *path, struct weights **ret, struct why *why);
 
+/* Whether that would find a file: nothing of it is read. */
+int weights_look(const char *path, struct why *why);
+
 /* The same for a file that is in memory already; `name` stands for it in messages. */
 int weights_from_memory(const char *name, const void *data, size_t size, struct weights **ret, struct why *why);
 
