@@ -36,20 +36,33 @@ static void nap(void)
     nanosleep(&(struct timespec){ 0, 20000000 }, NULL);
 }
 
-/* What is drawn next. */
+static void update(void)
+{
+    dup2(shown, STDERR_FILENO);
+    progress_update(progress, &c);
+    dup2(own, STDERR_FILENO);
+}
+
+static bool is_whole(size_t size)
+{
+    return size && screen[size - 1] == '\n' && strstr(screen, " held");
+}
+
+/* What is drawn next; a terminal gives it in pieces. */
 static const char *look(void)
 {
-    ssize_t n = 0;
-    while (read(terminal, screen, sizeof(screen) - 1) > 0)
-        ;
-    for (int i = 0; i < 1000 && n <= 0; i++, nap()) {
-        dup2(shown, STDERR_FILENO);
-        progress_update(progress, &c);
-        dup2(own, STDERR_FILENO);
-        n = read(terminal, screen, sizeof(screen) - 1);
+    size_t size = 0;
+    screen[0] = '\0';
+    for (int i = 0; i < 3000 && !is_whole(size); i++) {
+        if (!size)
+            update();
+        ssize_t n = read(terminal, screen + size, sizeof(screen) - 1 - size);
+        size += n > 0 ? (size_t)n : 0;
+        screen[size] = '\0';
+        if (n <= 0)
+            nap();
     }
-    CHECK(n > 0);
-    screen[n] = '\0';
+    CHECK(is_whole(size));
     return screen;
 }
 
