@@ -140,7 +140,7 @@ static void put_bar(struct bytes *out, const struct coordinator *c, uint64_t thr
     int safe = part_of(width, c->counts.done_images, c->counts.images), computed = part_of(width, through, c->counts.images);
     bytes_append_char(out, '[');
     for (int i = 0; i < width; i++)
-        bytes_append_char(out, i < safe ? '#' : i < computed ? '+' : '.');
+        bytes_append_text(out, i < safe ? "#" : i < computed ? "+" : ".");
     bytes_append_text(out, "] ");
 }
 
