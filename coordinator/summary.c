@@ -276,11 +276,6 @@ int summary_set_evaluation(struct json_t *summary, struct json_t *evaluation)
     return json_object_set_new(summary, "evaluation", evaluation) < 0 ? -ENOMEM : 0;
 }
 
-const struct json_t *summary_evaluation(const struct json_t *summary)
-{
-    return json_object_get(summary, "evaluation");
-}
-
 int summary_dump(const struct json_t *summary, struct bytes *out)
 {
     json_watch();
