@@ -67,7 +67,7 @@ PROTO       := $(call sources,proto)
 COORDINATOR := $(call sources,coordinator coordinator/source coordinator/export coordinator/html)
 # What every engine is made of, and what a plugin carries of the worker besides: the layer table and the weights.
 ENGINE      := $(wildcard worker/engines/slots.c worker/engines/rows.c)
-NETWORK     := $(call sources,worker/weights) $(wildcard worker/network.c)
+NETWORK     := $(call sources,worker/weights) $(wildcard worker/network.c proto/preset.c)
 WORKER      := $(call sources,worker worker/calibration worker/fetch worker/image worker/weights) $(wildcard worker/engines/sim.c) $(ENGINE)
 
 LIB_common      := $(OBJ)/libcommon.a

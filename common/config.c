@@ -65,7 +65,10 @@ static int apply_line(char *line, const struct option_row *table, void *target, 
     if (!equals)
         return because(why, -EINVAL, "\"%s\" is not of the form name = value", line);
     *equals = '\0';
-    return options_set(table, target, trim(line), trim(equals + 1), why);
+    const char *name = trim(line);
+    if (!strcmp(name, "config"))
+        return because(why, -EINVAL, "config: configuration files do not nest; put the lines of %s here", trim(equals + 1));
+    return options_set(table, target, name, trim(equals + 1), why);
 }
 
 int config_read(const char *path, const struct option_row *table, void *target, struct config **ret, struct why *why)

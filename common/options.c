@@ -41,6 +41,17 @@ static bool is_choice(const char *choices, const char *value)
     return false;
 }
 
+/* The largest number that there is says nothing to a reader. */
+static int refuse_range(const struct option_row *row, const char *value, struct why *why)
+{
+    if (row->max < INT64_MAX)
+        return because(why, -EINVAL, "--%s: %s is outside %" PRId64 " to %" PRId64, row->name, value, row->min, row->max);
+    int64_t number;
+    if (parse_number(value, row->type == OPTION_SIZE, &number) == -ERANGE && !strchr(value, '-'))
+        return because(why, -EINVAL, "--%s: %s is too large", row->name, value);
+    return because(why, -EINVAL, "--%s: %s is less than %" PRId64, row->name, value, row->min);
+}
+
 static int set_number(const struct option_row *row, void *at, const char *value, struct why *why)
 {
     int64_t number;
@@ -49,7 +60,7 @@ static int set_number(const struct option_row *row, void *at, const char *value,
         return because(why, -EINVAL, "--%s: \"%s\" is not a %s", row->name, value,
                        row->type == OPTION_SIZE ? "size such as 500M or 2G" : "whole number");
     if (r < 0 || number < row->min || number > row->max)
-        return because(why, -EINVAL, "--%s: %s is outside %" PRId64 " to %" PRId64, row->name, value, row->min, row->max);
+        return refuse_range(row, value, why);
     *(int64_t *)at = number;
     return 0;
 }

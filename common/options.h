@@ -2,7 +2,8 @@
  *
  * Each row says where in the caller's struct the value goes: FLAG a bool, INT and SIZE an int64_t, TEXT and CHOICE a
  * const char *, TEXTS a struct texts. Fields that no option sets keep what the caller put there: its defaults. In a configuration file a line is "name = value",
- * name as on the command line without the dashes; flags take yes or no; '#' begins a comment line.
+ * name as on the command line without the dashes; flags take yes or no; '#' begins a comment line. "config", the option
+ * that names such a file, is none that a file may have.
  *
  * Threads:   any, on separate targets.
  * Ownership: texts point into argv, or into the configuration's memory (config_free()).

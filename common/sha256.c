@@ -46,7 +46,7 @@ int sha256_file(const char *path, char hex[SHA256_HEX], struct why *why)
         return because(why, -ENOMEM, "%s: no memory to hash it", path);
     CLEANUP(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return because(why, -errno, "%s: cannot open: %s", path, strerror(errno));
+        return because(why, -errno, "%s: cannot open: %s%s", path, strerror(errno), errno == ENOENT ? "; is its path right?" : "");
     unsigned char chunk[64 * 1024];
     ssize_t n;
     while ((n = read(fd, chunk, sizeof(chunk))) != 0) {

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#define CELL_MAX 48 /* characters of a column; the last one has room for what it likes */
+#define CELL_MAX   300 /* bytes: the name of any node */
+#define DEVICE_MAX 48  /* of those, for a device; the last column has room for what it likes */
 
 enum column { NODE, STATE, VERSION, ENGINE, DEVICE, THREADS, MEMORY, BUSY, VERIFIED, NOTE, COLUMNS };
 
@@ -94,6 +95,22 @@ static enum state judge(const struct msg_status *status, const struct check_wish
     return OK;
 }
 
+/* Whole words, as many as there is room for. */
+static void shorten(char cell[CELL_MAX + 1], const char *text)
+{
+    size_t size = strlen(text);
+    if (size <= DEVICE_MAX) {
+        memcpy(cell, text, size + 1);
+        return;
+    }
+    size_t end = DEVICE_MAX - 4;
+    while (end && text[end] != ' ')
+        end--;
+    for (end = end ? end : DEVICE_MAX - 4; end && ((text[end] & 0xc0) == 0x80 || strchr(" ,;", text[end - 1]));)
+        end--;
+    snprintf(cell, CELL_MAX + 1, "%.*s...", (int)end, text);
+}
+
 static void fill(struct line *line, const struct check_answer *answer, const struct check_wishes *wishes, const char *fingerprint,
                  const char *engine)
 {
@@ -106,7 +123,7 @@ static void fill(struct line *line, const struct check_answer *answer, const str
         line->state = judge(status, wishes, fingerprint, engine, line->note, sizeof(line->note));
         snprintf(cell[VERSION], sizeof(cell[0]), "%s", status->version);
         snprintf(cell[ENGINE], sizeof(cell[0]), "%s", status->engine);
-        snprintf(cell[DEVICE], sizeof(cell[0]), "%s", status->device);
+        shorten(cell[DEVICE], status->device);
         snprintf(cell[THREADS], sizeof(cell[0]), "%u", status->threads);
         snprintf(cell[MEMORY], sizeof(cell[0]), "%.1f GiB", (double)status->memory / (1 << 30));
         snprintf(cell[BUSY], sizeof(cell[0]), "%s", *status->job ? "busy" : "-");
@@ -125,13 +142,15 @@ static void put_text(const char *text, FILE *out)
         fputc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, out);
 }
 
-static void put_cell(const char *text, int width, bool right, FILE *out)
+/* `blanks` are due before the next text; none come at the end of a line. */
+static void put_cell(const char *text, int width, bool right, int *blanks, FILE *out)
 {
-    int padding = width - (int)strlen(text);
-    if (right)
-        fprintf(out, "%*s", padding > 0 ? padding : 0, "");
-    put_text(text, out);
-    fprintf(out, "%*s", (!right && padding > 0 ? padding : 0) + 2, "");
+    int padding = width > (int)strlen(text) ? width - (int)strlen(text) : 0;
+    if (*text) {
+        fprintf(out, "%*s", *blanks + (right ? padding : 0), "");
+        put_text(text, out);
+    }
+    *blanks = (right ? 0 : padding) + 2;
 }
 
 static void print_lines(const struct line *lines, int count, FILE *out)
@@ -144,9 +163,10 @@ static void print_lines(const struct line *lines, int count, FILE *out)
                 width[c] = (int)strlen(lines[i].cell[c]);
     }
     for (int i = -1; i < count; i++) {
+        int blanks = 0;
         for (int c = 0; c < NOTE; c++)
-            put_cell(i < 0 ? titles[c] : lines[i].cell[c], width[c], to_the_right[c], out);
-        put_text(i < 0 ? titles[NOTE] : lines[i].note, out);
+            put_cell(i < 0 ? titles[c] : lines[i].cell[c], width[c], to_the_right[c], &blanks, out);
+        put_cell(i < 0 ? titles[NOTE] : lines[i].note, 0, false, &blanks, out);
         fputc('\n', out);
     }
 }

@@ -3,6 +3,7 @@
 
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/counted.h"
 #include "common/log.h"
 #include "common/signals.h"
 #include "coordinator/lender.h"
@@ -128,8 +129,8 @@ static void finish_listing(struct coordinator *c)
     if (r < 0)
         coordinator_fail(c, r, "%s", why->text);
     else if (c->skipped)
-        log_warning("%" PRIu64 " thing%s neither file nor folder passed over%s%s", c->skipped, c->skipped == 1 ? "" : "s", first ? ", the first is " : "",
-                    first ? first : "");
+        log_warning("%s neither file nor folder and passed over%s%s", COUNTED(c->skipped, "entry is", "entries are"),
+                    !first ? "" : c->skipped == 1 ? ": " : ", the first is ", first ? first : "");
 }
 
 static void on_mail(void *arg)
@@ -161,7 +162,7 @@ static void interrupt(struct coordinator *c, const char *what)
     coordinator_fail(c, -EINTR, "%s", what);
 }
 
-/* A terminal that was closed says SIGHUP, too: a job without a node list can only have meant that. */
+/* A terminal that was closed says SIGHUP, too, often by way of a shell, which is a process like any other. */
 static void on_signal(void *arg)
 {
     struct coordinator *c = arg;
@@ -171,7 +172,7 @@ static void on_signal(void *arg)
         else if (number == SIGHUP && c->plan->node_list)
             nodes_reload(c);
         else
-            interrupt(c, number == SIGHUP ? "the terminal was closed" : "interrupted");
+            interrupt(c, number == SIGHUP ? "SIGHUP: the terminal was closed, or the node list was to be read again, and there is none" : "interrupted");
     }
 }
 

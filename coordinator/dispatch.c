@@ -1,6 +1,7 @@
 /* dispatch.c: the way of a batch from the queue to a node. First the suspects, whose guard then gets nothing else; then what is
  * queued; and when that is empty, copies of what slow nodes have. */
 #include "common/clock.h"
+#include "common/counted.h"
 #include "common/log.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/quarantine.h"
@@ -121,8 +122,8 @@ static void isolate(struct coordinator *c, struct batch *batch)
     if (r < 0)
         coordinator_fail(c, r, "batch %" PRIu64 " cannot be split: %s", id, strerror(-r));
     else
-        log_info("batch %" PRIu64 ": workers died that had it, %" PRIu64 " of its images are looked at one by one", id,
-                 c->batches.alone.count - before);
+        log_info("batch %" PRIu64 ": workers died that had it, %s looked at one by one", id,
+                 COUNTED(c->batches.alone.count - before, "of its images is", "of its images are"));
 }
 
 /* ---- copies ---- */

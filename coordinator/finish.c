@@ -1,6 +1,7 @@
 #include "coordinator/finish.h"
 
 #include "common/clock.h"
+#include "common/counted.h"
 #include "common/log.h"
 #include "coordinator/evaluation_json.h"
 #include "coordinator/export/export.h"
@@ -175,8 +176,8 @@ static void say_what_is_left_out(const struct evaluation *evaluation)
 {
     uint64_t images = evaluation->left_out + evaluation->pairs.left_out;
     if (images)
-        log_warning("more than %u different truths, or %u different answers to them: %" PRIu64 " images are in the totals but not in the tables "
-                    "by class; look at --truth", EVALUATION_TRUTHS, EVALUATION_PAIRS, images);
+        log_warning("more than %u different truths, or %u different answers to them: %s in the totals but not in the tables "
+                    "by class; look at --truth", EVALUATION_TRUTHS, EVALUATION_PAIRS, COUNTED(images, "image is", "images are"));
 }
 
 /* ---- the summary ---- */
@@ -185,7 +186,7 @@ static int print_summary(const struct json_t *summary, struct why *why)
 {
     struct bytes text;
     bytes_init(&text, 16 << 20);
-    int r = summary_print(summary, &text);
+    int r = summary_print(summary, false, &text);
     if (r == 0)
         fwrite(text.data, 1, text.size, stdout);
     bytes_done(&text);

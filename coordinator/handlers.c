@@ -1,6 +1,7 @@
 /* handlers.c: what the coordinator does for each message of a worker. */
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/counted.h"
 #include "common/log.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/hint.h"
@@ -27,6 +28,7 @@ void coordinator_on_loading(struct coordinator *c, struct node *node, const stru
         return; /* late */
     node->incarnation = message->from;
     node->state = NODE_LOADING;
+    node->left = node->turned_away = false;
 }
 
 /* The first node of a job says what its numbers are; the others must say the same. */
@@ -40,7 +42,8 @@ static bool agrees(struct coordinator *c, const struct msg_welcome *welcome, cha
         snprintf(text, size, "its own weights (sha256 %.12s...) are not those of the first worker (%.12s...); give --weights FILE to the run",
                  welcome->model_sha256, c->model_sha256);
     else if (topk && welcome->classes != labels)
-        snprintf(text, size, "the model has %u classes, the labels have %u names; give the model's own with --labels", welcome->classes, labels);
+        snprintf(text, size, "the model has %s, the labels have %s; give the model's own with --labels",
+                 COUNTED(welcome->classes, "class", "classes"), COUNTED(labels, "name", "names"));
     else if (*c->fingerprint && strcmp(c->fingerprint, welcome->fingerprint) && !c->spec->mixed)
         snprintf(text, size, "its numbers may differ in the last digits: \"%.200s\", the job has \"%.200s\"; --mixed allows it",
                  welcome->fingerprint, c->fingerprint);
@@ -130,6 +133,7 @@ void coordinator_on_welcome(struct coordinator *c, struct node *node, const stru
         node_restarted(node);
     node->incarnation = node->served = message->from;
     node->state = NODE_READY;
+    node->left = node->turned_away = false;
     monitor_close(take(node->monitor));
     node->reads_nothing = false;
     node->failures = node->still_ms = 0;
@@ -147,6 +151,8 @@ void coordinator_on_welcome(struct coordinator *c, struct node *node, const stru
 static void not_now(struct node *node, const struct msg_refuse *refuse)
 {
     bool new = strcmp(node->why_not, refuse->detail) != 0;
+    node->left = false;
+    node->turned_away = true;
     snprintf(node->why_not, sizeof(node->why_not), "%s", refuse->detail);
     node->state = NODE_CALLING;
     if (refuse->reason == REFUSE_BUSY) {
@@ -166,6 +172,8 @@ void coordinator_on_refuse(struct coordinator *c, struct node *node, const struc
     (void)c;
     if (message->refuse.call != node->call || !is_called(node))
         return; /* late: it has taken the job since, or answers a connection that was given up */
+    if (node->left && message->from == node->served)
+        return; /* not quite gone yet */
     if (message->refuse.reason == REFUSE_BUSY || message->refuse.reason == REFUSE_FAILED) {
         not_now(node, &message->refuse);
         return;
@@ -243,6 +251,6 @@ void coordinator_on_leaving(struct coordinator *c, struct node *node, const stru
     if (node->state == NODE_GONE || node->state == NODE_REFUSED)
         return;
     node->leaving = true;
-    snprintf(node->why_not, sizeof(node->why_not), "it left: %.900s", message->leaving.detail);
+    snprintf(node->why_not, sizeof(node->why_not), "%.900s", message->leaving.detail);
     node_drain(node);
 }

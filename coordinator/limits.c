@@ -1,5 +1,6 @@
 #include "coordinator/limits.h"
 
+#include "common/counted.h"
 #include "common/machine.h"
 
 #include <errno.h>
@@ -21,6 +22,6 @@ int limits_check_files(int nodes, struct why *why)
     rlim_t needed = FILES_ALWAYS + FILES_A_NODE * (rlim_t)nodes;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= needed)
         return 0;
-    return because(why, -EMFILE, "%llu files may be open at once, and %d workers need %llu; raise the limit (ulimit -n %llu) or use fewer",
-                   (unsigned long long)limit.rlim_cur, nodes, (unsigned long long)needed, (unsigned long long)needed);
+    return because(why, -EMFILE, "%llu files may be open at once, and %s %llu; raise the limit (ulimit -n %llu) or use fewer",
+                   (unsigned long long)limit.rlim_cur, COUNTED((uint64_t)nodes, "worker needs", "workers need"), (unsigned long long)needed, (unsigned long long)needed);
 }

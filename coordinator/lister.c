@@ -1,6 +1,7 @@
 #include "coordinator/lister.h"
 
 #include "common/cleanup.h"
+#include "common/counted.h"
 #include "common/log.h"
 #include "common/redact.h"
 #include "common/thread.h"
@@ -128,8 +129,8 @@ static int compare(const struct rec_item *item, const char *uri)
 static void tell_difference(const struct lister *lister, uint64_t found)
 {
     const struct lister_place *from = &lister->from;
-    log_warning("%s: has changed since this job began to list it: %" PRIu64 " images up to %s then, %" PRIu64 " now; those listed then stay in the job, "
-                "and the list goes on behind them", lister->spec->sources[from->source], from->at, from->uri, found);
+    log_warning("%s: has changed since this job began to list it: %s up to %s then, %" PRIu64 " now; those listed then stay in the job, "
+                "and the list goes on behind them", lister->spec->sources[from->source], COUNTED(from->at, "image", "images"), from->uri, found);
 }
 
 /* Leaves out what an earlier run listed. 1: `ret` is the first item behind it; 0: there is none; or negative errno. */

@@ -4,6 +4,7 @@
  * welcome of that node says. The same process: no death after all. Another one that names suspects: the death is
  * explained, and only the suspects have to do with it. Another one that names none: the death stays with each of the batches. */
 #include "common/clock.h"
+#include "common/counted.h"
 #include "common/log.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/local.h"
@@ -65,8 +66,9 @@ static void lose(struct node *node, const char *reason)
     if (c->stopping)
         return;
     if (state != NODE_CALLING && (count || !node->leaving))
-        log_warning("%s: %s; %" PRIu64 " batches go to others", node->name, reason, count);
+        log_warning("%s: %s; %s to others", node->name, reason, COUNTED(count, "batch goes", "batches go"));
     snprintf(node->why_not, sizeof(node->why_not), "%s", reason);
+    node->left = node->turned_away = false;
     if (node->removed)
         node_gone(node);
     else if (node_connect(node, &why) < 0)

@@ -17,6 +17,11 @@ const char *node_state_name(enum node_state state)
     return names[state];
 }
 
+const char *node_state_shown(const struct node *node)
+{
+    return node->state == NODE_CALLING && node->left && !node->untrusted ? "left" : node_state_name(node->state);
+}
+
 uint64_t node_credit(const struct node *node)
 {
     return node->state == NODE_READY && node->granted > node->sent ? node->granted - node->sent : 0;

@@ -10,6 +10,7 @@
  *                                                                     NODE_GONE <--- is not on the list any more +
  *
  *     NODE_CALLING --welcome, the model being open already--> NODE_READY
+ *     NODE_CALLING is shown as "left" after bye, until somebody else answers there
  *     NODE_LOADING --its welcome was lost on the way, or it knows nothing of the job any more--> NODE_CALLING
  *     NODE_CALLING, NODE_LOADING --refuse (mismatch, model, fenced), another fingerprint--> NODE_REFUSED (for this job)
  *     NODE_READY, NODE_DRAINING --a nonsensical result--> NODE_REFUSED
@@ -65,6 +66,8 @@ struct node {
     uint64_t held;        /* images sent and not answered */
     uint32_t storing;     /* its results that are on their way to job.db: it keeps them until they are safe */
     bool leaving, removed; /* NODE_DRAINING: its process ends; it is not on the node list any more */
+    bool left;            /* NODE_CALLING: it ended in order, and nobody has come in its place */
+    bool turned_away;     /* NODE_CALLING: `why_not` is what it said the last time that it was asked */
     struct batch_hold *holds; /* what it has, the newest first */
     char why_not[LIMIT_TEXT]; /* the last refusal */
     uint64_t drain_until_ns; /* NODE_DRAINING: then its batches go to others */
@@ -99,6 +102,7 @@ struct node {
 };
 
 const char *node_state_name(enum node_state state);
+const char *node_state_shown(const struct node *node); /* the same, or "left" */
 
 /* NODE_READY or NODE_DRAINING: what it says counts. */
 bool node_serves(const struct node *node);

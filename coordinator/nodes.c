@@ -263,11 +263,21 @@ void node_refused(struct node *node, const char *reason)
 
 /* ---- time ---- */
 
+/* What it said may long be over. */
+static void forget_word(struct node *node)
+{
+    node->turned_away = false;
+    snprintf(node->why_not, sizeof(node->why_not), "does not answer any more");
+    log_info("%s: %s; it is called again", node->name, node->why_not);
+}
+
 static void tick_node(struct coordinator *c, struct node *node, uint64_t now)
 {
     uint64_t expiry = (uint64_t)c->plan->expiry_s * NS_PER_S;
     if (node->state == NODE_CALLING) {
         node_watch(node);
+        if (node->turned_away && !node->untrusted && now > node->heard_ns && now - node->heard_ns > expiry && now > node->call_from_ns && now - node->call_from_ns > expiry)
+            forget_word(node);
         if (now >= node->resolve_ns && is_unheard(node))
             resolve(node, now);
         if (node->link && now >= node->call_from_ns && now - node->called_ns > CALL_AGAIN_NS)
@@ -302,7 +312,7 @@ static void describe_nodes(const struct coordinator *c, char *text, size_t size)
         if (node->state == NODE_GONE)
             continue;
         int n = snprintf(text + used, size - used, "%s%s %s%s%s", used ? "; " : "", node->name,
-                         node->state == NODE_CALLING && !*node->why_not ? "does not answer" : node_state_name(node->state),
+                         node->state == NODE_CALLING && !*node->why_not ? "does not answer" : node_state_shown(node),
                          *node->why_not ? ": " : "", node->why_not);
         used += n > 0 ? (size_t)n : 0;
     }
@@ -342,7 +352,10 @@ static void check_enough(struct coordinator *c, uint64_t now)
     else if (now - c->enough_ns > patience * NS_PER_S) {
         char text[600];
         describe_nodes(c, text, sizeof(text));
-        coordinator_fail(c, -ETIMEDOUT, "fewer than %d workers ready for %" PRIu64 " s (%s)", wanted, patience, text);
+        if (wanted == 1)
+            coordinator_fail(c, -ETIMEDOUT, "no worker was ready for %" PRIu64 " s (%s)", patience, text);
+        else
+            coordinator_fail(c, -ETIMEDOUT, "fewer than %d workers were ready for %" PRIu64 " s (%s)", wanted, patience, text);
     }
 }
 

@@ -1,6 +1,7 @@
 #include "coordinator/progress.h"
 
 #include "common/clock.h"
+#include "common/counted.h"
 #include "common/log.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/status.h"
@@ -28,6 +29,7 @@ struct progress {
     uint64_t drawn_ns, plain_ns, status_ns;
     struct sample samples[SAMPLES];
     int newest, count;
+    uint64_t most; /* images that were through at once, ever: what a lost worker takes with it is not computed twice as fast again */
     int lines; /* drawn and to be erased */
     struct bytes text;
 };
@@ -97,8 +99,8 @@ static double images_per_second(struct progress *progress, uint64_t now, uint64_
     return now > oldest->at_ns && images > oldest->images ? (double)(images - oldest->images) * 1e9 / (double)(now - oldest->at_ns) : 0;
 }
 
-/* Images through with, safe or not yet: batches are long, and a bar that stands still looks broken. The workers' own counters tell,
- * as far as they are about images that they hold. */
+/* Images computed, safe or not yet. What is told as done are safe rows alone, as by `status`, and never becomes less; but batches are long, and the
+ * rate should not have to wait for a whole one. The workers' own counters tell, as far as they are about images that they hold. */
 static uint64_t images_through(const struct coordinator *c)
 {
     uint64_t images = c->counts.done_images;
@@ -115,20 +117,30 @@ static uint64_t images_through(const struct coordinator *c)
 static void put_summary(struct bytes *out, const struct coordinator *c, uint64_t through, double rate)
 {
     const struct db_counts *counts = &c->counts;
-    bytes_printf(out, "%" PRIu64 "/%" PRIu64 "%s images, %.1f/s", through, counts->images, c->listed ? "" : "+", rate);
+    bytes_printf(out, "%" PRIu64 "/%" PRIu64 "%s images, %.1f/s", counts->done_images, counts->images, c->listed ? "" : "+", rate);
     if (rate > 0 && c->listed) {
-        uint64_t left = (uint64_t)((double)(counts->images - through) / rate);
+        uint64_t left = (uint64_t)((double)(counts->images > through ? counts->images - through : 0) / rate);
         bytes_printf(out, ", %" PRIu64 ":%02" PRIu64 " left", left / 60, left % 60);
     }
     bytes_printf(out, ", %" PRIu64 " error%s", counts->errors, counts->errors == 1 ? "" : "s");
 }
 
-static void put_bar(struct bytes *out, uint64_t through, uint64_t images, int width)
+static int part_of(int width, uint64_t images, uint64_t all)
 {
-    int full = images ? (int)((double)width * (double)through / (double)images) : 0;
+    return all ? (int)((double)width * (double)images / (double)all) : 0;
+}
+
+/* '#': safe; '+': computed, and lost if the worker is. While the number of images still grows, the same work would be less of it every time. */
+static void put_bar(struct bytes *out, const struct coordinator *c, uint64_t through, int width)
+{
+    if (!c->listed) {
+        bytes_printf(out, "[%-*s] ", width, "listing");
+        return;
+    }
+    int safe = part_of(width, c->counts.done_images, c->counts.images), computed = part_of(width, through, c->counts.images);
     bytes_append_char(out, '[');
     for (int i = 0; i < width; i++)
-        bytes_append_char(out, i < full ? '#' : '.');
+        bytes_append_text(out, i < safe ? "#" : i < computed ? "+" : ".");
     bytes_append_text(out, "] ");
 }
 
@@ -148,7 +160,7 @@ static void end_line(struct bytes *out, size_t start, int columns)
 
 static void put_node(struct bytes *out, const struct node *node)
 {
-    bytes_printf(out, "  %-24s %-8s %8" PRIu64 " done %6" PRIu64 " held", node->name, node_state_name(node->state), node->images_done,
+    bytes_printf(out, "  %-24s %-8s %8" PRIu64 " done %6" PRIu64 " held", node->name, node_state_shown(node), node->images_done,
                  node->held);
     if (node_waits_for_store(node))
         bytes_append_text(out, "  waits for a store that does not answer");
@@ -164,7 +176,7 @@ static void draw_screen(struct progress *progress, const struct coordinator *c, 
     int columns = screen_columns(), lines = 1;
     erase();
     bytes_clear(out);
-    put_bar(out, through, c->counts.images, columns > 100 ? 30 : 16);
+    put_bar(out, c, through, columns > 100 ? 30 : 16);
     put_summary(out, c, through, rate);
     end_line(out, 0, columns);
     for (const struct node *node = c->nodes; node && lines <= MAX_WORKERS; node = node->next, lines++) {
@@ -189,7 +201,7 @@ static void print_plain(struct progress *progress, const struct coordinator *c, 
     }
     bytes_clear(&progress->text);
     put_summary(&progress->text, c, through, rate);
-    bytes_printf(&progress->text, ", %d of %d workers", ready, all);
+    bytes_printf(&progress->text, ", %d of %s", ready, COUNTED((uint64_t)all, "worker", "workers"));
     if (!bytes_error(&progress->text))
         log_info("%s", progress->text.data);
 }
@@ -198,7 +210,8 @@ void progress_update(struct progress *progress, struct coordinator *c)
 {
     uint64_t now = clock_now_ns();
     uint64_t through = images_through(c);
-    double rate = images_per_second(progress, now, through);
+    progress->most = through > progress->most ? through : progress->most;
+    double rate = images_per_second(progress, now, progress->most);
     if (progress->terminal && now - progress->drawn_ns >= DRAW_NS) {
         progress->drawn_ns = now;
         draw_screen(progress, c, through, rate);

@@ -1,6 +1,7 @@
 #include "coordinator/quarantine.h"
 
 #include "common/cleanup.h"
+#include "common/counted.h"
 
 #include <errno.h>
 #include <string.h>
@@ -182,13 +183,15 @@ enum row_error quarantine_verdict(const struct batch *piece, char *text, size_t 
 {
     const struct piece *own = piece->piece;
     if (own->blames && !strcmp(own->stage, SUSPECT_ENDLESS)) {
-        snprintf(text, size, "its decoder never came back, %u times with no other image there; --image-cpu-limit and --stall-timeout say how long is waited", own->blames);
+        snprintf(text, size, "its decoder never came back, %s with no other image there; --image-cpu-limit and --stall-timeout say how long is waited",
+                 COUNTED(own->blames, "time", "times"));
         return ROW_TIMEOUT;
     }
     if (own->blames)
-        snprintf(text, size, "ended its worker %u times, or held it up, with no other image there; the last time at stage \"%s\"", own->blames, own->stage);
+        snprintf(text, size, "ended its worker %s, or held it up, with no other image there; the last time at stage \"%s\"",
+                 COUNTED(own->blames, "time", "times"), own->stage);
     else
-        snprintf(text, size, "%u workers died that had this image and no other", piece->deaths);
+        snprintf(text, size, "%s that had this image and no other", COUNTED(piece->deaths, "worker died", "workers died"));
     return ROW_CRASH;
 }
 

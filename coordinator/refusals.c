@@ -1,5 +1,6 @@
 #include "coordinator/refusals.h"
 
+#include "common/counted.h"
 #include "common/s3/uri.h"
 
 #include <errno.h>
@@ -58,7 +59,7 @@ bool refusals_hold(struct coordinator *c, struct batch *batch, const struct msg_
         c->refused_images += batch->count;
     batch->refused = true;
     if (c->refused_images >= ENOUGH || nothing_else_comes(c))
-        coordinator_fail(c, -EACCES, "all %" PRIu64 " images asked for so far are refused (%s), so nothing was kept; the first of the last ones: %s",
-                         c->refused_images, row_error_name(result->rows[0].error), result->rows[0].detail);
+        coordinator_fail(c, -EACCES, "%s%s refused (%s), so nothing was kept; the first of the last ones: %s",
+                         c->refused_images == 1 ? "" : "all ", COUNTED(c->refused_images, "image asked for so far is", "images asked for so far are"), row_error_name(result->rows[0].error), result->rows[0].detail);
     return true;
 }

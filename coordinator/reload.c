@@ -33,10 +33,11 @@ bool node_drained(struct node *node)
         node_gone(node);
         return true;
     }
-    log_info("%s: %s", node->name, node->why_not);
+    log_info("%s: it left: %s", node->name, node->why_not);
     snprintf(text, sizeof(text), "%s", node->why_not);
     node_dismiss(node);
     node_lost(node, text); /* a successor of it may come */
+    node->left = node->state == NODE_CALLING;
     return true;
 }
 

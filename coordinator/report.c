@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static int open_job(const char *path, struct db **ret_db, struct spec **ret_spec, struct labels **ret_labels, struct why *why)
 {
@@ -142,7 +143,7 @@ static int report_summary(const char *job_dir, struct why *why)
     if (r < 0)
         return r;
     bytes_init(&text, 16 << 20);
-    return print_text(&text, summary_print(summary, &text), why);
+    return print_text(&text, summary_print(summary, false, &text), why);
 }
 
 /* Whole or not at all, as the tables. */
@@ -156,6 +157,9 @@ static int write_page(const char *path, const struct json_t *all, const struct e
         return because(why, -ENOMEM, "out of memory");
     if (!*name)
         return because(why, -EINVAL, "--html %s: name a file", path);
+    struct stat status;
+    if (!s3 && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+        return because(why, -EINVAL, "--html %s: is a folder; name a file in it, such as %s/report.html", path, path);
     if (slash)
         slash[slash == folder] = '\0';
     int r = outfile_open(s3, slash ? folder : ".", name, &file, why);
@@ -209,9 +213,7 @@ static int report_everything(const char *job_dir, const struct report_options *o
     bytes_init(&text, SIZE_MAX / 2);
     if (options->html)
         return report_page(job_dir, options->html, all, evaluation, why);
-    r = options->json ? summary_dump(all, &text) : summary_print(all, &text);
-    if (r == 0 && options->classes)
-        r = summary_print_classes(summary_evaluation(all), &text);
+    r = options->json ? summary_dump(all, &text) : summary_print(all, options->classes, &text);
     return print_text(&text, r, why);
 }
 

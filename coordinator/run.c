@@ -1,6 +1,7 @@
 /* run.c: the command `run`, and the running that it shares with `resume` and `retry`. */
 #include "coordinator/commands.h"
 
+#include "common/counted.h"
 #include "common/log.h"
 #include "common/program.h"
 #include "common/signals.h"
@@ -83,7 +84,8 @@ int session_read_nodes(struct session *session, struct why *why)
     session->local = options->nodes || options->local ? (int)options->local : 1;
     int workers = session->local + session->nodes.count;
     if (r == 0 && options->min_nodes > workers)
-        r = because(why, -EINVAL, "--min-nodes %" PRId64 " is more than the %d workers there are", options->min_nodes, workers);
+        r = because(why, -EINVAL, "--min-nodes %" PRId64 " is more than the %s", options->min_nodes,
+                    COUNTED((uint64_t)workers, "worker there is", "workers there are"));
     if (r == 0)
         r = limits_check_files(workers, why);
     if (r == 0 && session->local && !*session->spec->weights && strcmp(options->tuning.engine, "sim"))
@@ -99,7 +101,7 @@ static int print_end(const struct session *session, const struct coordinator *c,
     if (r == 0)
         return 0;
     if (r == -EINTR)
-        fprintf(stderr, "sleddog-coordinator: interrupted, %" PRIu64 " images are done and safe\n", c ? c->counts.done_images : 0);
+        fprintf(stderr, "sleddog-coordinator: interrupted, %s done and safe\n", COUNTED(c ? c->counts.done_images : 0, "image is", "images are"));
     else
         log_error("%s", why->text);
     session_hint(session, c, r);

@@ -175,7 +175,9 @@ static int locate_weights(struct spec *spec, const struct run_options *options, 
         if (r < 0 || !*given)
             return r;
         r = sha256_file(spec->weights, hex, why);
-        return r < 0 ? r : sha256_check_name(given, hex, why) < 0 ? -EBADMSG : 0;
+        if (r < 0)
+            return because_in(why, r, "--weights");
+        return sha256_check_name(given, hex, why) < 0 ? -EBADMSG : 0;
     }
     struct cached file;
     int r = cache_get(options->tuning.cache, given, "", &options->tuning.s3, tell_download, &file, why);
@@ -206,7 +208,7 @@ static int set_labels(struct spec *spec, const struct run_options *options, stru
     if (r == 0 && *options->labels)
         r = sha256_file(spec->labels, hex, why);
     if (r < 0)
-        return r;
+        return because_in(why, r, "--labels");
     spec->labels_sha256 = strdup(hex);
     return spec->labels_sha256 ? 0 : because(why, -ENOMEM, "out of memory");
 }

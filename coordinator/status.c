@@ -20,7 +20,7 @@ static json_t *outstanding(const struct node *node, uint64_t now)
 
 static json_t *describe_node(const struct node *node, uint64_t now)
 {
-    return json_pack("{ss ss ss ss sI sI so}", "name", node->name, "state", node_state_name(node->state), "device", node->device, "why_not",
+    return json_pack("{ss ss ss ss sI sI so}", "name", node->name, "state", node_state_shown(node), "device", node->device, "why_not",
                      node->why_not, "images_done", (json_int_t)node->images_done, "images_held", (json_int_t)node->held, "outstanding",
                      outstanding(node, now));
 }

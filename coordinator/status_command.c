@@ -3,6 +3,7 @@
 #include "coordinator/commands.h"
 
 #include "common/cleanup.h"
+#include "common/counted.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/options.h"
@@ -90,6 +91,9 @@ static uint64_t all_failed(const struct status *status)
 
 /* ---- for people ---- */
 
+#define IMAGES(n)  COUNTED(n, "image", "images")
+#define BATCHES(n) COUNTED(n, "batch", "batches")
+
 static void print_unwritten(const struct status *status)
 {
     CLEANUP(freep) char *whole = realpath(status->folder, NULL), *elsewhere = hint_elsewhere(status->spec, whole ? whole : status->folder);
@@ -119,12 +123,12 @@ static void print_state(const struct status *status)
 static void print_counts(const struct status *status)
 {
     const struct db_counts *list = &status->job.list, *again = &status->job.again;
-    printf("listed    %" PRIu64 " images in %" PRIu64 " batches%s\n", list->images, list->batches, status->job.listed ? "" : ", listing is not finished");
-    printf("done      %" PRIu64 " images in %" PRIu64 " batches\n", list->done_images, list->done_batches);
+    printf("listed    %s in %s%s\n", IMAGES(list->images), BATCHES(list->batches), status->job.listed ? "" : ", listing is not finished");
+    printf("done      %s in %s\n", IMAGES(list->done_images), BATCHES(list->done_batches));
     if (list->images > list->done_images)
-        printf("to do     %" PRIu64 " images in %" PRIu64 " batches\n", list->images - list->done_images, list->batches - list->done_batches);
+        printf("to do     %s in %s\n", IMAGES(list->images - list->done_images), BATCHES(list->batches - list->done_batches));
     if (again->images)
-        printf("retry     %" PRIu64 " images that had failed run again, %" PRIu64 " of them are done\n", again->images, again->done_images);
+        printf("retry     %s again, %" PRIu64 " done\n", COUNTED(again->images, "image that had failed runs", "images that had failed run"), again->done_images);
     printf("failed    %" PRIu64 " of those\n", all_failed(status));
     for (int kind = ROW_OK + 1; kind < ROW_ERRORS; kind++)
         if (status->failed[kind])
@@ -151,10 +155,10 @@ static void print_nodes(const json_t *now)
            json_number_value(json_object_get(now, "seconds")));
     json_array_foreach(json_object_get(now, "nodes"), i, node) {
         const char *why_not = strcmp(text_at(node, "state"), node_state_name(NODE_READY)) ? text_at(node, "why_not") : "";
-        printf("node      %s, %s: %lld images done, %lld held%s%s\n", text_at(node, "name"), text_at(node, "state"), number_at(node, "images_done"),
+        printf("node      %s, %s: %s done, %lld held%s%s\n", text_at(node, "name"), text_at(node, "state"), IMAGES((uint64_t)number_at(node, "images_done")),
                number_at(node, "images_held"), *why_not ? "; " : "", why_not);
         json_array_foreach(json_object_get(node, "outstanding"), j, batch)
-            printf("            batch %lld, %lld images, attempt %lld, for %.1f s\n", number_at(batch, "batch"), number_at(batch, "images"),
+            printf("            batch %lld, %s, attempt %lld, for %.1f s\n", number_at(batch, "batch"), IMAGES((uint64_t)number_at(batch, "images")),
                    number_at(batch, "attempt"), json_number_value(json_object_get(batch, "seconds")));
     }
 }

@@ -287,11 +287,6 @@ int summary_set_files(struct json_t *summary, const struct bytes *files, const c
     return json_refused() ? -ENOMEM : 0;
 }
 
-const struct json_t *summary_evaluation(const struct json_t *summary)
-{
-    return json_object_get(summary, "evaluation");
-}
-
 int summary_dump(const struct json_t *summary, struct bytes *out)
 {
     json_watch();

@@ -66,7 +66,6 @@ int summary_set_evaluation(struct json_t *summary, struct json_t *evaluation);
 
 /* Where the tables are (absolute paths, NUL-separated), and the folder of one file an image; NULL: none. */
 int summary_set_files(struct json_t *summary, const struct bytes *files, const char *per_image);
-const struct json_t *summary_evaluation(const struct json_t *summary);
 
 /* Appends the text of summary.json. */
 int summary_dump(const struct json_t *summary, struct bytes *out);
@@ -76,10 +75,8 @@ int summary_write(const struct json_t *summary, const char *directory, struct wh
 int summary_load(const char *directory, struct json_t **ret, struct why *why);
 
 /* Appends the form for a terminal. Missing or odd members are shown as 0 or "?". */
-int summary_print(const struct json_t *summary, struct bytes *out);
-
-/* Appends the most frequent confusions and a line a class, of evaluation_full(). */
-int summary_print_classes(const struct json_t *evaluation, struct bytes *out);
+/* `classes`: with all confusions that it has and a line a class; evaluation_full() has them. */
+int summary_print(const struct json_t *summary, bool classes, struct bytes *out);
 
 /* Appends one image's answer for a terminal. */
 int summary_print_row(const struct export_row *row, const struct labels *labels, struct bytes *out);

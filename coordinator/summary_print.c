@@ -2,6 +2,7 @@
  * Control characters in foreign text are shown as '?', so that no file name can steer the terminal. */
 #include "coordinator/summary.h"
 
+#include "common/counted.h"
 #include "common/utf8.h"
 #include "coordinator/export/row_json.h"
 #include "coordinator/summary_preset.h"
@@ -84,7 +85,7 @@ static void print_images(struct bytes *out, const json_t *summary)
     if (skipped) {
         bytes_append_text(out, " (");
         show_count(out, skipped);
-        bytes_append_text(out, " entries were neither file nor folder and were left out)");
+        bytes_append_text(out, skipped == 1 ? " entry was neither file nor folder and was left out)" : " entries were neither file nor folder and were left out)");
     }
     end_line(out);
 }
@@ -123,7 +124,7 @@ static void print_judged(struct bytes *out, const json_t *judged, const char *na
     subject(out, name);
     show_rate(out, count_at(judged, "top1"), count_at(judged, "of"));
     if (json_is_integer(json_object_get(judged, "top5"))) {
-        bytes_append_text(out, "; among the first 5 ");
+        bytes_append_text(out, "; among the first 5: ");
         show_rate(out, count_at(judged, "top5"), count_at(judged, "of"));
     }
     end_line(out);
@@ -169,7 +170,7 @@ static void print_confusions(struct bytes *out, const json_t *evaluation, size_t
 }
 
 /* Nothing for a job without truths. */
-static void print_evaluation(struct bytes *out, const json_t *summary)
+static void print_evaluation(struct bytes *out, const json_t *summary, size_t confusions)
 {
     const json_t *evaluation = json_object_get(summary, "evaluation"), *match = json_object_get(evaluation, "match");
     const json_t *exact = json_object_get(evaluation, "exact");
@@ -183,7 +184,7 @@ static void print_evaluation(struct bytes *out, const json_t *summary)
     if (count_at(exact, "of"))
         print_judged(out, exact, "  exactly");
     print_calibration(out, json_object_get(evaluation, "calibration"));
-    print_confusions(out, evaluation, CONFUSIONS_SHOWN);
+    print_confusions(out, evaluation, confusions);
 }
 
 static void print_class(struct bytes *out, const json_t *class_)
@@ -200,19 +201,16 @@ static void print_class(struct bytes *out, const json_t *class_)
     end_line(out);
 }
 
-int summary_print_classes(const struct json_t *evaluation, struct bytes *out)
+static void print_classes(struct bytes *out, const json_t *evaluation)
 {
     size_t i;
     json_t *class_;
     uint64_t left_out = count_at(evaluation, "left_out");
-    end_line(out);
-    print_confusions(out, evaluation, SIZE_MAX);
     bytes_printf(out, "\n%8s %8s %10s  %s\n", "images", "correct", "", "truth (most frequent wrong answer)");
     json_array_foreach(json_object_get(evaluation, "classes"), i, class_)
         print_class(out, class_);
     if (left_out)
-        bytes_printf(out, "%" PRIu64 " images are not in this table: too many different truths or answers\n", left_out);
-    return bytes_error(out);
+        bytes_printf(out, "%s not in this table: too many different truths or answers\n", COUNTED(left_out, "image is", "images are"));
 }
 
 static void print_failure(struct bytes *out, const json_t *failure)
@@ -268,7 +266,7 @@ static void print_repeats(struct bytes *out, const json_t *stage)
 {
     uint64_t retries = count_at(stage, "retries"), copies = count_at(stage, "copies");
     if (retries || copies)
-        bytes_printf(out, "    %" PRIu64 " failed requests repeated, %" PRIu64 " slow ones sent twice\n", retries, copies);
+        bytes_printf(out, "    %s repeated, %s sent twice\n", COUNTED(retries, "failed request", "failed requests"), COUNTED(copies, "slow one", "slow ones"));
 }
 
 static void print_stages(struct bytes *out, const json_t *summary)
@@ -305,7 +303,7 @@ static void print_nodes(struct bytes *out, const json_t *summary)
         size_t used = out->size - before;
         bytes_printf(out, "%*s", used < SUBJECT_WIDTH - 2 ? (int)(SUBJECT_WIDTH - 2 - used) : 1, "");
         show_count(out, count_at(node, "images"));
-        bytes_append_text(out, " images, ");
+        bytes_append_text(out, count_at(node, "images") == 1 ? " image, " : " images, ");
         if (*text_at(node, "engine")) {
             show(out, text_at(node, "engine"));
             bytes_append_text(out, " on ");
@@ -366,7 +364,7 @@ static void print_model(struct bytes *out, const json_t *summary)
         show(out, text_at(model, "network"));
         bytes_append_text(out, ", ");
         show_count(out, count_at(model, "classes"));
-        bytes_append_text(out, " classes, ");
+        bytes_append_text(out, count_at(model, "classes") == 1 ? " class, " : " classes, ");
         show(out, *weights ? weights : "the workers' own weights");
         bytes_printf(out, " (sha256 %.12s)\n", text_at(model, "sha256"));
     } else
@@ -397,14 +395,14 @@ static void print_files(struct bytes *out, const json_t *summary)
     end_line(out);
 }
 
-int summary_print(const struct json_t *summary, struct bytes *out)
+int summary_print(const struct json_t *summary, bool classes, struct bytes *out)
 {
     subject(out, "job");
     show(out, text_at(summary, "job"));
     end_line(out);
     print_images(out, summary);
     print_correct(out, summary);
-    print_evaluation(out, summary);
+    print_evaluation(out, summary, classes ? SIZE_MAX : CONFUSIONS_SHOWN);
     print_failures(out, summary);
     print_time(out, summary);
     print_slowest(out, summary);
@@ -412,6 +410,8 @@ int summary_print(const struct json_t *summary, struct bytes *out)
     print_nodes(out, summary);
     print_model(out, summary);
     print_files(out, summary);
+    if (classes)
+        print_classes(out, json_object_get(summary, "evaluation"));
     return bytes_error(out);
 }
 

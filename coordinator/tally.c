@@ -7,7 +7,7 @@ static const struct {
     bool retryable;
     const char *advice;
 } kinds[ROW_ERRORS] = {
-    [ROW_NOT_FOUND] = { true, "it is not there, or not on every node: put it there or correct the list, and run again" },
+    [ROW_NOT_FOUND] = { true, "it is not there: put it there (where several nodes work, on each) or correct the list, and run again" },
     [ROW_DENIED] = { true, "the workers may not read it: give them permission, and run again" },
     [ROW_FETCH] = { true, "it could not be read: look at the disk, the mount or the network, and run again" },
     [ROW_TIMEOUT] = { true, "it did not come in time: look at the mount or the network, and run again" },

@@ -22,6 +22,10 @@ int curve_pair_new(struct curve_pair *ret, struct why *why)
 int curve_pair_read(const char *path, struct curve_pair *ret, struct why *why)
 {
     int r = key_read_secret(path, ret->secret, why);
+    if (r == -ENOENT && why) {
+        const struct why missing = *why;
+        return because(why, r, "%.900s; sleddog-coordinator keygen DIR makes keys", missing.text);
+    }
     if (r == 0 && zmq_curve_public(ret->public, ret->secret) < 0)
         r = because(why, -errno, "%s: this ZeroMQ has no CURVE: %s", path, zmq_strerror(errno));
     return r;

@@ -87,6 +87,22 @@ static int open_socket(void *context, int type, const char *endpoint, const stru
 }
 
 /* ZeroMQ takes 99999 for 34463. */
+static const char *what_to_do(int error)
+{
+    switch (error) {
+    case ENODEV:
+        return "; it must be an address of this machine in digits, or *";
+    case EADDRNOTAVAIL:
+        return "; it must be an address of this machine, or *";
+    case EADDRINUSE:
+        return "; something listens there already, perhaps another worker: end that, or give another --listen ADDRESS:PORT";
+    case EACCES:
+        return "; give --listen a port of 1024 or more, or allow this one";
+    default:
+        return "";
+    }
+}
+
 static int check_port(const char *endpoint, struct why *why)
 {
     const char *colon = strrchr(endpoint, ':');
@@ -112,8 +128,7 @@ int link_bind_with(void *context, const char *endpoint, const struct link_option
     /* Only where it is meant: with IPv6, 127.0.0.1 would be shown as [::ffff:127.0.0.1]. */
     set_int(link->socket, ZMQ_IPV6, strpbrk(endpoint, "[*") != NULL);
     if (zmq_bind(link->socket, endpoint) < 0)
-        return because(why, -errno, "%s: cannot listen: %s%s", endpoint, zmq_strerror(errno),
-                       errno == ENODEV ? "; it must be an address of this machine in digits, or *" : "");
+        return because(why, -errno, "%s: cannot listen: %s%s", endpoint, zmq_strerror(errno), what_to_do(errno));
     size_t size = sizeof(link->endpoint);
     zmq_getsockopt(link->socket, ZMQ_LAST_ENDPOINT, link->endpoint, &size);
     *ret = take(link);

@@ -8,6 +8,9 @@
 #include <string.h>
 
 #define IMAGENET_MEAN { 0.485f, 0.456f, 0.406f }
+#define MEAN_MOST     1000.0f
+#define STD_LEAST     1e-3f
+#define STD_MOST      1000.0f
 #define IMAGENET_STD  { 0.229f, 0.224f, 0.225f }
 
 static const struct preset presets[] = {
@@ -53,7 +56,7 @@ int preset_check(const struct preset *preset, struct why *why)
         return because(why, -EINVAL, "preprocessing with resize %d and crop %d; both must be 1 to %d", preset->resize, preset->crop,
                        PRESET_SIDE_MAX);
     for (int i = 0; i < 3; i++)
-        if (!(fabsf(preset->mean[i]) <= 1000) || !(preset->std[i] >= 1e-3f && preset->std[i] <= 1000))
+        if (!(fabsf(preset->mean[i]) <= MEAN_MOST) || !(preset->std[i] >= STD_LEAST && preset->std[i] <= STD_MOST))
             return because(why, -EINVAL, "preprocessing with mean %g and standard deviation %g; pixels are 0 to 1, so they must be "
                            "-1000 to 1000 and 0.001 to 1000", (double)preset->mean[i], (double)preset->std[i]);
     if (preset->interpolation >= INTERPOLATION_COUNT)
@@ -64,7 +67,7 @@ int preset_check(const struct preset *preset, struct why *why)
 /* ---- options ---- */
 
 /* Three numbers with commas between them. */
-static int parse_triple(const char *option, const char *text, float *ret, struct why *why)
+static int parse_triple(const char *option, const char *text, float least, float most, float *ret, struct why *why)
 {
     float values[3];
     const char *at = text;
@@ -73,6 +76,8 @@ static int parse_triple(const char *option, const char *text, float *ret, struct
         values[i] = strtof(at, &end);
         if (end == at || *end != (i < 2 ? ',' : '\0') || !isfinite(values[i]))
             return because(why, -EINVAL, "--%s: \"%s\" is not three numbers for red, green and blue, as in 0.485,0.456,0.406", option, text);
+        if (values[i] < least || values[i] > most)
+            return because(why, -EINVAL, "--%s: %g in \"%s\" is outside %g to %g; pixels are 0 to 1", option, (double)values[i], text, (double)least, (double)most);
         at = end + 1;
     }
     memcpy(ret, values, sizeof(values));
@@ -91,9 +96,9 @@ int preset_from_options(const struct preset_options *options, struct preset *ret
     if (options->crop)
         preset.crop = (int)options->crop;
     if (options->mean)
-        r = parse_triple("mean", options->mean, preset.mean, why);
+        r = parse_triple("mean", options->mean, -MEAN_MOST, MEAN_MOST, preset.mean, why);
     if (r == 0 && options->std)
-        r = parse_triple("std", options->std, preset.std, why);
+        r = parse_triple("std", options->std, STD_LEAST, STD_MOST, preset.std, why);
     if (options->interpolation)
         preset.interpolation = interpolation_find(options->interpolation);
     preset.exif_orient = options->exif_orient;

@@ -1,4 +1,5 @@
 /* calibrate.c: the command of this name: measures activation ranges and keeps them beside the weights. */
+#include "common/counted.h"
 #include "common/log.h"
 #include "common/program.h"
 #include "worker/calibration/calibration.h"
@@ -60,8 +61,8 @@ static void tell_fitting(void)
 static void print_head(const struct calibration_spec *spec, const char *preset)
 {
     const struct gallery *gallery = spec->gallery;
-    printf("%s, preset %s: %d images, of which every fourth judges\n\n  %-32s top-1 as f32's   error of top logits\n", spec->network->name, preset,
-           gallery->count, "clipping");
+    printf("%s, preset %s: %s, of which every fourth judges\n\n  %-32s top-1 as f32's   error of top logits\n", spec->network->name, preset,
+           COUNTED((uint64_t)gallery->count, "image", "images"), "clipping");
     fflush(stdout);
 }
 
@@ -71,10 +72,10 @@ static void print_result(const struct gallery *gallery, const struct ranges *ran
     if (gallery->unreadable > NAMED)
         log_warning("%d images could not be read, the first %d of them are named above", gallery->unreadable, NAMED);
     else if (gallery->unreadable)
-        log_warning("%d image%s could not be read", gallery->unreadable, gallery->unreadable == 1 ? "" : "s");
+        log_warning("%s could not be read", COUNTED((uint64_t)gallery->unreadable, "image", "images"));
     if (readable < FEW)
-        log_warning("only %d images: what they do not show will be cut off; a few hundred are better", readable);
-    printf("\n%s: %s, from %d images\n", path, ranges->clipping, ranges->images);
+        log_warning("only %s: what they do not show will be cut off; a few hundred are better", COUNTED((uint64_t)readable, "image", "images"));
+    printf("\n%s: %s, from %s\n", path, ranges->clipping, COUNTED((uint64_t)ranges->images, "image", "images"));
 }
 
 /* ---- the work ------------------------------------------------------------------------------------------------------------- */

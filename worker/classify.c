@@ -1,4 +1,5 @@
 /* classify.c: one-off classification here, no cluster: the same pipeline, fed from the command line. */
+#include "common/counted.h"
 #include "common/labels.h"
 #include "common/log.h"
 #include "common/program.h"
@@ -117,21 +118,22 @@ static void tell_how(const struct runtime *runtime)
 
 static int classify(const struct classify_options *options, const struct preset *preset, char **files, int count, struct why *why)
 {
-    struct runtime_spec spec = { .preset = *preset, .top = (int)options->top, .batch = LIMIT_BATCH };
+    struct runtime_spec spec = { .preset = *preset, .top = (int)options->top, .batch = LIMIT_BATCH, .here = true };
     snprintf(spec.weights, sizeof(spec.weights), "%s", options->weights);
     CLEANUP(labels_closep) struct labels *labels = NULL;
     CLEANUP(runtime_freep) struct runtime *runtime = NULL;
     struct mailbox box;
     int r = labels_open(options->labels, &labels, why);
     if (r < 0)
-        return r;
+        return because_in(why, r, "--labels");
     r = mailbox_init(&box);
     if (r < 0)
         return because(why, r, "cannot start: %s", strerror(-r));
     r = runtime_open(&options->tuning, &spec, &box, NULL, NULL, &runtime, why);
     if (r == 0 && (int)labels_count(labels) != runtime->classes)
-        r = because(why, -EINVAL, "%s: has %d classes, %s has %zu names; give the model's own with --labels", options->weights,
-                    runtime->classes, options->labels ? options->labels : "the built-in list", (size_t)labels_count(labels));
+        r = because(why, -EINVAL, "%s: has %s, %s has %s; give the model's own with --labels", options->weights,
+                    COUNTED((uint64_t)runtime->classes, "class", "classes"), options->labels ? options->labels : "the built-in list",
+                    COUNTED(labels_count(labels), "name", "names"));
     if (r == 0)
         tell_how(runtime);
     int failed = 0;

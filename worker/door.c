@@ -2,6 +2,7 @@
 
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/counted.h"
 #include "common/log.h"
 #include "worker/listen.h"
 #include "worker/worker.h"
@@ -118,7 +119,8 @@ void door_tick(struct door *door)
 {
     int silent = guests_tick(&door->guests, clock_now_ns());
     if (silent)
-        complain(&door->strangers, "%d connections were ended that had said nothing of use for %d s or in %d bytes", silent, GUEST_SILENT_S, GUEST_BYTES);
+        complain(&door->strangers, "%s ended that had said nothing of use for %d s or in %d bytes",
+                 COUNTED((uint64_t)silent, "connection was", "connections were"), GUEST_SILENT_S, GUEST_BYTES);
 }
 
 bool door_admits(struct door *door, const struct peer *peer, bool leads)

@@ -5,8 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define PIECE ((size_t)128 << 10) /* bytes asked for at once, so that a slow mount can be told from a dead one */
 
@@ -16,12 +18,23 @@ static enum row_error failed(struct why *why, enum row_error error, const char *
     return error;
 }
 
-static enum row_error open_failed(struct why *why, int error)
+/* A symbolic link that leads nowhere is there, and `ls` shows it. */
+static enum row_error not_found(struct why *why, const char *path, bool here)
+{
+    char target[PATH_MAX], what[PATH_MAX + 64] = "no such file";
+    ssize_t size = readlink(path, target, sizeof(target) - 1);
+    if (size > 0)
+        snprintf(what, sizeof(what), "a symbolic link to %.*s, which is not there", (int)size, target);
+    because(why, 0, "%.700s%s", what, here ? "" : " on the worker; on several nodes a path means a shared mount");
+    return ROW_NOT_FOUND;
+}
+
+static enum row_error open_failed(struct why *why, int error, const char *path, bool here)
 {
     switch (error) {
     case ENOENT:
     case ENOTDIR:
-        return failed(why, ROW_NOT_FOUND, "no such file on the worker; on several nodes a path means a shared mount");
+        return not_found(why, path, here);
     case EACCES:
     case EPERM:
         return failed(why, ROW_DENIED, "the worker may not read this file");
@@ -57,14 +70,14 @@ static ssize_t read_all(int fd, const struct fetch_reader *reader, char *data, s
 }
 
 /* O_NONBLOCK so that a FIFO with a photo's name cannot hang a thread. */
-static enum row_error open_file(const char *path, int *ret_fd, size_t *ret_size, struct why *why)
+static enum row_error open_file(const char *path, bool here, int *ret_fd, size_t *ret_size, struct why *why)
 {
     CLEANUP(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
-        return open_failed(why, errno);
+        return open_failed(why, errno, path, here);
     struct stat status;
     if (fstat(fd, &status) < 0)
-        return open_failed(why, errno);
+        return open_failed(why, errno, path, here);
     if (S_ISDIR(status.st_mode))
         return failed(why, ROW_UNSUPPORTED, "a folder, not a file");
     if (!S_ISREG(status.st_mode))
@@ -81,7 +94,7 @@ static enum row_error fetch_file(const struct rec_item *item, const struct fetch
 {
     CLEANUP(closep) int fd = -1;
     size_t size = 0;
-    enum row_error error = open_file(item->uri.data, &fd, &size, why);
+    enum row_error error = open_file(item->uri.data, reader->here, &fd, &size, why);
     if (error)
         return error;
     int r = tell_moved(reader);

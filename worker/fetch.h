@@ -8,6 +8,7 @@
 #include "common/why.h"
 #include "proto/messages.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Larger files are not photos: too_large. */
@@ -19,6 +20,7 @@ struct fetch_reader {
     int (*reserve)(void *arg, size_t size);
     /* The place where the file is has answered: with a file, or some of its bytes. NULL: nobody wants to know. */
     int (*moved)(void *arg);
+    bool here; /* who named the file is on this machine: nothing to say about others */
     void *arg;
 };
 

@@ -103,7 +103,7 @@ static void pass_on(struct pipeline *pipeline, struct task *task)
 static bool fetch_task(struct fetcher *fetcher, struct pipeline *pipeline, struct task *task, uint64_t cpu, uint64_t waited)
 {
     struct why why = { "" };
-    struct fetch_reader reader = { reserve, moved, fetcher };
+    struct fetch_reader reader = { reserve, moved, pipeline->spec.here, fetcher };
     struct rec_item item = { .uri = { fetcher->uri, task->item->uri.size < LIMIT_URI ? task->item->uri.size : LIMIT_URI } };
     char *data = NULL;
     size_t size = 0;

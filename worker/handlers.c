@@ -96,6 +96,7 @@ void worker_on_hello(struct worker *worker, const struct peer *peer, const struc
     worker_end_job(worker, "another took over");
     if (!*job->spec.weights)
         snprintf(job->spec.weights, sizeof(job->spec.weights), "%s", worker->options->weights);
+    job->spec.here = !strncmp(link_endpoint(worker->link), "ipc://", 6); /* --local */
     worker->job = job;
     log_info("job %s of %s, epoch %" PRIu64, job->id, job->owner, job->epoch);
     worker_load(worker);

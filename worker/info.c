@@ -8,6 +8,14 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
+
+/* The line begins with it. */
+static const char *without_name(const char *text, const char *name)
+{
+    size_t size = strlen(name);
+    return !strncmp(text, "engine ", 7) && !strncmp(text + 7, name, size) && !strncmp(text + 7 + size, ": ", 2) ? text + 9 + size : text;
+}
 
 static void print_info(void)
 {
@@ -24,7 +32,7 @@ static void print_info(void)
         struct why why;
         char text[512];
         if (engines_find(name, &ops, &why) < 0 || ops->probe(text, sizeof(text), &why) < 0)
-            printf("%-9s not usable: %s\n", name, why.text);
+            printf("%-9s not usable: %s\n", name, without_name(why.text, name));
         else
             printf("%-9s %s\n", name, text);
     }

@@ -1,5 +1,6 @@
 /* inspect.c: the command `weights`: what weights files hold, and what is wrong with them. */
 #include "common/cache.h"
+#include "common/counted.h"
 #include "common/log.h"
 #include "common/program.h"
 #include "worker/commands.h"
@@ -56,7 +57,7 @@ static int open_weights(const char *uri, const struct inspect_options *options, 
 static void print_set(void *arg, const struct ranges *ranges)
 {
     (void)arg;
-    printf("  ranges      %s, from %d images at %d/%d, top-1 as f32's in %.1f %%; mean %g,%g,%g std %g,%g,%g\n", ranges->clipping, ranges->images, ranges->resize,
+    printf("  ranges      %s, from %s at %d/%d, top-1 as f32's in %.1f %%; mean %g,%g,%g std %g,%g,%g\n", ranges->clipping, COUNTED((uint64_t)ranges->images, "image", "images"), ranges->resize,
            ranges->crop, 100 * ranges->agreement, (double)ranges->mean[0], (double)ranges->mean[1], (double)ranges->mean[2], (double)ranges->std[0],
            (double)ranges->std[1], (double)ranges->std[2]);
 }

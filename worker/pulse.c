@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include "common/clock.h"
+#include "common/counted.h"
 #include "common/machine.h"
 #include "worker/engines.h"
 
@@ -30,7 +31,7 @@ bool worker_stands_still(const struct worker *worker, uint64_t stall_ns, char *t
     pipeline_stages(worker->runtime->pipeline, stages);
     for (int i = STAGE_COUNT; i-- > 0;)
         if (stages[i].still_ms * NS_PER_MS >= stall_ns) {
-            snprintf(text, size, "its stage \"%s\" stands still with %u images", stages[i].name, stages[i].active);
+            snprintf(text, size, "its stage \"%s\" stands still with %s", stages[i].name, COUNTED(stages[i].active, "image", "images"));
             return true;
         }
     return false;

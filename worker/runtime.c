@@ -152,6 +152,7 @@ static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, c
         .fetch_stall_ns = (uint64_t)tuning->fetch_timeout * NS_PER_S,
         .store_timeout_ns = (uint64_t)tuning->store_timeout * NS_PER_S,
         .s3 = &s3,
+        .here = runtime->spec.here,
         .decode_none = none,
         .fetch_bytes = memory.fetched,
         .file_bytes = memory.file,

@@ -21,6 +21,7 @@ struct runtime_spec {
     char weights[LIMIT_URI + 1]; /* a local file, or an address for common/cache.h; empty: none (`sim` needs none) */
     char sha256[65];             /* expected; empty: any */
     uint64_t lent_size;          /* bytes of that file, if the coordinator can lend it; 0: it cannot. Computes the same either way */
+    bool here;                   /* who names files is on this machine. Computes the same either way */
     char ranges_sha256[65];      /* activation ranges that the coordinator has for these weights; empty: none */
     uint64_t ranges_size;
     struct preset preset; /* its name does not matter */

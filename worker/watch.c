@@ -7,6 +7,7 @@
 #include "worker/pipeline_parts.h"
 
 #include "common/clock.h"
+#include "common/counted.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -52,8 +53,8 @@ static int look_at_engine(struct pipeline *pipeline, struct why *why)
     if (!limit || still <= STILL_FACTOR * limit)
         return 0;
     crumbs_mark(pipeline->spec.crumbs, NULL);
-    return because(why, -ETIMEDOUT, "engine %s has stood still for %llu s with %u images", pipeline_engine(pipeline)->engine,
-                   (unsigned long long)(still / NS_PER_S), batcher_submitted(pipeline->batcher));
+    return because(why, -ETIMEDOUT, "engine %s has stood still for %llu s with %s", pipeline_engine(pipeline)->engine,
+                   (unsigned long long)(still / NS_PER_S), COUNTED(batcher_submitted(pipeline->batcher), "image", "images"));
 }
 
 int pipeline_watch(struct pipeline *pipeline, struct why *why)

@@ -1,4 +1,5 @@
 /* facts.c: failures, classes, and where the numbers come from. */
+#include "common/counted.h"
 #include "coordinator/html/markup.h"
 #include "coordinator/html/parts.h"
 #include "coordinator/summary_preset.h"
@@ -109,8 +110,8 @@ void part_classes(struct bytes *out, const struct json_t *all)
     if (shown < count)
         bytes_printf(out, "<p class=\"note\">and %zu more; report --classes or --json has all of them</p>", count - shown);
     if (count_at(evaluation, "left_out"))
-        bytes_printf(out, "<p class=\"note\">%" PRIu64 " images are not in this table: too many different truths or answers</p>",
-                     count_at(evaluation, "left_out"));
+        bytes_printf(out, "<p class=\"note\">%s not in this table: too many different truths or answers</p>",
+                     COUNTED(count_at(evaluation, "left_out"), "image is", "images are"));
     bytes_append_text(out, "</details></section>");
     free(sorted);
 }

@@ -1,5 +1,7 @@
 /* probabilities.c: how sure the answers were, and whether they had a right to be. Both pictures have one size and the same axis below. */
 #include "coordinator/html/markup.h"
+
+#include "common/counted.h"
 #include "coordinator/html/parts.h"
 #include "coordinator/value.h"
 
@@ -138,8 +140,8 @@ static void put_bin(struct bytes *out, const json_t *bins, size_t i, double most
     bytes_printf(out, "<line stroke=\"var(--wrong)\" stroke-width=\"2\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", x_of(mean), y_of(mean),
                  x_of(mean), y_of(accuracy));
     bytes_printf(out, "<circle class=\"fr\" stroke=\"var(--card)\" stroke-width=\"1.5\" data-images=\"%" PRIu64 "\" data-correct=\"%" PRIu64
-                 "\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"><title>%" PRIu64 " images said %.1f %% on average, and %.1f %% were right</title></circle>",
-                 images, correct, x_of(mean), y_of(accuracy), radius, images, 100 * mean, 100 * accuracy);
+                 "\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"><title>%s said %.1f %% on average; %.1f %% right</title></circle>",
+                 images, correct, x_of(mean), y_of(accuracy), radius, COUNTED(images, "image", "images"), 100 * mean, 100 * accuracy);
 }
 
 static void put_reliability(struct bytes *out, const json_t *evaluation)

@@ -73,8 +73,10 @@ TEST(a_file_that_is_missing_or_wrong_is_named)
 {
     static const struct mistake mistakes[] = {
         { 1, "no-nodes: No such file", { "run", "--nodes", "no-nodes", "sim:1" } },
-        { 1, "no-labels", { "run", "--labels", "no-labels", "--engine", "sim", "sim:1" } },
-        { 1, "no-model", { "run", "--weights", "no-model", "sim:1" } },
+        { 1, "--labels: ", { "run", "--labels", "no-labels", "--engine", "sim", "sim:1" } },
+        { 1, "no-labels: cannot open: No such file or directory; is its path right?", { "run", "--labels", "no-labels", "--engine", "sim", "sim:1" } },
+        { 1, "--weights: ", { "run", "--weights", "no-model", "sim:1" } },
+        { 1, "no-model: cannot open: No such file or directory; is its path right?", { "run", "--weights", "no-model", "sim:1" } },
         { 2, "bad-nodes, line 2: \"a:b\": the port must be a number", { "run", "--nodes", "bad-nodes", "sim:1" } },
         { 2, "no-names: names no node", { "run", "--nodes", "no-names", "sim:1" } },
         { 2, "twice, line 2: A:5571 is there already", { "run", "--nodes", "twice", "sim:1" } },

@@ -42,7 +42,7 @@ TEST(a_node_that_is_added_to_the_list_joins_and_one_that_is_removed_leaves)
     CHECK_INT(process_end(&run), 0);
     check_contains("run.err", "is off the node list, finishes what it has");
     check_contains("run.err", "has left this job");
-    check_lacks("run.err", "go to others"); /* it finished what it had */
+    check_lacks("run.err", " to others"); /* it finished what it had */
     check_same_file("job/predictions.jsonl", "expected/predictions.jsonl");
     CHECK_INT(images_done_by_nodes("job"), 4000);
     daemon_stop(&first);
@@ -124,6 +124,7 @@ TEST(without_a_node_list_a_hangup_is_the_end_of_the_terminal)
     process_signal(&run, SIGHUP);
     CHECK_INT(process_end(&run), 130);
     check_contains("run.err", "go on with: sleddog-coordinator resume --local 1");
+    check_contains("run.err", "SIGHUP: the terminal was closed, or the node list was to be read again, and there is none, stopping");
 }
 
 /* ---- loading ---- */
@@ -172,9 +173,60 @@ TEST(a_worker_that_leaves_is_let_finish_what_it_has_and_its_successor_is_welcome
     PUPPETS(one.byes == 1);
     CHECK_INT(one.commits, 2);
     check_contains("run.err", "it left: was asked to stop");
-    check_lacks("run.err", "go to others");
+    check_lacks("run.err", " to others");
     puppet_die(&one);
     PUPPETS(one.welcomes == 1 && one.taken < one.arrived);
+    process_signal(&run, SIGINT);
+    CHECK_INT(process_end(&run), 130);
+}
+
+static void turn_away(struct puppet *puppet, const char *detail)
+{
+    puppet_send(puppet, &(struct message){ .kind = MESSAGE_refuse, .refuse = { REFUSE_BUSY, detail, puppet->call } });
+}
+
+static bool return_all(struct puppet *puppet)
+{
+    while (puppet->taken < puppet->arrived)
+        puppet_return(puppet, puppet_batch(puppet));
+    return true;
+}
+
+static bool shown(const char *part)
+{
+    CHECK_INT(COORDINATE("status", "status", "job"), 0);
+    CLEANUP(freep) char *text = read_text("status.out");
+    return strstr(text, part);
+}
+
+TEST(a_worker_that_left_is_shown_as_having_left_until_another_comes_in_its_place)
+{
+    struct process run;
+    puppet_start(&one, 0);
+    puppet_start(&two, 0);
+    puppets_list("nodes", (struct puppet *const[]){ &one, &two }, 2);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--batch", "10", "--expiry", "1", "--job", "job", "sim:1000");
+    PUPPETS(one.arrived && two.arrived);
+    puppet_send(&one, &(struct message){ .kind = MESSAGE_leaving, .leaving = { "was asked to stop" } });
+    PUPPETS(return_all(&one) && one.byes == 1);
+    one.silent = true;
+    int hellos = one.hellos;
+    PUPPETS(one.hellos > hellos);
+    turn_away(&one, "is leaving");
+    PUPPETS(shown(", left: 0 images done, 0 held; was asked to stop\n"));
+    puppets_play(0.3);
+    CHECK(shown(", left: 0 images done, 0 held; was asked to stop\n"));
+    check_lacks("run.err", "busy");
+
+    puppet_die(&one);
+    hellos = one.hellos;
+    PUPPETS(one.hellos > hellos);
+    turn_away(&one, "serves another");
+    PUPPETS(process_said(&run, "busy, serves another; it is asked again"));
+    PUPPETS(shown(", calling: 0 images done, 0 held; serves another\n"));
+    PUPPETS(shown(", calling: 0 images done, 0 held; does not answer any more\n"));
+    one.silent = false;
+    PUPPETS(one.taken < one.arrived && shown(", ready: 0 images done"));
     process_signal(&run, SIGINT);
     CHECK_INT(process_end(&run), 130);
 }

@@ -17,7 +17,7 @@ static const struct expected {
     { "zero.jpg", "decode", "empty" },
     { "60000x60000.jpg", "too_large", "60000" },
     { "text.jpg", "unsupported", "HTML" },
-    { "dangling.jpg", "not_found", "no such file" },
+    { "dangling.jpg", "not_found", "a symbolic link to nowhere.jpg, which is not there" },
 };
 
 static const char *const good[] = {
@@ -102,6 +102,8 @@ TEST(every_file_of_a_messy_folder_has_one_typed_row_in_order)
     CHECK_INT(COORDINATE("run", "run", "--local", "2", "--batch", "4", "--engine", "sim", "--format", "jsonl,csv", "--job", "job", "mixed"), 0);
     check_tables("job");
     check_contains("run.out", "without a prediction  6");
+    check_contains("run.out", " (1 entry was neither file nor folder and was left out)\n");
+    check_contains("run.err", "1 entry is neither file nor folder and passed over: ");
     check_contains("run.err", "fifo.jpg");
     CHECK_INT(COORDINATE("strict", "run", "--strict", "--engine", "sim", "--format", "jsonl,csv", "--job", "strict", "mixed"), 3);
     check_tables("strict");

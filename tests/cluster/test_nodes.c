@@ -105,7 +105,7 @@ TEST(a_job_whose_nodes_do_not_answer_gives_up_and_names_them)
     char sentence[128];
     write_node("nodes", &missing);
     CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", "--node-timeout", "1", "--job", "job", "sim:10"), 1);
-    snprintf(sentence, sizeof(sentence), "fewer than 1 workers ready for 1 s (127.0.0.1:%d does not answer)", missing.port);
+    snprintf(sentence, sizeof(sentence), "no worker was ready for 1 s (127.0.0.1:%d does not answer)", missing.port);
     check_contains("run.err", sentence);
     check_contains("run.err", "go on with: sleddog-coordinator resume --nodes nodes --node-timeout 1 ");
 }
@@ -120,7 +120,7 @@ TEST(a_job_waits_for_as_many_nodes_as_it_was_told_and_works_with_fewer_later)
         missing.port = free_port(); /* the kernel may name the same one again */
     write_nodes("nodes", (const struct daemon *[]){ &here, &missing }, 2);
     CHECK_INT(COORDINATE("few", "run", "--nodes", "nodes", "--min-nodes", "2", "--node-timeout", "1", "--job", "few", "sim:10"), 1);
-    check_contains("few.err", "fewer than 2 workers ready for 1 s");
+    check_contains("few.err", "fewer than 2 workers were ready for 1 s");
     CHECK_INT(job_done("few"), 0);
     write_nodes("nodes", (const struct daemon *[]){ &here, &late }, 2);
     BEGIN(&run, "run", "run", "--nodes", "nodes", "--min-nodes", "2", "--job", "job", "sim:10");
@@ -193,7 +193,7 @@ TEST(nonsense_on_its_port_disturbs_neither_an_idle_worker_nor_its_job)
     send_raw(daemon.port, request, sizeof(request) - 1);
     send_frames(daemon.port, 2000);
     CHECK_INT(process_end(&run), 0);
-    check_lacks("run.err", "go to others");
+    check_lacks("run.err", " to others");
     CHECK_INT(job_done("job"), 1000);
     daemon_stop(&daemon);
 }

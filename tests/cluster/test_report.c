@@ -63,13 +63,15 @@ TEST(a_report_tells_of_classes_and_is_written_whole_or_not_at_all)
     check_contains("classes.out", "among the first 5");
     check_contains("classes.out", "exactly             ");
     check_contains("classes.out", "calibration         error 0.");
-    check_contains("classes.out", "most confused");
+    CHECK_INT(test_shell(NULL, "test $(grep -c '^most confused' classes.out) = 1"), 0);
     check_contains("classes.out", "taken for");
     check_contains("classes.out", "<u>one & only");
     CHECK_INT(COORDINATE("both", "report", "job", "--json", "--classes"), 2);
     CHECK_INT(COORDINATE("nowhere", "report", "job", "--html", "no/such/folder/page.html"), 1);
     check_contains("nowhere.err", "no/such/folder/page.html: cannot be written: No such file or directory; its folder is not there: make it or give another --html FILE");
     CHECK_INT(COORDINATE("folder", "report", "job", "--html", "photos/"), 2);
+    CHECK_INT(COORDINATE("here", "report", "job", "--html", "."), 2);
+    check_contains("here.err", "--html .: is a folder; name a file in it, such as ./report.html");
     CHECK_INT(COORDINATE("sim", "run", "--engine", "sim", "--job", "sim", "sim:1000"), 0);
     CHECK_INT(COORDINATE("page", "report", "sim", "--html", "sim.html"), 0);
     check_contains("sim.html", "no image has a truth");

@@ -75,7 +75,7 @@ TEST(keys_that_are_missing_open_to_others_or_half_given_are_told)
         { "--authorized authorized: needs --key FILE too", { "--authorized", "authorized" } },
         { "--insecure and --key exclude each other", { KEYED, "--insecure" } },
         { "keys/open.key: a secret key, but others than its owner may use it (mode 0644)", { "--key", "keys/open.key", "--authorized", "authorized" } },
-        { "keys/nothing.key: No such file", { "--key", "keys/nothing.key", "--authorized", "authorized" } },
+        { "keys/nothing.key: No such file or directory; sleddog-coordinator keygen DIR makes keys", { "--key", "keys/nothing.key", "--authorized", "authorized" } },
         { "nowhere: No such file", { "--key", "keys/worker.key", "--authorized", "nowhere" } },
     };
     char worker[4096];
@@ -450,7 +450,7 @@ TEST_WITHIN(150, a_job_over_keys_ends_with_the_right_table_while_its_worker_is_a
     CHECK_INT(process_end(&run), 0);
     double seconds = now_s() - start;
     check_same_file("expected/predictions.jsonl", "job/predictions.jsonl");
-    check_lacks("run.err", "go to others");
+    check_lacks("run.err", " to others");
     CHECK_INT(COORDINATE("denied", "check", "--nodes", "nodes", "--key", "keys/stranger.key", "--node-key", "keys/worker.pub", "--node-timeout", "3"), 1);
     raise_siege(&siege, &daemon, 60, seconds);
     check_lacks("worker.err", "job of another");
@@ -520,7 +520,7 @@ TEST(what_an_earlier_coordinator_or_another_that_is_authorised_says_changes_noth
         }
     CHECK_INT(process_end(&run), 0);
     check_same_file("expected/predictions.jsonl", "job/predictions.jsonl");
-    check_lacks("run.err", "go to others");
+    check_lacks("run.err", " to others");
     caller_close(&old);
     caller_close(&other);
     daemon_stop(&daemon);

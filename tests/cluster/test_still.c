@@ -82,7 +82,7 @@ TEST(a_mount_that_stays_away_ends_the_job_with_a_sentence_and_it_is_resumed)
     write_text("away", "");
     CHECK_INT(COORDINATE("run", "run", "--local", "1", "--engine", "sim", "--stall-timeout", "1", "--node-timeout", "1", "--store-timeout", "3", "--batch", "5",
                          "--job", "job", "photos"), 1);
-    check_contains("run.err", "fewer than 1 workers ready for 4 s (local 1 calling: its stage \"fetch\" stands still");
+    check_contains("run.err", "no worker was ready for 4 s (local 1 calling: its stage \"fetch\" stands still");
     check_contains("run.err", "go on with: ");
     CHECK_INT(unlink("away"), 0);
     CHECK_INT(COORDINATE("resume", "resume", "--local", "1", "--engine", "sim", "job"), 0);
@@ -138,7 +138,7 @@ TEST(a_worker_that_hangs_gets_nothing_more_and_a_job_with_no_other_ends_with_a_s
     write_node("nodes", &daemon);
     CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", "--stall-timeout", "1", "--node-timeout", "3", "--batch", "1", "--job", "job", "sim:3"), 1);
     check_contains("run.err", "stage \"engine\" has stood still for 1 s; 3 batches go to others");
-    check_contains("run.err", "fewer than 1 workers ready for 3 s (127.0.0.1:");
+    check_contains("run.err", "no worker was ready for 3 s (127.0.0.1:");
     check_contains("run.err", "calling: its stage \"engine\" stands still with 3 images");
     CHECK_INT(test_shell(NULL, "test $(grep -c 'has stood still' run.err) = 1"), 0);
     daemon_stop(&daemon);

@@ -141,6 +141,11 @@ TEST(ranges_are_kept_beside_the_weights_and_int8_takes_them)
     CHECK(test_shell(&output, "%s/sleddog-worker classify --weights model.safetensors --labels labels --precision int8 --preset article photos/0.jpg",
                      test_build()) != 0);
     CHECK_CONTAINS(output, "its ranges are for other preprocessing");
+    CHECK_CONTAINS(output, "calibrate for these, too: sleddog-worker calibrate --preset article\n");
+    free(output);
+    CHECK(test_shell(&output, "%s/sleddog-worker classify --weights model.safetensors --labels labels --precision int8 --std 0.5,0.5,0.25 photos/0.jpg",
+                     test_build()) != 0);
+    CHECK_CONTAINS(output, "sleddog-worker calibrate --mean 0.485,0.456,0.406 --std 0.5,0.5,0.25\n");
     free(output);
     make_model(); /* the same again: the ranges still fit */
     CHECK_INT(test_shell(&output, "%s/sleddog-worker classify --weights model.safetensors --labels labels --precision int8 photos/0.jpg", test_build()), 0);
@@ -166,7 +171,7 @@ TEST(what_cannot_be_calibrated_is_said_in_words)
     expect(2, "--images one more", "takes no arguments");
     expect(1, "--images none", "none: cannot be looked into: No such file or directory; give --images a folder of images");
     expect(1, "--images empty", "empty: there are no files in it");
-    expect(1, "--images texts", "of 30 files 30 are no readable images");
+    expect(1, "--images texts", "--images: 30 files are in it, 0 of them readable as an image, which leaves 0 to look at");
     expect(1, "--images one -o texts/1", "texts/1: damaged: line 1 is not valid JSON");
     expect(1, "--images one -o no/folder", "no/folder: cannot write the activation ranges: No such file or directory; choose another place with --output");
     expect(0, "--images one -o ranges", "ranges: ");

@@ -37,10 +37,26 @@ TEST(good_nodes_are_lines_of_a_table)
 {
     struct msg_status nodes[] = { status(CPU), status(CPU) };
     CLEANUP(freep) char *text = print(nodes, 2, (struct check_wishes){ 0 }, 0);
-    CHECK_STR(text, "NODE  STATE  VERSION  ENGINE  DEVICE  THREADS    MEMORY  BUSY  VERIFIED  \n"
-                    "a:1   ok     " SLEDDOG_VERSION "    onednn  a CPU        32  16.0 GiB  -     yes       \n"
-                    "bb:2  ok     " SLEDDOG_VERSION "    onednn  a CPU        32  16.0 GiB  -     yes       \n"
+    CHECK_STR(text, "NODE  STATE  VERSION  ENGINE  DEVICE  THREADS    MEMORY  BUSY  VERIFIED\n"
+                    "a:1   ok     " SLEDDOG_VERSION "    onednn  a CPU        32  16.0 GiB  -     yes\n"
+                    "bb:2  ok     " SLEDDOG_VERSION "    onednn  a CPU        32  16.0 GiB  -     yes\n"
                     "2 nodes: 2 ok\n");
+}
+
+TEST(a_device_with_a_long_name_is_cut_behind_a_word)
+{
+    struct msg_status nodes[] = { status(CPU), status(CPU), status(CPU), status(CPU) };
+    nodes[0].device = "oneDNN on Some(R) Long(TM) Processor @ 2.60GHz, avx512_core_amx, 64 cores";
+    nodes[1].device = "123456789012345678901234567890123456789012345678";
+    nodes[2].device = "1234567890123456789012345678901234567890123\xc3\xa9 and more of it";
+    nodes[3].device = "1234567890123456789012345678901234567890123456789";
+    CLEANUP(freep) char *text = print(nodes, 4, (struct check_wishes){ 0 }, 0);
+    static const char *const cells[] = { "  oneDNN on Some(R) Long(TM) Processor @...  ", "  123456789012345678901234567890123456789012345678  ",
+                                         "  1234567890123456789012345678901234567890123...  ", "  12345678901234567890123456789012345678901234...  " };
+    for (int i = 0; i < 4; i++) {
+        CLEANUP(freep) char *line = line_of(text, i);
+        CHECK_CONTAINS(line, cells[i]);
+    }
 }
 
 TEST(what_is_wrong_with_a_node_is_in_its_line_and_counts)

@@ -13,6 +13,7 @@ struct target {
 static const struct option_row table[] = {
     { 0, "flag", OPTION_FLAG, offsetof(struct target, flag), NULL, "f", 0, 0, NULL },
     { 0, "number", OPTION_INT, offsetof(struct target, number), "N", "n", 0, 10, NULL },
+    { 0, "config", OPTION_TEXT, offsetof(struct target, text), "FILE", "c", 0, 0, NULL },
     { 0, "text", OPTION_TEXT, offsetof(struct target, text), "T", "t", 0, 0, NULL },
     { 0 },
 };
@@ -61,6 +62,7 @@ TEST(an_empty_file_changes_nothing)
 TEST(an_error_names_file_and_line)
 {
     check_refused("flag = yes\n\n# x\nnumber = 11\n", "conf, line 4: --number: 11 is outside 0 to 10");
+    check_refused("flag = yes\nconfig = other.conf", "conf, line 2: config: configuration files do not nest; put the lines of other.conf here");
     check_refused("flag = maybe", "conf, line 1: --flag: \"maybe\" is neither yes nor no");
     check_refused("\nnumbers = 1\n", "conf, line 2: there is no option \"numbers\"");
     check_refused("just words", "conf, line 1: \"just words\" is not of the form name = value");

@@ -24,6 +24,7 @@ static char *data;
 static size_t size;
 static struct why why;
 static struct reserved reserved;
+static bool here;
 
 static enum row_error fetch_uri(const char *uri, size_t length)
 {
@@ -31,14 +32,14 @@ static enum row_error fetch_uri(const char *uri, size_t length)
     reserved = (struct reserved){ .answer = reserved.answer };
     data = NULL;
     why.text[0] = '\0';
-    return fetch(&item, &(struct fetch_reader){ .reserve = reserve, .arg = &reserved }, &data, &size, &why);
+    return fetch(&item, &(struct fetch_reader){ .reserve = reserve, .arg = &reserved, .here = here }, &data, &size, &why);
 }
 
 /* A file of this test's folder. */
 static enum row_error fetch_here(const char *name)
 {
-    char path[PATH_MAX + 300], here[PATH_MAX];
-    snprintf(path, sizeof(path), "%s/%s", getcwd(here, sizeof(here)), name);
+    char path[PATH_MAX + 300], folder[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/%s", getcwd(folder, sizeof(folder)), name);
     return fetch_uri(path, strlen(path));
 }
 
@@ -66,11 +67,22 @@ TEST(what_is_missing_is_not_found)
 {
     test_write_file("file", "x", 1);
     CHECK_INT(fetch_here("missing"), ROW_NOT_FOUND);
-    CHECK_CONTAINS(why.text, "no such file on the worker");
+    CHECK_STR(why.text, "no such file on the worker; on several nodes a path means a shared mount");
     CHECK_INT(fetch_here("file/below"), ROW_NOT_FOUND);
     CHECK_INT(symlink("nowhere", "dangling"), 0);
     CHECK_INT(fetch_here("dangling"), ROW_NOT_FOUND);
+    CHECK_STR(why.text, "a symbolic link to nowhere, which is not there on the worker; on several nodes a path means a shared mount");
     CHECK(!reserved.calls && !data);
+}
+
+TEST(who_asks_on_this_machine_is_told_nothing_of_nodes)
+{
+    here = true;
+    CHECK_INT(fetch_here("missing"), ROW_NOT_FOUND);
+    CHECK_STR(why.text, "no such file");
+    CHECK_INT(symlink("nowhere", "dangling"), 0);
+    CHECK_INT(fetch_here("dangling"), ROW_NOT_FOUND);
+    CHECK_STR(why.text, "a symbolic link to nowhere, which is not there");
 }
 
 TEST(what_may_not_be_read_is_denied)

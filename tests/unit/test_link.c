@@ -99,7 +99,7 @@ TEST(port_zero_becomes_the_port_that_was_given)
     CHECK_INT(link_bind(context, "tcp://127.0.0.1:0", &link, &why), 0);
     CHECK(!strncmp(link_endpoint(link), "tcp://127.0.0.1:", 16) && atoi(link_endpoint(link) + 16) > 0);
     CHECK_INT(link_bind(context, link_endpoint(link), &other, &why), -EADDRINUSE);
-    CHECK_CONTAINS(why.text, "cannot listen: Address already in use");
+    CHECK_CONTAINS(why.text, "cannot listen: Address already in use; something listens there already");
     CHECK_CONTAINS(why.text, link_endpoint(link));
     CHECK_INT(link_bind(context, "tcp://localhost:0", &other, &why), -ENODEV);
     CHECK_CONTAINS(why.text, "in digits");

@@ -85,9 +85,11 @@ TEST(a_size_may_have_a_unit_and_not_overflow)
     CHECK_INT(PARSE("--size", "8388607T"), 0);
     CHECK(target.size == 8388607ll << 40);
     CHECK_INT(PARSE("--size", "8388608T"), -EINVAL);
-    CHECK_CONTAINS(why.text, "is outside 1 to");
+    CHECK_STR(why.text, "--size: 8388608T is too large");
     CHECK_INT(PARSE("--size", "0"), -EINVAL);
+    CHECK_STR(why.text, "--size: 0 is less than 1");
     CHECK_INT(PARSE("--size", "-1K"), -EINVAL);
+    CHECK_STR(why.text, "--size: -1K is less than 1");
     CHECK_INT(PARSE("--size", "1KK"), -EINVAL);
     CHECK_CONTAINS(why.text, "is not a size such as 500M or 2G");
 }

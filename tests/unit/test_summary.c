@@ -54,7 +54,7 @@ static char *printed(const struct json_t *summary)
 {
     struct bytes out;
     bytes_init(&out, 1 << 20);
-    CHECK_INT(summary_print(summary, &out), 0);
+    CHECK_INT(summary_print(summary, false, &out), 0);
     char *text = bytes_take(&out);
     fputs(text, stdout);
     return text;

@@ -69,7 +69,7 @@ static int use_summary(struct why *why)
     if (r < 0)
         return because(why, r, "the summary: %s", strerror(-r));
     r = summary_write(summary, ".", why);
-    if (r == 0 && (r = summary_print(summary, &printed)) < 0)
+    if (r == 0 && (r = summary_print(summary, false, &printed)) < 0)
         because(why, r, "printing: %s", strerror(-r));
     summary_free(summary);
     return r;

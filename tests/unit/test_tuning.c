@@ -123,8 +123,8 @@ TEST(numbers_without_sense_are_refused_by_name)
         refused(&(struct preset_options){ .preset = "torchvision", .mean = bad[i] }, "--mean: \"");
         refused(&(struct preset_options){ .preset = "torchvision", .std = bad[i] }, "--std: \"");
     }
-    refused(&(struct preset_options){ .preset = "torchvision", .std = "1,0,1" }, "0.001 to 1000");
-    refused(&(struct preset_options){ .preset = "torchvision", .mean = "1,1e9,1" }, "-1000 to 1000");
+    refused(&(struct preset_options){ .preset = "torchvision", .std = "1,0,1" }, "--std: 0 in \"1,0,1\" is outside 0.001 to 1000; ");
+    refused(&(struct preset_options){ .preset = "torchvision", .mean = "1,1e9,1" }, "--mean: 1e+09 in \"1,1e9,1\" is outside -1000 to 1000; ");
     refused(&(struct preset_options){ .preset = "v9" }, "\"v9\"");
 }
 

@@ -1,6 +1,7 @@
 #include "worker/calibration/calibration.h"
 
 #include "common/cleanup.h"
+#include "common/counted.h"
 #include "worker/calibration/observation.h"
 #include "worker/calibration/widths.h"
 
@@ -188,8 +189,8 @@ static int check_images(const struct calibration *c, struct why *why)
     const struct gallery *gallery = c->spec->gallery;
     if (c->looked_at && c->judges)
         return 0;
-    return because(why, -ENOENT, "of %d files %d are no readable images, which leaves %d to look at and %d to judge by: too few", gallery->count,
-                   gallery->unreadable, c->looked_at, c->judges);
+    return because(why, -ENOENT, "--images: %s in it, %d of them readable as an image, which leaves %d to look at and %d to judge by; give a folder with a few "
+                   "hundred photos", COUNTED((uint64_t)gallery->count, "file is", "files are"), gallery->count - gallery->unreadable, c->looked_at, c->judges);
 }
 
 int calibrate(const struct calibration_spec *spec, struct ranges *ret, struct agreement *ret_agreement, struct why *why)

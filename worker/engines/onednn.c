@@ -18,6 +18,7 @@
 
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/counted.h"
 #include "common/sha256.h"
 #include "worker/engines/rows.h"
 #include "worker/engines/slots.h"
@@ -389,8 +390,8 @@ static int onednn_probe(char *text, size_t size, struct why *why)
     char cpu[80];
     onednn_cpu_name(cpu, sizeof(cpu));
     const dnnl_version_t *version = dnnl_version();
-    snprintf(text, size, "oneDNN %d.%d.%d on %s, %s, %d cores, f32 or int8%s", version->major, version->minor, version->patch, cpu, onednn_isa_name(),
-             onednn_cores(), onednn_isa_adds_exactly() ? "" : " (without VNNI)");
+    snprintf(text, size, "oneDNN %d.%d.%d on %s, %s, %s, f32 or int8%s", version->major, version->minor, version->patch, cpu, onednn_isa_name(),
+             COUNTED((uint64_t)onednn_cores(), "core", "cores"), onednn_isa_adds_exactly() ? "" : " (without VNNI)");
     return 0;
 }
 

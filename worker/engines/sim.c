@@ -6,6 +6,7 @@
 #include "worker/engines/slots.h"
 
 #include "common/cleanup.h"
+#include "common/counted.h"
 #include "worker/network.h"
 
 #include <errno.h>
@@ -170,8 +171,8 @@ static int describe(struct engine *engine, const struct engine_spec *spec, struc
         .top = features ? 0 : spec->top,
         .values = features ? pooled : spec->emit == EMIT_LOGITS ? (size_t)classes : 0,
     };
-    snprintf(engine->info.device, sizeof(engine->info.device), "no arithmetic, %d us an image, %d streams", spec->cost_us,
-             threads);
+    snprintf(engine->info.device, sizeof(engine->info.device), "no arithmetic, %d us an image, %s", spec->cost_us,
+             COUNTED((uint64_t)threads, "stream", "streams"));
     snprintf(engine->info.fingerprint, sizeof(engine->info.fingerprint), "sim 1");
     return 0;
 }

@@ -2,6 +2,7 @@
 #include "worker/weights/ranges.h"
 
 #include "common/json.h"
+#include "proto/preset.h"
 #include "worker/weights/ranges_json.h"
 
 #include <errno.h>
@@ -221,6 +222,18 @@ static int read_normalisation(const struct reading *at, const json_t *set, size_
     return 0;
 }
 
+/* How calibrate is told of such pixels. */
+static void name_preset(const float mean[3], const float std[3], char text[160])
+{
+    const struct preset *preset;
+    for (int i = 0; (preset = preset_at(i)); i++)
+        if (ranges_same_triple(preset->mean, mean) && ranges_same_triple(preset->std, std)) {
+            snprintf(text, 160, "--preset %s", preset->name);
+            return;
+        }
+    snprintf(text, 160, "--mean %g,%g,%g --std %g,%g,%g", (double)mean[0], (double)mean[1], (double)mean[2], (double)std[0], (double)std[1], (double)std[2]);
+}
+
 static int find_set(const struct reading *at, const json_t *sets, const float mean[3], const float std[3], struct ranges *ranges)
 {
     int r = check_sets(at, sets);
@@ -234,9 +247,11 @@ static int find_set(const struct reading *at, const json_t *sets, const float me
     }
     if (r < 0)
         return r;
+    char options[160];
+    name_preset(mean, std, options);
     return because(at->why, -ENOENT, "%s: its ranges are for other preprocessing, not for pixels with mean %g,%g,%g and std %g,%g,%g; calibrate for "
-                   "this preset, too: sleddog-worker calibrate --preset NAME", at->name, (double)mean[0], (double)mean[1], (double)mean[2],
-                   (double)std[0], (double)std[1], (double)std[2]);
+                   "these, too: sleddog-worker calibrate %s", at->name, (double)mean[0], (double)mean[1], (double)mean[2],
+                   (double)std[0], (double)std[1], (double)std[2], options);
 }
 
 /* ---- files -------------------------------------------------------------------------------------------------------------- */

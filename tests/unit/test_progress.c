@@ -1,0 +1,104 @@
+/* What a terminal shows while workers compute, answer and die. */
+#include "coordinator/progress.h"
+
+#include "coordinator/coordinator.h"
+#include "tests/test.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct coordinator c;
+static struct node node = { .state = NODE_READY, .name = "one", .stage_count = 1 };
+static struct progress *progress;
+static int terminal, shown, own; /* its two ends, and what stderr was before: a failed check is told there */
+static char screen[65536];
+
+static void open_terminal(void)
+{
+    struct why why;
+    terminal = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
+    CHECK(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+    shown = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+    own = dup(STDERR_FILENO);
+    CHECK(shown >= 0 && own >= 0);
+    dup2(shown, STDERR_FILENO);
+    int r = progress_new(".", &progress, &why);
+    dup2(own, STDERR_FILENO);
+    CHECK_INT(r, 0);
+    c.nodes = &node;
+    c.node_count = 1;
+}
+
+static void nap(void)
+{
+    nanosleep(&(struct timespec){ 0, 20000000 }, NULL);
+}
+
+static void update(void)
+{
+    dup2(shown, STDERR_FILENO);
+    progress_update(progress, &c);
+    dup2(own, STDERR_FILENO);
+}
+
+static bool is_whole(size_t size)
+{
+    return size && screen[size - 1] == '\n' && strstr(screen, " held");
+}
+
+/* What is drawn next; a terminal gives it in pieces. */
+static const char *look(void)
+{
+    size_t size = 0;
+    screen[0] = '\0';
+    for (int i = 0; i < 3000 && !is_whole(size); i++) {
+        if (!size)
+            update();
+        ssize_t n = read(terminal, screen + size, sizeof(screen) - 1 - size);
+        size += n > 0 ? (size_t)n : 0;
+        screen[size] = '\0';
+        if (n <= 0)
+            nap();
+    }
+    CHECK(is_whole(size));
+    return screen;
+}
+
+/* The node has 100 images, and says that it is through with so many. */
+static void compute(uint64_t images)
+{
+    node.held = 100;
+    node.stages[0].items = images;
+}
+
+TEST(what_is_told_as_done_are_safe_rows_and_a_lost_worker_takes_none_away)
+{
+    open_terminal();
+    c.listed = true;
+    c.counts.images = 160;
+    compute(50);
+    CHECK_CONTAINS(look(), "[+++++...........] 0/160 images, 0.0/s, 0 errors");
+    compute(60);
+    while (strstr(look(), " 0.0/s"))
+        nap();
+    CHECK_CONTAINS(screen, "[++++++..........] 0/160 images, ");
+    CHECK_CONTAINS(screen, " left, 0 errors");
+    c.counts.done_images = node.images_done = 100;
+    CHECK_CONTAINS(look(), "[##########......] 100/160 images, ");
+    compute(130);
+    CHECK_CONTAINS(look(), "[##########+++...] 100/160 images, ");
+    node.held = 0;
+    CHECK_CONTAINS(look(), "[##########......] 100/160 images, ");
+    progress_free(progress);
+}
+
+TEST(a_bar_is_drawn_when_it_is_known_how_much_there_is)
+{
+    open_terminal();
+    c.counts.images = 1000;
+    c.counts.done_images = 500;
+    CHECK_CONTAINS(look(), "[listing         ] 500/1000+ images, ");
+    progress_free(progress);
+}
