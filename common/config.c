@@ -59,16 +59,21 @@ static int apply_line(char *line, const struct option_row *table, void *target, 
     line = trim(line);
     if (!*line || *line == '#')
         return 0;
-    if (key_is_first(line, strlen(line))) /* what may be a secret is not repeated */
-        return because(why, -EINVAL, "a key; is this a configuration file? It has lines of the form name = value");
+    const bool key = key_is_first(line, strlen(line)); /* by chance also a line with a name, a '=' and a value */
     char *equals = strchr(line, '=');
-    if (!equals)
-        return because(why, -EINVAL, "\"%s\" is not of the form name = value", line);
-    *equals = '\0';
-    const char *name = trim(line);
+    if (!equals && !key)
+        return because(why, -EINVAL, "\"%s\" is not of the form name = value", key_may_be_in(line) ? "..." : line);
+    const char *name = "";
+    if (equals) {
+        *equals = '\0';
+        name = trim(line);
+    }
     if (!strcmp(name, "config"))
         return because(why, -EINVAL, "config: configuration files do not nest; put the lines of %s here", trim(equals + 1));
-    return options_set(table, target, name, trim(equals + 1), why);
+    int r = equals ? options_set(table, target, name, trim(equals + 1), why) : -EINVAL;
+    if (r < 0 && key)
+        because(why, r, "a key; is this a configuration file? It has lines of the form name = value");
+    return r;
 }
 
 int config_read(const char *path, const struct option_row *table, void *target, struct config **ret, struct why *why)

@@ -53,9 +53,23 @@ bool key_is_first(const char *line, size_t size)
     return valid;
 }
 
+bool key_may_be_in(const char *text)
+{
+    size_t length = 0;
+    for (; *text && length < KEY_MOST; text++)
+        length = isspace((unsigned char)*text) ? 0 : length + 1;
+    return length >= KEY_MOST;
+}
+
+static bool ends_as_file(const char *name)
+{
+    size_t size = strlen(name);
+    return size > 4 && (!strcmp(name + size - 4, ".pub") || !strcmp(name + size - 4, ".key"));
+}
+
 bool key_is_no_path(const char *given)
 {
-    return key_is_first(given, strlen(given)) && access(given, F_OK) < 0;
+    return key_is_first(given, strlen(given)) && !ends_as_file(given) && access(given, F_OK) < 0;
 }
 
 /* ---- kinds ---- */

@@ -34,6 +34,11 @@ int key_check_kind(const char *path, const char *key, const char *note, enum key
 /* Whether the first word of a line is one. */
 bool key_is_first(const char *line, size_t size);
 
+#define KEY_MOST 30 /* characters that are as good as a whole one: with a slip, or something missing */
+
+/* Whether a text has a word that may be most of a key. Such words are not repeated. */
+bool key_may_be_in(const char *text);
+
 /* Whether a text that was given for a file's path is a key, perhaps with its note. Such texts are not repeated. */
 bool key_is_no_path(const char *given);
 

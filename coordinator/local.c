@@ -176,6 +176,8 @@ static void worker_died(struct local *local, struct node *node, int status)
         node_refused(node, reason);
         return;
     }
+    if (node->state == NODE_CALLING && WIFSIGNALED(status)) /* one that ends by itself as soon as it is started says why once, when it is given up */
+        log_warning("%s: %s", node->name, reason);
     node_lost(node, reason);
     if (start_worker(local, node, &why) < 0)
         node_refused(node, why.text);

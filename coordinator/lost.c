@@ -108,6 +108,7 @@ void node_hung(struct node *node)
         hold->batch->deaths += !piece;
     bool convicted = piece && quarantine_blame(&c->batches, piece, strcmp(stage, STAGE_OF_DECODERS) ? stage : SUSPECT_ENDLESS, node);
     node->alone = 0;
+    node->hung = piece != NULL;
     node->starts -= piece != NULL;
     lose(node, text);
     if (convicted)
@@ -154,7 +155,8 @@ void node_judge(struct node *node, const struct message *message)
         settle(node, same || welcome->suspects_count);
     if (same)
         return;
-    node->coordinator->batches.deaths_amidst += node->served && !node->alone;
+    node->coordinator->batches.deaths_amidst += node->served && !node->alone && !node->hung;
+    node->hung = false;
     node->deaths_alone += node->alone != 0;
     if (welcome->suspects_count)
         node->starts = 1; /* it is the images, at first */

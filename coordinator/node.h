@@ -49,6 +49,7 @@ struct node {
     struct monitor *monitor; /* of that, until it is welcome; NULL: none */
     int broken;           /* handshakes in a row that it broke off */
     uint64_t redial_ns;   /* ZeroMQ gives a connection up whose handshake fails: then a new socket is made; 0: no need */
+    bool hung;            /* and was given up for that: its successor tells of no other death */
     bool untrusted;       /* `why_not` is about keys: see handshake.c */
     bool wants_keys;      /* and says that it wants them, or seems to */
     enum node_state state;

@@ -15,7 +15,6 @@
 #define MAX_GROUP  63
 #define MAX_GROUPS 256
 
-#define MOST_OF_KEY 30 /* characters */
 
 /* A node while the list is read. */
 struct said {
@@ -140,7 +139,7 @@ static int check_key(const char *text, struct why *why)
         return because(why, -EINVAL, "key=: no public key: mistyped, or a secret one; give what a .pub file has, or its path");
     if (ends_in(text, ".key"))
         return because(why, -EINVAL, "key=%s: a secret key, by its name, and a public one is wanted; give key=%.*s.pub", text, (int)size - 4, text);
-    return because(why, -EINVAL, "key=%s: a public key has %d characters of Z85 (this has %zu), or give the path of a .pub file", size < MOST_OF_KEY ? text : "",
+    return because(why, -EINVAL, "key=%s: a public key has %d characters of Z85 (this has %zu), or give the path of a .pub file", size < KEY_MOST ? text : "",
                    KEY_TEXT - 1, size);
 }
 
@@ -278,8 +277,8 @@ static int read_key(const char *text, size_t size, char key[PATH_MAX], struct wh
     for (trim(&text, &size); size && *text != '#'; trim(&text, &size)) {
         size_t length = word_size(text, size, true);
         if (length < 4 || length >= PATH_MAX || memcmp(text, "key=", 4) || memchr(text, '\0', length))
-            return because(why, -EINVAL, "\"%.*s\": one node a line; behind it only key=KEY and a comment", (int)(length < MOST_OF_KEY ? length : 3),
-                           length < MOST_OF_KEY ? text : "...");
+            return because(why, -EINVAL, "\"%.*s\": one node a line; behind it only key=KEY and a comment", (int)(length < KEY_MOST ? length : 3),
+                           length < KEY_MOST ? text : "...");
         if (found)
             return because(why, -EINVAL, "two keys; one node has one");
         snprintf(key, PATH_MAX, "%.*s", (int)length - 4, text + 4);
@@ -317,12 +316,13 @@ static int parse_words(struct reader *reader, const char *line, size_t size, str
     return r;
 }
 
-/* A file of keys may have been given for the list: they are not repeated. */
+/* A file of keys may have been given for the list: they are not repeated, nor is what stands before a '#' in one taken for a node. */
 static int parse_line(struct reader *reader, const char *line, size_t size, struct why *why)
 {
     trim(&line, &size);
-    int r = parse_words(reader, line, size, why);
-    if (r < 0 && key_is_first(line, size))
+    const bool key = key_is_first(line, size);
+    int r = key && memchr(line, '#', KEY_TEXT - 1) ? -EINVAL : parse_words(reader, line, size, why);
+    if (r < 0 && key)
         return because(why, -EINVAL, "a key, and the name of a node is wanted: one host[:port] a line, with key=KEY behind it");
     return r;
 }
@@ -398,6 +398,8 @@ int nodelist_parse(const char *name, const char *text, size_t size, const struct
 int nodelist_read(const char *path, const struct texts *groups, struct nodelist *ret, struct why *why)
 {
     struct bytes text;
+    if (key_is_no_path(path))
+        return because(why, -EINVAL, "a key was given where a list of nodes is wanted; if it was a secret one, make a new pair: everybody here can read command lines");
     bytes_init(&text, MAX_FILE);
     int r = bytes_append_file(&text, path, why);
     if (r == -EMSGSIZE)

@@ -10,7 +10,7 @@ static void run(void *arg)
     struct why why;
     int r = cache_is_url(outlook->weights) ? cache_check_url(outlook->weights, &why) : weights_look(outlook->weights, &why);
     if (r < 0)
-        log_warning("--weights: %s; as long as that is so, jobs that name no weights are refused", why.text);
+        log_warning("--weights: %s; as long as that is so, jobs that name no weights are refused, unless the engine is sim", why.text);
     atomic_store(&outlook->over, true);
 }
 

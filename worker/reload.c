@@ -56,10 +56,10 @@ static int read_and_take(struct worker *worker, struct why *why)
         r = take_weights(worker, future.weights, why);
     if (r < 0)
         return r;
-    outlook_start(&worker->outlook, present->weights);
     present->drain_timeout = future.drain_timeout;
     present->verbose = future.verbose;
     log_open("sleddog-worker", present->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+    outlook_start(&worker->outlook, present->weights);
     return 0;
 }
 

@@ -140,7 +140,7 @@ TEST(a_limit_on_the_size_of_files_is_an_error_not_the_end)
 TEST(a_limit_on_open_files_that_is_too_low_is_told_before_anything_is_made)
 {
     CHECK_INT(limited("-n 40", "run --engine sim --job job " SOURCE), 1);
-    check_contains("run.err", "40 files may be open at once, and 1 workers need 69; raise the limit (ulimit -n 69) or use fewer");
+    check_contains("run.err", "40 files may be open at once, and 1 worker needs 69; raise the limit (ulimit -n 69) or use fewer");
     CHECK(access("job", F_OK) < 0);
     CHECK_INT(limited("-Sn 40", "run --engine sim --job job sim:100"), 0); /* as far as it may, it raises it itself */
 }

@@ -27,10 +27,13 @@ static void gather_real(struct material *material)
     snprintf(material->images, sizeof(material->images), "%s/images/dogs/Images/n02106662-German_shepherd", test_data());
 }
 
+/* `threads`: of workers that are started; NULL: daemons have their own. */
 static void run(const struct material *material, const char *job, const char *where, const char *who, const char *batch, const char *threads)
 {
-    CHECK_INT(COORDINATE(job, "run", where, who, "--weights", material->weights, "--format", "jsonl,csv", "--batch", batch, "--engine-threads",
-                         threads, "--truth", "-([^/]*)/", "--job", job, material->images), 0);
+    char option[48];
+    snprintf(option, sizeof(option), "--engine-threads=%s", threads ? threads : "");
+    CHECK_INT(COORDINATE(job, "run", where, who, "--weights", material->weights, "--format", "jsonl,csv", "--batch", batch, threads ? option : "--truth=-([^/]*)/",
+                         "--truth=-([^/]*)/", "--job", job, material->images), 0);
 }
 
 static void compare(const struct material *material, const char *where, const char *who, const char *batch, const char *threads)
@@ -48,8 +51,8 @@ static void compare_daemons(const struct material *material)
     WORKER(&two, "two", "--engine-threads", "2", "--threads", "3");
     WORKER(&three, "three", "--engine-threads", "1", "--fetch-threads", "1");
     write_nodes("nodes", (const struct daemon *[]){ &one, &two, &three }, 3);
-    compare(material, "--nodes", "nodes", "7", "0");
-    compare(material, "--nodes", "nodes", "60", "0");
+    compare(material, "--nodes", "nodes", "7", NULL);
+    compare(material, "--nodes", "nodes", "60", NULL);
     daemon_stop(&one);
     daemon_stop(&two);
     daemon_stop(&three);

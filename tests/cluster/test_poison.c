@@ -109,6 +109,7 @@ TEST(a_photo_that_keeps_the_whole_stage_standing_gets_a_row_and_disturbs_no_othe
     CHECK(deaths() >= 2);
     CHECK(deaths() <= RESTARTS);
     check_contains("run.err", "stage \"decode\" has stood still for 1 s");
+    check_contains("run.err", "never came back, 2 times");
 }
 
 TEST(a_photo_that_is_computed_for_ever_gets_a_row_and_disturbs_no_other)

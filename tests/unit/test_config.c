@@ -1,3 +1,4 @@
+#include "common/key.h"
 #include "common/options.h"
 
 #include "tests/test.h"
@@ -48,6 +49,18 @@ TEST(lines_set_options_and_the_last_one_counts)
     config_free(config);
 }
 
+TEST(a_line_that_could_be_a_key_is_an_option_all_the_same)
+{
+    const char text[] = "text=/srv/models/resnet50.safetensors.gz";
+    struct target target;
+    struct config *config;
+    struct why why;
+    CHECK(key_is_first(text, strlen(text)));
+    CHECK_INT(read_file(text, strlen(text), &target, &config, &why), 0);
+    CHECK_STR(target.text, "/srv/models/resnet50.safetensors.gz");
+    config_free(config);
+}
+
 TEST(an_empty_file_changes_nothing)
 {
     struct target target;
@@ -68,6 +81,8 @@ TEST(an_error_names_file_and_line)
     check_refused("just words", "conf, line 1: \"just words\" is not of the form name = value");
     check_refused("D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs secret key of worker",
                   "conf, line 1: a key; is this a configuration file? It has lines of the form name = value");
+    check_refused("key D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs", "conf, line 1: \"...\" is not of the form name = value");
+    check_refused("D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%c", "conf, line 1: \"...\" is not of the form name = value");
     check_refused("q]h<pfdt>=OIySXEuc6V}i4uGq1v$O(JuR4ie{3u", "conf, line 1: a key; is this a configuration file? It has lines of the form name = value");
     check_refused("= 3", "conf, line 1: there is no option \"\"");
 }

@@ -211,6 +211,16 @@ TEST(a_key_in_place_of_a_file_is_told_and_not_repeated)
 
 /* ---- secret or public ---- */
 
+TEST(a_missing_file_whose_path_has_the_form_of_a_key_is_missing)
+{
+    const char path[] = "/srv/sleddog/authorized/coordinators.pub";
+    struct key_list list;
+    struct why why;
+    CHECK(key_is_valid(path));
+    CHECK_INT(key_list_read(path, &list, &why), -ENOENT);
+    CHECK_CONTAINS(why.text, path);
+}
+
 TEST(what_cannot_be_a_public_key_is_known_by_its_bits)
 {
     struct curve_pair pair;

@@ -207,6 +207,7 @@ TEST(a_secret_key_in_the_list_is_refused_and_not_shown)
     check_refused("a " SECRET, "nodes, line 1: \"...\": one node a line; behind it only key=KEY and a comment");
     check_refused("a\n" SECRET " secret key of worker", "nodes, line 2: a key, and the name of a node is wanted: one host[:port] a line, with key=KEY behind it");
     check_refused(SECRET, "nodes, line 1: a key, and the name of a node is wanted: one host[:port] a line, with key=KEY behind it");
+    check_refused("abc#dabc#dabc#dabc#dabc#dabc#dabc#dabc#d", "nodes, line 1: a key, and the name of a node is wanted: one host[:port] a line, with key=KEY behind it");
     check_refused("0#$<pfdt>]OIySXEuc6V}i4uGq1v$O(JuR4ie{3u", "nodes, line 1: a key, and the name of a node is wanted: one host[:port] a line, with key=KEY behind it");
 }
 

@@ -153,11 +153,11 @@ TEST(check_shows_the_verdict_of_every_node)
     WORKER(&bent, "bent", "--threads", "2");
     write_nodes("nodes", (const struct daemon *[]){ &right, &sim }, 2);
     CHECK_INT(COORDINATE("check", "check", "--nodes", "nodes", "--mixed", "--node-timeout", "60"), 0);
-    check_contains("check.out", " yes ");
+    check_contains("check.out", " yes\n");
     check_contains("check.out", "not verified: engine sim does no arithmetic");
     write_nodes("nodes", (const struct daemon *[]){ &int8 }, 1);
     CHECK_INT(COORDINATE("check8", "check", "--nodes", "nodes", "--node-timeout", "60"), 0);
-    check_contains("check8.out", " yes ");
+    check_contains("check8.out", " yes\n");
     write_node("nodes", &bent);
     CHECK_INT(COORDINATE("check", "check", "--nodes", "nodes", "--node-timeout", "60"), 1);
     check_contains("check.out", " WRONG ");
