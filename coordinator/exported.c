@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "common/s3/uri.h"
+#include "coordinator/export/success.h"
 #include "coordinator/finish.h"
 #include "coordinator/jobdir.h"
 #include "coordinator/summary.h"
@@ -34,7 +35,12 @@ int exported_mark(struct db *db, const struct bytes *files, struct why *why)
 
 int exported_fail(struct db *db, struct why *why)
 {
-    return db_set(db, UNWRITTEN, "yes", why);
+    int r = db_begin(db, why);
+    if (r == 0)
+        r = db_set(db, PATHS, "", why);
+    if (r == 0)
+        r = db_set(db, UNWRITTEN, "yes", why);
+    return r < 0 ? r : db_commit(db, why);
 }
 
 static bool is_set(struct db *db, const char *key)
@@ -104,6 +110,8 @@ static int note(const char *job_dir, const struct finish_output *output, const s
     if (r < 0)
         return because(why, r, "out of memory");
     r = note_files(job_dir, &whole, spec->per_image ? folder.data : NULL, why);
+    if (r == 0)
+        r = success_write(output->s3, output->directory, job_dir, why);
     return r < 0 ? r : exported_mark(db, &whole, why);
 }
 

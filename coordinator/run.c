@@ -134,7 +134,7 @@ static int watch_signals(const struct session *session, struct why *why)
     static struct bytes text; /* for the handler */
     bytes_init(&text, 65536);
     bytes_append_text(&text, "\nsleddog-coordinator: ended at once; what was committed is safe\ngo on with: ");
-    hint_command("resume", &session->options, session->dir.path, &text);
+    session_resume_command(session, NULL, &text);
     bytes_append_text(&text, "\n");
     int r = bytes_error(&text) ? bytes_error(&text) : signals_open(handled);
     if (r < 0)

@@ -59,6 +59,10 @@ int session_nothing_to_do(const struct session *session, const struct session_st
 
 /* ending.c: says how to go on after error `r` of a run, if there is a way. `c`: NULL for none. */
 struct coordinator;
+struct bytes;
+
+/* The command that goes on with the job: as this process was asked to, or, as long as no worker has taken it so, as it worked before. */
+int session_resume_command(const struct session *session, const struct coordinator *c, struct bytes *out);
 void session_hint(const struct session *session, const struct coordinator *c, int r);
 
 /* Exit status for an error before the job ran, which is logged. */

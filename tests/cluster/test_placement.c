@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define IMAGES "sim:1000"
+#define IMAGES "sim:2000"
 #define KEYED  "--key", "keys/worker.key", "--authorized", "keys/coordinator.pub"
 #define KEYS   "--key", "keys/coordinator.key", "--node-key", "keys/worker.pub"
 

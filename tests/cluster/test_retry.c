@@ -179,7 +179,7 @@ TEST(what_was_passed_over_is_still_told_after_a_resume_and_a_retry)
     struct process run;
     photos_draw("photos", 30);
     CHECK_INT(test_shell(NULL, "mkfifo photos/a/pipe photos/zz && ln -s nowhere photos/a/000x.jpg"), 0);
-    BEGIN(&run, "run", "run", "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "20000", "--batch", "2", "--job", "job", "photos");
+    BEGIN(&run, "run", "run", "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "200000", "--batch", "2", "--job", "job", "photos");
     WAIT_FOR(job_done("job") > 0);
     process_signal(&run, SIGINT);
     CHECK_INT(process_end(&run), 130);

@@ -57,7 +57,7 @@ static void make_stuck(const char *option)
 {
     struct process run;
     CHECK_INT(mkdir("out", 0777), 0);
-    BEGIN(&run, "run", "run", "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "1000", "--batch", "10", "--job", "the job", "--output", "out", option,
+    BEGIN(&run, "run", "run", "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "10000", "--batch", "10", "--job", "the job", "--output", "out", option,
           "sim:400");
     WAIT_FOR(job_done("the job") > 0);
     CHECK_INT(rmdir("out"), 0);
@@ -135,16 +135,29 @@ TEST(a_job_that_was_stuck_is_gone_on_with_when_that_is_mended)
     check_contains("report.out", "/out/predictions.jsonl\n");
 }
 
+/* What was written before is of no use any more, if it is there at all. */
+TEST(a_table_that_is_gone_and_cannot_be_written_again_is_not_complete)
+{
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--job", "the job", "--output", "out", "sim:50"), 0);
+    CHECK_INT(test_shell(NULL, "rm -r out && touch out"), 0);
+    CHECK_INT(COORDINATE("resume", "resume", "the job"), 1);
+    CHECK_INT(COORDINATE("status", "status", "the job"), 0);
+    check_lacks("status.out", "state     complete\n");
+    check_contains("status.out", "complete, but its tables could not be written");
+    paste("resume.err", "write its tables elsewhere with: ");
+    expect_content();
+}
+
 /* Not refused: the rows are worth having. */
 TEST(a_resume_warns_of_tables_that_it_will_not_be_able_to_write)
 {
     struct process run;
-    BEGIN(&run, "run", "run", "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "1000", "--batch", "10", "--job", "the job", "--output", "out", "sim:400");
+    BEGIN(&run, "run", "run", "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "50000", "--batch", "10", "--job", "the job", "--output", "out", "sim:400");
     WAIT_FOR(job_done("the job") > 0);
     process_signal(&run, SIGINT);
     CHECK_INT(process_end(&run), 130);
     write_text("out", "");
-    CHECK_INT(COORDINATE("resume", "resume", "the job"), 1);
+    CHECK_INT(COORDINATE("resume", "resume", "--sim-cost-us", "0", "the job"), 1);
     check_contains("resume.err", "/out: is no folder, and the tables need one: give another --output. The job goes on; if that is not mended when it is done, its "
                                  "tables can be written elsewhere: sleddog-coordinator export '/");
     paste("resume.err", "write its tables elsewhere with: ");
@@ -157,7 +170,8 @@ TEST(an_export_in_the_middle_of_a_retry_does_not_pass_for_its_end)
     struct process run;
     write_text("list", "a.jpg\nb.jpg\nc.jpg\n");
     CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--batch", "1", "--job", "the job", "@list"), 0);
-    BEGIN(&run, "retry", "retry", "the job");
+    write_text("nobody", "127.0.0.1:1\n");
+    BEGIN(&run, "retry", "retry", "--nodes", "nobody", "--node-timeout", "60", "the job");
     WAIT_FOR(process_said(&run, "run again; the other rows stay"));
     process_signal(&run, SIGKILL);
     process_end(&run);

@@ -19,8 +19,9 @@ static void open_terminal(void)
 {
     struct why why;
     terminal = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
-    CHECK(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
-    shown = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+    shown = terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0 ? open(ptsname(terminal), O_RDWR | O_NOCTTY) : -1;
+    if (shown < 0)
+        test_skip("there are no pseudoterminals here (/dev/pts)");
     own = dup(STDERR_FILENO);
     CHECK(shown >= 0 && own >= 0);
     dup2(shown, STDERR_FILENO);
