@@ -208,23 +208,16 @@ static void read_fact(struct db *db, const char *key, char *to, size_t size)
         snprintf(to, size, "%s", text);
 }
 
-static uint64_t read_number(struct db *db, const char *key)
-{
-    char text[24] = "";
-    read_fact(db, key, text, sizeof(text));
-    return strtoull(text, NULL, 10);
-}
-
 /* What earlier runs of this job found out. */
 static void read_facts(struct coordinator *c, struct db *db)
 {
     read_fact(db, "fingerprint", c->fingerprint, sizeof(c->fingerprint));
     read_fact(db, "network", c->network, sizeof(c->network));
     read_fact(db, "model_sha256", c->model_sha256, sizeof(c->model_sha256));
-    c->classes = (uint32_t)read_number(db, "classes");
-    c->values = (uint32_t)read_number(db, "values");
-    c->elapsed_before_ms = read_number(db, "elapsed_ms");
-    c->skipped = read_number(db, "skipped");
+    c->classes = (uint32_t)db_get_number(db, "classes");
+    c->values = (uint32_t)db_get_number(db, "values");
+    c->elapsed_before_ms = db_get_number(db, "elapsed_ms");
+    c->skipped = db_get_number(db, "skipped");
 }
 
 uint64_t coordinator_elapsed_ms(const struct coordinator *c, uint64_t now_ns)

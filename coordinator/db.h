@@ -41,6 +41,7 @@ int db_commit(struct db *db, struct why *why);
 /* Texts of meta. db_get: -ENOENT when there is none; the text is the caller's to free. */
 int db_set(struct db *db, const char *key, const char *value, struct why *why);
 int db_get(struct db *db, const char *key, char **ret, struct why *why);
+uint64_t db_get_number(struct db *db, const char *key); /* 0: there is none */
 
 struct db_batch {
     uint64_t id, first; /* `first`: place of its first item in the list */

@@ -87,6 +87,12 @@ int db_get(struct db *db, const char *key, char **ret, struct why *why)
     return r;
 }
 
+uint64_t db_get_number(struct db *db, const char *key)
+{
+    CLEANUP(freep) char *text = NULL;
+    return db_get(db, key, &text, NULL) == 0 ? strtoull(text, NULL, 10) : 0;
+}
+
 /* ---- batches and results ---- */
 
 int db_add_batch(struct db *db, const struct db_batch *batch, struct why *why)

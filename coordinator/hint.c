@@ -118,23 +118,20 @@ int hint_incomplete(struct db *db, const char *job_dir, struct why *why)
     return because(why, -EBUSY, "%s: this job is not complete; go on with it first: %s", job_dir, command ? command : HINT_RESUME);
 }
 
-char *hint_elsewhere(const struct spec *spec, const char *job_dir)
+/* A command for a complete job, to be freed. */
+static char *make_command(const char *name, const char *job_dir, const char *rest)
 {
     struct bytes command;
     bytes_init(&command, 65536);
-    bytes_printf(&command, "%s export", program_called(HINT_PROGRAM));
+    bytes_printf(&command, "%s %s", program_called(HINT_PROGRAM), name);
     hint_word(&command, job_dir);
-    bytes_printf(&command, "%s -o DIR", spec->per_image ? " --per-image" : "");
+    bytes_append_text(&command, rest);
     return bytes_take(&command);
 }
 
-static char *see(const char *job_dir)
+char *hint_elsewhere(const struct spec *spec, const char *job_dir)
 {
-    struct bytes command;
-    bytes_init(&command, 65536);
-    bytes_printf(&command, "%s report", program_called(HINT_PROGRAM));
-    hint_word(&command, job_dir);
-    return bytes_take(&command);
+    return make_command("export", job_dir, spec->per_image ? " --per-image -o DIR" : " -o DIR");
 }
 
 struct hint_next hint_next(struct db *db, const struct spec *spec, const char *job_dir)
@@ -143,7 +140,7 @@ struct hint_next hint_next(struct db *db, const struct spec *spec, const char *j
     if (job_state_read(db, &state, NULL) < 0 || !state.complete)
         return (struct hint_next){ "", "go on with", hint_resume(db, job_dir) };
     if (exported_is_written(db))
-        return (struct hint_next){ ", complete", "see", see(job_dir) };
+        return (struct hint_next){ ", complete", "see", make_command("report", job_dir, "") };
     return (struct hint_next){ ", complete but for its tables", "write the tables of",
                                exported_is_failed(db) ? hint_elsewhere(spec, job_dir) : hint_resume(db, job_dir) };
 }

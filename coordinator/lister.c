@@ -182,8 +182,8 @@ static int found_nothing(struct lister *lister)
     bytes_init(&patterns, 1 << 20);
     put_patterns(&patterns, "--include", spec->include, spec->include_count);
     put_patterns(&patterns, "--exclude", spec->exclude, spec->exclude_count);
-    int r = because(&lister->why, -ENOENT, "no images: %" PRIu64 " file%s, and none %s%.300s; a pattern is held against the path below the source", unwanted,
-                    unwanted == 1 ? "" : "s", spec->exclude_count ? "is left by" : "matches", bytes_error(&patterns) ? " --include" : patterns.data);
+    int r = because(&lister->why, -ENOENT, "no images: %s, and none %s%.300s; a pattern is held against the path below the source",
+                    COUNTED(unwanted, "file", "files"), spec->exclude_count ? "is left by" : "matches", bytes_error(&patterns) ? " --include" : patterns.data);
     bytes_done(&patterns);
     return r;
 }
@@ -251,10 +251,7 @@ static int keep_place(void *arg, const struct db_batch *batch, struct why *why)
 
 int lister_place_read(struct db *db, struct lister_place *ret, struct why *why)
 {
-    CLEANUP(freep) char *skipped = NULL;
-    *ret = (struct lister_place){ 0 };
-    if (db_get(db, "skipped", &skipped, NULL) == 0)
-        ret->skipped = strtoull(skipped, NULL, 10);
+    *ret = (struct lister_place){ .skipped = db_get_number(db, "skipped") };
     return db_last(db, keep_place, ret, why);
 }
 

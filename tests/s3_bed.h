@@ -10,8 +10,8 @@
 #pragma once
 
 #include "common/s3/client.h"
+#include "tests/must.h"
 #include "tests/origin.h"
-#include "tests/test.h"
 
 struct s3_bed {
     struct origin *store;
@@ -23,22 +23,8 @@ struct s3_bed {
 extern struct s3_bed s3_bed;
 extern const struct s3_uri s3_bed_object;
 
-/* A call that must go well, and one that must not: with this code and this part of its sentence, which has no secret in it. `why` is there for them. */
-#define MUST(call)                                                         \
-    do {                                                                   \
-        struct why why_ = { "" }, *const why = &why_;                      \
-        int r_ = (call);                                                   \
-        if (r_ < 0)                                                        \
-            test_fail(__FILE__, __LINE__, "%s: %d: %s", #call, r_, why_.text); \
-    } while (0)
-
-#define REFUSED(call, code, part)                     \
-    do {                                              \
-        struct why why_ = { "" }, *const why = &why_; \
-        CHECK_INT((call), (code));                    \
-        CHECK_CONTAINS(why_.text, (part));            \
-        CHECK(!strstr(why_.text, "hush"));            \
-    } while (0)
+/* No sentence has the bed's secret in it. */
+#define REFUSED(call, code, part) REFUSED_WITHOUT("hush", call, code, part)
 
 /* AWS's variables: keys, a region, this endpoint, and nothing else. */
 void s3_bed_environment(const char *endpoint);

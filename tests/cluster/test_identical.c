@@ -27,18 +27,16 @@ static void gather_real(struct material *material)
     snprintf(material->images, sizeof(material->images), "%s/images/dogs/Images/n02106662-German_shepherd", test_data());
 }
 
-/* `threads`: of workers that are started; NULL: daemons have their own. */
-static void run(const struct material *material, const char *job, const char *where, const char *who, const char *batch, const char *threads)
+/* `more`: an option of workers that are started, or of daemons. */
+static void run(const struct material *material, const char *job, const char *where, const char *who, const char *batch, const char *more)
 {
-    char option[48];
-    snprintf(option, sizeof(option), "--engine-threads=%s", threads ? threads : "");
-    CHECK_INT(COORDINATE(job, "run", where, who, "--weights", material->weights, "--format", "jsonl,csv", "--batch", batch, threads ? option : "--truth=-([^/]*)/",
-                         "--truth=-([^/]*)/", "--job", job, material->images), 0);
+    CHECK_INT(COORDINATE(job, "run", where, who, "--weights", material->weights, "--format", "jsonl,csv", "--batch", batch, more, "--truth", "-([^/]*)/",
+                         "--job", job, material->images), 0);
 }
 
-static void compare(const struct material *material, const char *where, const char *who, const char *batch, const char *threads)
+static void compare(const struct material *material, const char *where, const char *who, const char *batch, const char *more)
 {
-    run(material, "other", where, who, batch, threads);
+    run(material, "other", where, who, batch, more);
     check_same_file("first/predictions.jsonl", "other/predictions.jsonl");
     check_same_file("first/predictions.csv", "other/predictions.csv");
     CHECK_INT(test_shell(NULL, "rm -r other"), 0);
@@ -51,8 +49,8 @@ static void compare_daemons(const struct material *material)
     WORKER(&two, "two", "--engine-threads", "2", "--threads", "3");
     WORKER(&three, "three", "--engine-threads", "1", "--fetch-threads", "1");
     write_nodes("nodes", (const struct daemon *[]){ &one, &two, &three }, 3);
-    compare(material, "--nodes", "nodes", "7", NULL);
-    compare(material, "--nodes", "nodes", "60", NULL);
+    compare(material, "--nodes", "nodes", "7", "--min-nodes=3");
+    compare(material, "--nodes", "nodes", "60", "--min-nodes=3");
     daemon_stop(&one);
     daemon_stop(&two);
     daemon_stop(&three);
@@ -62,10 +60,10 @@ TEST_WITHIN(200, tables_of_drawn_photos_are_the_same_for_any_workers_batch_and_t
 {
     struct material material;
     gather_drawn(&material);
-    run(&material, "first", "--local", "1", "60", "1");
-    compare(&material, "--local", "4", "60", "1");
-    compare(&material, "--local", "1", "7", "2");
-    compare(&material, "--local", "2", "355", "2");
+    run(&material, "first", "--local", "1", "60", "--engine-threads=1");
+    compare(&material, "--local", "4", "60", "--engine-threads=1");
+    compare(&material, "--local", "1", "7", "--engine-threads=2");
+    compare(&material, "--local", "2", "355", "--engine-threads=2");
     compare_daemons(&material);
 }
 
@@ -73,7 +71,7 @@ TEST_WITHIN(200, tables_of_real_photos_are_the_same_for_any_workers_and_batch)
 {
     struct material material;
     gather_real(&material);
-    run(&material, "first", "--local", "1", "60", "2");
-    compare(&material, "--local", "4", "7", "1");
+    run(&material, "first", "--local", "1", "60", "--engine-threads=2");
+    compare(&material, "--local", "4", "7", "--engine-threads=1");
     compare_daemons(&material);
 }

@@ -4,6 +4,7 @@
 #include "common/cleanup.h"
 #include "tests/cluster/lib/hostile_keys.h"
 #include "tests/cluster/lib/s3_server.h"
+#include "tests/must.h"
 
 DEFINE_FREEP(s3_session_close, struct s3_session)
 DEFINE_FREEP(s3_client_close, struct s3_client)
@@ -11,21 +12,7 @@ DEFINE_FREEP(s3_client_close, struct s3_client)
 static struct s3_server server;
 static char bucket[64];
 
-#define MUST(call)                                                         \
-    do {                                                                   \
-        struct why why_ = { "" }, *const why = &why_;                      \
-        int r_ = (call);                                                   \
-        if (r_ < 0)                                                        \
-            test_fail(__FILE__, __LINE__, "%s: %d: %s", #call, r_, why_.text); \
-    } while (0)
-
-#define REFUSED(call, code, part)                                          \
-    do {                                                                   \
-        struct why why_ = { "" }, *const why = &why_;                      \
-        CHECK_INT((call), (code));                                         \
-        CHECK_CONTAINS(why_.text, (part));                                 \
-        CHECK(!strstr(why_.text, server.secret));                          \
-    } while (0)
+#define REFUSED(call, code, part) REFUSED_WITHOUT(server.secret, call, code, part)
 
 static struct s3_session *open_session(const struct s3_options *options)
 {

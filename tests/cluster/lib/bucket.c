@@ -2,14 +2,7 @@
 
 #include "common/s3/client.h"
 #include "common/s3/sigv4.h"
-
-#define MUST(call)                                                             \
-    do {                                                                       \
-        struct why why_ = { "" }, *const why = &why_;                          \
-        int r_ = (call);                                                       \
-        if (r_ < 0)                                                            \
-            test_fail(__FILE__, __LINE__, "%s: %d: %s", #call, r_, why_.text); \
-    } while (0)
+#include "tests/must.h"
 
 static struct s3_uri object(const struct bucket *bucket, const void *key, size_t size)
 {
