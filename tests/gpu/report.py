@@ -32,6 +32,7 @@ def arguments():
     parser.add_argument("--network", default="resnet50", choices=NETWORKS)
     parser.add_argument("--side", type=int, default=224, help="pixels of an image's side")
     parser.add_argument("--batches", default="1,2,4,8,16,32,64,128,256,512,1024")
+    parser.add_argument("--check-batches", default="1,64,256", help="at which answers are compared with PyTorch's")
     parser.add_argument("--precisions", default="f32,f16,bf16,int8")
     parser.add_argument("--compile-batches", default="64,256", help="where torch.compile(max-autotune) is measured; it takes minutes")
     parser.add_argument("--seconds", type=float, default=1, help="for a measurement")
@@ -41,6 +42,7 @@ def arguments():
     args.data = args.data and os.path.join(args.here, args.data)
     args.batches = [int(b) for b in args.batches.split(",")]
     args.compile_batches = [int(b) for b in args.compile_batches.split(",") if b]
+    args.check_batches = [int(b) for b in args.check_batches.split(",")]
     args.precisions, args.parts = args.precisions.split(","), args.parts.split(",")
     return args
 
@@ -283,9 +285,8 @@ def report_check(args, report, model, flat, pixels, device):
                 "int8 has the ranges of these pixels.")
     report.table(["precision", "batch", "normalised error", "top-1 agreement", "verdict", "two runs"])
     expected = torch_logits(model, pixels, device)
-    batches = [2, 4] if args.fake else [1, 64, 256]
     for precision in args.precisions:
-        for batch in batches:
+        for batch in [2, 4] if args.fake else args.check_batches:
             got, data = engine_logits(args, flat, precision, batch, pixels)
             if got is None:
                 report.row(precision, batch, data.replace("|", "/"), "", report.verdict("cannot compute in bf16" in data), "")
