@@ -259,6 +259,7 @@ bench: packages-check packages-bench all $(BUILD)/tests/bench/bench_export
 	tests/bench/preprocess
 	tests/bench/engine
 	tests/bench/whole
+	tests/bench/feed
 	tests/bench/article
 	tests/bench/sim
 	tests/bench/coordinator
