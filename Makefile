@@ -134,7 +134,7 @@ $(call objects,tests/gpu/fake_cuda.c tests/unit/test_gpu_cuda.c): CFLAGS_EXTRA +
 $(BUILD)/tests/unit/test_gpu_cuda: $(CUDA_TESTED)
 
 # Says what cuDNN can do on GPUs that are not here (test_gpu_simulated).
-$(BUILD)/tests/gpu/plans: $(call objects,tests/gpu/plans.c worker/engines/gpu_chain.c worker/engines/gpu_conv.c worker/engines/gpu_recipe.c worker/engines/gpu_search.c worker/engines/cudnn_shapes.c worker/network.c common/why.c)
+$(BUILD)/tests/gpu/plans: $(call objects,tests/gpu/plans.c worker/engines/gpu_chain.c worker/engines/gpu_conv.c worker/engines/gpu_recipe.c worker/engines/gpu_search.c worker/engines/cudnn_shapes.c worker/engines/cudnn_stem.c worker/network.c common/why.c)
 	@mkdir -p $(@D)
 	$(call say,LD )
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_cudnn)

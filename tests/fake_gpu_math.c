@@ -115,13 +115,14 @@ void compute_top(const struct top_args *args)
 
 void compute_pool(const struct pool_args *args, bool max)
 {
-    size_t eights = (size_t)args->channels / CHANNELS_STEP * (size_t)args->batch;
-    size_t count = max ? eights * (size_t)args->out_height * (size_t)args->out_width : eights;
-    for (size_t i = 0; i < count + 3; i++) /* a few threads too many, as in the last block */
-        if (max)
-            max_pool_eight(args->format, args, i);
-        else
-            average_pool_eight(args->format, args, i);
+    uint32_t eights = (uint32_t)(args->channels / CHANNELS_STEP), images = max ? (uint32_t)args->batch : 1;
+    uint32_t count = eights * (uint32_t)(max ? args->out_height * args->out_width : args->batch);
+    for (uint32_t image = 0; image < images; image++)
+        for (uint32_t i = 0; i < count + 3; i++) /* a few threads too many, as in the last block */
+            if (max)
+                max_pool_eight(args->format, args, image, i);
+            else
+                average_pool_eight(args->format, args, i);
 }
 
 void compute_finite(const struct finite_args *args)

@@ -47,8 +47,9 @@ static void run_op(const struct fake_op *op)
         compute_fc(&op->as.fc.memory, op->as.fc.batch, op->as.fc.inputs, op->as.fc.classes);
         break;
     case OP_NORMALISE:
-        for (size_t i = 0; i < op->as.normalise.count / NORMALISE_STEP + 3; i++)
-            normalise_four(op->as.normalise.format, &op->as.normalise, i);
+        for (uint32_t image = 0; image < (uint32_t)op->as.normalise.batch; image++)
+            for (uint32_t i = 0; i < (uint32_t)(op->as.normalise.rows * op->as.normalise.columns) + 3; i++)
+                normalise_block(op->as.normalise.format, &op->as.normalise, image, i);
         break;
     case OP_MAX_POOL:
     case OP_AVERAGE_POOL:

@@ -273,6 +273,12 @@ static void print_step(const struct net *net, const struct net_step *step, doubl
                number_name(net->format));
 }
 
+static double normalise_bytes(const struct normalise_args *args)
+{
+    double blocks = (double)args->batch * args->rows * args->columns;
+    return 3.0 * args->batch * args->height * args->width + blocks * IMAGE_CHANNELS * (double)number_size(args->format);
+}
+
 static int layers(const struct setting *setting, struct why *why)
 {
     struct device device = { 0 };
@@ -282,7 +288,7 @@ static int layers(const struct setting *setting, struct why *why)
         r = time_step(&device, i, 20, &ms, why);
         if (r == 0 && i == NORMALISE)
             printf("layer normalise %.5f 0 %.0f u8\n", (double)ms,
-                   (double)device.net.normalise.count * (3 + IMAGE_CHANNELS * (double)number_size(device.net.format)));
+                   normalise_bytes(&device.net.normalise));
         else if (r == 0)
             print_step(&device.net, &device.net.steps[i], (double)ms);
     }

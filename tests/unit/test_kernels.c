@@ -5,6 +5,7 @@
 #include "tests/fake_gpu.h"
 #include "tests/random_weights.h"
 #include "tests/test.h"
+#include "worker/engines/cudnn_stem.h"
 #include "worker/engines/rows.h"
 
 static float half_of(enum number_format format, uint16_t bits)
@@ -75,29 +76,100 @@ TEST(numbers_are_rounded_to_the_nearest_bfloat16)
 
 static const enum number_format formats[] = { NUMBER_F32, NUMBER_F16, NUMBER_BF16 };
 
-TEST(pixels_are_normalised_as_torchvision_does)
+/* What the pixel's colour c of an image becomes, 0 outside. */
+static double normalised(const struct normalise_args *args, int n, int y, int x, int c)
 {
-    static const float mean[3] = { 0.485f, 0.456f, 0.406f }, std[3] = { 0.229f, 0.224f, 0.225f };
-    static uint8_t pixels[3 * 259] __attribute__((aligned(16)));
-    static float image[4 * 259 + 8] __attribute__((aligned(16)));
+    static const double mean[3] = { 0.485, 0.456, 0.406 }, std[3] = { 0.229, 0.224, 0.225 };
+    if (y < 0 || x < 0 || y >= args->height || x >= args->width)
+        return 0;
+    return (args->pixels[((n * args->height + y) * args->width + x) * 3 + c] / 255.0 - mean[c]) / std[c];
+}
+
+/* Number k of a block. */
+static double block_number(const struct normalise_args *args, int n, int row, int column, int k)
+{
+    int y = (row - args->before) * IMAGE_BLOCK + k / 6, x = (column - args->before) * IMAGE_BLOCK + k / 3 % 2;
+    return k < 12 ? normalised(args, n, y, x, k % 3) : 0;
+}
+
+static void check_normalise(struct normalise_args args)
+{
+    static uint8_t pixels[3 * 2 * 12 * 16] __attribute__((aligned(16)));
+    static float image[2 * 10 * 10 * IMAGE_CHANNELS + 8] __attribute__((aligned(16)));
+    size_t numbers = (size_t)(2 * args.rows * args.columns) * IMAGE_CHANNELS;
+    double step = args.format == NUMBER_F32 ? 0x1p-21 : args.format == NUMBER_F16 ? 0x1.01p-10 : 0x1.01p-7;
     for (size_t i = 0; i < sizeof(pixels); i++)
-        pixels[i] = (uint8_t)(i / 3 < 256 ? i / 3 : 7 * i);
+        pixels[i] = (uint8_t)(i < 256 ? i : 7 * i);
+    args.pixels = pixels;
+    args.image = image;
+    args.batch = 2;
+    for (int c = 0; c < 3; c++) {
+        args.scale[c] = (float)(1 / (255.0 * (double[]){ 0.229, 0.224, 0.225 }[c]));
+        args.shift[c] = (float)(-(double[]){ 0.485, 0.456, 0.406 }[c] / (double[]){ 0.229, 0.224, 0.225 }[c]);
+    }
+    memset(image, 0x55, sizeof(image));
+    for (uint32_t n = 0; n < 2; n++)
+        for (uint32_t i = 0; i < (uint32_t)(args.rows * args.columns) + 3; i++)
+            normalise_block(args.format, &args, n, i);
+    for (size_t i = 0; i < numbers; i++) {
+        int block = (int)(i / IMAGE_CHANNELS), row = block / args.columns % args.rows, column = block % args.columns;
+        double exact = block_number(&args, block / args.columns / args.rows, row, column, (int)(i % IMAGE_CHANNELS));
+        CHECK(fabs((double)number_load(args.format, image, i) - exact) <= (exact == 0 ? 0 : step));
+    }
+    CHECK_INT(((uint8_t *)image)[numbers * number_size(args.format)], 0x55);
+}
+
+TEST(pixels_are_normalised_as_torchvision_does_in_blocks_with_zeros_around_the_image)
+{
     for (size_t f = 0; f < ARRAY_SIZE(formats); f++) {
-        struct normalise_args args = { .pixels = pixels, .image = image, .count = 259, .format = formats[f] };
-        for (int c = 0; c < 3; c++) {
-            args.scale[c] = (float)(1 / (255.0 * (double)std[c]));
-            args.shift[c] = (float)(-(double)mean[c] / (double)std[c]);
-        }
-        memset(image, 0x55, sizeof(image));
-        for (size_t i = 0; i < 70; i++)
-            normalise_four(formats[f], &args, i);
-        for (size_t i = 0; i < 259 * 4; i++) {
-            size_t c = i % 4;
-            double exact = c == 3 ? 0 : ((double)pixels[i / 4 * 3 + c] / 255 - (double)mean[c]) / (double)std[c];
-            double step = formats[f] == NUMBER_F32 ? 0x1p-21 : formats[f] == NUMBER_F16 ? 0x1p-10 : 0x1p-7;
-            CHECK(fabs((double)number_load(formats[f], image, i) - exact) <= step + (c == 3 ? -step : 0));
-        }
-        CHECK_INT(((uint8_t *)image)[259 * 4 * number_size(formats[f])], 0x55);
+        check_normalise((struct normalise_args){ .height = 12, .width = 16, .rows = 9, .columns = 10, .before = 2, .format = formats[f] });
+        check_normalise((struct normalise_args){ .height = 11, .width = 13, .rows = 9, .columns = 10, .before = 2, .format = formats[f] });
+        check_normalise((struct normalise_args){ .height = 1, .width = 1, .rows = 4, .columns = 4, .before = 2, .format = formats[f] });
+    }
+}
+
+static double stem_sum(const struct layer *layer, const float *filter, const struct normalise_args *image, int o, int y, int x)
+{
+    double sum = 0;
+    for (int c = 0; c < 3; c++)
+        for (int r = 0; r < 7; r++)
+            for (int q = 0; q < 7; q++)
+                sum += (double)filter[((o * 3 + c) * 7 + r) * 7 + q] * normalised(image, 0, 2 * y + r - layer->padding, 2 * x + q - layer->padding, c);
+    return sum;
+}
+
+static double block_sum(const struct layer *computed, const float *filter, const struct normalise_args *image, int o, int y, int x)
+{
+    double sum = 0;
+    for (int k = 0; k < computed->inputs; k++)
+        for (int r = 0; r < computed->kernel; r++)
+            for (int q = 0; q < computed->kernel; q++)
+                sum += (double)filter[((o * computed->inputs + k) * computed->kernel + r) * computed->kernel + q] *
+                       block_number(image, 0, y + r, x + q, k);
+    return sum;
+}
+
+TEST(a_convolution_over_blocks_has_the_sums_of_the_one_over_pixels)
+{
+    static const struct plane sizes[] = { { 14, 20 }, { 13, 21 }, { 8, 7 } };
+    struct layer layer = network_find("resnet18")->layers[0];
+    static float filter[64 * 3 * 7 * 7], blocks[64 * 16 * 4 * 4];
+    static uint8_t pixels[3 * 14 * 21];
+    uint64_t state = 2;
+    for (size_t i = 0; i < ARRAY_SIZE(filter); i++)
+        filter[i] = random_unit(&state) - 0.5f;
+    for (size_t i = 0; i < sizeof(pixels); i++)
+        pixels[i] = (uint8_t)(31 * i);
+    struct layer computed = conv_computed(&layer);
+    stem_filter(&layer, filter, blocks);
+    CHECK(computed.kernel == 4 && computed.stride == 1 && computed.padding == 0 && computed.inputs == 16);
+    for (size_t s = 0; s < ARRAY_SIZE(sizes); s++) {
+        struct normalise_args image = { .pixels = pixels, .height = sizes[s].height, .width = sizes[s].width, .before = stem_before(&layer) };
+        struct plane plane = stem_plane(&layer, sizes[s]);
+        CHECK(plane.height == (sizes[s].height + 1) / 2 + 3 && plane.width == (sizes[s].width + 1) / 2 + 3);
+        for (int y = 0; y < (sizes[s].height + 1) / 2; y++)
+            for (int x = 0; x < (sizes[s].width + 1) / 2; x++)
+                CHECK(fabs(stem_sum(&layer, filter, &image, 63, y, x) - block_sum(&computed, blocks, &image, 63, y, x)) < 1e-9);
     }
 }
 
@@ -132,8 +204,9 @@ static void check_max_pool(struct pool_args args)
     args.output = output;
     args.to = args.format;
     args.scale = 1;
-    for (size_t i = 0; i < out / 8 + 2; i++)
-        max_pool_eight(args.format, &args, i);
+    for (uint32_t n = 0; n < (uint32_t)args.batch; n++)
+        for (uint32_t i = 0; i < (uint32_t)(out / 8) / (uint32_t)args.batch + 2; i++)
+            max_pool_eight(args.format, &args, n, i);
     for (size_t i = 0; i < out; i++) {
         int c = (int)(i % channels), x = (int)(i / channels % (size_t)args.out_width), y = (int)(i / channels / (size_t)args.out_width);
         float expected = plain_max(&args, y / args.out_height, y % args.out_height, x, c);
@@ -179,8 +252,8 @@ TEST(what_is_not_a_number_stays_that_in_a_pool)
         struct pool_args args = { .input = input, .output = output, .batch = 1, .height = 3, .width = 3, .channels = 8, .kernel = 2, .stride = 1,
                                   .out_height = 2, .out_width = 2, .format = formats[f], .to = formats[f], .scale = 1 };
         number_store(formats[f], input, 4 * 8 + 5, NAN); /* in the middle: every window has it, first, last and in between */
-        for (size_t i = 0; i < 4; i++)
-            max_pool_eight(formats[f], &args, i);
+        for (uint32_t i = 0; i < 4; i++)
+            max_pool_eight(formats[f], &args, 0, i);
         for (size_t i = 0; i < 4 * 8; i++)
             CHECK(isnan(number_load(formats[f], output, i)) == (i % 8 == 5));
         average_pool_eight(formats[f], &args, 0);
@@ -198,11 +271,13 @@ TEST(an_image_with_a_number_that_is_not_finite_is_marked_and_its_features_are_no
         CLEANUP(freep) void *input = random_numbers(format, 3 * 40, &state);
         static float output[3 * 8] __attribute__((aligned(16)));
         uint32_t broken[4] = { 9, 9, 9, 9 };
-        struct normalise_args clear = { .pixels = (const uint8_t *)"abcdefghi", .image = output, .count = 3, .batch = 3, .broken = broken };
+        static float image[3 * IMAGE_CHANNELS] __attribute__((aligned(16)));
+        struct normalise_args clear = { .pixels = (const uint8_t *)"abcdefghi", .image = image, .batch = 3, .height = 1, .width = 1, .rows = 1, .columns = 1,
+                                        .broken = broken };
         struct finite_args args = { input, broken, 40, 3, format };
         number_store(format, input, 40 + f % 40, bad[f % 3]);
-        for (size_t i = 0; i < 3; i++)
-            normalise_four(NUMBER_F32, &clear, i);
+        for (uint32_t n = 0; n < 3; n++)
+            normalise_block(NUMBER_F32, &clear, n, 0);
         for (size_t i = 0; i < 3 * 5 + 2; i++)
             finite_eight(format, &args, i);
         CHECK(broken[0] == 0 && broken[1] == 1 && broken[2] == 0 && broken[3] == 9);
@@ -223,7 +298,7 @@ TEST(pools_round_to_8_bits_and_take_them_back)
     number_store(NUMBER_F16, input, 3, 60000); /* cut off */
     struct pool_args max = { .input = input, .output = small, .batch = 1, .height = 2, .width = 2, .channels = 8, .kernel = 2, .stride = 1,
                              .out_height = 1, .out_width = 1, .format = NUMBER_F16, .to = NUMBER_S8, .scale = 60 };
-    max_pool_eight(NUMBER_F16, &max, 0);
+    max_pool_eight(NUMBER_F16, &max, 0, 0);
     for (int c = 0; c < 8; c++)
         CHECK_INT(small[c], c == 3 ? 127 : lrintf(60 * plain_max(&max, 0, 0, 0, c)));
     static const int8_t numbers[16] __attribute__((aligned(16))) = { -127, 127, 1, 0, 5, -5, 100, 3, -127, 127, 2, 0, 6, 5, -100, 4 };

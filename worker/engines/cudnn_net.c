@@ -2,6 +2,7 @@
 #include "worker/engines/cudnn_build.h"
 
 #include "common/cleanup.h"
+#include "worker/engines/cudnn_stem.h"
 #include "worker/weights/check.h"
 #include "worker/weights/ranges.h"
 
@@ -35,7 +36,8 @@ static size_t activation_bytes(const struct builder *builder, int a)
 {
     const struct net *net = builder->net;
     int channels = a == NETWORK_IMAGE ? IMAGE_CHANNELS : network_channels(builder->network, a, net->classes);
-    size_t numbers = (size_t)net->batch * (size_t)builder->planes[a].height * (size_t)builder->planes[a].width * (size_t)channels;
+    struct plane plane = a == NETWORK_IMAGE ? stem_plane(&builder->network->layers[0], builder->planes[a]) : builder->planes[a];
+    size_t numbers = (size_t)net->batch * (size_t)plane.height * (size_t)plane.width * (size_t)channels;
     return aligned(numbers * number_size(activation_format(builder, a)));
 }
 
@@ -52,8 +54,10 @@ static void size_arenas(struct builder *builder)
 struct weight_bytes build_weight_bytes(const struct net *net, const struct layer *layer)
 {
     enum number_format format = conv_format(layer, net->format), bias = format == NUMBER_S8 ? NUMBER_F32 : format;
-    if (layer->kind == LAYER_CONV)
-        return (struct weight_bytes){ pack_filter_count(layer) * number_size(format), (size_t)layer->outputs * number_size(bias) };
+    if (layer->kind == LAYER_CONV) {
+        struct layer computed = conv_computed(layer);
+        return (struct weight_bytes){ pack_filter_count(&computed) * number_size(format), (size_t)layer->outputs * number_size(bias) };
+    }
     size_t classes = layer->kind == LAYER_FC ? (size_t)net->classes : 0;
     return (struct weight_bytes){ classes * (size_t)layer->inputs * sizeof(float), classes * sizeof(float) };
 }
@@ -158,12 +162,18 @@ static void describe_input(struct builder *builder)
 {
     struct net *net = builder->net;
     const struct engine_spec *spec = builder->spec;
+    const struct layer *stem = &builder->network->layers[0];
+    struct plane blocks = stem_plane(stem, builder->planes[NETWORK_IMAGE]);
     net->normalise = (struct normalise_args){
         .image = net->arena[builder->arena[NETWORK_IMAGE]],
-        .count = (size_t)net->batch * (size_t)net->height * (size_t)net->width,
+        .batch = net->batch,
+        .height = net->height,
+        .width = net->width,
+        .rows = blocks.height,
+        .columns = blocks.width,
+        .before = stem_before(stem),
         .format = activation_format(builder, NETWORK_IMAGE),
         .broken = net->broken,
-        .batch = net->batch,
     };
     for (int c = 0; c < 3; c++) { /* (v / 255 - mean) / std */
         net->normalise.scale[c] = (float)(1 / (255.0 * (double)spec->std[c]));

@@ -1,18 +1,11 @@
 #include "worker/engines/cudnn_pack.h"
 
-#include "worker/engines/kernels.h"
-
 #include <errno.h>
 #include <stdbool.h>
 
-int pack_channels(const struct layer *layer)
-{
-    return layer->input == NETWORK_IMAGE ? IMAGE_CHANNELS : layer->inputs / layer->groups;
-}
-
 size_t pack_filter_count(const struct layer *layer)
 {
-    return (size_t)layer->outputs * (size_t)layer->kernel * (size_t)layer->kernel * (size_t)pack_channels(layer);
+    return (size_t)layer->outputs * (size_t)layer->kernel * (size_t)layer->kernel * (size_t)(layer->inputs / layer->groups);
 }
 
 /* Smallest normal number. */
@@ -42,13 +35,12 @@ static int too_large(const struct layer *layer, float value, enum number_format 
 int pack_filter(const struct layer *layer, const float *filter, enum number_format format, void *to, struct pack_report *report,
                 struct why *why)
 {
-    size_t inputs = (size_t)(layer->inputs / layer->groups), channels = (size_t)pack_channels(layer);
-    size_t area = (size_t)layer->kernel * (size_t)layer->kernel;
+    size_t inputs = (size_t)(layer->inputs / layer->groups), area = (size_t)layer->kernel * (size_t)layer->kernel;
     for (size_t o = 0; o < (size_t)layer->outputs; o++)
         for (size_t at = 0; at < area; at++)
-            for (size_t c = 0; c < channels; c++) {
-                float value = c < inputs ? filter[(o * inputs + c) * area + at] : 0;
-                if (!put(format, to, (o * area + at) * channels + c, value, report))
+            for (size_t c = 0; c < inputs; c++) {
+                float value = filter[(o * inputs + c) * area + at];
+                if (!put(format, to, (o * area + at) * inputs + c, value, report))
                     return too_large(layer, value, format, why);
             }
     return 0;

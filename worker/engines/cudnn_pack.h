@@ -15,13 +15,10 @@ struct pack_report {
     size_t subnormals; /* of them, not 0 before but below the format's normal numbers afterwards: they lost precision */
 };
 
-/* Input channels in memory: the image has one more than its three. */
-int pack_channels(const struct layer *layer);
-
-/* Numbers in the packed filter: outputs * kernel * kernel * pack_channels(). */
+/* Numbers in the packed filter: outputs * kernel * kernel * inputs / groups, of the layer as it is computed (cudnn_stem.h). */
 size_t pack_filter_count(const struct layer *layer);
 
-/* `filter`: (outputs, inputs / groups, kernel, kernel) f32, folded; `to`: (outputs, kernel, kernel, pack_channels()). */
+/* `filter`: (outputs, inputs / groups, kernel, kernel) f32, folded; `to`: (outputs, kernel, kernel, inputs / groups). */
 int pack_filter(const struct layer *layer, const float *filter, enum number_format format, void *to, struct pack_report *report,
                 struct why *why);
 

@@ -1,5 +1,7 @@
 #include "worker/engines/cudnn_shapes.h"
 
+#include "worker/engines/cudnn_stem.h"
+
 #include <errno.h>
 #include <stdio.h>
 
@@ -21,12 +23,14 @@ static bool is_equal(const struct conv_shape *a, const struct conv_shape *b)
            a->groups == b->groups && a->residual == b->residual && a->relu == b->relu && a->format == b->format;
 }
 
-static struct conv_shape shape_of(const struct layer *layer, struct plane plane, int batch, enum number_format format)
+static struct conv_shape shape_of(const struct layer *given, struct plane plane, int batch, enum number_format format)
 {
+    struct layer computed = conv_computed(given), *layer = &computed;
+    if (layer->input == NETWORK_IMAGE)
+        plane = stem_plane(given, plane);
     return (struct conv_shape){
-        .batch = batch, .height = plane.height, .width = plane.width,
-        .inputs = layer->input == NETWORK_IMAGE ? IMAGE_CHANNELS : layer->inputs,
-        .outputs = layer->outputs, .kernel = layer->kernel, .stride = layer->stride, .padding = layer->padding, .groups = layer->groups,
+        .batch = batch, .height = plane.height, .width = plane.width, .inputs = layer->inputs, .outputs = layer->outputs,
+        .kernel = layer->kernel, .stride = layer->stride, .padding = layer->padding, .groups = layer->groups,
         .residual = layer->residual != NETWORK_NONE, .relu = layer->relu, .format = conv_format(layer, format),
         .sum_scale = 1, .residual_scale = 1,
     };
@@ -40,7 +44,7 @@ int conv_shapes(const struct network *network, struct plane image, int batch, en
     for (int i = 0; i < network->count && r == 0; i++) {
         const struct layer *layer = &network->layers[i];
         int at = layer->kind == LAYER_CONV ? 0 : -1;
-        struct conv_shape shape = shape_of(layer, planes[layer->input], batch, format);
+        struct conv_shape shape = at < 0 ? (struct conv_shape){ 0 } : shape_of(layer, planes[layer->input], batch, format);
         while (at >= 0 && at < count && !is_equal(&shapes[at], &shape))
             at++;
         if (at == count)

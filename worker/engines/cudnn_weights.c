@@ -2,6 +2,7 @@
 
 #include "common/cleanup.h"
 #include "worker/engines/cudnn_shows.h"
+#include "worker/engines/cudnn_stem.h"
 #include "worker/engines/cudnn_wait.h"
 #include "worker/weights/fold.h"
 #include "worker/weights/ranges.h"
@@ -22,7 +23,14 @@ static int pack(struct builder *builder, const struct layer *layer, const float 
 {
     struct net *net = builder->net;
     enum number_format format = conv_format(layer, net->format);
-    int r = pack_filter(layer, filter, format, out, &net->report, builder->why);
+    struct layer computed = conv_computed(layer);
+    CLEANUP(freep) float *spread = NULL;
+    if (layer->input == NETWORK_IMAGE) {
+        if (!(spread = malloc(pack_filter_count(&computed) * sizeof(*spread))))
+            return because(builder->why, -ENOMEM, "no memory for its weights");
+        stem_filter(layer, filter, spread);
+    }
+    int r = pack_filter(&computed, spread ? spread : filter, format, out, &net->report, builder->why);
     return r < 0 ? r : pack_bias(layer, bias, format, out_bias, &net->report, builder->why);
 }
 

@@ -12,16 +12,22 @@ __device__ static size_t thread_index()
     return (size_t)blockIdx.x * THREADS + threadIdx.x;
 }
 
+/* Where each image has blocks of its own. */
+__device__ static uint32_t thread_of_image()
+{
+    return blockIdx.x * THREADS + threadIdx.x;
+}
+
 template <number_format FORMAT>
 __global__ static void __launch_bounds__(THREADS) normalise(normalise_args args)
 {
-    normalise_four(FORMAT, &args, thread_index());
+    normalise_block(FORMAT, &args, blockIdx.y, thread_of_image());
 }
 
 template <number_format FORMAT>
 __global__ static void __launch_bounds__(THREADS) max_pool(pool_args args)
 {
-    max_pool_eight(FORMAT, &args, thread_index());
+    max_pool_eight(FORMAT, &args, blockIdx.y, thread_of_image());
 }
 
 template <number_format FORMAT>
@@ -83,45 +89,45 @@ __global__ static void __launch_bounds__(TOP_THREADS) top(top_args args)
 
 /* ---- launches ----------------------------------------------------------------------------------------------------------- */
 
-static unsigned int blocks(size_t threads)
+static dim3 blocks(size_t threads, int images = 1)
 {
-    return (unsigned int)((threads + THREADS - 1) / THREADS);
+    return dim3((unsigned int)((threads + THREADS - 1) / THREADS), (unsigned int)images);
 }
 
-#define LAUNCH(kernel, format, threads, args, stream)                                                         \
+#define LAUNCH(kernel, format, grid, args, stream)                                                           \
     do {                                                                                                      \
         if ((format) == NUMBER_F16)                                                                           \
-            kernel<NUMBER_F16><<<blocks(threads), THREADS, 0, (cudaStream_t)(stream)>>>(*(args));             \
+            kernel<NUMBER_F16><<<grid, THREADS, 0, (cudaStream_t)(stream)>>>(*(args));             \
         else if ((format) == NUMBER_BF16)                                                                     \
-            kernel<NUMBER_BF16><<<blocks(threads), THREADS, 0, (cudaStream_t)(stream)>>>(*(args));            \
+            kernel<NUMBER_BF16><<<grid, THREADS, 0, (cudaStream_t)(stream)>>>(*(args));            \
         else if ((format) == NUMBER_S8)                                                                       \
-            kernel<NUMBER_S8><<<blocks(threads), THREADS, 0, (cudaStream_t)(stream)>>>(*(args));              \
+            kernel<NUMBER_S8><<<grid, THREADS, 0, (cudaStream_t)(stream)>>>(*(args));              \
         else                                                                                                  \
-            kernel<NUMBER_F32><<<blocks(threads), THREADS, 0, (cudaStream_t)(stream)>>>(*(args));             \
+            kernel<NUMBER_F32><<<grid, THREADS, 0, (cudaStream_t)(stream)>>>(*(args));             \
     } while (0)
 
 extern "C" int kernels_normalise(const normalise_args *args, void *stream)
 {
-    LAUNCH(normalise, args->format, (args->count + NORMALISE_STEP - 1) / NORMALISE_STEP, args, stream);
+    LAUNCH(normalise, args->format, blocks((size_t)args->rows * args->columns, args->batch), args, stream);
     return (int)cudaGetLastError();
 }
 
 extern "C" int kernels_max_pool(const pool_args *args, void *stream)
 {
-    size_t eights = (size_t)args->batch * args->out_height * args->out_width * (args->channels / CHANNELS_STEP);
-    LAUNCH(max_pool, args->format, eights, args, stream);
+    size_t eights = (size_t)args->out_height * args->out_width * (args->channels / CHANNELS_STEP);
+    LAUNCH(max_pool, args->format, blocks(eights, args->batch), args, stream);
     return (int)cudaGetLastError();
 }
 
 extern "C" int kernels_average_pool(const pool_args *args, void *stream)
 {
-    LAUNCH(average_pool, args->format, (size_t)args->batch * (args->channels / CHANNELS_STEP), args, stream);
+    LAUNCH(average_pool, args->format, blocks((size_t)args->batch * (args->channels / CHANNELS_STEP)), args, stream);
     return (int)cudaGetLastError();
 }
 
 extern "C" int kernels_finite(const finite_args *args, void *stream)
 {
-    LAUNCH(finite, args->format, (size_t)args->batch * (args->numbers / CHANNELS_STEP), args, stream);
+    LAUNCH(finite, args->format, blocks((size_t)args->batch * (args->numbers / CHANNELS_STEP)), args, stream);
     return (int)cudaGetLastError();
 }
 

@@ -12,20 +12,23 @@
 extern "C" {
 #endif
 
-#define KERNELS_VERSION 1 /* of their arithmetic: part of the fingerprint */
-#define IMAGE_CHANNELS  4 /* R G B and a zero */
+#define KERNELS_VERSION 2 /* of their arithmetic: part of the fingerprint */
+#define IMAGE_BLOCK     2  /* the image lies there in blocks of so many pixels a side */
+#define IMAGE_CHANNELS  16 /* of a block: R G B of its pixels, row by row, then zeros */
 #define CHANNELS_STEP   8 /* channels of a pool come in multiples of it */
 #define TOP_THREADS     256 /* threads that share one row */
 #define TOP_BROKEN      UINT32_MAX /* index of a prediction whose row has a value that is not finite */
 
+/* pixel * scale + shift, rounded once; 0 outside the image. */
 struct normalise_args {
-    const uint8_t *pixels; /* (count, 3) R G B */
-    void *image;           /* (count, 4) in `format`: pixel * scale + shift, rounded once */
-    size_t count;          /* pixels of all images */
+    const uint8_t *pixels; /* (batch, height, width, 3) R G B */
+    void *image;           /* (batch, rows, columns, IMAGE_CHANNELS) in `format` */
+    int batch, height, width;
+    int rows, columns;     /* of blocks */
+    int before;            /* blocks outside, above and to the left */
     float scale[3], shift[3];
     enum number_format format;
     uint32_t *broken;      /* (batch), made 0; or NULL */
-    int batch;
 };
 
 /* Max pool: a square window; outside counts for nothing. Average pool: the whole plane, to one f32 a channel, none of them a number if the

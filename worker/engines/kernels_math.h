@@ -10,14 +10,17 @@
 
 #include <stdbool.h>
 
-#define NORMALISE_STEP 4 /* pixels a thread: 12 bytes in, 4 * IMAGE_CHANNELS numbers out */
-
-struct __attribute__((aligned(16))) sixteen_bytes {
+/* Whatever the type of the numbers that lie there. */
+struct __attribute__((aligned(16), may_alias)) sixteen_bytes {
     uint32_t words[4];
 };
 
-struct __attribute__((aligned(8))) eight_bytes {
+struct __attribute__((aligned(8), may_alias)) eight_bytes {
     uint32_t words[2];
+};
+
+struct __attribute__((may_alias)) two_bytes {
+    uint16_t both;
 };
 
 /* Eight numbers in a row; `i` is a multiple of eight and the memory is aligned to 16 bytes. */
@@ -78,67 +81,83 @@ ON_BOTH float normalise_one(uint8_t value, float scale, float shift)
     return fmaf((float)value, scale, shift);
 }
 
-/* The few pixels that are left when the count is no multiple of NORMALISE_STEP. */
-ON_BOTH void normalise_rest(enum number_format format, const struct normalise_args *args, size_t pixel)
+/* Two pixels in a row, the first of them an even one of an image: six bytes at `at`. */
+ON_BOTH void load_two(const struct normalise_args *args, size_t at, uint8_t bytes[6])
 {
-    for (; pixel < args->count; pixel++) {
-        for (size_t c = 0; c < 3; c++)
-            number_store(format, args->image, IMAGE_CHANNELS * pixel + c,
-                         normalise_one(args->pixels[3 * pixel + c], args->scale[c], args->shift[c]));
-        number_store(format, args->image, IMAGE_CHANNELS * pixel + 3, 0);
+    if (args->width % 2) {
+        for (int k = 0; k < 6; k++)
+            bytes[k] = args->pixels[at + (size_t)k];
+        return;
+    }
+    const struct two_bytes *pairs = (const struct two_bytes *)(args->pixels + at);
+    for (int k = 0; k < 3; k++) {
+        struct two_bytes pair = pairs[k];
+        bytes[2 * k] = (uint8_t)pair.both;
+        bytes[2 * k + 1] = (uint8_t)(pair.both >> 8);
     }
 }
 
-/* Pixels NORMALISE_STEP * i and the next three; they lie on a multiple of 4 bytes. */
-ON_BOTH void normalise_four(enum number_format format, const struct normalise_args *args, size_t i)
+/* Row `y` of the block whose first column is `x`. */
+ON_BOTH void normalise_row(const struct normalise_args *args, uint32_t image, int y, int x, float *out)
 {
-    size_t pixel = NORMALISE_STEP * i, threads = (args->count + NORMALISE_STEP - 1) / NORMALISE_STEP;
-    for (size_t n = i; args->broken && n < (size_t)args->batch; n += threads)
-        args->broken[n] = 0;
-    if (pixel + NORMALISE_STEP > args->count) {
-        normalise_rest(format, args, pixel);
+    if (y < 0 || y >= args->height || x < 0 || x >= args->width)
         return;
-    }
-    const uint32_t *words = (const uint32_t *)(const void *)(args->pixels + 3 * pixel);
-    uint32_t bytes[3] = { words[0], words[1], words[2] };
-    float out[NORMALISE_STEP * IMAGE_CHANNELS];
-    for (int p = 0; p < NORMALISE_STEP; p++) {
-        for (int c = 0; c < 3; c++) {
-            int at = 3 * p + c;
-            out[IMAGE_CHANNELS * p + c] = normalise_one((uint8_t)(bytes[at / 4] >> at % 4 * 8), args->scale[c], args->shift[c]);
-        }
-        out[IMAGE_CHANNELS * p + 3] = 0;
-    }
-    store_eight(format, args->image, IMAGE_CHANNELS * pixel, out);
-    store_eight(format, args->image, IMAGE_CHANNELS * pixel + 8, out + 8);
+    uint8_t bytes[3 * IMAGE_BLOCK];
+    size_t at = 3 * (((size_t)image * (size_t)args->height + (size_t)y) * (size_t)args->width + (size_t)x);
+    bool both = x + 1 < args->width;
+    if (both)
+        load_two(args, at, bytes);
+    else
+        for (int c = 0; c < 3; c++)
+            bytes[c] = args->pixels[at + (size_t)c];
+    for (int k = 0; k < 3 * IMAGE_BLOCK; k++)
+        if (both || k < 3)
+            out[k] = normalise_one(bytes[k], args->scale[k % 3], args->shift[k % 3]);
+}
+
+/* Block i of an image; the first one has to look after the image's mark. */
+ON_BOTH void normalise_block(enum number_format format, const struct normalise_args *args, uint32_t image, uint32_t i)
+{
+    uint32_t blocks = (uint32_t)args->rows * (uint32_t)args->columns, row = i / (uint32_t)args->columns, column = i % (uint32_t)args->columns;
+    if (i >= blocks)
+        return;
+    if (i == 0 && args->broken)
+        args->broken[image] = 0;
+    float out[IMAGE_CHANNELS] = { 0 };
+    int y = ((int)row - args->before) * IMAGE_BLOCK, x = ((int)column - args->before) * IMAGE_BLOCK;
+    for (int k = 0; k < IMAGE_BLOCK; k++)
+        normalise_row(args, image, y + k, x, out + 3 * IMAGE_BLOCK * k);
+    size_t at = ((size_t)image * blocks + i) * IMAGE_CHANNELS;
+    store_eight(format, args->image, at, out);
+    store_eight(format, args->image, at + 8, out + 8);
 }
 
 /* ---- pools -------------------------------------------------------------------------------------------------------------- */
 
-/* Eight channels of one pixel of the output; i counts such eights. */
-ON_BOTH void max_pool_eight(enum number_format format, const struct pool_args *args, size_t i)
+/* Eight channels of one pixel of the output; i counts such eights of one image, in 32 bits, since a GPU divides them so much faster. */
+ON_BOTH void max_pool_eight(enum number_format format, const struct pool_args *args, uint32_t image, uint32_t i)
 {
-    size_t eights = (size_t)args->channels / CHANNELS_STEP, channel = i % eights * CHANNELS_STEP, rest = i / eights;
-    int x = (int)(rest % (size_t)args->out_width) * args->stride - args->padding;
-    rest /= (size_t)args->out_width;
-    int y = (int)(rest % (size_t)args->out_height) * args->stride - args->padding;
-    size_t image = rest / (size_t)args->out_height;
-    if (image >= (size_t)args->batch)
+    uint32_t eights = (uint32_t)args->channels / CHANNELS_STEP, pixel_out = i / eights;
+    uint32_t row = pixel_out / (uint32_t)args->out_width, column = pixel_out % (uint32_t)args->out_width;
+    size_t channel = i % eights * CHANNELS_STEP;
+    if (row >= (uint32_t)args->out_height)
         return;
+    int x = (int)column * args->stride - args->padding, y = (int)row * args->stride - args->padding;
     float best[CHANNELS_STEP];
     for (int k = 0; k < CHANNELS_STEP; k++)
         best[k] = -INFINITY;
     for (int h = y < 0 ? 0 : y; h < y + args->kernel && h < args->height; h++)
         for (int w = x < 0 ? 0 : x; w < x + args->kernel && w < args->width; w++) {
             float values[CHANNELS_STEP];
-            size_t pixel = (image * (size_t)args->height + (size_t)h) * (size_t)args->width + (size_t)w;
+            size_t pixel = ((size_t)image * (size_t)args->height + (size_t)h) * (size_t)args->width + (size_t)w;
             load_eight(format, args->input, pixel * (size_t)args->channels + channel, values);
             for (int k = 0; k < CHANNELS_STEP; k++)
                 best[k] = values[k] > best[k] || isnan(values[k]) ? values[k] : best[k];
         }
     for (int k = 0; k < CHANNELS_STEP; k++)
         best[k] *= args->scale;
-    store_eight(args->to, args->output, i * CHANNELS_STEP, best);
+    size_t out = ((size_t)image * (size_t)args->out_height * (size_t)args->out_width + pixel_out) * (size_t)args->channels + channel;
+    store_eight(args->to, args->output, out, best);
 }
 
 /* Eight channels of one image, summed from the first pixel to the last. */
