@@ -190,7 +190,7 @@ $(REPLAY): $(BUILD)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay
 $(BUILD)/tests/fuzz/fuzz_plans $(BUILD)/fuzz/fuzz_plans: $(call objects,worker/engines/cudnn_plans.c common/why.c common/sha256.c)
 $(BUILD)/tests/unit/test_corpus: | $(REPLAY)
 $(BUILD)/tests/cluster/test_security $(BUILD)/tests/cluster/test_four_nodes: | $(BUILD)/tests/other/sleddog-worker
-$(BUILD)/tests/cluster/test_gpu_engine: | $(BUILD)/tests/gpu/sleddog-engine-cudnn.so
+$(BUILD)/tests/cluster/test_gpu_engine $(BUILD)/tests/unit/test_gpu_run: | $(BUILD)/tests/gpu/sleddog-engine-cudnn.so
 $(BUILD)/tests/unit/test_gpu_simulated: | $(if $(HAVE_CUDA),$(BUILD)/tests/gpu/plans)
 
 # What tests put in front of libc (LD_PRELOAD).
@@ -259,6 +259,7 @@ bench: packages-check packages-bench all $(BUILD)/tests/bench/bench_export
 	tests/bench/preprocess
 	tests/bench/engine
 	tests/bench/whole
+	tests/bench/feed
 	tests/bench/article
 	tests/bench/sim
 	tests/bench/coordinator

@@ -217,12 +217,23 @@ static void read_facts(struct coordinator *c, struct db *db)
     c->classes = (uint32_t)db_get_number(db, "classes");
     c->values = (uint32_t)db_get_number(db, "values");
     c->elapsed_before_ms = db_get_number(db, "elapsed_ms");
+    c->working_before_ms = db_get_number(db, "working_ms");
     c->skipped = db_get_number(db, "skipped");
+}
+
+static uint64_t ms_since(uint64_t then_ns, uint64_t now_ns)
+{
+    return now_ns > then_ns ? (now_ns - then_ns) / NS_PER_MS : 0;
 }
 
 uint64_t coordinator_elapsed_ms(const struct coordinator *c, uint64_t now_ns)
 {
-    return c->elapsed_before_ms + (now_ns > c->start_ns ? (now_ns - c->start_ns) / NS_PER_MS : 0);
+    return c->elapsed_before_ms + ms_since(c->start_ns, now_ns);
+}
+
+uint64_t coordinator_working_ms(const struct coordinator *c, uint64_t now_ns)
+{
+    return c->working_before_ms + (c->first_dispatch_ns ? ms_since(c->first_dispatch_ns, now_ns) : 0);
 }
 
 static int start(struct coordinator *c, struct db *db, struct why *why)

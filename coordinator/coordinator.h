@@ -79,7 +79,8 @@ struct coordinator {
 
     struct loop_timer tick;
     uint64_t start_ns, first_dispatch_ns, last_commit_ns;
-    uint64_t elapsed_before_ms; /* of work, in earlier runs of this job */
+    uint64_t elapsed_before_ms; /* in earlier runs of this job */
+    uint64_t working_before_ms; /* the same, of working */
     uint64_t resumed_images;    /* done in those */
     struct history history;
     bool stopping;
@@ -108,7 +109,8 @@ DEFINE_FREEP(coordinator_free, struct coordinator)
 /* coordinator.c */
 int coordinator_send(struct coordinator *c, struct node *node, struct message *message);
 void coordinator_fail(struct coordinator *c, int r, const char *format, ...) __attribute__((format(printf, 3, 4)));
-uint64_t coordinator_elapsed_ms(const struct coordinator *c, uint64_t now_ns); /* of work on this job, earlier runs included */
+uint64_t coordinator_elapsed_ms(const struct coordinator *c, uint64_t now_ns); /* since the start, earlier runs included */
+uint64_t coordinator_working_ms(const struct coordinator *c, uint64_t now_ns); /* since the first dispatch, earlier runs included */
 
 /* dispatch.c */
 void coordinator_dispatch(struct coordinator *c);

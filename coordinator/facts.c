@@ -19,11 +19,6 @@ static void node_facts(const struct node *node, struct node_facts *ret)
     };
 }
 
-static double elapsed(const struct coordinator *c)
-{
-    return (double)coordinator_elapsed_ms(c, c->last_commit_ns) / 1e3;
-}
-
 static struct preset preset_of(const struct spec *spec)
 {
     struct preset preset = { .name = spec->preset, .resize = spec->resize, .crop = spec->crop,
@@ -102,8 +97,9 @@ int facts_summary(struct db *db, const char *job_dir, const struct spec *spec, c
         .weights_uri = { weights, (uint32_t)strlen(weights) }, .weights_sha256 = c->model_sha256, .classes = c->classes,
         .labels = *spec->labels ? spec->labels : NULL, .truth = *spec->truth ? spec->truth : NULL, .batch = (uint32_t)spec->batch,
         .top = (uint32_t)spec->top, .emit = spec->emit, .nodes = all.nodes, .nodes_count = all.count, .started_s = spec->created,
-        .finished_s = clock_wall_s(), .elapsed_s = elapsed(c), .cpu_s = (double)clock_process_cpu_ns() / 1e9, .files = paths,
-        .files_count = path_count, .per_image = spec->per_image && path_count ? spec->output : NULL, .evaluation = evaluation,
+        .finished_s = clock_wall_s(), .elapsed_s = (double)coordinator_elapsed_ms(c, c->last_commit_ns) / 1e3,
+        .working_s = (double)coordinator_working_ms(c, c->last_commit_ns) / 1e3, .cpu_s = (double)clock_process_cpu_ns() / 1e9,
+        .files = paths, .files_count = path_count, .per_image = spec->per_image && path_count ? spec->output : NULL, .evaluation = evaluation,
         .history = &c->history,
     };
     if (r == 0)

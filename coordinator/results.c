@@ -87,12 +87,14 @@ static int store_rows(struct coordinator *c, struct node *node, struct batch *ba
         store_request_free(request);
         return -ENOMEM;
     }
+    uint64_t now = clock_now_ns();
     request->id = batch->id;
     request->attempt = batch->attempt;
     request->errors = count_errors(rows, batch->count);
     request->user = node;
     node->storing++;
-    request->elapsed_ms = coordinator_elapsed_ms(c, clock_now_ns());
+    request->elapsed_ms = coordinator_elapsed_ms(c, now);
+    request->working_ms = coordinator_working_ms(c, now);
     snprintf(request->node, sizeof(request->node), "%s", node->name);
     store_post(c->store, request);
     return 0;

@@ -17,7 +17,7 @@ struct store {
     struct mailbox requests, *answers;
     struct thread thread;
     sem_t room;
-    uint64_t elapsed_ms; /* of the last result in this transaction; 0: none */
+    uint64_t elapsed_ms, working_ms; /* of the last result in this transaction; 0: none */
     uint64_t skipped;    /* as it was told last; 0: not yet */
     atomic_bool stopping;
     int error;
@@ -112,7 +112,8 @@ static int set_elapsed(struct store *store)
 {
     uint64_t elapsed_ms = store->elapsed_ms;
     store->elapsed_ms = 0;
-    return set_number(store, "elapsed_ms", elapsed_ms);
+    int r = set_number(store, "elapsed_ms", elapsed_ms);
+    return r < 0 ? r : set_number(store, "working_ms", store->working_ms);
 }
 
 static int set_listed(struct store *store, uint64_t skipped)
@@ -145,6 +146,7 @@ static int serve(struct store *store, struct store_request *request)
         return db_pending(store->db, request->id, request->limit, keep_batch, &loading, &store->why);
     case STORE_RESULT:
         store->elapsed_ms = request->elapsed_ms;
+        store->working_ms = request->working_ms;
         return add_result(store, request);
     }
     return -EINVAL;

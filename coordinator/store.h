@@ -20,7 +20,7 @@ enum store_kind {
     STORE_LISTED,    /* skipped: the list is complete */
     STORE_FACTS,     /* data = pairs "key\0value\0" for meta */
     STORE_LOAD,      /* id, limit: answers with `batches` */
-    STORE_RESULT,    /* id, data = rows, attempt, node, errors, elapsed_ms: `r` is 1, or 0 if there was one already */
+    STORE_RESULT,    /* id, data = rows, attempt, node, errors, elapsed_ms, working_ms: `r` is 1, or 0 if there was one already */
 };
 
 /* One batch of items that STORE_LOAD found. */
@@ -36,7 +36,7 @@ struct store_request {
     struct mail mail; /* first, kind MAIL_STORE */
     enum store_kind kind;
     uint64_t id, first;
-    uint64_t elapsed_ms; /* of work on this job so far, earlier runs included */
+    uint64_t elapsed_ms, working_ms; /* on this job so far, earlier runs included: see coordinator.h */
     uint32_t count, attempt, errors, limit, source;
     uint64_t at; /* `source` and this: the place of its last item, as in db.h */
     uint64_t skipped; /* things that are no images, up to there */

@@ -119,9 +119,10 @@ static json_t *options(const struct job_facts *facts)
 static json_t *times(const struct job_facts *facts, const struct tally *tally)
 {
     double examined = (double)tally->examined;
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "started", time_of(facts->started_s),
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "started", time_of(facts->started_s),
                      "finished", time_of(facts->finished_s), "elapsed_s", value_real(facts->elapsed_s),
-                     "images_per_s", value_real(examined / facts->elapsed_s), "coordinator_cpu_s", value_real(facts->cpu_s),
+                     "images_per_s", value_real(examined / facts->elapsed_s), "working_s", value_real(facts->working_s),
+                     "working_images_per_s", value_real(examined / facts->working_s), "coordinator_cpu_s", value_real(facts->cpu_s),
                      "coordinator_us_per_image", value_real(facts->cpu_s * 1e6 / examined));
 }
 
@@ -187,38 +188,38 @@ static void add_stage(struct totals *totals, const struct rec_stage *stage)
     totals->busy_ns += stage->busy_ns;
 }
 
-static double load_of(const struct rec_stage *stage, double elapsed_s)
+static double load_of(const struct rec_stage *stage, double working_s)
 {
-    return (double)stage->busy_ns / 1e9 / (stage->threads * elapsed_s);
+    return (double)stage->busy_ns / 1e9 / (stage->threads * working_s);
 }
 
-static const struct rec_stage *busiest(const struct totals *totals, double elapsed_s, bool by_load)
+static const struct rec_stage *busiest(const struct totals *totals, double working_s, bool by_load)
 {
     const struct rec_stage *most = NULL;
     for (uint32_t i = 0; i < totals->count; i++) {
         const struct rec_stage *stage = &totals->stage[i];
         if (!stage->busy_ns || !stage->threads)
             continue;
-        if (!most || (by_load ? load_of(stage, elapsed_s) > load_of(most, elapsed_s) : stage->busy_ns > most->busy_ns))
+        if (!most || (by_load ? load_of(stage, working_s) > load_of(most, working_s) : stage->busy_ns > most->busy_ns))
             most = stage;
     }
     return most;
 }
 
-static json_t *slowest(const struct totals *totals, double elapsed_s)
+static json_t *slowest(const struct totals *totals, double working_s)
 {
-    const struct rec_stage *stage = busiest(totals, elapsed_s, true);
-    if (!stage || elapsed_s <= 0)
+    const struct rec_stage *stage = busiest(totals, working_s, true);
+    if (!stage || working_s <= 0)
         return json_null();
-    double load = load_of(stage, elapsed_s);
+    double load = load_of(stage, working_s);
     if (load >= SUMMARY_SATURATED)
         return json_pack("{s:o, s:s, s:o}", "name", value_text(stage->name), "measure", "load", "value", value_real(load));
-    stage = busiest(totals, elapsed_s, false);
+    stage = busiest(totals, working_s, false);
     return json_pack("{s:o, s:s, s:o}", "name", value_text(stage->name), "measure", "cpu_share", "value",
                      value_real((double)stage->busy_ns / (double)totals->busy_ns));
 }
 
-static json_t *all_stages(const struct totals *totals, double elapsed_s)
+static json_t *all_stages(const struct totals *totals, double working_s)
 {
     json_t *array = json_array();
     for (uint32_t i = 0; i < totals->count; i++) {
@@ -226,7 +227,7 @@ static json_t *all_stages(const struct totals *totals, double elapsed_s)
         json_t *object = stage(total);
         json_object_set_new(object, "cpu_ms_per_item", value_real((double)total->busy_ns / 1e6 / (double)total->items));
         json_object_set_new(object, "cpu_share", value_real((double)total->busy_ns / (double)totals->busy_ns));
-        json_object_set_new(object, "load", value_real(load_of(total, elapsed_s)));
+        json_object_set_new(object, "load", value_real(load_of(total, working_s)));
         json_array_append_new(array, object);
     }
     return array;
@@ -263,7 +264,7 @@ int summary_new(const struct job_facts *facts, const struct tally *tally, struct
     json_t *summary = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O}",
         "version", value_text(facts->version), "job", value_text(facts->job), "directory", value_text(facts->directory), "sources", sources,
         "skipped", value_count(facts->skipped), "images", images(tally), "failures", failures(tally), "time", times(facts, tally),
-        "slowest_stage", slowest(&totals, facts->elapsed_s), "stages", all_stages(&totals, facts->elapsed_s),
+        "slowest_stage", slowest(&totals, facts->working_s), "stages", all_stages(&totals, facts->working_s),
         "model", model(facts), "preset", preset(facts->preset), "options", options(facts), "nodes", nodes(facts),
         "files", files, "per_image", value_text(facts->per_image), 
         "history", history(facts->history), "evaluation", facts->evaluation ? facts->evaluation : nothing);

@@ -248,6 +248,12 @@ static void print_time(struct bytes *out, const json_t *summary)
     show_duration(out, real_at(time, "elapsed_s"));
     bytes_printf(out, ", %.*f images/s (coordinator: %.1f us of CPU an image)\n", rate < 100 ? 1 : 0, rate,
                  real_at(time, "coordinator_us_per_image"));
+    double working = real_at(time, "working_s"), working_rate = real_at(time, "working_images_per_s");
+    if (working <= 0)
+        return;
+    subject(out, "  of work");
+    show_duration(out, working);
+    bytes_printf(out, ", %.*f images/s, from the first batch sent to the last result kept\n", working_rate < 100 ? 1 : 0, working_rate);
 }
 
 static void print_slowest(struct bytes *out, const json_t *summary)

@@ -54,6 +54,15 @@ static void check_computed(const char *job, long images, int workers)
     CHECK(images_computed(job) >= images && images_computed(job) <= images + (workers - 1) * 20);
 }
 
+static long db_number(const char *job, const char *key)
+{
+    char *text;
+    CHECK_INT(test_shell(&text, "sqlite3 -readonly '%s/job.db' \"SELECT value FROM meta WHERE key = '%s'\"", job, key), 0);
+    long number = strtol(text, NULL, 10);
+    free(text);
+    return number;
+}
+
 /* The command line that standard error gave, as a user would paste it. */
 static int paste_hint(const char *name)
 {
@@ -122,7 +131,11 @@ TEST(a_killed_coordinator_takes_its_workers_along_and_the_job_is_resumed)
     long done = job_done("the job");
     CHECK(done > 200 && done < 3000);
     CLEANUP(freep) char *before = safe_rows("the job");
+    long worked = db_number("the job", "working_ms"), elapsed = db_number("the job", "elapsed_ms");
+    CHECK(worked > 150 && worked <= elapsed); /* two workers, more than 200 images of 2 ms */
     CHECK_INT(COORDINATE("resume", "resume", "--local", "1", "--engine", "sim", "the job"), 0);
+    long more = db_number("the job", "working_ms") - worked;
+    CHECK(more > 0 && more < db_number("the job", "elapsed_ms") - elapsed); /* it adds up, and nothing is counted twice */
     check_same_file("the job/predictions.jsonl", "expected/predictions.jsonl");
     check_still_there("the job", before);
     check_computed("the job", 3000 - done, 1);

@@ -153,3 +153,37 @@ TEST(a_job_whose_tables_could_not_be_written_is_not_called_complete_and_no_more)
     CHECK_INT(COORDINATE("status", "status", "job"), 0);
     check_contains("status.out", "state     complete\n");
 }
+
+/* ---- times ---- */
+
+static double seconds_running(const char *job)
+{
+    json_t *status = status_of(job);
+    double seconds = json_number_value(json_object_get(json_object_get(status, "now"), "seconds"));
+    json_decref(status);
+    return seconds;
+}
+
+TEST(waiting_for_a_worker_is_no_part_of_the_time_of_work)
+{
+    struct daemon late;
+    struct process run;
+    json_t *summary;
+    double elapsed, elapsed_rate, working, rate;
+    WORKER(&late, "late", "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "2000");
+    write_node("nodes", &late);
+    process_signal(&late.process, SIGSTOP);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--job", "job", "sim:100");
+    WAIT_FOR(!access("job/job.db", F_OK));
+    WAIT_FOR(seconds_running("job") > 0.7);
+    process_signal(&late.process, SIGCONT);
+    CHECK_INT(process_end(&run), 0);
+    summary = json_load_file("job/summary.json", 0, NULL);
+    CHECK_INT(json_unpack(summary, "{s:{s:F, s:F, s:F, s:F}}", "time", "elapsed_s", &elapsed, "images_per_s", &elapsed_rate, "working_s", &working,
+                          "working_images_per_s", &rate), 0);
+    fprintf(stderr, "%.3f s, %.3f s of work\n", elapsed, working);
+    CHECK(working >= 0.19 && elapsed - working > 0.69); /* 100 images of 2 ms */
+    CHECK(elapsed_rate < rate && rate * working > 99 && rate * working < 101);
+    json_decref(summary);
+    daemon_stop(&late);
+}

@@ -1,12 +1,10 @@
 """report.py: is the cuDNN engine right, and how fast is it beside PyTorch on the same card? One markdown report. Started by tests/gpu/run."""
 import argparse
 import copy
-import ctypes
-import glob
-import gzip
-import json
+import datetime
+import math
 import os
-import shutil
+import shlex
 import subprocess
 import sys
 import time
@@ -14,10 +12,13 @@ import time
 import torch
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from resnet import NETWORKS, ResNet, randomise, ranges  # noqa: E402
+import endtoend  # noqa: E402
+import machine  # noqa: E402
+import sanitizer  # noqa: E402
+from inputs import as_bytes, make_model, make_pixels, normalise, weights_file, write_flat, write_ranges  # noqa: E402
+from resnet import NETWORKS  # noqa: E402
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-TYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def arguments():
@@ -36,10 +37,16 @@ def arguments():
     parser.add_argument("--precisions", default="f32,f16,bf16,int8")
     parser.add_argument("--compile-batches", default="64,256", help="where torch.compile(max-autotune) is measured; it takes minutes")
     parser.add_argument("--seconds", type=float, default=1, help="for a measurement")
-    parser.add_argument("--parts", default="check,sanitizer,speed,torch,layers", help="of these")
+    parser.add_argument("--parts", default="check,sanitizer,speed,torch,layers,end", help="of these")
+    parser.add_argument("--sanitizer-seconds", type=int, default=90, help="for each of compute-sanitizer's runs")
+    parser.add_argument("--programs", help="folder with sleddog-coordinator, sleddog-worker and sleddog-engine-cudnn.so, built elsewhere: for \"end\"")
+    parser.add_argument("--photos", help="folder with photos: for \"end\"")
+    parser.add_argument("--images", type=int, help="entries that they are replicated to (20580)")
+    parser.add_argument("--threads", type=int, default=math.ceil(machine.cores()), help="that decode, in \"end\"; as many as there are cores")
     args = parser.parse_args()
     args.out = os.path.join(args.here, args.out)
-    args.data = args.data and os.path.join(args.here, args.data)
+    args.data, args.photos, args.programs = (path and os.path.join(args.here, path) for path in (args.data, args.photos, args.programs))
+    args.images, args.end_batch = args.images or (40 if args.fake else 20580), 2 if args.fake else 256
     args.batches = [int(b) for b in args.batches.split(",")]
     args.compile_batches = [int(b) for b in args.compile_batches.split(",") if b]
     args.check_batches = [int(b) for b in args.check_batches.split(",")]
@@ -77,85 +84,6 @@ class Report:
         return "ok" if good else "**WRONG**"
 
 
-# ---- weights and pixels --------------------------------------------------------------------------------------------------
-
-
-def read(path):
-    with (gzip.open if path.endswith(".gz") else open)(path, "rb") as file:
-        return file.read()
-
-
-def read_safetensors(data):
-    size = int.from_bytes(data[:8], "little")
-    tensors = {}
-    for name, entry in json.loads(data[8:8 + size]).items():
-        if name != "__metadata__":
-            begin, end = (8 + size + offset for offset in entry["data_offsets"])
-            values = torch.frombuffer(bytearray(data[begin:end]), dtype=TYPES[entry["dtype"]]).reshape(entry["shape"])
-            tensors[name] = values.float() if values.is_floating_point() else values
-    return tensors
-
-
-def find(args, pattern):
-    found = sorted(glob.glob(os.path.join(args.data, pattern))) if args.data else []
-    return found[0] if found else None
-
-
-def make_model(args):
-    path = find(args, args.network + "*.safetensors") or find(args, args.network + "*.safetensors.gz")
-    if not path:
-        return randomise(ResNet(args.network, 10 if args.fake else 1000)).eval(), "random"
-    tensors = read_safetensors(read(path))
-    model = ResNet(args.network, len(tensors["fc.bias"]))
-    missing, unexpected = model.load_state_dict(tensors, strict=False)
-    assert not unexpected and all(name.endswith("num_batches_tracked") for name in missing), (missing, unexpected)
-    return model.eval(), os.path.basename(path)
-
-
-def make_pixels(args):
-    path = find(args, "photos.u8") or find(args, "photos.u8.gz")
-    if path:
-        pixels = torch.frombuffer(bytearray(read(path)), dtype=torch.uint8).reshape(-1, args.side, args.side, 3)
-        return pixels, f"{len(pixels)} photos"
-    generator = torch.Generator().manual_seed(1)
-    count = 5 if args.fake else 64
-    coarse = torch.rand((count, 3, 7, 7), generator=generator)
-    smooth = torch.nn.functional.interpolate(coarse, (args.side, args.side), mode="bicubic", align_corners=False)
-    noise = smooth + 0.1 * torch.rand(smooth.shape, generator=generator)
-    return (255 * noise.clamp(0, 1)).byte().permute(0, 2, 3, 1).contiguous(), f"{count} images of noise (top-1 agreement means little)"
-
-
-def as_bytes(tensor):
-    """Without numpy, which PyTorch does not bring along."""
-    tensor = tensor.contiguous().cpu()
-    return ctypes.string_at(tensor.data_ptr(), tensor.numel() * tensor.element_size())
-
-
-def write_flat(model, args):
-    """What tests/gpu/flat.c reads."""
-    index, numbers, offset = os.path.join(args.work, "weights.index"), os.path.join(args.work, "weights.f32"), 0
-    with open(index, "w") as names, open(numbers, "wb") as file:
-        for name, tensor in model.state_dict().items():
-            if not name.endswith("num_batches_tracked"):
-                names.write(f"{name} {tensor.dim()} {' '.join(str(n) for n in tensor.shape)} {offset}\n")
-                data = as_bytes(tensor)
-                file.write(data)
-                offset += len(data)
-    return [index, numbers]
-
-
-def write_ranges(model, pixels, args, device):
-    """What tests/gpu/flat.c reads: the activation ranges of these pixels, for int8."""
-    found = {}
-    with torch.inference_mode():
-        for part in pixels.split(32):
-            for name, (low, high) in ranges(model, normalise(part, device, torch.float32)).items():
-                before = found.get(name, (0, 0))
-                found[name] = (min(low, before[0]), max(high, before[1]))
-    with open(os.path.join(args.work, "ranges"), "w") as file:
-        file.writelines(f"{name} {low:.9g} {high:.9g}\n" for name, (low, high) in found.items())
-
-
 # ---- the engine ----------------------------------------------------------------------------------------------------------
 
 
@@ -188,12 +116,6 @@ def engine_logits(args, flat, precision, batch, pixels, wrap=(), plans=True):
 
 
 # ---- PyTorch -------------------------------------------------------------------------------------------------------------
-
-
-def normalise(pixels, device, dtype):
-    x = pixels.to(device).permute(0, 3, 1, 2).float() / 255
-    mean, std = (torch.tensor(v, device=device).reshape(1, 3, 1, 1) for v in (MEAN, STD))
-    return ((x - mean) / std).to(dtype).to(memory_format=torch.channels_last)
 
 
 def torch_logits(model, pixels, device):
@@ -300,16 +222,14 @@ def report_check(args, report, model, flat, pixels, device):
 
 
 def report_sanitizer(args, report, flat, pixels):
-    tool = shutil.which("compute-sanitizer")
-    report.line("\n## compute-sanitizer\n")
-    if not tool:
-        report.line("Not on this machine.")
-        return
-    report.line("Only memcheck counts: the others look into kernels that are not ours as well.\n")
-    for kind in ("memcheck", "racecheck", "initcheck", "synccheck"):
-        got, data = engine_logits(args, flat, "f16", 2, pixels[:3], wrap=(tool, "--tool", kind, "--error-exitcode", "9"), plans=False)
-        last = "no errors" if got is not None else (str(data).strip().splitlines() or ["?"])[-1]
-        report.line(f"- {kind}: {report.verdict(got is not None) if kind == 'memcheck' else 'seen'}: {last}")
+    source, target = os.path.join(args.work, "pixels.u8"), os.path.join(args.work, "logits.f32")
+    with open(source, "wb") as file:
+        file.write(as_bytes(pixels[:3]))
+
+    def run(wrap):
+        code, output, error = bench(args, "logits", *setting(args, flat, "f16", 2), source, "3", target, wrap=wrap, plans=False)
+        return code, output + "\n" + error
+    sanitizer.write(report, run, args.sanitizer_seconds, ROOT)
 
 
 def report_speed(args, report, model, flat, device):
@@ -321,6 +241,7 @@ def report_speed(args, report, model, flat, device):
                   *(f"PyTorch {name}" for name in theirs), "device / best PyTorch"])
     if device == "cuda":
         torch.cuda.empty_cache()
+    uploads = {}
     for batch in args.batches:
         ours = {}
         for precision in ["f16", *others]:
@@ -328,6 +249,8 @@ def report_speed(args, report, model, flat, device):
             ours[precision] = words(output)
             if code:
                 report.note(f"engine, batch {batch}, {precision}: {error}")
+        if "upload" in ours["f16"]:
+            uploads[batch] = float(ours["f16"]["upload"].split()[0])
         rates = torch_rates(args, report, model, batch, device) if theirs else {}
         device_rate = float(ours["f16"].get("device", "nan").split()[0])
         best = max((rates[k] for k in rates if k != "upload"), default=float("nan"))
@@ -336,6 +259,7 @@ def report_speed(args, report, model, flat, device):
         report.row(*cells, ours["f16"].get("tune", "-"), ours["f16"].get("open", "-"), *(f"{rates[k]:.0f}" if k in rates else "-" for k in theirs),
                    f"{device_rate / best:.2f}")
     report.tell_notes()
+    return uploads
 
 
 def report_layers(args, report, flat, limits):
@@ -361,20 +285,46 @@ def report_layers(args, report, flat, limits):
                 f"{1e3 * bound:.3f} ms, {batch / bound if bound else float('nan'):.0f} images/s.")
 
 
-def main():
-    args = arguments()
-    os.makedirs(args.work, exist_ok=True)
-    device = "cuda" if torch.cuda.is_available() and not args.fake else "cpu"
-    report = Report(args.out)
-    model, weights = make_model(args)
-    pixels, origin = make_pixels(args)
-    flat = write_flat(model, args)
+def upload_rate(args, flat, uploads):
+    """Images/s of the engine alone at the batch of the whole jobs, from pinned memory; measured now if it was not before."""
+    if args.end_batch not in uploads:
+        code, output, error = bench(args, "speed", *setting(args, flat, "f16", args.end_batch), str(args.seconds))
+        uploads[args.end_batch] = float(words(output).get("upload", "nan").split()[0])
+    return uploads[args.end_batch]
+
+
+def command_line():
+    """As it was given to tests/gpu/run, without what that adds; of absolute paths only the last part."""
+    given, skip = [], False
+    for word in sys.argv[1:]:
+        hidden = word in ("--bench", "--device", "--work", "--here")
+        if not skip and not hidden:
+            given.append(os.path.basename(word.rstrip("/")) if os.path.isabs(word) else word)
+        skip = hidden
+    return shlex.join(["tests/gpu/run", *given])
+
+
+def report_head(args, report, weights, origin, device):
     report.line(f"# cuDNN engine: {args.network}, {args.side}x{args.side}\n")
+    report.line(f"- {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC: `{command_line()}`")
     report.line(f"- {args.device}")
+    for text in machine.describe():
+        report.line(f"- {text}")
     report.line(f"- PyTorch {torch.__version__}, on {torch.cuda.get_device_name() if device == 'cuda' else 'the CPU'}")
     report.line(f"- weights: {weights}; pixels: {origin}")
     if args.fake:
         report.line("- **a GPU that is not one: this tries the scripts, its times mean nothing**")
+
+
+def main():
+    args = arguments()
+    os.makedirs(args.work, exist_ok=True)
+    device = "cuda" if torch.cuda.is_available() and not args.fake else "cpu"
+    report, uploads = Report(args.out), {}
+    model, weights = make_model(args)
+    pixels, origin = make_pixels(args)
+    flat = write_flat(model, args)
+    report_head(args, report, weights, origin, device)
     model = model.to(device)
     if "int8" in args.precisions:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
@@ -386,7 +336,13 @@ def main():
     if "layers" in args.parts:
         report_layers(args, report, flat, roofline(device))
     if "speed" in args.parts:
-        report_speed(args, report, model, flat, device)
+        with machine.Clocks() as clocks:
+            uploads = report_speed(args, report, model, flat, device)
+        report.line(f"\n{clocks.describe()}")
+    if "end" in args.parts:
+        if device == "cuda":
+            torch.cuda.empty_cache()
+        endtoend.write(args, report, lambda: (weights_file(args, model), len(model.state_dict()["fc.bias"])), lambda: upload_rate(args, flat, uploads))
     report.line(f"\n{'Everything that was checked is right.' if not report.failed else f'{report.failed} checks are WRONG.'}")
     print(f"the report is in {args.out}", file=sys.stderr)
     return report.failed > 0

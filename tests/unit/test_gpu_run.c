@@ -1,6 +1,7 @@
 /* tests/gpu/run, which nobody can try here for good: that it builds, that it says so without a device, and that its report is right about
  * a GPU that is not one. */
 #include "common/cleanup.h"
+#include "tests/cluster/lib/photos.h"
 #include "tests/test.h"
 
 /* A machine without the packages that Sleddog is made of: their headers are there, and cannot be used. */
@@ -58,6 +59,7 @@ TEST_WITHIN(240, the_gpu_report_compares_with_pytorch)
     CHECK_CONTAINS(report, "| layer4.0.downsample.0 | f16 2 2x2 256->512 1x1/2+0 | ");
     CHECK_CONTAINS(report, "All layers, one after another: ");
     CHECK_CONTAINS(report, "\n| 2 | 33 | ");
+    CHECK_CONTAINS(report, "\n## End to end\n\nSkipped: --programs DIR ");
     CHECK_CONTAINS(report, "Everything that was checked is right.");
     CHECK(!strstr(report, "WRONG"));
 }
@@ -75,4 +77,92 @@ TEST_WITHIN(240, the_gpu_report_notices_a_wrong_engine)
     CLEANUP(freep) char *report = test_read_file("report.md", NULL);
     CHECK_CONTAINS(report, "**WRONG**");
     CHECK_CONTAINS(report, "2 checks are WRONG.");
+}
+
+/* ---- whole jobs ---- */
+
+static int run_end(char **ret_output)
+{
+    return test_shell(ret_output, "GPU_BUILD=$PWD/gpu PYTHON=/usr/bin/python3 SLEDDOG_ENGINES=%s/tests/gpu %s/tests/gpu/run --fake --network resnet18 "
+                      "--side 20 --parts end --programs %s --photos photos --images 8 --threads 2 --seconds 0.01 --out report.md",
+                      test_build(), test_source(), test_build());
+}
+
+TEST_WITHIN(240, the_gpu_report_runs_whole_jobs_and_says_what_binds)
+{
+    CLEANUP(freep) char *output = NULL;
+    if (test_shell(NULL, "/usr/bin/python3 -c 'import torch'"))
+        test_skip("PyTorch is not here");
+    photos_draw("photos", 3);
+    if (run_end(&output))
+        test_fail(__FILE__, __LINE__, "%s", output);
+    CLEANUP(freep) char *report = test_read_file("report.md", NULL);
+    CHECK_CONTAINS(report, "8 entries that are hard links to 3 photos");
+    CHECK_CONTAINS(report, "\n| 3 | ");
+    CHECK_CONTAINS(report, "images/s** from the first dispatch to the last commit. ");
+    CHECK_CONTAINS(report, "- The engine binds: "); /* it is a CPU */
+    CHECK_CONTAINS(report, "- Feeding this GPU takes ");
+    CHECK_CONTAINS(report, "- 8 images in each of 4 runs, 0 without a prediction: ok; the tables of all of them: the same bytes.");
+    CHECK_CONTAINS(report, "Everything that was checked is right.");
+    free(report);
+    free(output);
+    CHECK_INT(test_shell(NULL, "echo 'no JPEG' >photos/a/000.jpg"), 0);
+    CHECK_INT(run_end(&output), 1);
+    report = test_read_file("report.md", NULL);
+    CHECK_CONTAINS(report, "- 8 images in each of 4 runs, 12 without a prediction: **WRONG**");
+}
+
+/* ---- tools of a GPU machine that are not here ---- */
+
+/* compute-sanitizer: memcheck finds nothing; racecheck finds something in a kernel of cuDNN's, initcheck is done in time with our own kernels only, and synccheck
+ * breaks. nvidia-smi: a card at work. */
+static const char tools[] =
+    "mkdir bin && cat >bin/compute-sanitizer <<'END'\n"
+    "#!/bin/bash\n"
+    "[ \"$1\" = --help ] && echo '  --kernel-name arg' && exit\n"
+    "own=; while [[ $1 = --* ]]; do [ $1 = --tool ] && tool=$2; [[ $1 = --kernel-name && $2 = kns=*_args ]] && own=yes; shift 2; done\n"
+    "\"$@\" || exit\n"
+    "case $tool$own in\n"
+    "racecheck) echo '========= Error: Race reported between Write access at void cudnn::sums<int>(int *)+0x70 in a.cu:1'\n"
+    "    echo '========= RACECHECK SUMMARY: 2 hazards displayed (2 errors, 0 warnings)'; exit 9 ;;\n"
+    "initcheck) exec sleep 100 ;;\n"
+    "synccheck*) echo '========= Internal Sanitizer Error: no memory' ;;\n"
+    "*) echo '========= ERROR SUMMARY: 0 errors' ;;\n"
+    "esac\n"
+    "END\n"
+    "cat >bin/nvidia-smi <<'END'\n"
+    "#!/bin/sh\n"
+    "case \"$*\" in\n"
+    "*driver_version*) echo 'A card, 1.2, 345 MHz, 1980 MHz, 2619 MHz, 700.00 W, 31' ;;\n"
+    "*) echo '1755 MHz, 512.25 W, 97 %' ;;\n"
+    "esac\n"
+    "END\n"
+    "chmod +x bin/*";
+
+TEST_WITHIN(240, the_gpu_report_judges_our_kernels_and_tells_of_others)
+{
+    CLEANUP(freep) char *output = NULL;
+    if (test_shell(NULL, "/usr/bin/python3 -c 'import torch'"))
+        test_skip("PyTorch is not here");
+    CHECK_INT(test_shell(NULL, "%s", tools), 0);
+    int status = test_shell(&output, "PATH=$PWD/bin:$PATH GPU_BUILD=$PWD/gpu PYTHON=/usr/bin/python3 %s/tests/gpu/run --fake --network resnet18 --side 20 "
+                            "--precisions f16 --parts sanitizer,speed --batches 2 --seconds 0.01 --sanitizer-seconds 5 --out report.md", test_source());
+    if (status)
+        test_fail(__FILE__, __LINE__, "%s", output);
+    CLEANUP(freep) char *report = test_read_file("report.md", NULL);
+    CHECK_CONTAINS(report, " UTC: `tests/gpu/run --fake --network resnet18 --side 20 ");
+    CHECK_CONTAINS(report, "- A card, driver 1.2; idle: SM 345 MHz of at most 1980 MHz, memory 2619 MHz, power limit 700.00 W, 31 C\n");
+    CHECK_CONTAINS(report, "SM 1755, 1755, 1755 MHz; 512, 512, 512 W.");
+    CHECK_CONTAINS(report, "- memcheck: ok: no errors, in any kernel\n");
+    CHECK_CONTAINS(report, "- racecheck: ok: our own kernels: no errors; all kernels, cuDNN's among them: 2 reports, the first in `void cudnn::sums<int>(int *)`\n");
+    CHECK_CONTAINS(report, "- initcheck: ok: our own kernels: no errors; all kernels, cuDNN's among them: not done after 5 s\n");
+    CHECK_CONTAINS(report, "- synccheck: seen: our own kernels: Internal Sanitizer Error: no memory;");
+    /* What is ours is wrong, whatever else is: here racecheck does not know our kernels from others. */
+    CHECK_INT(test_shell(NULL, "sed -i 's/^racecheck)/racecheck*)/' bin/compute-sanitizer"), 0);
+    CHECK_INT(test_shell(NULL, "PATH=$PWD/bin:$PATH GPU_BUILD=$PWD/gpu PYTHON=/usr/bin/python3 %s/tests/gpu/run --fake --network resnet18 --side 20 "
+                         "--precisions f16 --parts sanitizer --sanitizer-seconds 5 --out report.md", test_source()), 1);
+    free(report);
+    report = test_read_file("report.md", NULL);
+    CHECK_CONTAINS(report, "- racecheck: **WRONG**: our own kernels: 2 reports, ");
+    CHECK_CONTAINS(report, "1 checks are WRONG.");
 }

@@ -27,7 +27,7 @@ static struct job_facts sample_facts(void)
         .sources_count = 2, .preset = preset_find("torchvision"), .network = "resnet50",
         .weights_uri = { "/w.safetensors", 14 }, .weights_sha256 = "0123456789abcdef", .classes = 1000,
         .truth = "n[0-9]+-([^/]+)/", .batch = 60, .top = 5, .nodes = nodes, .nodes_count = 2, .started_s = 1700000000,
-        .finished_s = 1700000010.5, .elapsed_s = 10, .cpu_s = 0.004, .files = files, .files_count = 2 };
+        .finished_s = 1700000010.5, .elapsed_s = 12.5, .working_s = 10, .cpu_s = 0.004, .files = files, .files_count = 2 };
 }
 
 static void add(struct tally *tally, const char *uri, uint32_t error, const char *detail, const char *truth, enum match match)
@@ -121,7 +121,8 @@ TEST(the_summary_says_what_was_examined_right_and_failed)
     CHECK_CONTAINS(text, "without a prediction  3\n");
     CHECK_CONTAINS(text, "  decode              2, such as /photos/bad?\xef\xbf\xbd.jpg: JPEG data ends\n");
     CHECK_CONTAINS(text, "  not_found           1, such as /photos/gone.jpg: No such file\n");
-    CHECK_CONTAINS(text, "time                  10.0 s, 100 images/s (coordinator: 4.0 us of CPU an image)\n");
+    CHECK_CONTAINS(text, "time                  12.5 s, 80.0 images/s (coordinator: 4.0 us of CPU an image)\n"
+                         "  of work             10.0 s, 100 images/s, from the first batch sent to the last result kept\n");
     CHECK_CONTAINS(text, "slowest stage         engine: its threads were busy 94 % of the time\n");
     CHECK_CONTAINS(text, "  decode                    64          998          1          7.014     26.6 %\n");
     CHECK_CONTAINS(text, "  node-a:5571         600 images, onednn on 2 cores\n");

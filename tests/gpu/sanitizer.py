@@ -1,0 +1,76 @@
+"""sanitizer.py: compute-sanitizer's tools over one run of the engine.
+
+They look into every kernel, cuDNN's too. What one of them reports is looked for again in our own kernels alone, and those are what is judged;
+but for memcheck, because a kernel of cuDNN's that leaves its memory was given too little of it."""
+import os
+import re
+import shutil
+import subprocess
+
+COUNTS = ("memcheck", "racecheck", "initcheck")  # the verdict is of these
+OTHERS = ("synccheck",)
+REPORTED, TIMED_OUT = 9, (124, 137)
+
+
+def own_kernels(source):
+    """Their names as they are in mangled ones, of any linkage: a length and the type of the arguments, which only they have."""
+    with open(source) as file:
+        types = re.findall(r"__global__[^;{]*?\b\w+\((\w+) \w+\)", file.read())
+    return sorted({f"{len(name)}{name}" for name in types})
+
+
+class Outcome:
+    """What a tool said. state: "clean", "reports", "no answer"."""
+
+    def __init__(self, code, text, seconds):
+        counts = [int(n) for n in re.findall(r"(?:ERROR SUMMARY|RACECHECK SUMMARY): (\d+)", text)]
+        self.count = counts[-1] if counts else 0
+        where = re.search(r"\bat (\S.*?)\+0x[0-9a-f]+", text)
+        self.kernel = where.group(1) if where else "?"
+        missed = "Internal Sanitizer Error" in text
+        if code in TIMED_OUT:
+            self.state, self.said = "no answer", f"not done after {seconds} s"
+        elif code == REPORTED or self.count:
+            self.state, self.said = "reports", f"{self.count} reports, the first in `{self.kernel}`"
+        elif code or missed:
+            last = ([line for line in text.splitlines() if missed == ("Internal Sanitizer Error" in line)] or ["?"])[-1]
+            self.state, self.said = "no answer", last.strip("= ").strip()
+        else:
+            self.state, self.said = "clean", "no errors"
+
+
+def filter_option(tool):
+    """What a kernel's name is given with; it was called otherwise once."""
+    known = subprocess.run([tool, "--help"], capture_output=True, text=True)
+    return "--kernel-name" if "--kernel-name" in known.stdout + known.stderr else "--kernel-regex"
+
+
+def look(tool, kind, run, seconds, kernels=()):
+    only = [part for name in kernels for part in (filter_option(tool), "kns=" + name)]
+    wrap = ("timeout", "-k", "5", str(seconds), tool, "--tool", kind, "--error-exitcode", str(REPORTED), *only)
+    return Outcome(*run(wrap), seconds)
+
+
+def examine(report, tool, kind, run, seconds, kernels):
+    whole = look(tool, kind, run, seconds)
+    own = whole if whole.state == "clean" else look(tool, kind, run, seconds, kernels)
+    good = own.state == "clean" and (kind != "memcheck" or whole.state != "reports")
+    judged = report.verdict(good) if kind in COUNTS else "seen"
+    if whole is own:
+        report.line(f"- {kind}: {judged}: {whole.said}, in any kernel")
+    else:
+        report.line(f"- {kind}: {judged}: our own kernels: {own.said}; all kernels, cuDNN's among them: {whole.said}")
+
+
+def write(report, run, seconds, root):
+    """`run(wrap)`: the engine under that command; returns its exit status, and all that was printed."""
+    tool = shutil.which("compute-sanitizer")
+    report.line("\n## compute-sanitizer\n")
+    if not tool:
+        report.line("Not on this machine.")
+        return
+    kernels = own_kernels(os.path.join(root, "worker/engines/kernels.cu"))
+    report.line(f"f16, batch 2. {', '.join(COUNTS)} count. Each run has {seconds} s. Where a tool reports something, it is run again over our own kernels "
+                f"({', '.join(kernels)} in their mangled names), and those are judged; but memcheck may report nothing anywhere.\n")
+    for kind in COUNTS + OTHERS:
+        examine(report, tool, kind, run, seconds, kernels)
