@@ -4,6 +4,8 @@
  *     bench logits SETTING PIXELS COUNT OUT      pixels (COUNT, SIDE, SIDE, 3) u8 in, logits (COUNT, classes) f32 out
  *     bench speed  SETTING SECONDS               "device IMAGES/S MS", "upload IMAGES/S", "tune S", "open S", "fingerprint ..."
  *     bench layers SETTING                       "layer NAME MS FLOP BYTES SHAPE" each
+ *     bench rivals SETTING COUNT                 "whole MS MS-BY-ITSELF SHAPE | PLAN" each, "rivals BEFORE AFTER" (whole.h)
+ *     bench split  SETTING                       "split BATCH MS-TO-LAYER2 MS-FROM-LAYER3" (whole.h)
  *
  * SETTING is six arguments: INDEX NUMBERS NETWORK SIDE PRECISION BATCH; plans are kept in $BENCH_PLANS, and not looked for without it. int8 takes the ranges in $BENCH_RANGES.
  * "device": the captured network alone, pixels there already. "upload": through slots, from pinned memory to predictions. Exit status: 3 without a
@@ -11,6 +13,7 @@
 #include "common/cleanup.h"
 #include "tests/gpu/bench_gpu.h"
 #include "tests/gpu/flat.h"
+#include "tests/gpu/whole.h"
 #include "worker/engines/cudnn.h"
 #include "worker/engines/cudnn_device.h"
 #include "worker/engines/cudnn_wait.h"
@@ -297,6 +300,21 @@ static int layers(const struct setting *setting, struct why *why)
     return r;
 }
 
+/* ---- the network as a whole ---------------------------------------------------------------------------------------------------- */
+
+static int whole(const struct setting *setting, const char *what, int rivals, struct why *why)
+{
+    struct device device = { 0 };
+    int r = open_device(&device, setting, why);
+    if (r == 0)
+        r = fill_with_noise(&device, why);
+    if (r == 0)
+        r = !strcmp(what, "split") ? whole_split(&device, why) : whole_rivals(&device, rivals, why);
+    device_stop(&device);
+    device_close(&device);
+    return r;
+}
+
 int main(int argc, char **argv)
 {
     struct setting setting = { 0 };
@@ -314,6 +332,8 @@ int main(int argc, char **argv)
         r = speed(&setting, rest, &why);
     else if (r == 0 && !strcmp(what, "layers") && given == 0)
         r = layers(&setting, &why);
+    else if (r == 0 && ((!strcmp(what, "rivals") && given == 1) || (!strcmp(what, "split") && given == 0)))
+        r = whole(&setting, what, given ? atoi(rest[0]) : 0, &why);
     else if (r == 0)
         r = because(&why, -EINVAL, "no such command; see tests/gpu/bench.c");
     weights_close(setting.weights);

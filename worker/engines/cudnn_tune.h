@@ -16,6 +16,7 @@ struct tuner {
     struct gpu_stream *stream;
     struct gpu_event *from, *to;
     const struct book *book;       /* that knows which plans not to try (cudnn_losses.h) */
+    float fastest_ms; /* of the plans of this round so far; 0: none */
     char lost_with[BOOK_TEXT_MAX]; /* the plan that ran when the device was lost; "" */
 };
 

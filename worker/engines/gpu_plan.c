@@ -1,5 +1,5 @@
-/* gpu_plan.c: the plans of gpu.h as plans of cuDNN on a handle. */
-#include "worker/engines/gpu_cuda.h"
+/* gpu_plan.c: the plans of gpu.h: cuDNN's on a handle (gpu_search.c), and for convolutions of 1x1 the products of cublasLt as well. */
+#include "worker/engines/gpu_product.h"
 
 #include <errno.h>
 
@@ -8,14 +8,13 @@ static struct conv_target target_of(const struct gpu *gpu)
     return (struct conv_target){ .handle = ((const struct cuda_gpu *)gpu)->cudnn };
 }
 
-int cuda_plan_list(struct gpu *gpu, const struct conv_shape *shape, size_t workspace, struct gpu_plan **ret, int most, int *ret_count,
-                   struct why *why)
+static int list_convolutions(struct gpu *gpu, const struct conv_shape *shape, size_t workspace, struct gpu_plan **ret, int most, int *ret_count,
+                             struct why *why)
 {
     struct conv_graph graph;
     struct conv_search search = { .most = most, .workspace = workspace };
-    int r = cuda_enter(gpu, why);
-    if (r == 0)
-        r = cuda_blame(gpu, conv_graph_init(&graph, shape, target_of(gpu), why), why);
+    *ret_count = 0;
+    int r = cuda_blame(gpu, conv_graph_init(&graph, shape, target_of(gpu), why), why);
     if (r < 0)
         return r;
     r = conv_graph_plans(&graph, &search, (struct conv_plan **)ret, why); /* a conv_plan begins with its gpu_plan */
@@ -24,20 +23,54 @@ int cuda_plan_list(struct gpu *gpu, const struct conv_shape *shape, size_t works
     return cuda_blame(gpu, r, why);
 }
 
-int cuda_plan_load(struct gpu *gpu, const struct conv_shape *shape, const char *text, struct gpu_plan **ret, struct why *why)
+/* After `count` others. What cublasLt has no algorithm for, cuDNN may have one for, and the other way round. */
+static int list_products(struct gpu *gpu, const struct conv_shape *shape, size_t workspace, struct gpu_plan **ret, int most, int *count,
+                         struct why *why)
+{
+    int more = 0, r = cuda_blame(gpu, product_plans(gpu, shape, workspace, ret + *count, most - *count, &more, why), why);
+    *count += more;
+    return r;
+}
+
+int cuda_plan_list(struct gpu *gpu, const struct conv_shape *shape, size_t workspace, struct gpu_plan **ret, int most, int *ret_count,
+                   struct why *why)
+{
+    int r = cuda_enter(gpu, why);
+    if (r < 0)
+        return r;
+    r = list_convolutions(gpu, shape, workspace, ret, most, ret_count, why);
+    if (product_fits(shape) && *ret_count < most && (r == 0 || r == -ENOTSUP)) {
+        struct why other;
+        int p = list_products(gpu, shape, workspace, ret, most, ret_count, r < 0 ? why : &other);
+        if (p == -ENOTRECOVERABLE && r == 0)
+            *why = other;
+        r = p == 0 || p == -ENOTRECOVERABLE ? p : r;
+    }
+    while (r < 0 && *ret_count > 0)
+        cuda_plan_free(gpu, ret[--*ret_count]);
+    return r;
+}
+
+static int load_convolution(struct gpu *gpu, const struct conv_shape *shape, const char *text, struct gpu_plan **ret, struct why *why)
 {
     struct conv_graph graph;
     struct conv_plan *plan = NULL;
-    int r = cuda_enter(gpu, why);
-    if (r == 0)
-        r = cuda_blame(gpu, conv_graph_init(&graph, shape, target_of(gpu), why), why);
+    int r = conv_graph_init(&graph, shape, target_of(gpu), why);
     if (r < 0)
         return r;
     r = conv_graph_load(&graph, text, &plan, why);
     conv_graph_done(&graph);
     if (r == 0)
         *ret = &plan->plan;
-    return cuda_blame(gpu, r, why);
+    return r;
+}
+
+int cuda_plan_load(struct gpu *gpu, const struct conv_shape *shape, const char *text, struct gpu_plan **ret, struct why *why)
+{
+    int r = cuda_enter(gpu, why);
+    if (r == 0)
+        r = cuda_blame(gpu, (product_is_text(text) ? product_plan_load : load_convolution)(gpu, shape, text, ret, why), why);
+    return r;
 }
 
 int cuda_plan_run(struct gpu *gpu, struct gpu_stream *stream, struct gpu_plan *plan, const struct conv_memory *memory, struct why *why)
@@ -46,6 +79,8 @@ int cuda_plan_run(struct gpu *gpu, struct gpu_stream *stream, struct gpu_plan *p
     int r = cuda_enter(gpu, why);
     if (r < 0)
         return r;
+    if (product_is_text(plan->text))
+        return cuda_blame(gpu, product_plan_run(gpu, (cudaStream_t)(void *)stream, plan, memory, why), why);
     cudnnStatus_t status = cudnnSetStream(cuda->cudnn, (cudaStream_t)(void *)stream);
     if (status)
         return cuda_blame(gpu, cudnn_failed(status, "cudnnSetStream", why), why);
@@ -54,6 +89,11 @@ int cuda_plan_run(struct gpu *gpu, struct gpu_stream *stream, struct gpu_plan *p
 
 void cuda_plan_free(struct gpu *gpu, struct gpu_plan *plan)
 {
+    if (!plan)
+        return;
     cuda_enter(gpu, NULL);
-    conv_plan_free((struct conv_plan *)plan);
+    if (product_is_text(plan->text))
+        product_plan_free(plan);
+    else
+        conv_plan_free((struct conv_plan *)plan);
 }

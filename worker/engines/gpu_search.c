@@ -9,6 +9,7 @@
 
 #define CONFIGS_MAX 256
 #define TEXT_MAX    512 /* bytes of a plan's text */
+#define FEW         8 /* plans, with which those that always work are looked at as well: they are up to a thousand times as slow */
 
 /* The notes of an engine as a set of bits. */
 static unsigned int notes(struct chain *chain, descriptor engine, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type)
@@ -173,7 +174,7 @@ int conv_graph_plans(const struct conv_graph *graph, struct conv_search *search,
     struct why last = { "" };
     search->configs = search->plans = 0;
     try_configs(graph, CUDNN_HEUR_MODE_A, search, ret, &last);
-    if (search->plans < search->most)
+    if (search->plans < search->most && search->plans < FEW)
         try_configs(graph, CUDNN_HEUR_MODE_FALLBACK, search, ret, &last);
     if (search->plans)
         return 0;
