@@ -90,6 +90,9 @@ class Bench:
         self.programs, self.folder = os.path.abspath(args.programs), folder
         self.env = dict(os.environ)
         self.env.setdefault("SLEDDOG_ENGINES", self.programs)
+        if args.libraries:
+            folders = [*args.libraries.split(":"), *self.env.get("LD_LIBRARY_PATH", "").split(":")]
+            self.env["LD_LIBRARY_PATH"] = ":".join(folder for folder in folders if folder)
         self.options = ["--local", "1", "--engine", "cudnn", "--precision", "f16", "--threads", str(args.threads), "--engine-batch", str(args.end_batch),
                         "--resize", str(args.side * 256 // 224), "--crop", str(args.side), "--weights", weights]
         if classes != LABELS_BUILT_IN:

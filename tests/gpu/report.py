@@ -40,11 +40,13 @@ def arguments():
     parser.add_argument("--parts", default="check,sanitizer,speed,torch,layers,end", help="of these")
     parser.add_argument("--sanitizer-seconds", type=int, default=90, help="for each of compute-sanitizer's runs")
     parser.add_argument("--programs", help="folder with sleddog-coordinator, sleddog-worker and sleddog-engine-cudnn.so, built elsewhere: for \"end\"")
+    parser.add_argument("--libraries", help="folders (with : between them) of what those are linked with, where the system does not have it")
     parser.add_argument("--photos", help="folder with photos: for \"end\"")
     parser.add_argument("--images", type=int, help="entries that they are replicated to (20580)")
     parser.add_argument("--threads", type=int, default=math.ceil(machine.cores()), help="that decode, in \"end\"; as many as there are cores")
     args = parser.parse_args()
     args.out = os.path.join(args.here, args.out)
+    args.libraries = args.libraries and ":".join(os.path.join(args.here, folder) for folder in args.libraries.split(":"))
     args.data, args.photos, args.programs = (path and os.path.join(args.here, path) for path in (args.data, args.photos, args.programs))
     args.images, args.end_batch = args.images or (40 if args.fake else 20580), 2 if args.fake else 256
     args.batches = [int(b) for b in args.batches.split(",")]

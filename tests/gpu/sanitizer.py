@@ -15,7 +15,9 @@ REPORTED, TIMED_OUT = 9, (124, 137)
 def own_kernels(source):
     """Their names as they are in mangled ones, of any linkage: a length and the type of the arguments, which only they have."""
     with open(source) as file:
-        types = re.findall(r"__global__[^;{]*?\b\w+\((\w+) \w+\)", file.read())
+        text = file.read()
+    types = re.findall(r"__global__[^;{]*?\b\w+\((\w+) \w+\)", text)
+    assert len(types) == text.count("__global__"), f"{source} has a kernel whose arguments are not one struct: it would be judged as somebody else's"
     return sorted({f"{len(name)}{name}" for name in types})
 
 

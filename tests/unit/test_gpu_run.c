@@ -95,7 +95,7 @@ static char *report_of_jobs(int expected)
 {
     char set[4096], options[4096];
     snprintf(set, sizeof(set), "SLEDDOG_ENGINES=%s/tests/gpu", test_build());
-    snprintf(options, sizeof(options), "--parts end --programs %s --photos photos --images 4 --threads 2", test_build());
+    snprintf(options, sizeof(options), "--parts end --programs %s --photos photos --images 4 --threads 2 --libraries nowhere:elsewhere", test_build());
     return report_of(set, options, expected);
 }
 
