@@ -150,7 +150,7 @@ def tell_limits(args, report, runs, small, cores, gpu_rate):
     run = sorted(runs, key=lambda one: one.rate)[len(runs) // 2]
     rate, limit = statistics.median(one.rate for one in runs), cores / run.cpu
     least = min(limit, gpu_rate)
-    good = rate >= WANTED * least
+    good = rate >= WANTED * least and gpu_rate > 0  # a GPU that could not be measured is no success
     judged = "not judged, its times mean nothing" if args.fake else report.verdict(good)
     report.line(f"\nMedian: **{rate:.0f} images/s** from the first dispatch to the last commit. {cores:g} cores / ({ms(run.cpu)} ms of CPU an image) = {limit:.0f} "
                 f"images/s; the GPU alone: {gpu_rate:.0f} images/s. Of the smaller one {rate / least:.3f} was reached, at least {WANTED} is wanted: {judged}.\n")
