@@ -24,13 +24,13 @@ static double conv_one(const struct conv *conv, int n, int y, int x, int k)
     const struct conv_shape *s = conv->shape;
     size_t channels = (size_t)(s->inputs / s->groups), from = (size_t)(k / (s->outputs / s->groups)) * channels;
     double sums[4] = { 0 };
-    for (int r = 0; r < s->kernel; r++)
-        for (int q = 0; q < s->kernel; q++) {
+    for (int r = 0; r < s->kernel_height; r++)
+        for (int q = 0; q < s->kernel_width; q++) {
             int h = y * s->stride - s->padding + r, w = x * s->stride - s->padding + q;
             if (h < 0 || w < 0 || h >= s->height || w >= s->width)
                 continue;
             const float *in = conv->x + (((size_t)n * (size_t)s->height + (size_t)h) * (size_t)s->width + (size_t)w) * (size_t)s->inputs + from;
-            const float *filter = conv->w + (((size_t)k * (size_t)s->kernel + (size_t)r) * (size_t)s->kernel + (size_t)q) * channels;
+            const float *filter = conv->w + (((size_t)k * (size_t)s->kernel_height + (size_t)r) * (size_t)s->kernel_width + (size_t)q) * channels;
             for (size_t c = 0; c < channels; c++)
                 sums[c % 4] += (double)in[c] * (double)filter[c]; /* four chains are four times as fast as one */
         }
@@ -48,7 +48,7 @@ void compute_conv(const struct conv_shape *s, const struct conv_memory *memory, 
     struct conv conv = { .shape = s, .out = conv_shape_output(s) };
     size_t outputs = (size_t)s->outputs, pixels = (size_t)s->batch * (size_t)conv.out.height * (size_t)conv.out.width;
     conv.x = widen(s->format, memory->x, (size_t)s->batch * (size_t)s->height * (size_t)s->width * (size_t)s->inputs);
-    conv.w = widen(s->format, memory->w, outputs * (size_t)(s->kernel * s->kernel) * (size_t)(s->inputs / s->groups));
+    conv.w = widen(s->format, memory->w, outputs * (size_t)(s->kernel_height * s->kernel_width) * (size_t)(s->inputs / s->groups));
     bool scaled = s->format == NUMBER_S8;
     conv.b = widen(scaled ? NUMBER_F32 : s->format, memory->b, outputs);
     conv.z = s->residual ? widen(s->format, memory->z, pixels * outputs) : NULL;

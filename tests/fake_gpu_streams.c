@@ -48,8 +48,8 @@ static void run_op(const struct fake_op *op)
         break;
     case OP_NORMALISE:
         for (uint32_t image = 0; image < (uint32_t)op->as.normalise.batch; image++)
-            for (uint32_t i = 0; i < (uint32_t)(op->as.normalise.rows * op->as.normalise.columns) + 3; i++)
-                normalise_block(op->as.normalise.format, &op->as.normalise, image, i);
+            for (uint32_t i = 0; i < (uint32_t)(op->as.normalise.rows * op->as.normalise.columns * (IMAGE_CHANNELS / 8)) + 3; i++)
+                normalise_eight(op->as.normalise.format, &op->as.normalise, image, i);
         break;
     case OP_MAX_POOL:
     case OP_AVERAGE_POOL:

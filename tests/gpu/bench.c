@@ -257,6 +257,22 @@ static int time_step(struct device *device, int step, int runs, float *ret_ms, s
     return r;
 }
 
+/* What must be computed and moved: the image's three channels once, and not the form in which the first convolution reads them. */
+static struct conv_shape least_shape(const struct net *net, const struct net_step *step)
+{
+    const struct layer *layer = &step->layer;
+    struct conv_shape shape = net->shapes[step->shape];
+    if (layer->input != NETWORK_IMAGE)
+        return shape;
+    shape.height = net->height;
+    shape.width = net->width;
+    shape.inputs = layer->inputs;
+    shape.kernel_height = shape.kernel_width = layer->kernel;
+    shape.stride = layer->stride;
+    shape.padding = layer->padding;
+    return shape;
+}
+
 static void print_step(const struct net *net, const struct net_step *step, double ms)
 {
     const struct pool_args *pool = &step->pool;
@@ -264,9 +280,9 @@ static void print_step(const struct net *net, const struct net_step *step, doubl
     double out = (double)number_size(pool->to) * pool->batch * pool->out_height * pool->out_width * pool->channels;
     if (step->shape >= 0) {
         char shape[SHAPE_TEXT];
+        struct conv_shape least = least_shape(net, step);
         conv_shape_text(&net->shapes[step->shape], shape);
-        printf("layer %s %.5f %.0f %.0f %s\n", step->layer.name, ms, conv_shape_flop(&net->shapes[step->shape]),
-               conv_shape_bytes(&net->shapes[step->shape]), shape);
+        printf("layer %s %.5f %.0f %.0f %s\n", step->layer.name, ms, conv_shape_flop(&least), conv_shape_bytes(&least), shape);
     } else if (step->layer.kind == LAYER_FC)
         printf("layer fc %.5f %.0f %.0f f32\n", ms, 2.0 * net->batch * net->features * net->classes,
                4.0 * ((double)net->batch * (net->features + net->classes) + (double)net->features * net->classes));
@@ -278,8 +294,8 @@ static void print_step(const struct net *net, const struct net_step *step, doubl
 
 static double normalise_bytes(const struct normalise_args *args)
 {
-    double blocks = (double)args->batch * args->rows * args->columns;
-    return 3.0 * args->batch * args->height * args->width + blocks * IMAGE_CHANNELS * (double)number_size(args->format);
+    double pixels = (double)args->batch * args->rows * args->columns;
+    return 3.0 * args->batch * args->height * args->width + pixels * IMAGE_CHANNELS * (double)number_size(args->format);
 }
 
 static int layers(const struct setting *setting, struct why *why)

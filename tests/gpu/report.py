@@ -37,7 +37,7 @@ def arguments():
     parser.add_argument("--precisions", default="f32,f16,bf16,int8")
     parser.add_argument("--compile-batches", default="64,256", help="where torch.compile(max-autotune) is measured; it takes minutes")
     parser.add_argument("--seconds", type=float, default=1, help="for a measurement")
-    parser.add_argument("--parts", default="check,sanitizer,speed,torch,layers,end", help="of these")
+    parser.add_argument("--parts", default="check,sanitizer,speed,torch,layers,end,compile", help="of these")
     parser.add_argument("--sanitizer-seconds", type=int, default=90, help="for each of compute-sanitizer's runs")
     parser.add_argument("--programs", help="folder with sleddog-coordinator, sleddog-worker and sleddog-engine-cudnn.so, built elsewhere: for \"end\"")
     parser.add_argument("--libraries", help="folders (with : between them) of what those are linked with, where the system does not have it")
@@ -170,9 +170,6 @@ def torch_ways(args, model, batch, device):
     yield "graphs", as_graph(lambda: half(x))
     pinned = pixels.pin_memory()
     yield "upload", lambda: torch.softmax(half(normalise(pinned, device, dtype)).float(), 1).topk(5)[1].cpu()
-    if batch in args.compile_batches:
-        compiled = torch.compile(half, mode="max-autotune")
-        yield "compile", lambda: compiled(x)
 
 
 def torch_rates(args, report, model, batch, device):
@@ -237,7 +234,7 @@ def report_sanitizer(args, report, flat, pixels):
 def report_speed(args, report, model, flat, device):
     report.line("\n## Images a second\n\n\"device\": the pixels are there already. \"upload\": bytes from pinned memory to the five most probable classes; PyTorch "
                 "does that on one stream. PyTorch runs channels_last in f16. \"tune\": the first open, which looks for plans that are not known yet; \"open\": the next one.")
-    theirs = ["eager", "graphs", "compile", "upload"] if "torch" in args.parts else []
+    theirs = ["eager", "graphs", "upload"] if "torch" in args.parts else []
     others = [p for p in ("bf16", "int8") if p in args.precisions]
     report.table(["batch", "f16 device", "f16 upload", *(f"{p} device" for p in others), "tune s", "open s",
                   *(f"PyTorch {name}" for name in theirs), "device / best PyTorch"])
@@ -262,6 +259,34 @@ def report_speed(args, report, model, flat, device):
                    f"{device_rate / best:.2f}")
     report.tell_notes()
     return uploads
+
+
+def compiled_rate(args, model, batch, device):
+    half = copy.deepcopy(model).to(device=device, dtype=torch.float16, memory_format=torch.channels_last)
+    compiled = torch.compile(half, mode="max-autotune")
+    x = normalise(torch.randint(0, 256, (batch, args.side, args.side, 3), dtype=torch.uint8), device, torch.float16)
+    with torch.inference_mode():
+        return batch / time_it(lambda: compiled(x), device, args.seconds)
+
+
+def report_compile(args, report, model, flat, device):
+    """The last part: compiling takes minutes, and may be ended."""
+    report.line("\n## Beside torch.compile(mode=\"max-autotune\")\n")
+    if device != "cuda":
+        report.line("Skipped: only on a GPU.")
+        return
+    report.table(["batch", "f16 device", "PyTorch compiled", "ratio", "s to compile and measure"])
+    for batch in args.compile_batches:
+        code, output, error = bench(args, "speed", *setting(args, flat, "f16", batch), str(args.seconds))
+        ours, start = float(words(output).get("device", "nan").split()[0]), time.perf_counter()
+        try:
+            theirs = compiled_rate(args, model, batch, device)
+        except Exception as problem:
+            report.note(f"PyTorch, batch {batch}: {str(problem).splitlines()[0]}")
+            theirs = float("nan")
+        report.row(batch, f"{ours:.0f}", f"{theirs:.0f}", f"{ours / theirs:.2f}", f"{time.perf_counter() - start:.0f}")
+        torch.cuda.empty_cache()
+    report.tell_notes()
 
 
 def report_layers(args, report, flat, limits):
@@ -345,6 +370,8 @@ def main():
         if device == "cuda":
             torch.cuda.empty_cache()
         endtoend.write(args, report, lambda: (weights_file(args, model), len(model.state_dict()["fc.bias"])), lambda: upload_rate(args, flat, uploads))
+    if "compile" in args.parts and args.compile_batches:
+        report_compile(args, report, model, flat, device)
     report.line(f"\n{'Everything that was checked is right.' if not report.failed else f'{report.failed} checks are WRONG.'}")
     print(f"the report is in {args.out}", file=sys.stderr)
     return report.failed > 0

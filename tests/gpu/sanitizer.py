@@ -1,7 +1,8 @@
 """sanitizer.py: compute-sanitizer's tools over one run of the engine.
 
-They look into every kernel, cuDNN's too. What one of them reports is looked for again in our own kernels alone, and those are what is judged;
-but for memcheck, because a kernel of cuDNN's that leaves its memory was given too little of it."""
+They look into every kernel, cuDNN's too, and once more into our own alone. Where the first finds something, the second is what is judged; but for memcheck,
+because a kernel of cuDNN's that leaves its memory was given too little of it. All of that at once, since nothing is timed here."""
+import concurrent.futures
 import os
 import re
 import shutil
@@ -53,12 +54,10 @@ def look(tool, kind, run, seconds, kernels=()):
     return Outcome(*run(wrap), seconds)
 
 
-def examine(report, tool, kind, run, seconds, kernels):
-    whole = look(tool, kind, run, seconds)
-    own = whole if whole.state == "clean" else look(tool, kind, run, seconds, kernels)
-    good = own.state == "clean" and (kind != "memcheck" or whole.state != "reports")
+def examine(report, kind, whole, own):
+    good = "clean" in (whole.state, own.state) and (kind != "memcheck" or whole.state != "reports")
     judged = report.verdict(good) if kind in COUNTS else "seen"
-    if whole is own:
+    if whole.state == "clean":
         report.line(f"- {kind}: {judged}: {whole.said}, in any kernel")
     else:
         report.line(f"- {kind}: {judged}: our own kernels: {own.said}; all kernels, cuDNN's among them: {whole.said}")
@@ -72,7 +71,9 @@ def write(report, run, seconds, root):
         report.line("Not on this machine.")
         return
     kernels = own_kernels(os.path.join(root, "worker/engines/kernels.cu"))
-    report.line(f"f16, batch 2. {', '.join(COUNTS)} count. Each run has {seconds} s. Where a tool reports something, it is run again over our own kernels "
-                f"({', '.join(kernels)} in their mangled names), and those are judged; but memcheck may report nothing anywhere.\n")
-    for kind in COUNTS + OTHERS:
-        examine(report, tool, kind, run, seconds, kernels)
+    report.line(f"f16, batch 2. {', '.join(COUNTS)} count. Each run has {seconds} s. Where a tool reports something, its run over our own kernels "
+                f"({', '.join(kernels)} in their mangled names) is judged; but memcheck may report nothing anywhere.\n")
+    with concurrent.futures.ThreadPoolExecutor(2 * len(COUNTS + OTHERS)) as pool:
+        looks = [(kind, pool.submit(look, tool, kind, run, seconds), pool.submit(look, tool, kind, run, seconds, kernels)) for kind in COUNTS + OTHERS]
+        for kind, whole, own in looks:
+            examine(report, kind, whole.result(), own.result())

@@ -36,7 +36,7 @@ TEST(the_fastest_plans_are_found_once_and_kept)
     char *book = NULL;
     CHECK_INT(test_shell(&book, "cat plans/*; stat -c %%a plans plans/*"), 0);
     CHECK_CONTAINS(book, "sleddog plans 1\nFake GPU, compute capability 9.0, 7 processors, fake 1\n");
-    CHECK_CONTAINS(book, "f32 2 13x14 16->8 4x4/1+0 relu = 1 7=0\n");
+    CHECK_CONTAINS(book, "f32 2 13x11 64->8 4x1/1+0 relu = 1 7=0\n");
     CHECK_CONTAINS(book, "700\n600\n");
     free(book);
     fake_gpu_reset(&settings);
@@ -161,7 +161,7 @@ TEST(without_tuning_the_first_plan_that_runs_is_taken)
     struct engine *engine;
     struct why why;
     CHECK_INT(cudnn_engine(&fake_gpu)->open(&spec, &engine, &why), -ENOTSUP);
-    CHECK_CONTAINS(why.text, "conv1 (f32 2 13x14 16->8 4x4/1+0 relu): none of 5 plans runs; the last: plan_run: not number 4");
+    CHECK_CONTAINS(why.text, "conv1 (f32 2 13x11 64->8 4x1/1+0 relu): none of 5 plans runs; the last: plan_run: not number 4");
     fake_gpu_reset(&settings);
 }
 
@@ -223,7 +223,7 @@ TEST(a_gpu_that_hangs_with_every_plan_is_a_clear_error_in_the_end)
         open_and_hang(&spec, &settings);
     fake_gpu_reset(&settings);
     CHECK_INT(cudnn_engine(&fake_gpu)->open(&spec, &engine, &why), -ENOTSUP);
-    CHECK_CONTAINS(why.text, "conv1 (f32 2 13x14 16->8 4x4/1+0 relu): none of 1 plans runs");
+    CHECK_CONTAINS(why.text, "conv1 (f32 2 13x11 64->8 4x1/1+0 relu): none of 1 plans runs");
     fake_gpu_reset(&settings);
 }
 

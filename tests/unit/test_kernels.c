@@ -85,17 +85,17 @@ static double normalised(const struct normalise_args *args, int n, int y, int x,
     return (args->pixels[((n * args->height + y) * args->width + x) * 3 + c] / 255.0 - mean[c]) / std[c];
 }
 
-/* Number k of a block. */
-static double block_number(const struct normalise_args *args, int n, int row, int column, int k)
+/* Channel k of the image as it lies there. */
+static double channel(const struct normalise_args *args, int n, int row, int column, int k)
 {
-    int y = (row - args->before) * IMAGE_BLOCK + k / 6, x = (column - args->before) * IMAGE_BLOCK + k / 3 % 2;
-    return k < 12 ? normalised(args, n, y, x, k % 3) : 0;
+    int y = (row - args->before) * IMAGE_PAIR + k / (3 * IMAGE_ACROSS), x = (column - args->before) * IMAGE_PAIR + k / 3 % IMAGE_ACROSS;
+    return k < IMAGE_PAIR * IMAGE_ACROSS * 3 ? normalised(args, n, y, x, k % 3) : 0;
 }
 
 static void check_normalise(struct normalise_args args)
 {
     static uint8_t pixels[3 * 2 * 12 * 16] __attribute__((aligned(16)));
-    static float image[2 * 10 * 10 * IMAGE_CHANNELS + 8] __attribute__((aligned(16)));
+    static float image[2 * 9 * 8 * IMAGE_CHANNELS + 8] __attribute__((aligned(16)));
     size_t numbers = (size_t)(2 * args.rows * args.columns) * IMAGE_CHANNELS;
     double step = args.format == NUMBER_F32 ? 0x1p-21 : args.format == NUMBER_F16 ? 0x1.01p-10 : 0x1.01p-7;
     for (size_t i = 0; i < sizeof(pixels); i++)
@@ -109,22 +109,22 @@ static void check_normalise(struct normalise_args args)
     }
     memset(image, 0x55, sizeof(image));
     for (uint32_t n = 0; n < 2; n++)
-        for (uint32_t i = 0; i < (uint32_t)(args.rows * args.columns) + 3; i++)
-            normalise_block(args.format, &args, n, i);
+        for (uint32_t i = 0; i < (uint32_t)(args.rows * args.columns * IMAGE_CHANNELS / 8) + 3; i++)
+            normalise_eight(args.format, &args, n, i);
     for (size_t i = 0; i < numbers; i++) {
-        int block = (int)(i / IMAGE_CHANNELS), row = block / args.columns % args.rows, column = block % args.columns;
-        double exact = block_number(&args, block / args.columns / args.rows, row, column, (int)(i % IMAGE_CHANNELS));
+        int at = (int)(i / IMAGE_CHANNELS), row = at / args.columns % args.rows, column = at % args.columns;
+        double exact = channel(&args, at / args.columns / args.rows, row, column, (int)(i % IMAGE_CHANNELS));
         CHECK(fabs((double)number_load(args.format, image, i) - exact) <= (exact == 0 ? 0 : step));
     }
     CHECK_INT(((uint8_t *)image)[numbers * number_size(args.format)], 0x55);
 }
 
-TEST(pixels_are_normalised_as_torchvision_does_in_blocks_with_zeros_around_the_image)
+TEST(pixels_are_normalised_as_torchvision_does_and_lie_as_they_are_read_with_zeros_around)
 {
     for (size_t f = 0; f < ARRAY_SIZE(formats); f++) {
-        check_normalise((struct normalise_args){ .height = 12, .width = 16, .rows = 9, .columns = 10, .before = 2, .format = formats[f] });
-        check_normalise((struct normalise_args){ .height = 11, .width = 13, .rows = 9, .columns = 10, .before = 2, .format = formats[f] });
-        check_normalise((struct normalise_args){ .height = 1, .width = 1, .rows = 4, .columns = 4, .before = 2, .format = formats[f] });
+        check_normalise((struct normalise_args){ .height = 12, .width = 16, .rows = 9, .columns = 8, .before = 2, .format = formats[f] });
+        check_normalise((struct normalise_args){ .height = 11, .width = 13, .rows = 9, .columns = 7, .before = 2, .format = formats[f] });
+        check_normalise((struct normalise_args){ .height = 1, .width = 1, .rows = 4, .columns = 1, .before = 2, .format = formats[f] });
     }
 }
 
@@ -138,38 +138,37 @@ static double stem_sum(const struct layer *layer, const float *filter, const str
     return sum;
 }
 
-static double block_sum(const struct layer *computed, const float *filter, const struct normalise_args *image, int o, int y, int x)
+static double described_sum(const struct conv_shape *shape, const float *filter, const struct normalise_args *image, int o, int y, int x)
 {
     double sum = 0;
-    for (int k = 0; k < computed->inputs; k++)
-        for (int r = 0; r < computed->kernel; r++)
-            for (int q = 0; q < computed->kernel; q++)
-                sum += (double)filter[((o * computed->inputs + k) * computed->kernel + r) * computed->kernel + q] *
-                       block_number(image, 0, y + r, x + q, k);
+    for (int r = 0; r < shape->kernel_height; r++)
+        for (int k = 0; k < shape->inputs; k++)
+            sum += (double)filter[(o * shape->kernel_height + r) * shape->inputs + k] * channel(image, 0, y + r, x, k);
     return sum;
 }
 
-TEST(a_convolution_over_blocks_has_the_sums_of_the_one_over_pixels)
+TEST(the_first_convolution_has_the_sums_of_the_one_over_pixels)
 {
     static const struct plane sizes[] = { { 14, 20 }, { 13, 21 }, { 8, 7 } };
     struct layer layer = network_find("resnet18")->layers[0];
-    static float filter[64 * 3 * 7 * 7], blocks[64 * 16 * 4 * 4];
+    static float filter[64 * 3 * 7 * 7], spread[64 * 4 * IMAGE_CHANNELS];
     static uint8_t pixels[3 * 14 * 21];
     uint64_t state = 2;
     for (size_t i = 0; i < ARRAY_SIZE(filter); i++)
         filter[i] = random_unit(&state) - 0.5f;
     for (size_t i = 0; i < sizeof(pixels); i++)
         pixels[i] = (uint8_t)(31 * i);
-    struct layer computed = conv_computed(&layer);
-    stem_filter(&layer, filter, blocks);
-    CHECK(computed.kernel == 4 && computed.stride == 1 && computed.padding == 0 && computed.inputs == 16);
+    CHECK_INT(stem_filter_count(&layer), ARRAY_SIZE(spread));
+    stem_filter(&layer, filter, spread);
     for (size_t s = 0; s < ARRAY_SIZE(sizes); s++) {
         struct normalise_args image = { .pixels = pixels, .height = sizes[s].height, .width = sizes[s].width, .before = stem_before(&layer) };
-        struct plane plane = stem_plane(&layer, sizes[s]);
-        CHECK(plane.height == (sizes[s].height + 1) / 2 + 3 && plane.width == (sizes[s].width + 1) / 2 + 3);
+        struct conv_shape shape = { .outputs = 64 };
+        stem_describe(&layer, sizes[s], &shape);
+        CHECK(shape.height == (sizes[s].height + 1) / 2 + 3 && shape.width == (sizes[s].width + 1) / 2);
+        CHECK(shape.kernel_height == 4 && shape.kernel_width == 1 && shape.stride == 1 && shape.padding == 0 && shape.inputs == IMAGE_CHANNELS);
         for (int y = 0; y < (sizes[s].height + 1) / 2; y++)
             for (int x = 0; x < (sizes[s].width + 1) / 2; x++)
-                CHECK(fabs(stem_sum(&layer, filter, &image, 63, y, x) - block_sum(&computed, blocks, &image, 63, y, x)) < 1e-9);
+                CHECK(fabs(stem_sum(&layer, filter, &image, 63, y, x) - described_sum(&shape, spread, &image, 63, y, x)) < 1e-9);
     }
 }
 
@@ -277,7 +276,7 @@ TEST(an_image_with_a_number_that_is_not_finite_is_marked_and_its_features_are_no
         struct finite_args args = { input, broken, 40, 3, format };
         number_store(format, input, 40 + f % 40, bad[f % 3]);
         for (uint32_t n = 0; n < 3; n++)
-            normalise_block(NUMBER_F32, &clear, n, 0);
+            normalise_eight(NUMBER_F32, &clear, n, 0);
         for (size_t i = 0; i < 3 * 5 + 2; i++)
             finite_eight(format, &args, i);
         CHECK(broken[0] == 0 && broken[1] == 1 && broken[2] == 0 && broken[3] == 9);

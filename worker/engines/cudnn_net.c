@@ -35,8 +35,13 @@ static enum number_format activation_format(const struct builder *builder, int a
 static size_t activation_bytes(const struct builder *builder, int a)
 {
     const struct net *net = builder->net;
-    int channels = a == NETWORK_IMAGE ? IMAGE_CHANNELS : network_channels(builder->network, a, net->classes);
-    struct plane plane = a == NETWORK_IMAGE ? stem_plane(&builder->network->layers[0], builder->planes[a]) : builder->planes[a];
+    struct plane plane = builder->planes[a];
+    int channels = a == NETWORK_IMAGE ? 0 : network_channels(builder->network, a, net->classes);
+    if (a == NETWORK_IMAGE) {
+        const struct conv_shape *stem = &net->shapes[builder->shape_of[0]];
+        plane = (struct plane){ stem->height, stem->width };
+        channels = stem->inputs;
+    }
     size_t numbers = (size_t)net->batch * (size_t)plane.height * (size_t)plane.width * (size_t)channels;
     return aligned(numbers * number_size(activation_format(builder, a)));
 }
@@ -55,8 +60,8 @@ struct weight_bytes build_weight_bytes(const struct net *net, const struct layer
 {
     enum number_format format = conv_format(layer, net->format), bias = format == NUMBER_S8 ? NUMBER_F32 : format;
     if (layer->kind == LAYER_CONV) {
-        struct layer computed = conv_computed(layer);
-        return (struct weight_bytes){ pack_filter_count(&computed) * number_size(format), (size_t)layer->outputs * number_size(bias) };
+        size_t numbers = layer->input == NETWORK_IMAGE ? stem_filter_count(layer) : pack_filter_count(layer);
+        return (struct weight_bytes){ numbers * number_size(format), (size_t)layer->outputs * number_size(bias) };
     }
     size_t classes = layer->kind == LAYER_FC ? (size_t)net->classes : 0;
     return (struct weight_bytes){ classes * (size_t)layer->inputs * sizeof(float), classes * sizeof(float) };
@@ -162,16 +167,15 @@ static void describe_input(struct builder *builder)
 {
     struct net *net = builder->net;
     const struct engine_spec *spec = builder->spec;
-    const struct layer *stem = &builder->network->layers[0];
-    struct plane blocks = stem_plane(stem, builder->planes[NETWORK_IMAGE]);
+    const struct conv_shape *stem = &net->shapes[builder->shape_of[0]];
     net->normalise = (struct normalise_args){
         .image = net->arena[builder->arena[NETWORK_IMAGE]],
         .batch = net->batch,
         .height = net->height,
         .width = net->width,
-        .rows = blocks.height,
-        .columns = blocks.width,
-        .before = stem_before(stem),
+        .rows = stem->height,
+        .columns = stem->width,
+        .before = stem_before(&builder->network->layers[0]),
         .format = activation_format(builder, NETWORK_IMAGE),
         .broken = net->broken,
     };

@@ -107,11 +107,11 @@ void pack_correct_bias(const struct layer *layer, const float *filter, const int
     }
 }
 
-int pack_bias(const struct layer *layer, const float *bias, enum number_format format, void *to, struct pack_report *report,
-              struct why *why)
+int pack_numbers(const struct layer *layer, const float *values, size_t count, enum number_format format, void *to, struct pack_report *report,
+                 struct why *why)
 {
-    for (size_t o = 0; o < (size_t)layer->outputs; o++)
-        if (!put(format, to, o, bias[o], report))
-            return too_large(layer, bias[o], format, why);
+    for (size_t i = 0; i < count; i++)
+        if (!put(format, to, i, values[i], report))
+            return too_large(layer, values[i], format, why);
     return 0;
 }

@@ -15,7 +15,7 @@ struct pack_report {
     size_t subnormals; /* of them, not 0 before but below the format's normal numbers afterwards: they lost precision */
 };
 
-/* Numbers in the packed filter: outputs * kernel * kernel * inputs / groups, of the layer as it is computed (cudnn_stem.h). */
+/* Numbers in the packed filter: outputs * kernel * kernel * inputs / groups. */
 size_t pack_filter_count(const struct layer *layer);
 
 /* `filter`: (outputs, inputs / groups, kernel, kernel) f32, folded; `to`: (outputs, kernel, kernel, inputs / groups). */
@@ -32,6 +32,6 @@ void pack_filter_s8(const struct layer *layer, const float *filter, float step, 
 /* Takes back into `bias` (outputs) what `packed` in place of the filter takes from each sum on average. `means`: of the layer's input channels. */
 void pack_correct_bias(const struct layer *layer, const float *filter, const int8_t *packed, float step, const float *means, float *bias);
 
-/* `bias`: (outputs) f32. */
-int pack_bias(const struct layer *layer, const float *bias, enum number_format format, void *to, struct pack_report *report,
-              struct why *why);
+/* A layer's numbers in the order in which they are: its bias, or a filter that lies right already. */
+int pack_numbers(const struct layer *layer, const float *values, size_t count, enum number_format format, void *to, struct pack_report *report,
+                 struct why *why);

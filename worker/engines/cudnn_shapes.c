@@ -19,21 +19,22 @@ enum number_format conv_format(const struct layer *layer, enum number_format for
 static bool is_equal(const struct conv_shape *a, const struct conv_shape *b)
 {
     return a->batch == b->batch && a->height == b->height && a->width == b->width && a->inputs == b->inputs &&
-           a->outputs == b->outputs && a->kernel == b->kernel && a->stride == b->stride && a->padding == b->padding &&
+           a->outputs == b->outputs && a->kernel_height == b->kernel_height &&
+           a->kernel_width == b->kernel_width && a->stride == b->stride && a->padding == b->padding &&
            a->groups == b->groups && a->residual == b->residual && a->relu == b->relu && a->format == b->format;
 }
 
-static struct conv_shape shape_of(const struct layer *given, struct plane plane, int batch, enum number_format format)
+static struct conv_shape shape_of(const struct layer *layer, struct plane plane, int batch, enum number_format format)
 {
-    struct layer computed = conv_computed(given), *layer = &computed;
-    if (layer->input == NETWORK_IMAGE)
-        plane = stem_plane(given, plane);
-    return (struct conv_shape){
+    struct conv_shape shape = {
         .batch = batch, .height = plane.height, .width = plane.width, .inputs = layer->inputs, .outputs = layer->outputs,
-        .kernel = layer->kernel, .stride = layer->stride, .padding = layer->padding, .groups = layer->groups,
+        .kernel_height = layer->kernel, .kernel_width = layer->kernel, .stride = layer->stride, .padding = layer->padding, .groups = layer->groups,
         .residual = layer->residual != NETWORK_NONE, .relu = layer->relu, .format = conv_format(layer, format),
         .sum_scale = 1, .residual_scale = 1,
     };
+    if (layer->input == NETWORK_IMAGE)
+        stem_describe(layer, plane, &shape);
+    return shape;
 }
 
 int conv_shapes(const struct network *network, struct plane image, int batch, enum number_format format, struct conv_shape *shapes,
@@ -58,7 +59,7 @@ int conv_shapes(const struct network *network, struct plane image, int batch, en
 void conv_shape_text(const struct conv_shape *shape, char text[SHAPE_TEXT])
 {
     int n = snprintf(text, SHAPE_TEXT, "%s %d %dx%d %d->%d %dx%d/%d+%d", number_name(shape->format), shape->batch, shape->height, shape->width,
-                     shape->inputs, shape->outputs, shape->kernel, shape->kernel, shape->stride, shape->padding);
+                     shape->inputs, shape->outputs, shape->kernel_height, shape->kernel_width, shape->stride, shape->padding);
     if (shape->groups > 1)
         n += snprintf(text + n, SHAPE_TEXT - (size_t)n, " %d groups", shape->groups);
     snprintf(text + n, SHAPE_TEXT - (size_t)n, "%s%s", shape->residual ? " residual" : "", shape->relu ? " relu" : "");
@@ -66,13 +67,14 @@ void conv_shape_text(const struct conv_shape *shape, char text[SHAPE_TEXT])
 
 struct plane conv_shape_output(const struct conv_shape *shape)
 {
-    int height = shape->height + 2 * shape->padding - shape->kernel, width = shape->width + 2 * shape->padding - shape->kernel;
+    int height = shape->height + 2 * shape->padding - shape->kernel_height;
+    int width = shape->width + 2 * shape->padding - shape->kernel_width;
     return (struct plane){ height / shape->stride + 1, width / shape->stride + 1 };
 }
 
 static double filter_numbers(const struct conv_shape *shape)
 {
-    return (double)shape->outputs * shape->inputs / shape->groups * shape->kernel * shape->kernel;
+    return (double)shape->outputs * shape->inputs / shape->groups * shape->kernel_height * shape->kernel_width;
 }
 
 double conv_shape_flop(const struct conv_shape *shape)

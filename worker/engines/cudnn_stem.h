@@ -1,24 +1,26 @@
-/* cudnn_stem.h: the convolution that reads the image, over blocks of IMAGE_BLOCK x IMAGE_BLOCK pixels.
+/* cudnn_stem.h: the convolution that reads the image, in a form for which there are fast engines.
  *
- * A filter of 7x7 that moves by 2 over three channels is what tensor cores do worst: of cuDNN's engines for Hopper none takes it. In blocks of 2x2 pixels
- * it is a filter of 4x4 that moves by 1 over 12 channels (16 with zeros), which is a convolution like all others: the same products, some more of
- * them with 0. Zeros around the image are blocks as well, since more of them lie in front than behind.
+ * A filter of 7x7 that moves by 2 over three channels is what tensor cores do worst. Here the image lies as what each column of the output reads: pairs of rows
+ * of pixels, and of these the 8 pixels that column meets, their colours side by side as 48 channels (and IMAGE_CHANNELS with zeros). Over that it is a
+ * filter 4 high and 1 wide that moves by 1: the same products, and some with 0. Pixels lie there four times; that costs less than it saves. Zeros around
+ * the image lie there as well, since more of them come in front than behind.
  *
  * Threads:   no state.
  * Ownership: buffers are the caller's.
- * Errors:    none: conv_computed() of a layer that reads the image wants a stride of IMAGE_BLOCK (all networks of the table have that). */
+ * Errors:    none: a layer that reads the image must have a kernel of at most IMAGE_ACROSS - 1 and a stride of IMAGE_PAIR, which all networks of the table do. */
 #pragma once
 
+#include "worker/engines/gpu.h"
 #include "worker/network.h"
 
-/* The layer as it is computed: itself, or for one that reads the image that over blocks, which wants no padding any more. */
-struct layer conv_computed(const struct layer *layer);
+/* Of the layer that reads an image of this size: what is read, and the filter. */
+void stem_describe(const struct layer *layer, struct plane image, struct conv_shape *shape);
 
-/* What such a layer reads of an image of this size: blocks, those of zeros included. */
-struct plane stem_plane(const struct layer *layer, struct plane image);
-
-/* Blocks of zeros above the image, and as many to its left. */
+/* Pairs of rows of zeros above the image, and pairs of columns to its left. */
 int stem_before(const struct layer *layer);
 
-/* `filter`: (outputs, 3, kernel, kernel); `to`: (outputs, IMAGE_CHANNELS, kernel, kernel) of conv_computed(), all of it written. */
+/* Numbers of its filter. */
+size_t stem_filter_count(const struct layer *layer);
+
+/* `filter`: (outputs, 3, kernel, kernel); `to`: (outputs, kernel_height, kernel_width, inputs) of the described shape, all of it written. */
 void stem_filter(const struct layer *layer, const float *filter, float *to);

@@ -19,19 +19,23 @@ int build_send(struct builder *builder, void *to, const void *from, size_t bytes
     return r < 0 ? r : wait_stream(gpu, stream, builder->why);
 }
 
+static int pack_stem(struct builder *builder, const struct layer *layer, const float *filter, enum number_format format, void *out)
+{
+    size_t count = stem_filter_count(layer);
+    CLEANUP(freep) float *spread = malloc(count * sizeof(*spread));
+    if (!spread)
+        return because(builder->why, -ENOMEM, "no memory for its weights");
+    stem_filter(layer, filter, spread);
+    return pack_numbers(layer, spread, count, format, out, &builder->net->report, builder->why);
+}
+
 static int pack(struct builder *builder, const struct layer *layer, const float *filter, const float *bias, void *out, void *out_bias)
 {
     struct net *net = builder->net;
     enum number_format format = conv_format(layer, net->format);
-    struct layer computed = conv_computed(layer);
-    CLEANUP(freep) float *spread = NULL;
-    if (layer->input == NETWORK_IMAGE) {
-        if (!(spread = malloc(pack_filter_count(&computed) * sizeof(*spread))))
-            return because(builder->why, -ENOMEM, "no memory for its weights");
-        stem_filter(layer, filter, spread);
-    }
-    int r = pack_filter(&computed, spread ? spread : filter, format, out, &net->report, builder->why);
-    return r < 0 ? r : pack_bias(layer, bias, format, out_bias, &net->report, builder->why);
+    int r = layer->input == NETWORK_IMAGE ? pack_stem(builder, layer, filter, format, out)
+                                          : pack_filter(layer, filter, format, out, &net->report, builder->why);
+    return r < 0 ? r : pack_numbers(layer, bias, (size_t)layer->outputs, format, out_bias, &net->report, builder->why);
 }
 
 /* s_y * y = s_x * s_w * sum(x * w) + s_z * z + b, for the units s of all that is s8. */

@@ -44,7 +44,7 @@ struct conv_shape {
     int batch;
     int height, width; /* of x */
     int inputs, outputs;
-    int kernel, stride, padding, groups;
+    int kernel_height, kernel_width, stride, padding, groups;
     bool residual; /* z is there, of y's shape */
     bool relu;
     enum number_format format; /* of everything; sums are f32 */

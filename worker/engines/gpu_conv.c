@@ -90,9 +90,9 @@ static descriptor pointwise(struct builder *builder, descriptor x, descriptor b,
     return it;
 }
 
-static int64_t slide(int64_t size, const struct conv_shape *shape)
+static int64_t slide(int64_t size, int kernel, const struct conv_shape *shape)
 {
-    return (size + 2 * (int64_t)shape->padding - shape->kernel) / shape->stride + 1;
+    return (size + 2 * (int64_t)shape->padding - kernel) / shape->stride + 1;
 }
 
 static cudnnDataType_t data_type(enum number_format format)
@@ -106,12 +106,12 @@ static cudnnDataType_t data_type(enum number_format format)
 static int operations(struct builder *builder, const struct conv_shape *s, descriptor *ops)
 {
     cudnnDataType_t type = data_type(s->format);
-    int64_t n = s->batch, k = s->outputs, h = slide(s->height, s), w = slide(s->width, s);
+    int64_t n = s->batch, k = s->outputs, h = slide(s->height, s->kernel_height, s), w = slide(s->width, s->kernel_width, s);
     bool scaled = s->format == NUMBER_S8, adds = s->residual || scaled;
     float scales[2] = { s->sum_scale, s->residual ? s->residual_scale : 0 };
     int count = 0, steps = 1 + adds + s->relu; /* pointwise steps after the convolution */
     descriptor x = tensor(builder, UID_X, type, n, s->inputs, s->height, s->width);
-    descriptor filter = tensor(builder, UID_W, type, k, s->inputs / s->groups, s->kernel, s->kernel);
+    descriptor filter = tensor(builder, UID_W, type, k, s->inputs / s->groups, s->kernel_height, s->kernel_width);
     descriptor sum = tensor(builder, UID_VIRTUAL, scaled ? CUDNN_DATA_INT32 : CUDNN_DATA_FLOAT, n, k, h, w);
     ops[count++] = convolve(builder, x, filter, sum, convolution(builder, s));
     for (int step = 0; step < steps; step++) {

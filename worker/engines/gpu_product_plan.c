@@ -18,7 +18,7 @@ struct product_plan {
 
 bool product_fits(const struct conv_shape *shape)
 {
-    return shape->kernel == 1 && shape->stride == 1 && shape->padding == 0 && shape->groups == 1 && shape->format != NUMBER_S8;
+    return shape->kernel_height == 1 && shape->kernel_width == 1 && shape->stride == 1 && shape->padding == 0 && shape->groups == 1 && shape->format != NUMBER_S8;
 }
 
 bool product_is_text(const char *text)

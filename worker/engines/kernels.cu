@@ -21,7 +21,7 @@ __device__ static uint32_t thread_of_image()
 template <number_format FORMAT>
 __global__ static void __launch_bounds__(THREADS) normalise(normalise_args args)
 {
-    normalise_block(FORMAT, &args, blockIdx.y, thread_of_image());
+    normalise_eight(FORMAT, &args, blockIdx.y, thread_of_image());
 }
 
 template <number_format FORMAT>
@@ -108,7 +108,7 @@ static dim3 blocks(size_t threads, int images = 1)
 
 extern "C" int kernels_normalise(const normalise_args *args, void *stream)
 {
-    LAUNCH(normalise, args->format, blocks((size_t)args->rows * args->columns, args->batch), args, stream);
+    LAUNCH(normalise, args->format, blocks((size_t)args->rows * args->columns * (IMAGE_CHANNELS / 8), args->batch), args, stream);
     return (int)cudaGetLastError();
 }
 

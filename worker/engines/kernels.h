@@ -13,8 +13,9 @@ extern "C" {
 #endif
 
 #define KERNELS_VERSION 2 /* of their arithmetic: part of the fingerprint */
-#define IMAGE_BLOCK     2  /* the image lies there in blocks of so many pixels a side */
-#define IMAGE_CHANNELS  16 /* of a block: R G B of its pixels, row by row, then zeros */
+#define IMAGE_PAIR      2  /* rows of pixels that lie side by side in the image, and pixels from one of its columns to the next (cudnn_stem.h) */
+#define IMAGE_ACROSS    8  /* pixels of a row that lie in one of its columns */
+#define IMAGE_CHANNELS  64 /* R G B of IMAGE_ACROSS pixels, for each row of a pair, then zeros */
 #define CHANNELS_STEP   8 /* channels of a pool come in multiples of it */
 #define TOP_THREADS     256 /* threads that share one row */
 #define TOP_BROKEN      UINT32_MAX /* index of a prediction whose row has a value that is not finite */
@@ -24,8 +25,8 @@ struct normalise_args {
     const uint8_t *pixels; /* (batch, height, width, 3) R G B */
     void *image;           /* (batch, rows, columns, IMAGE_CHANNELS) in `format` */
     int batch, height, width;
-    int rows, columns;     /* of blocks */
-    int before;            /* blocks outside, above and to the left */
+    int rows, columns;
+    int before;            /* pairs of rows outside, above, and pairs of pixels to the left */
     float scale[3], shift[3];
     enum number_format format;
     uint32_t *broken;      /* (batch), made 0; or NULL */

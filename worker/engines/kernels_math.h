@@ -81,58 +81,103 @@ ON_BOTH float normalise_one(uint8_t value, float scale, float shift)
     return fmaf((float)value, scale, shift);
 }
 
-/* Two pixels in a row, the first of them an even one of an image: six bytes at `at`. */
-ON_BOTH void load_two(const struct normalise_args *args, size_t at, uint8_t bytes[6])
+/* Eight bytes at `at`, of which those from `from` to `to` - 1 belong to the row; the others are left alone. */
+ON_BOTH void load_bytes(const struct normalise_args *args, long long at, int from, int to, uint8_t bytes[8])
 {
-    if (args->width % 2) {
-        for (int k = 0; k < 6; k++)
-            bytes[k] = args->pixels[at + (size_t)k];
+    if (args->width % 2 || from > 0 || to < 8) { /* of an even row every pair of pixels begins at an even address */
+        for (int k = from; k < to; k++)
+            bytes[k] = args->pixels[at + k];
         return;
     }
     const struct two_bytes *pairs = (const struct two_bytes *)(args->pixels + at);
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < 4; k++) {
         struct two_bytes pair = pairs[k];
         bytes[2 * k] = (uint8_t)pair.both;
         bytes[2 * k + 1] = (uint8_t)(pair.both >> 8);
     }
 }
 
-/* Row `y` of the block whose first column is `x`. */
-ON_BOTH void normalise_row(const struct normalise_args *args, uint32_t image, int y, int x, float *out)
+/* Colours `first` to `first` + 7 of those that lie side by side from pixel (y, x) on, which is outside, as are those behind the row. */
+ON_BOTH void normalise_colours(const struct normalise_args *args, uint32_t image, int y, int x, int first, float out[8])
 {
-    if (y < 0 || y >= args->height || x < 0 || x >= args->width)
+    int begin = 3 * x + first, from = begin < 0 ? -begin : 0, to = 3 * args->width - begin;
+    uint8_t bytes[8];
+    if (y < 0 || y >= args->height)
         return;
-    uint8_t bytes[3 * IMAGE_BLOCK];
-    size_t at = 3 * (((size_t)image * (size_t)args->height + (size_t)y) * (size_t)args->width + (size_t)x);
-    bool both = x + 1 < args->width;
-    if (both)
-        load_two(args, at, bytes);
-    else
-        for (int c = 0; c < 3; c++)
-            bytes[c] = args->pixels[at + (size_t)c];
-    for (int k = 0; k < 3 * IMAGE_BLOCK; k++)
-        if (both || k < 3)
-            out[k] = normalise_one(bytes[k], args->scale[k % 3], args->shift[k % 3]);
+    from = from < 8 ? from : 8;
+    to = to < 8 ? to : 8;
+    load_bytes(args, 3 * ((long long)image * args->height + y) * args->width + begin, from, to, bytes);
+    for (int k = 0; k < 8; k++) {
+        int c = (first + k) % 3;
+        if (k >= from && k < to)
+            out[k] = normalise_one(bytes[k], args->scale[c], args->shift[c]);
+    }
 }
 
-/* Block i of an image; the first one has to look after the image's mark. */
-ON_BOTH void normalise_block(enum number_format format, const struct normalise_args *args, uint32_t image, uint32_t i)
+/* Eight channels of the image; i counts such eights. The first one has to look after the image's mark. */
+ON_BOTH void normalise_eight(enum number_format format, const struct normalise_args *args, uint32_t image, uint32_t i)
 {
-    uint32_t blocks = (uint32_t)args->rows * (uint32_t)args->columns, row = i / (uint32_t)args->columns, column = i % (uint32_t)args->columns;
-    if (i >= blocks)
+    const uint32_t eights = IMAGE_CHANNELS / 8, of_a_row = 3 * IMAGE_ACROSS / 8;
+    uint32_t column = i / eights % (uint32_t)args->columns, row = i / eights / (uint32_t)args->columns, eight = i % eights;
+    if (row >= (uint32_t)args->rows)
         return;
     if (i == 0 && args->broken)
         args->broken[image] = 0;
-    float out[IMAGE_CHANNELS] = { 0 };
-    int y = ((int)row - args->before) * IMAGE_BLOCK, x = ((int)column - args->before) * IMAGE_BLOCK;
-    for (int k = 0; k < IMAGE_BLOCK; k++)
-        normalise_row(args, image, y + k, x, out + 3 * IMAGE_BLOCK * k);
-    size_t at = ((size_t)image * blocks + i) * IMAGE_CHANNELS;
-    store_eight(format, args->image, at, out);
-    store_eight(format, args->image, at + 8, out + 8);
+    float out[8] = { 0 };
+    int y = ((int)row - args->before) * IMAGE_PAIR + (int)(eight / of_a_row), x = ((int)column - args->before) * IMAGE_PAIR;
+    if (eight < IMAGE_PAIR * of_a_row)
+        normalise_colours(args, image, y, x, (int)(eight % of_a_row) * 8, out);
+    store_eight(format, args->image, (size_t)image * (size_t)args->rows * (size_t)args->columns * IMAGE_CHANNELS + (size_t)i * 8, out);
 }
 
 /* ---- pools -------------------------------------------------------------------------------------------------------------- */
+
+/* The number of the first channel of a pixel of the input. */
+ON_BOTH size_t pool_at(const struct pool_args *args, uint32_t image, int h, int w, size_t channel)
+{
+    return (((size_t)image * (size_t)args->height + (size_t)h) * (size_t)args->width + (size_t)w) * (size_t)args->channels + channel;
+}
+
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+/* The same in f16, two numbers at once, with an instruction that lets through what is not a number: what f32 takes is more than memory does. */
+__device__ static inline void max_of_halves(const pool_args *args, uint32_t image, int y, int x, size_t channel, float best[CHANNELS_STEP])
+{
+    __half2 most[4];
+    for (int k = 0; k < 4; k++)
+        most[k] = __half2half2(__ushort_as_half(0xfc00)); /* -infinity */
+    for (int h = y < 0 ? 0 : y; h < y + args->kernel && h < args->height; h++)
+        for (int w = x < 0 ? 0 : x; w < x + args->kernel && w < args->width; w++) {
+            sixteen_bytes eight = *(const sixteen_bytes *)((const uint16_t *)args->input + pool_at(args, image, h, w, channel));
+            for (int k = 0; k < 4; k++)
+                most[k] = __hmax2_nan(most[k], *(const __half2 *)&eight.words[k]);
+        }
+    for (int k = 0; k < 4; k++) {
+        best[2 * k] = __low2float(most[k]);
+        best[2 * k + 1] = __high2float(most[k]);
+    }
+}
+#endif
+
+/* The largest of the window whose first pixel is (y, x), perhaps outside; what is not a number is larger than all. */
+ON_BOTH void max_of_window(enum number_format format, const struct pool_args *args, uint32_t image, int y, int x, size_t channel,
+                           float best[CHANNELS_STEP])
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    if (format == NUMBER_F16) {
+        max_of_halves(args, image, y, x, channel, best);
+        return;
+    }
+#endif
+    for (int k = 0; k < CHANNELS_STEP; k++)
+        best[k] = -INFINITY;
+    for (int h = y < 0 ? 0 : y; h < y + args->kernel && h < args->height; h++)
+        for (int w = x < 0 ? 0 : x; w < x + args->kernel && w < args->width; w++) {
+            float values[CHANNELS_STEP];
+            load_eight(format, args->input, pool_at(args, image, h, w, channel), values);
+            for (int k = 0; k < CHANNELS_STEP; k++)
+                best[k] = values[k] > best[k] || isnan(values[k]) ? values[k] : best[k];
+        }
+}
 
 /* Eight channels of one pixel of the output; i counts such eights of one image, in 32 bits, since a GPU divides them so much faster. */
 ON_BOTH void max_pool_eight(enum number_format format, const struct pool_args *args, uint32_t image, uint32_t i)
@@ -144,16 +189,7 @@ ON_BOTH void max_pool_eight(enum number_format format, const struct pool_args *a
         return;
     int x = (int)column * args->stride - args->padding, y = (int)row * args->stride - args->padding;
     float best[CHANNELS_STEP];
-    for (int k = 0; k < CHANNELS_STEP; k++)
-        best[k] = -INFINITY;
-    for (int h = y < 0 ? 0 : y; h < y + args->kernel && h < args->height; h++)
-        for (int w = x < 0 ? 0 : x; w < x + args->kernel && w < args->width; w++) {
-            float values[CHANNELS_STEP];
-            size_t pixel = ((size_t)image * (size_t)args->height + (size_t)h) * (size_t)args->width + (size_t)w;
-            load_eight(format, args->input, pixel * (size_t)args->channels + channel, values);
-            for (int k = 0; k < CHANNELS_STEP; k++)
-                best[k] = values[k] > best[k] || isnan(values[k]) ? values[k] : best[k];
-        }
+    max_of_window(format, args, image, y, x, channel, best);
     for (int k = 0; k < CHANNELS_STEP; k++)
         best[k] *= args->scale;
     size_t out = ((size_t)image * (size_t)args->out_height * (size_t)args->out_width + pixel_out) * (size_t)args->channels + channel;
