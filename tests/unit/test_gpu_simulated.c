@@ -32,6 +32,24 @@ TEST(the_kernels_are_compiled_for_every_gpu_and_for_those_to_come)
     free(output);
 }
 
+/* A stack frame is memory of the device, and an array lies there as soon as one of its indexes is no constant: it made a kernel ten times as slow. */
+TEST_WITHIN(120, no_kernel_keeps_anything_in_memory_but_what_it_is_given)
+{
+    CLEANUP(freep) char *output = NULL;
+    if (test_shell(NULL, "PATH=$PATH:/usr/local/cuda/bin; command -v nvcc g++"))
+        test_skip("nvcc is not here");
+    if (test_shell(&output, "PATH=$PATH:/usr/local/cuda/bin; cd '%s' && for arch in 75 90; do nvcc -std=c++17 -O3 -I. -arch=sm_$arch -Xptxas -v -c "
+                            "-o /dev/null worker/engines/kernels.cu 2>&1; done", test_source()))
+        test_fail(__FILE__, __LINE__, "%s", output);
+    int kernels = 0;
+    for (const char *at = output; (at = strstr(at, " bytes stack frame, ")); at++) {
+        kernels++;
+        if (at[-1] != '0' || at[-2] != ' ' || strncmp(at, " bytes stack frame, 0 bytes spill stores", strlen(" bytes stack frame, 0 bytes spill stores")))
+            test_fail(__FILE__, __LINE__, "%s", output);
+    }
+    CHECK(kernels >= 2 * 17);
+}
+
 /* So what holds for the one holds for the other, and need not be asked twice. */
 TEST(resnet101_has_the_convolutions_of_resnet50_more_often)
 {

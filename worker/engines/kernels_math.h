@@ -81,12 +81,13 @@ ON_BOTH float normalise_one(uint8_t value, float scale, float shift)
     return fmaf((float)value, scale, shift);
 }
 
-/* Eight bytes at `at`, of which those from `from` to `to` - 1 belong to the row; the others are left alone. */
+/* Eight bytes at `at`, 0 in place of those that lie before `from` or behind `to` - 1, which are not the row's. Every index is a constant once the loops are
+ * unrolled: an array that is indexed by anything else lies in a GPU's slow memory. */
 ON_BOTH void load_bytes(const struct normalise_args *args, long long at, int from, int to, uint8_t bytes[8])
 {
     if (args->width % 2 || from > 0 || to < 8) { /* of an even row every pair of pixels begins at an even address */
-        for (int k = from; k < to; k++)
-            bytes[k] = args->pixels[at + k];
+        for (int k = 0; k < 8; k++)
+            bytes[k] = k >= from && k < to ? args->pixels[at + k] : 0;
         return;
     }
     const struct two_bytes *pairs = (const struct two_bytes *)(args->pixels + at);
@@ -97,21 +98,26 @@ ON_BOTH void load_bytes(const struct normalise_args *args, long long at, int fro
     }
 }
 
-/* Colours `first` to `first` + 7 of those that lie side by side from pixel (y, x) on, which is outside, as are those behind the row. */
+/* The three of a colour's numbers, beginning with the one at `by`. */
+ON_BOTH void turn(const float from[3], int by, float to[3])
+{
+    for (int c = 0; c < 3; c++)
+        to[c] = by == 0 ? from[c] : by == 1 ? from[(c + 1) % 3] : from[(c + 2) % 3];
+}
+
+/* Colours `first` to `first` + 7 of those that lie side by side from pixel (y, x) on, which may be outside, as may those behind the row. */
 ON_BOTH void normalise_colours(const struct normalise_args *args, uint32_t image, int y, int x, int first, float out[8])
 {
-    int begin = 3 * x + first, from = begin < 0 ? -begin : 0, to = 3 * args->width - begin;
+    int begin = 3 * x + first, from = -begin, to = 3 * args->width - begin;
+    float scale[3], shift[3];
     uint8_t bytes[8];
     if (y < 0 || y >= args->height)
         return;
-    from = from < 8 ? from : 8;
-    to = to < 8 ? to : 8;
     load_bytes(args, 3 * ((long long)image * args->height + y) * args->width + begin, from, to, bytes);
-    for (int k = 0; k < 8; k++) {
-        int c = (first + k) % 3;
-        if (k >= from && k < to)
-            out[k] = normalise_one(bytes[k], args->scale[c], args->shift[c]);
-    }
+    turn(args->scale, first % 3, scale);
+    turn(args->shift, first % 3, shift);
+    for (int k = 0; k < 8; k++)
+        out[k] = k >= from && k < to ? normalise_one(bytes[k], scale[k % 3], shift[k % 3]) : 0;
 }
 
 /* Eight channels of the image; i counts such eights. The first one has to look after the image's mark. */
