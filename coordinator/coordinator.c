@@ -218,6 +218,8 @@ static void read_facts(struct coordinator *c, struct db *db)
     c->values = (uint32_t)db_get_number(db, "values");
     c->elapsed_before_ms = db_get_number(db, "elapsed_ms");
     c->working_before_ms = db_get_number(db, "working_ms");
+    if (!c->working_before_ms) /* as a job says that was begun when this was not kept */
+        c->working_before_ms = c->elapsed_before_ms;
     c->skipped = db_get_number(db, "skipped");
 }
 

@@ -90,6 +90,7 @@ int facts_summary(struct db *db, const char *job_dir, const struct spec *spec, c
     uint32_t path_count = 0;
     for (const char *at = files->data; at && at < files->data + files->size && path_count < MAX_FILES; at += strlen(at) + 1)
         paths[path_count++] = at;
+    uint64_t working_ms = coordinator_working_ms(c, c->last_commit_ns);
     int r = gather_nodes(&all, db, why);
     struct job_facts facts = {
         .version = SLEDDOG_VERSION, .job = spec->job, .directory = job_dir, .sources = (const char *const *)spec->sources,
@@ -98,7 +99,7 @@ int facts_summary(struct db *db, const char *job_dir, const struct spec *spec, c
         .labels = *spec->labels ? spec->labels : NULL, .truth = *spec->truth ? spec->truth : NULL, .batch = (uint32_t)spec->batch,
         .top = (uint32_t)spec->top, .emit = spec->emit, .nodes = all.nodes, .nodes_count = all.count, .started_s = spec->created,
         .finished_s = clock_wall_s(), .elapsed_s = (double)coordinator_elapsed_ms(c, c->last_commit_ns) / 1e3,
-        .working_s = (double)coordinator_working_ms(c, c->last_commit_ns) / 1e3, .cpu_s = (double)clock_process_cpu_ns() / 1e9,
+        .working_s = (double)working_ms / 1e3, .run_working_s = (double)(working_ms - c->working_before_ms) / 1e3, .cpu_s = (double)clock_process_cpu_ns() / 1e9,
         .files = paths, .files_count = path_count, .per_image = spec->per_image && path_count ? spec->output : NULL, .evaluation = evaluation,
         .history = &c->history,
     };

@@ -264,7 +264,7 @@ int summary_new(const struct job_facts *facts, const struct tally *tally, struct
     json_t *summary = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O}",
         "version", value_text(facts->version), "job", value_text(facts->job), "directory", value_text(facts->directory), "sources", sources,
         "skipped", value_count(facts->skipped), "images", images(tally), "failures", failures(tally), "time", times(facts, tally),
-        "slowest_stage", slowest(&totals, facts->working_s), "stages", all_stages(&totals, facts->working_s),
+        "slowest_stage", slowest(&totals, facts->run_working_s), "stages", all_stages(&totals, facts->run_working_s),
         "model", model(facts), "preset", preset(facts->preset), "options", options(facts), "nodes", nodes(facts),
         "files", files, "per_image", value_text(facts->per_image), 
         "history", history(facts->history), "evaluation", facts->evaluation ? facts->evaluation : nothing);

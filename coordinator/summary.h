@@ -3,7 +3,7 @@
  * summary.json holds all that the printed form needs, so `report` prints it again at any time.
  *
  * The slowest stage: of all stages, added up over the workers, the one whose threads spent the largest part of the work on a
- * CPU (busy / (threads * working_s)), if that is at least SUMMARY_SATURATED: nothing else can have held up the job then. Where
+ * CPU (busy / (threads * run_working_s)), if that is at least SUMMARY_SATURATED: nothing else can have held up the job then. Where
  * none is near that, stages shared cores, and it is the one with the largest part of all stages' CPU time.
  *
  * Threads:   any, one at a time for one summary.
@@ -50,6 +50,7 @@ struct job_facts {
     double started_s, finished_s; /* wall clock, seconds since 1970 */
     double elapsed_s;             /* from the start to the last commit, of all runs; less than the difference if the job was resumed */
     double working_s;             /* of that from the first dispatch on: without waiting for workers and their models */
+    double run_working_s;         /* the same of the last run alone, whose nodes these are */
     double cpu_s;                 /* of the coordinator */
     const char *const *files;
     uint32_t files_count;

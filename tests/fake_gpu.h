@@ -25,6 +25,7 @@ struct fake_settings {
     int fail_at, fail_code;   /* the n-th call from now on gives this; 0: none */
     int hang_at;              /* from the n-th call on nothing that is enqueued is ever done; 0: none */
     uint64_t patience_ns;     /* how long its user waits for it; 0: long */
+    bool last_resort;         /* one more plan, and a slow one, when it is wished for */
     unsigned int unusable;    /* a bit for each plan that can be made and not run, besides the last */
     unsigned int deadly;      /* a bit for each plan with which the device hangs */
     bool swallows;            /* a ReLU makes 0 of what is not a number */

@@ -128,7 +128,7 @@ int fake_capture_end(struct gpu *gpu, struct gpu_stream *stream, struct gpu_grap
 int fake_graph_launch(struct gpu *gpu, struct gpu_graph *graph, struct gpu_stream *stream, struct why *why);
 void fake_graph_free(struct gpu *gpu, struct gpu_graph *graph);
 
-int fake_plan_list(struct gpu *gpu, const struct conv_shape *shape, size_t workspace, struct gpu_plan **ret, int most, int *ret_count,
+int fake_plan_list(struct gpu *gpu, const struct conv_shape *shape, const struct plan_wish *wish, struct gpu_plan **ret, int *ret_count,
                    struct why *why);
 int fake_plan_load(struct gpu *gpu, const struct conv_shape *shape, const char *text, struct gpu_plan **ret, struct why *why);
 int fake_plan_run(struct gpu *gpu, struct gpu_stream *stream, struct gpu_plan *plan, const struct conv_memory *memory, struct why *why);

@@ -7,7 +7,8 @@ struct fake_plan {
     int number;
 };
 
-struct gpu_fc {
+struct fake_fc {
+    struct gpu_fc fc; /* comes first */
     int batch, inputs, classes;
 };
 
@@ -25,7 +26,7 @@ static int enqueue(const char *call, struct gpu_stream *stream, const struct fak
 /* Number 2 is the fastest, number 1 as good as that and preferred. */
 static float plan_ms(int number)
 {
-    static const float ms[FAKE_PLANS] = { 3, 1.01f, 1, 5, 0.1f };
+    static const float ms[FAKE_PLANS + 1] = { 3, 1.01f, 1, 5, 0.1f, 900 };
     return ms[number];
 }
 
@@ -41,16 +42,17 @@ static struct gpu_plan *make_plan(const struct conv_shape *shape, int number)
     return &plan->plan;
 }
 
-int fake_plan_list(struct gpu *gpu, const struct conv_shape *shape, size_t workspace, struct gpu_plan **ret, int most, int *ret_count,
+int fake_plan_list(struct gpu *gpu, const struct conv_shape *shape, const struct plan_wish *wish, struct gpu_plan **ret, int *ret_count,
                    struct why *why)
 {
     (void)gpu;
     int r = fake_enter("plan_list", why);
     if (r < 0)
         return r;
-    CHECK(workspace >= 1000 && most > 0);
+    CHECK(wish->workspace >= 1000 && wish->most > 0);
     fake.searches++;
-    *ret_count = most < FAKE_PLANS ? most : FAKE_PLANS;
+    *ret_count = FAKE_PLANS + (fake.settings.last_resort && wish->last_resort);
+    *ret_count = wish->most < *ret_count ? wish->most : *ret_count;
     for (int i = 0; i < *ret_count; i++)
         ret[i] = make_plan(shape, i);
     return fake_leave();
@@ -62,7 +64,7 @@ int fake_plan_load(struct gpu *gpu, const struct conv_shape *shape, const char *
     int number, length = 0, r = fake_enter("plan_load", why);
     if (r < 0)
         return r;
-    if (sscanf(text, "%d 7=0%n", &number, &length) != 1 || !length || text[length] || number < 0 || number >= FAKE_PLANS) {
+    if (sscanf(text, "%d 7=0%n", &number, &length) != 1 || !length || text[length] || number < 0 || number > FAKE_PLANS) {
         fake_leave();
         return because(why, -ENOTSUP, "\"%.40s\" is not a plan", text);
     }
@@ -72,7 +74,7 @@ int fake_plan_load(struct gpu *gpu, const struct conv_shape *shape, const char *
 
 static bool is_usable(int number)
 {
-    return number < FAKE_PLANS - 1 && !(fake.settings.unusable >> number & 1);
+    return number != FAKE_PLANS - 1 && !(fake.settings.unusable >> number & 1);
 }
 
 int fake_plan_run(struct gpu *gpu, struct gpu_stream *stream, struct gpu_plan *gpu_plan, const struct conv_memory *memory, struct why *why)
@@ -108,15 +110,17 @@ int fake_fc_new(struct gpu *gpu, int batch, int inputs, int classes, struct gpu_
     int r = fake_enter("fc_new", why);
     if (r < 0)
         return r;
-    *ret = fake_make(sizeof(**ret));
-    **ret = (struct gpu_fc){ batch, inputs, classes };
+    struct fake_fc *fc = fake_make(sizeof(*fc));
+    *fc = (struct fake_fc){ { "one after the other" }, batch, inputs, classes };
+    *ret = &fc->fc;
     return fake_leave();
 }
 
 int fake_fc_run(struct gpu *gpu, struct gpu_stream *stream, struct gpu_fc *fc, const struct fc_memory *memory, struct why *why)
 {
     (void)gpu;
-    return enqueue("fc_run", stream, &(struct fake_op){ .kind = OP_FC, .as.fc = { *memory, fc->batch, fc->inputs, fc->classes } }, why);
+    const struct fake_fc *it = (const struct fake_fc *)fc;
+    return enqueue("fc_run", stream, &(struct fake_op){ .kind = OP_FC, .as.fc = { *memory, it->batch, it->inputs, it->classes } }, why);
 }
 
 void fake_fc_free(struct gpu *gpu, struct gpu_fc *fc)

@@ -5,7 +5,7 @@
 #include "worker/engines/cudnn.h"
 #include "worker/weights/seeded.h"
 
-/* Every kind of layer, a block with a downsample, grouped, and one without: small enough to be run hundreds of times. */
+/* Every kind of layer, a block with a downsample, grouped, and one without, of 1x1 in part: small enough to be run hundreds of times. */
 #define CONV(name_, in_, out_, k_, s_, g_, relu_, input_, residual_)                                                                     \
     { .kind = LAYER_CONV, .name = name_, .norm = name_ "_bn", .inputs = in_, .outputs = out_, .kernel = k_, .stride = s_,               \
       .padding = (k_) / 2, .groups = g_, .relu = relu_, .input = input_, .residual = residual_ }
@@ -16,7 +16,7 @@ static const struct layer tiny_layers[] = {
     CONV("a1", 8, 16, 3, 2, 2, true, 2, NETWORK_NONE),
     CONV("down", 8, 16, 1, 2, 1, false, 2, NETWORK_NONE),
     CONV("a2", 16, 16, 3, 1, 1, true, 3, 4),
-    CONV("b1", 16, 16, 3, 1, 1, true, 5, NETWORK_NONE),
+    CONV("b1", 16, 16, 1, 1, 1, true, 5, NETWORK_NONE),
     CONV("b2", 16, 16, 3, 1, 1, true, 6, 5),
     { .kind = LAYER_AVG_POOL, .name = "avgpool", .inputs = 16, .outputs = 16, .groups = 1, .input = 7, .residual = NETWORK_NONE },
     { .kind = LAYER_FC, .name = "fc", .inputs = 16, .groups = 1, .input = 8, .residual = NETWORK_NONE },

@@ -56,7 +56,7 @@ TEST(a_job_on_two_gpus_gives_the_rows_of_the_cpu)
     CHECK_INT(COORDINATE("gpu", "run", "--local", "1", GPU, "--devices", "all", JOB("gpu")), 0);
     compare_tables("gpu/predictions.jsonl", "cpu/predictions.jsonl");
     check_contains("gpu/summary.json", "2 x Fake GPU, f32, batch 2");
-    check_contains("gpu/summary.json", "cudnn: fake 1, Fake GPU 9.0, f32, batch 2, kernels 2, plans ");
+    check_contains("gpu/summary.json", "cudnn: fake 1, Fake GPU 9.0, 7 processors, f32, batch 2, kernels 2, plans ");
 }
 
 TEST(int8_on_a_gpu_takes_the_ranges_beside_the_weights_and_is_refused_without_or_with_wrong_ones)

@@ -89,7 +89,7 @@ TEST(the_example_configuration_has_every_option_and_each_can_be_uncommented)
                         "grep -vxE 'config|help|version' | sort >options; sed 's/ =.*//' all.conf | sort | diff options - && wc -l <options", test_build());
     if (atoi(output) <= 20)
         test_fail(__FILE__, __LINE__, "deploy/worker.conf (>) and the options of the daemon (<) differ: %s", output);
-    CHECK_INT(test_shell(&output, "%s/sleddog-worker --config all.conf --version", test_build()), 0);
+    CHECK_INT(test_shell(NULL, "%s/sleddog-worker --config all.conf --version", test_build()), 0);
 }
 
 TEST(what_the_example_configuration_shows_are_the_defaults)

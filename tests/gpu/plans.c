@@ -64,7 +64,7 @@ static void try_shape(const struct conv_shape *given, struct conv_target target,
     scaled.residual_scale = 0.77f;
     struct conv_graph graph;
     struct conv_plan *plans[PLANS_MAX];
-    struct conv_search search = { .most = PLANS_MAX, .workspace = PLAN_WORKSPACE_MAX };
+    struct conv_search search = { .wish = { .most = PLANS_MAX, .workspace = PLAN_WORKSPACE_MAX, .last_resort = true } };
     int64_t engines = 0;
     result->shapes++;
     if (conv_graph_init(&graph, shape, target, &result->why) < 0)
@@ -120,7 +120,7 @@ static char *first_plan(const struct conv_shape *shape, struct conv_target targe
 {
     struct conv_graph graph;
     struct conv_plan *plan = NULL;
-    struct conv_search search = { .most = 1, .workspace = PLAN_WORKSPACE_MAX };
+    struct conv_search search = { .wish = { .most = 1, .workspace = PLAN_WORKSPACE_MAX } };
     if (conv_graph_init(&graph, shape, target, why) < 0)
         return NULL;
     char *text = conv_graph_plans(&graph, &search, &plan, why) == 0 ? strdup(plan->plan.text) : NULL;

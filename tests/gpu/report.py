@@ -230,7 +230,7 @@ def report_sanitizer(args, report, flat, pixels):
     def run(wrap):
         code, output, error = bench(args, "logits", *flat, args.network, str(side), "f16", "2", source, "3", target, wrap=wrap, plans=False)
         return code, output + "\n" + error
-    sanitizer.write(report, run, f"{args.network}, f16, batches of 2 images of {side}x{side}", args.sanitizer_seconds, ROOT)
+    sanitizer.write(report, run, f"{args.network}, f16, batches of 2 images of {side}x{side}", args.sanitizer_seconds, ROOT, args.work)
 
 
 def report_speed(args, report, model, flat, device):

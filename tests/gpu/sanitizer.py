@@ -2,7 +2,7 @@
 
 They look into every kernel, cuDNN's too, and once more into our own alone. Where the first finds something, the second is what is judged; but for memcheck,
 because a kernel of cuDNN's that leaves its memory was given too little of it, and initcheck, which would take what the others wrote for never written: of its
-reports those count that name a kernel of ours. All of that at once, since nothing is timed here."""
+reports those count that name a kernel of ours. What the tools said is kept beside the bench."""
 import concurrent.futures
 import os
 import re
@@ -13,6 +13,7 @@ COUNTS = ("memcheck", "racecheck", "initcheck")  # the verdict is of these
 OTHERS = ("synccheck",)
 REPORTED, TIMED_OUT = 9, (124, 137)
 LINES = 12  # of a tool's words, where it reports something
+BROKEN = ("Internal Sanitizer Error", "Target application returned an error")  # counted as errors, and no report of what was looked for
 
 
 def own_kernels(source):
@@ -27,19 +28,20 @@ def own_kernels(source):
 class Outcome:
     """What a tool said. state: "clean", "reports", "no answer"."""
 
-    def __init__(self, code, text, seconds):
-        counts = [int(n) for n in re.findall(r"(?:ERROR SUMMARY|RACECHECK SUMMARY): (\d+)", text)]
+    def __init__(self, kind, code, text, seconds):
+        summary = "RACECHECK SUMMARY" if kind == "racecheck" else "ERROR SUMMARY"
+        counts = [int(n) for n in re.findall(summary + r": (\d+)", text)]
         self.count = counts[-1] if counts else 0
-        self.kernels = re.findall(r"\bat (\S.*?)\+0x[0-9a-f]+", text)
+        self.kernels = re.findall(r"\bat (\S.*?)\+0x[0-9a-f]+|\bat 0x[0-9a-f]+ in (?:\S+:\d+:)?(.+)", text)
+        self.kernels = [new or old for new, old in self.kernels]
         self.lines = [line for line in text.splitlines() if line.startswith("=========") and line.strip("= ") not in ("", "COMPUTE-SANITIZER")][:LINES]
-        missed = "Internal Sanitizer Error" in text
+        broken = [line for line in text.splitlines() if any(words in line for words in BROKEN)]
         if code in TIMED_OUT:
             self.state, self.said = "no answer", f"not done after {seconds} s"
-        elif code == REPORTED or self.count:
+        elif self.kernels or (not broken and (code == REPORTED or self.count)):
             self.state, self.said = "reports", f"{self.count} reports, the first in `{(self.kernels or ['?'])[0]}`"
-        elif code or missed:
-            last = ([line for line in text.splitlines() if missed == ("Internal Sanitizer Error" in line)] or ["?"])[-1]
-            self.state, self.said = "no answer", last.strip("= ").strip()
+        elif code or broken:
+            self.state, self.said = "no answer", (broken or text.splitlines() or ["?"])[-1].strip("= ").strip()
         else:
             self.state, self.said = "clean", "no errors"
 
@@ -55,10 +57,13 @@ def filter_option(tool):
     return "--kernel-name" if "--kernel-name" in known.stdout + known.stderr else "--kernel-regex"
 
 
-def look(tool, kind, run, seconds, kernels=()):
+def look(tool, kind, run, seconds, folder, kernels=()):
     only = [part for name in kernels for part in (filter_option(tool), "kns=" + name)]
-    wrap = ("timeout", "-k", "5", str(seconds), tool, "--tool", kind, "--error-exitcode", str(REPORTED), *only)
-    return Outcome(*run(wrap), seconds)
+    wrap = ("timeout", "-k", "5", str(seconds), tool, "--tool", kind, "--error-exitcode", str(REPORTED), "--print-limit", "0", *only)
+    code, text = run(wrap)
+    with open(os.path.join(folder, f"{kind}{'-own' if kernels else ''}.txt"), "w") as file:
+        file.write(text)
+    return Outcome(kind, code, text, seconds)
 
 
 def judge(kind, whole, own, kernels):
@@ -70,9 +75,10 @@ def judge(kind, whole, own, kernels):
 
 
 def examine(report, kind, whole, own, kernels):
-    good, said = (True, "") if whole.state == "clean" else judge(kind, whole, own, kernels)
+    clean = whole.state == "clean" and (own.state != "reports" or kind == "initcheck")
+    good, said = (True, "") if clean else judge(kind, whole, own, kernels)
     judged = report.verdict(good) if kind in COUNTS else "seen"
-    if whole.state == "clean":
+    if clean:
         report.line(f"- {kind}: {judged}: {whole.said}, in any kernel")
         return
     report.line(f"- {kind}: {judged}: our own kernels: {said}; all kernels, cuDNN's among them: {whole.said}")
@@ -80,7 +86,7 @@ def examine(report, kind, whole, own, kernels):
         report.line(f"      {line}")
 
 
-def write(report, run, what, seconds, root):
+def write(report, run, what, seconds, root, folder):
     """`run(wrap)`: the engine under that command; returns its exit status, and all that was printed. `what`: it computes."""
     tool = shutil.which("compute-sanitizer")
     report.line("\n## compute-sanitizer\n")
@@ -90,7 +96,7 @@ def write(report, run, what, seconds, root):
     kernels = own_kernels(os.path.join(root, "worker/engines/kernels.cu"))
     report.line(f"{what}. {', '.join(COUNTS)} count. Each run has {seconds} s. Where a tool reports something, its run over our own kernels "
                 f"({', '.join(kernels)} in their mangled names) is judged; but memcheck may report nothing anywhere, and initcheck nothing in ours.\n")
-    with concurrent.futures.ThreadPoolExecutor(2 * len(COUNTS + OTHERS)) as pool:
-        looks = [(kind, pool.submit(look, tool, kind, run, seconds), pool.submit(look, tool, kind, run, seconds, kernels)) for kind in COUNTS + OTHERS]
-        for kind, whole, own in looks:
+    for kind in COUNTS + OTHERS:
+        with concurrent.futures.ThreadPoolExecutor(2) as pool: # of more at once racecheck has no memory left
+            whole, own = pool.submit(look, tool, kind, run, seconds, folder), pool.submit(look, tool, kind, run, seconds, folder, kernels)
             examine(report, kind, whole.result(), own.result(), kernels)

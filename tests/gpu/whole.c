@@ -91,7 +91,8 @@ static int find_rivals(struct device *device, struct tuner *tuner, int shape, co
 {
     struct gpu *gpu = device->gpu;
     struct gpu_plan *plans[PLANS_MOST];
-    int count = 0, left = 0, r = gpu->ops->plan_list(gpu, &device->net.shapes[shape], PLAN_WORKSPACE_MAX, plans, PLANS_MOST, &count, why);
+    struct plan_wish wish = { .most = PLANS_MOST, .workspace = PLAN_WORKSPACE_MAX };
+    int count = 0, left = 0, r = gpu->ops->plan_list(gpu, &device->net.shapes[shape], &wish, plans, &count, why);
     for (int i = 0; i < count; i++) {
         float ms;
         if (r == 0 && tuner_time(tuner, plans[i], memory, 5, &ms, why) == 0) {

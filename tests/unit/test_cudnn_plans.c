@@ -177,6 +177,25 @@ static void open_and_hang(const struct engine_spec *spec, const struct fake_sett
     fake_gpu_abandon();
 }
 
+TEST(where_no_other_plan_runs_the_last_resort_is_taken_with_tuning_and_without)
+{
+    struct fake_settings settings = fake_one_device();
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    struct engine_spec spec = engine_spec_of(&tiny_network, &weights);
+    char tuned[256], untuned[256], note[320];
+    float logits[SEEDED_CLASSES];
+    settings.unusable = 15;
+    settings.last_resort = true;
+    fake_gpu_reset(&settings);
+    run_once(&spec, untuned, note, logits);
+    spec.plans = "plans";
+    spec.no_tuning = false;
+    run_once(&spec, tuned, note, logits);
+    CHECK_STR(tuned, untuned);
+    CHECK_INT(test_shell(NULL, "grep ' = 5 7=0$' plans/*.plans && ! grep ' = [0-4] 7=0$' plans/*.plans"), 0);
+    fake_gpu_reset(&settings);
+}
+
 TEST(a_plan_with_which_the_gpu_hangs_twice_is_passed_over)
 {
     struct fake_settings settings = { .devices = 1, .deadly = 1 << 3, .patience_ns = 2000000 };

@@ -27,7 +27,7 @@ static struct job_facts sample_facts(void)
         .sources_count = 2, .preset = preset_find("torchvision"), .network = "resnet50",
         .weights_uri = { "/w.safetensors", 14 }, .weights_sha256 = "0123456789abcdef", .classes = 1000,
         .truth = "n[0-9]+-([^/]+)/", .batch = 60, .top = 5, .nodes = nodes, .nodes_count = 2, .started_s = 1700000000,
-        .finished_s = 1700000010.5, .elapsed_s = 12.5, .working_s = 10, .cpu_s = 0.004, .files = files, .files_count = 2 };
+        .finished_s = 1700000010.5, .elapsed_s = 12.5, .working_s = 10, .run_working_s = 10, .cpu_s = 0.004, .files = files, .files_count = 2 };
 }
 
 static void add(struct tally *tally, const char *uri, uint32_t error, const char *detail, const char *truth, enum match match)

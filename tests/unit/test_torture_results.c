@@ -60,7 +60,7 @@ static int use_summary(struct why *why)
     const struct job_facts facts = { .version = "0.1.0", .job = "j", .directory = "/job", .sources = texts, .sources_count = 2,
         .preset = preset_find("torchvision"), .network = "resnet50", .weights_uri = { "/w", 2 }, .weights_sha256 = "0123",
         .classes = 1000, .truth = "(n)", .batch = 60, .top = 5, .nodes = &node, .nodes_count = 1, .started_s = 1700000000,
-        .finished_s = 1700000010.5, .elapsed_s = 10, .working_s = 9, .files = texts, .files_count = 2 };
+        .finished_s = 1700000010.5, .elapsed_s = 10, .working_s = 9, .run_working_s = 9, .files = texts, .files_count = 2 };
     static struct tally tally;
     CLEANUP(bytes_done) struct bytes printed;
     struct json_t *summary;

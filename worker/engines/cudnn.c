@@ -1,9 +1,9 @@
 /* cudnn.c: ResNets on GPUs: cuDNN's graph API, cublasLt and a few kernels of our own.
  *
  *     cudnn_list.c     which GPUs;  cudnn_device.c  one of them: lanes that take slots, copy, launch, and hand rows back
- *     cudnn_net.c      the network in the memory of a GPU;  cudnn_pack.c  weights in its number format
+ *     cudnn_net.c      the network in the memory of a GPU;  cudnn_pack.c  weights in its number format;  cudnn_stem.c  the first convolution
  *     cudnn_shapes.c   the convolutions of a network, each once;  cudnn_tune.c  the fastest plan of each;  cudnn_plans.c  keeps them on disk
- *     gpu.h            everything below: gpu_cuda.c, gpu_conv.c, gpu_search.c, gpu_recipe.c, gpu_plan.c, gpu_fc.c, kernels.cu, or a test's
+ *     gpu.h            everything below: gpu_cuda.c, gpu_conv.c, gpu_search.c, gpu_recipe.c, gpu_plan.c, gpu_product.c, gpu_fc.c, kernels.cu, or a test's
  *     slots.c, rows.c  the queue of slots; what is a row
  *
  * Several devices take slots from one queue. They must be of one kind: else an image's row would depend on where it was computed.
@@ -89,8 +89,8 @@ static void name_device(struct engine *engine, const struct engine_spec *spec)
     char ranges[40] = "";
     if (net->format == NUMBER_S8)
         snprintf(ranges, sizeof(ranges), ", ranges %.16s", spec->ranges->sha256);
-    snprintf(info->fingerprint, sizeof(info->fingerprint), "cudnn: %s, %s %d.%d, %s%s, batch %d, kernels %d, plans %s", gpu->libraries,
-             gpu->name, gpu->major, gpu->minor, number_name(net->format), ranges, net->batch, KERNELS_VERSION, net->hash);
+    snprintf(info->fingerprint, sizeof(info->fingerprint), "cudnn: %s, %s %d.%d, %d processors, %s%s, batch %d, kernels %d, plans %s", gpu->libraries,
+             gpu->name, gpu->major, gpu->minor, gpu->processors, number_name(net->format), ranges, net->batch, KERNELS_VERSION, net->hash);
 }
 
 static void describe(struct engine *engine, const struct engine_spec *spec, int wanted)

@@ -256,7 +256,7 @@ static int probe_plans(struct builder *builder)
 static int hash_plans(struct builder *builder)
 {
     struct net *net = builder->net;
-    size_t size = (size_t)net->shape_count * (SHAPE_TEXT + BOOK_TEXT_MAX) + 1;
+    size_t size = (size_t)(net->shape_count + 1) * (SHAPE_TEXT + BOOK_TEXT_MAX) + 1;
     CLEANUP(freep) char *all = calloc(1, size);
     char hex[SHA256_HEX];
     if (!all)
@@ -267,6 +267,8 @@ static int hash_plans(struct builder *builder)
         conv_shape_text(&net->shapes[i], name);
         snprintf(all + used, size - used, "%s = %s\n", name, step_with(net, i)->plan->text);
     }
+    if (net->fc)
+        snprintf(all + strlen(all), size - strlen(all), "fc = %.*s\n", BOOK_TEXT_MAX - 1, net->fc->text);
     int r = sha256_memory(all, strlen(all), hex);
     if (r < 0)
         return because(builder->why, r, "out of memory");

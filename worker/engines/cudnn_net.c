@@ -32,18 +32,20 @@ static enum number_format activation_format(const struct builder *builder, int a
     return builder->net->format == NUMBER_S8 && early ? NUMBER_F16 : builder->net->format;
 }
 
+static size_t activation_size(const struct builder *builder, int a, struct plane plane, int channels)
+{
+    size_t numbers = (size_t)builder->net->batch * (size_t)plane.height * (size_t)plane.width * (size_t)channels;
+    return aligned(numbers * number_size(activation_format(builder, a)));
+}
+
 static size_t activation_bytes(const struct builder *builder, int a)
 {
     const struct net *net = builder->net;
-    struct plane plane = builder->planes[a];
-    int channels = a == NETWORK_IMAGE ? 0 : network_channels(builder->network, a, net->classes);
     if (a == NETWORK_IMAGE) {
         const struct conv_shape *stem = &net->shapes[builder->shape_of[0]];
-        plane = (struct plane){ stem->height, stem->width };
-        channels = stem->inputs;
+        return activation_size(builder, a, (struct plane){ stem->height, stem->width }, stem->inputs);
     }
-    size_t numbers = (size_t)net->batch * (size_t)plane.height * (size_t)plane.width * (size_t)channels;
-    return aligned(numbers * number_size(activation_format(builder, a)));
+    return activation_size(builder, a, builder->planes[a], network_channels(builder->network, a, net->classes));
 }
 
 static void size_arenas(struct builder *builder)

@@ -8,8 +8,7 @@
 #include "worker/engines/gpu.h"
 #include "worker/network.h"
 
-#define PLAN_WORKSPACE_MAX ((size_t)64 << 20) /* bytes a plan may want; the fastest want far less */
-#define SHAPE_TEXT         128
+#define SHAPE_TEXT 128
 
 const char *number_name(enum number_format format);
 

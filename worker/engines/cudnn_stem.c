@@ -8,7 +8,8 @@ int stem_before(const struct layer *layer)
     return (layer->padding + IMAGE_PAIR - 1) / IMAGE_PAIR;
 }
 
-/* Tap t of the filter meets pixel IMAGE_PAIR * o + t - padding for output o. Counted from the first pixel that lies there for that output, it is t + shift(). */
+/* Tap t of the filter meets pixel IMAGE_PAIR * o + t - padding for output o. Counted from the first pixel that lies there for that output, it is
+ * t + shift(). */
 static int shift(const struct layer *layer)
 {
     return IMAGE_PAIR * stem_before(layer) - layer->padding;

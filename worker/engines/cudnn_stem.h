@@ -7,7 +7,8 @@
  *
  * Threads:   no state.
  * Ownership: buffers are the caller's.
- * Errors:    none: a layer that reads the image must have a kernel of at most IMAGE_ACROSS - 1 and a stride of IMAGE_PAIR, which all networks of the table do. */
+ * Errors:    none: a layer that reads the image must have three channels, a kernel of at most IMAGE_ACROSS - 1 and a stride of IMAGE_PAIR, as in all
+ *            networks of the table. */
 #pragma once
 
 #include "worker/engines/gpu.h"

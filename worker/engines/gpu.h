@@ -63,8 +63,16 @@ struct gpu_plan {
     char *text;       /* printable, one line */
 };
 
-/* features (batch, inputs) x weight (classes, inputs) + bias = logits, all f32. */
-struct gpu_fc;
+struct plan_wish {
+    int most;         /* plans */
+    size_t workspace; /* bytes that a plan may want */
+    bool last_resort; /* those that always work as well, which may be a thousand times as slow */
+};
+
+/* features (batch, inputs) x weight (classes, inputs) + bias = logits, all f32. `text` says how its sums are computed, printable; it belongs to the fc. */
+struct gpu_fc {
+    const char *text;
+};
 struct gpu_stream;
 struct gpu_event;
 struct gpu_graph;
@@ -74,7 +82,8 @@ struct fc_memory {
     float *logits;
     void *workspace; /* GPU_FC_WORKSPACE bytes */
 };
-#define GPU_FC_WORKSPACE ((size_t)32 << 20)
+#define GPU_FC_WORKSPACE   ((size_t)32 << 20)
+#define PLAN_WORKSPACE_MAX ((size_t)64 << 20) /* bytes a plan may want; the fastest want far less */
 
 #define GPU_ALIGNMENT 256 /* bytes; of all memory from allocate() */
 
@@ -109,9 +118,9 @@ struct gpu_ops {
     int (*graph_launch)(struct gpu *gpu, struct gpu_graph *graph, struct gpu_stream *stream, struct why *why);
     void (*graph_free)(struct gpu *gpu, struct gpu_graph *graph);
 
-    /* The best `most` plans in the library's own opinion, the best first, and no more workspace than that; at least one, or -ENOTSUP.
+    /* The best plans in the libraries' own opinion, the best first, cuDNN's in front; at least one, or -ENOTSUP. `ret` has room for as many as are wished.
      * Only plans that give the same bytes in every run and do not reduce the precision of sums. */
-    int (*plan_list)(struct gpu *gpu, const struct conv_shape *shape, size_t workspace, struct gpu_plan **ret, int most, int *ret_count,
+    int (*plan_list)(struct gpu *gpu, const struct conv_shape *shape, const struct plan_wish *wish, struct gpu_plan **ret, int *ret_count,
                      struct why *why);
     /* Refuses a text that is not a plan of exactly this shape for this device and library. */
     int (*plan_load)(struct gpu *gpu, const struct conv_shape *shape, const char *text, struct gpu_plan **ret, struct why *why);

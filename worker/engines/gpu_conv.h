@@ -66,10 +66,9 @@ void conv_graph_done(struct conv_graph *graph);
 int conv_graph_engines(const struct conv_graph *graph, int64_t *ret, struct why *why);
 
 struct conv_search {
-    int most;          /* plans wanted */
-    size_t workspace;  /* bytes a plan may want */
-    int configs;       /* out: that the heuristics named */
-    int plans;         /* out: that passed and were finalised */
+    struct plan_wish wish;
+    int configs; /* out: that the heuristics named */
+    int plans;   /* out: that passed and were finalised */
 };
 
 /* Finalised plans with their texts, the most promising first. -ENOTSUP when there is none. */

@@ -33,7 +33,7 @@ int cuda_look(int device, struct gpu_info *info, struct why *why);
 int cuda_open(int device, struct gpu **ret, struct why *why);
 void cuda_close(struct gpu *gpu);
 
-int cuda_plan_list(struct gpu *gpu, const struct conv_shape *shape, size_t workspace, struct gpu_plan **ret, int most, int *ret_count,
+int cuda_plan_list(struct gpu *gpu, const struct conv_shape *shape, const struct plan_wish *wish, struct gpu_plan **ret, int *ret_count,
                    struct why *why);
 int cuda_plan_load(struct gpu *gpu, const struct conv_shape *shape, const char *text, struct gpu_plan **ret, struct why *why);
 int cuda_plan_run(struct gpu *gpu, struct gpu_stream *stream, struct gpu_plan *plan, const struct conv_memory *memory, struct why *why);

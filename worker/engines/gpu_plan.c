@@ -8,12 +8,11 @@ static struct conv_target target_of(const struct gpu *gpu)
     return (struct conv_target){ .handle = ((const struct cuda_gpu *)gpu)->cudnn };
 }
 
-static int list_convolutions(struct gpu *gpu, const struct conv_shape *shape, size_t workspace, struct gpu_plan **ret, int most, int *ret_count,
+static int list_convolutions(struct gpu *gpu, const struct conv_shape *shape, const struct plan_wish *wish, struct gpu_plan **ret, int *ret_count,
                              struct why *why)
 {
     struct conv_graph graph;
-    struct conv_search search = { .most = most, .workspace = workspace };
-    *ret_count = 0;
+    struct conv_search search = { .wish = *wish };
     int r = cuda_blame(gpu, conv_graph_init(&graph, shape, target_of(gpu), why), why);
     if (r < 0)
         return r;
@@ -23,29 +22,33 @@ static int list_convolutions(struct gpu *gpu, const struct conv_shape *shape, si
     return cuda_blame(gpu, r, why);
 }
 
-/* After `count` others. What cublasLt has no algorithm for, cuDNN may have one for, and the other way round. */
-static int list_products(struct gpu *gpu, const struct conv_shape *shape, size_t workspace, struct gpu_plan **ret, int most, int *count,
-                         struct why *why)
+/* Behind the `count` that there are. What one library has nothing for, the other one may have something for. */
+static int add_products(struct gpu *gpu, const struct conv_shape *shape, const struct plan_wish *wish, struct gpu_plan **ret, int *count,
+                        struct why *why)
 {
-    int more = 0, r = cuda_blame(gpu, product_plans(gpu, shape, workspace, ret + *count, most - *count, &more, why), why);
+    struct plan_wish rest = { .most = wish->most - *count, .workspace = wish->workspace };
+    struct why unheard;
+    int more = 0, before = *count;
+    if (!product_fits(shape) || rest.most <= 0)
+        return before ? 0 : -ENOTSUP;
+    int r = cuda_blame(gpu, product_plans(gpu, shape, &rest, ret + before, &more, &unheard), &unheard);
     *count += more;
+    if (r == -ENOTRECOVERABLE || r == -ENOMEM)
+        *why = unheard;
+    else if (before)
+        r = 0;
     return r;
 }
 
-int cuda_plan_list(struct gpu *gpu, const struct conv_shape *shape, size_t workspace, struct gpu_plan **ret, int most, int *ret_count,
+int cuda_plan_list(struct gpu *gpu, const struct conv_shape *shape, const struct plan_wish *wish, struct gpu_plan **ret, int *ret_count,
                    struct why *why)
 {
+    *ret_count = 0;
     int r = cuda_enter(gpu, why);
-    if (r < 0)
-        return r;
-    r = list_convolutions(gpu, shape, workspace, ret, most, ret_count, why);
-    if (product_fits(shape) && *ret_count < most && (r == 0 || r == -ENOTSUP)) {
-        struct why other;
-        int p = list_products(gpu, shape, workspace, ret, most, ret_count, r < 0 ? why : &other);
-        if (p == -ENOTRECOVERABLE && r == 0)
-            *why = other;
-        r = p == 0 || p == -ENOTRECOVERABLE ? p : r;
-    }
+    if (r == 0)
+        r = list_convolutions(gpu, shape, wish, ret, ret_count, why);
+    if (r == 0 || r == -ENOTSUP)
+        r = add_products(gpu, shape, wish, ret, ret_count, why);
     while (r < 0 && *ret_count > 0)
         cuda_plan_free(gpu, ret[--*ret_count]);
     return r;

@@ -1,6 +1,7 @@
 #include "worker/engines/gpu_product.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static int failed(cublasStatus_t status, const char *call, struct why *why)
@@ -55,9 +56,7 @@ void product_done(struct product *product)
     memset(product, 0, sizeof(*product));
 }
 
-/* ---- algorithms ---------------------------------------------------------------------------------------------------------- */
-
-#define ALGORITHMS 16 /* asked for */
+/* ---- ways ---------------------------------------------------------------------------------------------------------------- */
 
 static cublasStatus_t ask(const struct product *product, cublasLtHandle_t handle, size_t workspace, cublasLtMatmulHeuristicResult_t *results,
                           int *found, const char **ret_call)
@@ -70,44 +69,32 @@ static cublasStatus_t ask(const struct product *product, cublasLtHandle_t handle
     if (!(status = CALL(cublasLtMatmulPreferenceSetAttribute, preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof(workspace))) &&
         !(status = CALL(cublasLtMatmulPreferenceSetAttribute, preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &reductions,
                         sizeof(reductions))))
-        status = CALL(cublasLtMatmulAlgoGetHeuristic, handle, product->what, product->w, product->x, product->y, product->y, preference, ALGORITHMS,
+        status = CALL(cublasLtMatmulAlgoGetHeuristic, handle, product->what, product->w, product->x, product->y, product->y, preference, PRODUCT_WAYS,
                       results, found);
     cublasLtMatmulPreferenceDestroy(preference);
     return status;
 }
 
-int product_search(struct product *product, cublasLtHandle_t handle, size_t workspace, cublasLtMatmulAlgo_t *ret, int most, struct why *why)
+int product_search(const struct product *product, cublasLtHandle_t handle, size_t workspace, struct product_way ret[PRODUCT_WAYS], struct why *why)
 {
-    cublasLtMatmulHeuristicResult_t results[ALGORITHMS];
+    cublasLtMatmulHeuristicResult_t results[PRODUCT_WAYS] = { 0 };
     int found = 0, count = 0;
     const char *call;
     cublasStatus_t status = ask(product, handle, workspace, results, &found, &call);
     if (status)
         return failed(status, call, why);
-    for (int i = 0; i < found && count < most; i++)
-        if (!results[i].state && results[i].workspaceSize <= workspace) {
-            if (count == 0) {
-                product->algorithm = results[i].algo;
-                product->workspace = results[i].workspaceSize;
-            }
-            ret[count++] = results[i].algo;
-        }
+    for (int i = 0; i < found; i++)
+        if (!results[i].state && results[i].workspaceSize <= workspace)
+            ret[count++] = (struct product_way){ results[i].algo, results[i].workspaceSize };
     return count ? count : because(why, -ENOTSUP, "cublasLt has no algorithm");
 }
 
-int product_take(struct product *product, cublasLtHandle_t handle, const cublasLtMatmulAlgo_t *algorithm, struct why *why)
+void product_text(const struct product_way *way, char text[PRODUCT_TEXT])
 {
-    cublasLtMatmulHeuristicResult_t result = { .state = CUBLAS_STATUS_SUCCESS };
-    cublasStatus_t status = cublasLtMatmulAlgoCheck(handle, product->what, product->w, product->x, product->y, product->y, algorithm, &result);
-    if (!status)
-        status = result.state;
-    if (status) {
-        int r = failed(status, "cublasLtMatmulAlgoCheck", why);
-        return r == -ENOMEM ? r : -ENOTSUP;
-    }
-    product->algorithm = *algorithm;
-    product->workspace = result.workspaceSize;
-    return 0;
+    const unsigned char *bytes = (const unsigned char *)&way->algorithm;
+    char *at = text + sprintf(text, "product ");
+    for (size_t i = 0; i < sizeof(way->algorithm); i++)
+        at += sprintf(at, "%02x", bytes[i]);
 }
 
 int product_run(struct product *product, cublasLtHandle_t handle, cudaStream_t stream, const struct conv_memory *memory, struct why *why)
@@ -118,6 +105,6 @@ int product_run(struct product *product, cublasLtHandle_t handle, cudaStream_t s
     cublasStatus_t status = CALL(cublasLtMatmulDescSetAttribute, product->what, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &memory->b, sizeof(memory->b));
     if (!status)
         status = CALL(cublasLtMatmul, handle, product->what, &one, memory->w, product->w, memory->x, product->x, adds ? &one : &zero,
-                      adds ? memory->z : memory->y, product->y, memory->y, product->y, &product->algorithm, memory->workspace, product->workspace, stream);
+                      adds ? memory->z : memory->y, product->y, memory->y, product->y, &product->way.algorithm, memory->workspace, product->way.workspace, stream);
     return status ? failed(status, call, why) : 0;
 }

@@ -19,22 +19,30 @@ struct product_shape {
     bool splits;               /* a sum may be computed in parts, for few rows: the parts lie in the workspace and are added in their order */
 };
 
+/* A way to compute it; plain memory, which the same version of cublasLt takes back on an equal device [cublasLt.h, cublasLtMatmulAlgo_t]. */
+struct product_way {
+    cublasLtMatmulAlgo_t algorithm;
+    size_t workspace; /* bytes */
+};
+#define PRODUCT_WAYS 16 /* at most */
+
 struct product {
     struct product_shape shape;
     cublasLtMatmulDesc_t what;
     cublasLtMatrixLayout_t w, x, y; /* z lies as y does */
-    cublasLtMatmulAlgo_t algorithm;
-    size_t workspace;               /* bytes that the algorithm wants */
+    struct product_way way;         /* the caller's to choose */
 };
+
+/* "product", and the algorithm in hex digits. */
+#define PRODUCT_TEXT (sizeof("product ") + 2 * sizeof(cublasLtMatmulAlgo_t))
 
 int product_init(struct product *product, const struct product_shape *shape, struct why *why);
 void product_done(struct product *product); /* accepts zeroed memory */
 
-/* The most promising algorithms, the first of which the product has from now on. Returns how many, at least 1, or -ENOTSUP. */
-int product_search(struct product *product, cublasLtHandle_t handle, size_t workspace, cublasLtMatmulAlgo_t *ret, int most, struct why *why);
+/* The most promising ways that want no more workspace. Returns how many, at least 1, or -ENOTSUP. */
+int product_search(const struct product *product, cublasLtHandle_t handle, size_t workspace, struct product_way ret[PRODUCT_WAYS], struct why *why);
 
-/* Takes this algorithm, if it is one of this product on this device: -ENOTSUP if not. */
-int product_take(struct product *product, cublasLtHandle_t handle, const cublasLtMatmulAlgo_t *algorithm, struct why *why);
+void product_text(const struct product_way *way, char text[PRODUCT_TEXT]);
 
 int product_run(struct product *product, cublasLtHandle_t handle, cudaStream_t stream, const struct conv_memory *memory, struct why *why);
 
@@ -43,11 +51,12 @@ int product_run(struct product *product, cublasLtHandle_t handle, cudaStream_t s
 /* Whether the shape is such a convolution. */
 bool product_fits(const struct conv_shape *shape);
 
-/* Whether a plan's text is a product's: "product", and the algorithm in hex digits. */
+/* Whether a plan's text is a product's. */
 bool product_is_text(const char *text);
 
-/* As plan_list and plan_load of gpu.h. */
-int product_plans(struct gpu *gpu, const struct conv_shape *shape, size_t workspace, struct gpu_plan **ret, int most, int *ret_count,
+/* As plan_list and plan_load of gpu.h. A text is that of a plan which the library itself names, or refused: nobody vouches for what cublasLt does
+ * with any other bytes. */
+int product_plans(struct gpu *gpu, const struct conv_shape *shape, const struct plan_wish *wish, struct gpu_plan **ret, int *ret_count,
                   struct why *why);
 int product_plan_load(struct gpu *gpu, const struct conv_shape *shape, const char *text, struct gpu_plan **ret, struct why *why);
 int product_plan_run(struct gpu *gpu, cudaStream_t stream, struct gpu_plan *plan, const struct conv_memory *memory, struct why *why);

@@ -9,7 +9,7 @@
 
 #define CONFIGS_MAX 256
 #define TEXT_MAX    512 /* bytes of a plan's text */
-#define FEW         8 /* plans, with which those that always work are looked at as well: they are up to a thousand times as slow */
+#define FEW         8 /* plans, with which those of the last resort are looked at without being asked for */
 
 /* The notes of an engine as a set of bits. */
 static unsigned int notes(struct chain *chain, descriptor engine, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type)
@@ -151,7 +151,7 @@ static void try_config(const struct conv_graph *graph, descriptor *config, struc
         cudnn_failed(chain.status, chain.call, why);
     if (!wanted || recipe_write(*config, engine, text, sizeof(text)) < 0 || is_known(plans, search->plans, text))
         return;
-    if (make_plan(graph, config, text, &plan, why) == 0 && plan->plan.workspace <= search->workspace)
+    if (make_plan(graph, config, text, &plan, why) == 0 && plan->plan.workspace <= search->wish.workspace)
         plans[search->plans++] = take(plan);
 }
 
@@ -163,7 +163,7 @@ static void try_configs(const struct conv_graph *graph, cudnnBackendHeurMode_t m
         return;
     int64_t named = ask(graph, mode, configs, why);
     search->configs += (int)named;
-    for (int64_t i = 0; i < named && search->plans < search->most; i++)
+    for (int64_t i = 0; i < named && search->plans < search->wish.most; i++)
         try_config(graph, &configs->list[i], search, plans, why);
     configs_done(configs);
     free(configs);
@@ -174,7 +174,7 @@ int conv_graph_plans(const struct conv_graph *graph, struct conv_search *search,
     struct why last = { "" };
     search->configs = search->plans = 0;
     try_configs(graph, CUDNN_HEUR_MODE_A, search, ret, &last);
-    if (search->plans < search->most && search->plans < FEW)
+    if (search->plans < search->wish.most && (search->plans < FEW || search->wish.last_resort))
         try_configs(graph, CUDNN_HEUR_MODE_FALLBACK, search, ret, &last);
     if (search->plans)
         return 0;

@@ -1,6 +1,6 @@
 /* kernels.cu: which thread computes what; the arithmetic is in kernels_math.h.
  *
- * Every kernel is bound by memory, so threads read and write 16 bytes at a time, next to their neighbours'. */
+ * Every kernel is bound by memory, so threads write 16 bytes at a time, next to their neighbours', and read so where their data allow it. */
 #include "worker/engines/kernels_math.h"
 
 #include <cuda_runtime.h>
@@ -94,16 +94,16 @@ static dim3 blocks(size_t threads, int images = 1)
     return dim3((unsigned int)((threads + THREADS - 1) / THREADS), (unsigned int)images);
 }
 
-#define LAUNCH(kernel, format, grid, args, stream)                                                           \
-    do {                                                                                                      \
-        if ((format) == NUMBER_F16)                                                                           \
-            kernel<NUMBER_F16><<<grid, THREADS, 0, (cudaStream_t)(stream)>>>(*(args));             \
-        else if ((format) == NUMBER_BF16)                                                                     \
-            kernel<NUMBER_BF16><<<grid, THREADS, 0, (cudaStream_t)(stream)>>>(*(args));            \
-        else if ((format) == NUMBER_S8)                                                                       \
-            kernel<NUMBER_S8><<<grid, THREADS, 0, (cudaStream_t)(stream)>>>(*(args));              \
-        else                                                                                                  \
-            kernel<NUMBER_F32><<<grid, THREADS, 0, (cudaStream_t)(stream)>>>(*(args));             \
+#define LAUNCH(kernel, format, grid, args, stream)                                      \
+    do {                                                                                \
+        if ((format) == NUMBER_F16)                                                     \
+            kernel<NUMBER_F16><<<grid, THREADS, 0, (cudaStream_t)(stream)>>>(*(args));  \
+        else if ((format) == NUMBER_BF16)                                               \
+            kernel<NUMBER_BF16><<<grid, THREADS, 0, (cudaStream_t)(stream)>>>(*(args)); \
+        else if ((format) == NUMBER_S8)                                                 \
+            kernel<NUMBER_S8><<<grid, THREADS, 0, (cudaStream_t)(stream)>>>(*(args));   \
+        else                                                                            \
+            kernel<NUMBER_F32><<<grid, THREADS, 0, (cudaStream_t)(stream)>>>(*(args));  \
     } while (0)
 
 extern "C" int kernels_normalise(const normalise_args *args, void *stream)

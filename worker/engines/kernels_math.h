@@ -1,6 +1,7 @@
 /* kernels_math.h: the arithmetic of our kernels, one thread's share a function, for a GPU and for the CPU that tests it.
  *
- * `format` is a constant wherever a kernel calls; the compiler folds it away. Loads and stores are 16 bytes wide, of s8 8 bytes.
+ * `format` is a constant wherever a kernel calls; the compiler folds it away. Loads and stores are 16 bytes wide, of s8 8 bytes, of
+ * pixels one or two.
  *
  * Threads:   no state; which thread works on what is said by an index.
  * Errors:    none; indices beyond the end do nothing. */
