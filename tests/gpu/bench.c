@@ -230,32 +230,7 @@ static int speed(const struct setting *setting, char **args, struct why *why)
 /* ---- layers ---------------------------------------------------------------------------------------------------------------- */
 
 #define NORMALISE (-1) /* a step in front of the first */
-
-static int enqueue_step(struct net *net, int step, struct why *why)
-{
-    return step == NORMALISE ? net->gpu->ops->normalise(net->gpu, net->stream, &net->normalise, why) : net_run_step(net, step, why);
-}
-
-/* Milliseconds of a step, the mean of `runs` in one graph. */
-static int time_step(struct device *device, int step, int runs, float *ret_ms, struct why *why)
-{
-    struct gpu *gpu = device->gpu;
-    struct lane *lane = &device->lanes[0];
-    struct gpu_graph *graph = NULL;
-    int r = gpu->ops->capture_begin(gpu, device->stream, why);
-    for (int i = 0; i < runs && r == 0; i++)
-        r = enqueue_step(&device->net, step, why);
-    if (r == 0)
-        r = gpu->ops->capture_end(gpu, device->stream, &graph, why);
-    for (int i = 0; i < 2 && r == 0; i++) /* the first one warms up */
-        if ((r = gpu->ops->event_record(gpu, lane->begun, device->stream, why)) == 0 &&
-            (r = gpu->ops->graph_launch(gpu, graph, device->stream, why)) == 0 &&
-            (r = gpu->ops->event_record(gpu, lane->done, device->stream, why)) == 0 && (r = wait_event(gpu, lane->done, why)) == 0)
-            r = gpu->ops->event_between(gpu, lane->begun, lane->done, ret_ms, why);
-    gpu->ops->graph_free(gpu, graph);
-    *ret_ms /= (float)runs;
-    return r;
-}
+#define STEP_RUNS 20   /* of a step, in one graph */
 
 /* What must be computed and moved: the image's three channels once, and not the form in which the first convolution reads them. */
 static struct conv_shape least_shape(const struct net *net, const struct net_step *step)
@@ -303,13 +278,13 @@ static int layers(const struct setting *setting, struct why *why)
     struct device device = { 0 };
     int r = open_device(&device, setting, why);
     for (int i = NORMALISE; r == 0 && i < device.net.count; i++) {
-        float ms = 0;
-        r = time_step(&device, i, 20, &ms, why);
+        double ms = 0;
+        r = whole_time(&device, i, i + 1, STEP_RUNS, &ms, why);
         if (r == 0 && i == NORMALISE)
-            printf("layer normalise %.5f 0 %.0f u8\n", (double)ms,
+            printf("layer normalise %.5f 0 %.0f u8\n", ms,
                    normalise_bytes(&device.net.normalise));
         else if (r == 0)
-            print_step(&device.net, &device.net.steps[i], (double)ms);
+            print_step(&device.net, &device.net.steps[i], ms);
     }
     device_stop(&device);
     device_close(&device);

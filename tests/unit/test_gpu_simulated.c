@@ -32,7 +32,7 @@ TEST(the_kernels_are_compiled_for_every_gpu_and_for_those_to_come)
     free(output);
 }
 
-/* A stack frame is memory of the device, and an array lies there as soon as one of its indexes is no constant: it made a kernel ten times as slow. */
+/* A stack frame is memory of the device, and an array lies there as soon as one of its indexes is no constant: it made a kernel five times as slow. */
 TEST_WITHIN(120, no_kernel_keeps_anything_in_memory_but_what_it_is_given)
 {
     CLEANUP(freep) char *output = NULL;

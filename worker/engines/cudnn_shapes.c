@@ -19,9 +19,8 @@ enum number_format conv_format(const struct layer *layer, enum number_format for
 static bool is_equal(const struct conv_shape *a, const struct conv_shape *b)
 {
     return a->batch == b->batch && a->height == b->height && a->width == b->width && a->inputs == b->inputs &&
-           a->outputs == b->outputs && a->kernel_height == b->kernel_height &&
-           a->kernel_width == b->kernel_width && a->stride == b->stride && a->padding == b->padding &&
-           a->groups == b->groups && a->residual == b->residual && a->relu == b->relu && a->format == b->format;
+           a->outputs == b->outputs && a->kernel_height == b->kernel_height && a->kernel_width == b->kernel_width &&
+           a->stride == b->stride && a->padding == b->padding && a->groups == b->groups && a->residual == b->residual && a->relu == b->relu && a->format == b->format;
 }
 
 static struct conv_shape shape_of(const struct layer *layer, struct plane plane, int batch, enum number_format format)

@@ -66,16 +66,27 @@ static int capture(struct tuner *tuner, struct gpu_plan *plan, const struct conv
     return r < 0 ? r : ended;
 }
 
-static int time_graph(struct tuner *tuner, struct gpu_graph *graph, float *ret_ms, struct why *why)
+static int begin(struct tuner *tuner, struct why *why)
+{
+    return tuner->gpu->ops->event_record(tuner->gpu, tuner->from, tuner->stream, why);
+}
+
+/* Milliseconds of what was enqueued since begin(). */
+static int end(struct tuner *tuner, float *ret_ms, struct why *why)
 {
     const struct gpu_ops *ops = tuner->gpu->ops;
     int r;
-    if ((r = ops->event_record(tuner->gpu, tuner->from, tuner->stream, why)) < 0 ||
-        (r = ops->graph_launch(tuner->gpu, graph, tuner->stream, why)) < 0 ||
-        (r = ops->event_record(tuner->gpu, tuner->to, tuner->stream, why)) < 0 ||
-        (r = wait_event(tuner->gpu, tuner->to, why)) < 0)
+    if ((r = ops->event_record(tuner->gpu, tuner->to, tuner->stream, why)) < 0 || (r = wait_event(tuner->gpu, tuner->to, why)) < 0)
         return r;
     return ops->event_between(tuner->gpu, tuner->from, tuner->to, ret_ms, why);
+}
+
+static int time_graph(struct tuner *tuner, struct gpu_graph *graph, float *ret_ms, struct why *why)
+{
+    int r = begin(tuner, why);
+    if (r == 0)
+        r = tuner->gpu->ops->graph_launch(tuner->gpu, graph, tuner->stream, why);
+    return r < 0 ? r : end(tuner, ret_ms, why);
 }
 
 static int by_time(const void *a, const void *b)
@@ -102,13 +113,10 @@ static int run_once(struct tuner *tuner, struct gpu_plan *plan, const struct con
 /* As launched, without a graph. */
 static int time_once(struct tuner *tuner, struct gpu_plan *plan, const struct conv_memory *memory, float *ret_ms, struct why *why)
 {
-    const struct gpu_ops *ops = tuner->gpu->ops;
-    int r;
-    if ((r = ops->event_record(tuner->gpu, tuner->from, tuner->stream, why)) < 0 ||
-        (r = ops->plan_run(tuner->gpu, tuner->stream, plan, memory, why)) < 0 ||
-        (r = ops->event_record(tuner->gpu, tuner->to, tuner->stream, why)) < 0 || (r = wait_event(tuner->gpu, tuner->to, why)) < 0)
-        return r;
-    return ops->event_between(tuner->gpu, tuner->from, tuner->to, ret_ms, why);
+    int r = begin(tuner, why);
+    if (r == 0)
+        r = tuner->gpu->ops->plan_run(tuner->gpu, tuner->stream, plan, memory, why);
+    return r < 0 ? r : end(tuner, ret_ms, why);
 }
 
 static bool is_hopeless(const struct tuner *tuner, float ms)

@@ -92,7 +92,7 @@ int product_search(const struct product *product, cublasLtHandle_t handle, size_
 void product_text(const struct product_way *way, char text[PRODUCT_TEXT])
 {
     const unsigned char *bytes = (const unsigned char *)&way->algorithm;
-    char *at = text + sprintf(text, "product ");
+    char *at = text + sprintf(text, PRODUCT_WORD);
     for (size_t i = 0; i < sizeof(way->algorithm); i++)
         at += sprintf(at, "%02x", bytes[i]);
 }

@@ -33,8 +33,9 @@ struct product {
     struct product_way way;         /* the caller's to choose */
 };
 
-/* "product", and the algorithm in hex digits. */
-#define PRODUCT_TEXT (sizeof("product ") + 2 * sizeof(cublasLtMatmulAlgo_t))
+/* A plan's text: the word, and the algorithm in hex digits. */
+#define PRODUCT_WORD "product "
+#define PRODUCT_TEXT (sizeof(PRODUCT_WORD) + 2 * sizeof(cublasLtMatmulAlgo_t))
 
 int product_init(struct product *product, const struct product_shape *shape, struct why *why);
 void product_done(struct product *product); /* accepts zeroed memory */

@@ -18,7 +18,7 @@ bool product_fits(const struct conv_shape *shape)
 
 bool product_is_text(const char *text)
 {
-    return !strncmp(text, "product ", strlen("product "));
+    return !strncmp(text, PRODUCT_WORD, strlen(PRODUCT_WORD));
 }
 
 static cublasLtHandle_t handle_of(const struct gpu *gpu)

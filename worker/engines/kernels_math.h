@@ -146,7 +146,7 @@ ON_BOTH size_t pool_at(const struct pool_args *args, uint32_t image, int h, int 
 }
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-/* The same in f16, two numbers at once, with an instruction that lets through what is not a number: what f32 takes is more than memory does. */
+/* max_of_window() in f16, two numbers at once, with an instruction that lets through what is not a number: what f32 takes is more than memory does. */
 __device__ static inline void max_of_halves(const pool_args *args, uint32_t image, int y, int x, size_t channel, float best[CHANNELS_STEP])
 {
     __half2 most[4];
