@@ -12,6 +12,7 @@ struct tuning {
     const char *engine;     /* auto, onednn, cudnn, sim */
     const char *precision;
     const char *ranges;     /* file of activation ranges, for int8; NULL: the one beside the weights */
+    int64_t recheck;        /* %; 0: nothing is computed again */
     int64_t engine_batch;   /* images; 0: the engine's choice */
     int64_t engine_threads; /* 0: one a core */
     const char *devices;    /* of a GPU engine: "0,1" or "all"; NULL: the first */
@@ -48,6 +49,8 @@ struct tuning {
       "number format of the engine", 0, 0, "auto|f32|f16|bf16|int8" },                                                    \
     { 0, "ranges", OPTION_TEXT, offsetof(type, member.ranges), "FILE",                                                    \
       "activation ranges for int8; those beside the weights by default", 0, 0, NULL },                                    \
+    { 0, "recheck", OPTION_INT, offsetof(type, member.recheck), "N",                                                      \
+      "int8 on a CPU: an image whose second class is within N % of the first is computed again in f32; 0, the default: none", 0, 100, NULL }, \
     { 0, "engine-batch", OPTION_INT, offsetof(type, member.engine_batch), "N",                                            \
       "images the engine computes at once; 0: its own choice", 0, 4096, NULL },                                           \
     { 0, "engine-threads", OPTION_INT, offsetof(type, member.engine_threads), "N",                                        \

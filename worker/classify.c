@@ -116,6 +116,14 @@ static void tell_how(const struct runtime *runtime)
         log_info("engine %s, precision %s: the answers are made up, nothing looks at the pictures", info->engine, info->precision);
 }
 
+static void tell_rechecked(const struct runtime *runtime)
+{
+    struct rec_stage stages[STAGE_COUNT];
+    pipeline_stages(runtime->pipeline, stages);
+    if (stages[STAGE_ENGINE].retries)
+        log_info("%s computed again in f32", COUNTED(stages[STAGE_ENGINE].retries, "image", "images"));
+}
+
 static int classify(const struct classify_options *options, const struct preset *preset, char **files, int count, struct why *why)
 {
     struct runtime_spec spec = { .preset = *preset, .top = (int)options->top, .batch = LIMIT_BATCH, .here = true };
@@ -141,6 +149,8 @@ static int classify(const struct classify_options *options, const struct preset 
         r = classify_some(runtime, &box, labels, files + at, count - at < (int)LIMIT_BATCH ? count - at : (int)LIMIT_BATCH, why);
         failed += r > 0 ? r : 0;
     }
+    if (r >= 0)
+        tell_rechecked(runtime);
     runtime_freep(&runtime);
     mailbox_done(&box);
     return r < 0 ? r : failed;

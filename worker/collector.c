@@ -26,6 +26,7 @@ static void write_row(const struct engine_info *info, const struct engine_slot *
 static void count_slot(struct stage *stage, const struct engine_slot *slot, uint64_t waited)
 {
     atomic_fetch_add(&stage->items, (unsigned)slot->count);
+    atomic_fetch_add(&stage->retries, (unsigned)slot->rechecked);
     atomic_fetch_add(&stage->busy_ns, slot->busy_ns);
     atomic_fetch_add(&stage->wait_ns, waited);
 }

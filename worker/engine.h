@@ -55,6 +55,8 @@ struct engine_spec {
     int top;                       /* 1..classes; predictions a row */
     enum precision precision;      /* AUTO: what is fastest and agrees with f32; a CPU takes int8 when there are ranges */
     const struct ranges *ranges;   /* activation ranges for int8, of these weights and this mean and std; NULL: there are none */
+    int recheck;                   /* int8 on a CPU: an image whose second class is within so many % of the first's probability is computed again in
+                                    * f32, and its row is that one; 0: none. Features decide nothing, and are not */
     engine_observer *observe;      /* called with the image and what each layer leaves behind; NULL, and only a CPU in f32 can */
     void *observed;                /* its first argument */
     int batch;                     /* images a slot; 0: the engine's choice */
@@ -69,7 +71,7 @@ struct engine_spec {
 struct engine_info {
     const char *engine;      /* "onednn" */
     char device[128];        /* for people: "Intel Xeon, avx512_core, 2 streams" */
-    const char *precision;   /* that was taken: "f32", "f16", "bf16", "int8"; "none" of an engine that does no arithmetic */
+    const char *precision;   /* that was taken: "f32", "f16", "bf16", "int8", "int8+f32" with `recheck`; "none" of an engine that does no arithmetic */
     char fingerprint[256];   /* with the same spec, equal fingerprints give equal bytes: engine, version, precision, batch, ISA */
     int batch;               /* images a slot */
     int slots;
@@ -92,6 +94,7 @@ struct engine_slot {
     int count;                      /* images submitted */
     struct prediction *predictions; /* (count, top), most probable first, lowest index first on a tie */
     float *values;                  /* (count, values) or NULL */
+    int rechecked;                  /* images of it that were computed again */
     uint64_t busy_ns;               /* CPU (or device) time this slot took */
     void *user;                     /* the pipeline's */
 };
@@ -123,7 +126,7 @@ struct engine_ops {
     uint64_t (*moves)(const struct engine *engine);
 };
 
-#define ENGINE_ABI 3
+#define ENGINE_ABI 4
 
 /* A plugin exports one function of this name and type. */
 #define ENGINE_ENTRY_POINT "sleddog_engine"

@@ -39,10 +39,9 @@ bool runtime_is_current(const struct runtime *runtime)
 
 static enum precision precision_of(const char *name)
 {
-    static const char *const names[] = { [PRECISION_AUTO] = "auto", [PRECISION_F32] = "f32", [PRECISION_F16] = "f16",
-                                         [PRECISION_BF16] = "bf16", [PRECISION_INT8] = "int8" };
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-        if (!strcmp(names[i], name))
+    const char *known;
+    for (int i = 0; (known = engines_precision_name((enum precision)i)); i++)
+        if (!strcmp(known, name))
             return (enum precision)i;
     return PRECISION_AUTO;
 }
@@ -51,6 +50,7 @@ void runtime_tune(const struct tuning *tuning, struct engine_spec *spec, char pl
 {
     char cache[PATH_MAX];
     spec->precision = precision_of(tuning->precision);
+    spec->recheck = (int)tuning->recheck;
     spec->batch = (int)tuning->engine_batch;
     spec->device = tuning->devices;
     spec->no_tuning = !strcmp(tuning->tune, "off");

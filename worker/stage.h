@@ -15,7 +15,7 @@ struct stage {
     atomic_uint_fast64_t items, errors, bytes;
     atomic_uint_fast64_t busy_ns; /* CPU time of the stage's threads */
     atomic_uint_fast64_t wait_ns; /* wall time they waited for input or room */
-    atomic_uint_fast64_t retries; /* attempts after a failed one */
+    atomic_uint_fast64_t retries; /* attempts after a failed one; of the engine: images computed again (engine_spec.recheck) */
     atomic_uint_fast64_t copies;  /* second requests for what is slow */
     atomic_int down;              /* places that are waited for just now */
     atomic_uint_fast32_t active;  /* images it is at work on; those that wait for room further on are not */

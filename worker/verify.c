@@ -167,6 +167,7 @@ static int open_cut(const struct verification *v, const char *last, struct engin
     char plans[PATH_MAX];
     struct ranges ranges;
     runtime_tune(v->tuning, &spec, plans);
+    spec.recheck = 0; /* f32 would hide what int8 does */
     if (r == 0 && spec.precision == PRECISION_INT8) { /* auto does not take them: they are nobody's calibration */
         r = find_extents(&cut, &spec, &ranges, why);
         spec.ranges = &ranges;

@@ -56,6 +56,33 @@ TEST(two_workers_in_int8_give_the_bytes_of_one_and_the_fingerprint_names_the_ran
     check_precision("f32", "f32");
 }
 
+TEST(a_job_that_rechecks_gives_the_same_bytes_with_any_workers_and_says_how_many_images_it_computed_again)
+{
+    gather();
+    calibrate("photos", RANGES);
+    CHECK_INT(COORDINATE("one", "run", "--local", "1", ENGINE, "--recheck", "100", "--batch", "2", PIXELS, "--weights", MODEL, "--job", "one", "photos"), 0);
+    check_precision("one", "int8+f32");
+    check_contains("one.out", "12 images computed again in f32");
+    CHECK_INT(COORDINATE("f32", "run", "--local", "1", ENGINE, "--precision", "f32", PIXELS, "--weights", MODEL, "--job", "f32", "photos"), 0);
+    check_same_file("one/predictions.jsonl", "f32/predictions.jsonl");
+    CHECK_INT(COORDINATE("some", "run", "--local", "1", ENGINE, "--recheck", "20", PIXELS, "--weights", MODEL, "--job", "some", "photos"), 0);
+    CHECK_INT(COORDINATE("two", "run", "--local", "2", ENGINE, "--recheck", "20", "--batch", "3", PIXELS, "--weights", MODEL, "--job", "two", "photos"), 0);
+    check_same_file("some/predictions.jsonl", "two/predictions.jsonl");
+}
+
+TEST(nodes_that_recheck_differently_are_not_mixed)
+{
+    struct daemon one, other;
+    gather();
+    calibrate("photos", RANGES);
+    WORKER(&one, "one", ENGINE, "--weights", MODEL, "--recheck", "10");
+    WORKER(&other, "other", ENGINE, "--weights", MODEL, "--recheck", "5");
+    CHECK_INT(run_on("mixed", (const struct daemon *[]){ &one, &other }, 2), 1);
+    check_contains("mixed.err", "its numbers may differ in the last digits");
+    daemon_stop(&one);
+    daemon_stop(&other);
+}
+
 TEST(a_daemon_takes_ranges_that_come_while_it_runs_and_lets_go_of_those_that_went)
 {
     struct daemon daemon;

@@ -305,6 +305,22 @@ TEST(int8_without_ranges_is_refused_with_a_way_to_get_them)
     CHECK_STR(why.text, "engine cudnn: int8 needs activation ranges of these weights; make them with: sleddog-worker calibrate");
 }
 
+TEST(a_gpu_that_shall_compute_images_again_says_what_to_do_instead)
+{
+    struct fake_settings settings = fake_one_device();
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    struct engine_spec spec = engine_spec_of(&tiny_network, &weights);
+    struct ranges ranges = { .images = 1 };
+    struct engine *engine = NULL;
+    struct why why = { "" };
+    spec.precision = PRECISION_INT8;
+    spec.ranges = &ranges;
+    spec.recheck = 10;
+    fake_gpu_reset(&settings);
+    CHECK_INT(cudnn_engine(&fake_gpu)->open(&spec, &engine, &why), -ENOTSUP);
+    CHECK_STR(why.text, "engine cudnn: int8 on a GPU computes no image again; use --precision f16, or --recheck 0");
+}
+
 TEST(rows_in_int8_do_not_depend_on_place_slot_lane_or_device)
 {
     struct fake_settings settings = { .devices = 2 };

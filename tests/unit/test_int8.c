@@ -3,6 +3,7 @@
 #include "tests/engine_run.h"
 #include "tests/test.h"
 #include "worker/engines/onednn_int8.h"
+#include "worker/engines/rows.h"
 #include "worker/weights/ranges.h"
 #include "worker/weights/seeded.h"
 
@@ -212,10 +213,117 @@ TEST(what_int8_cannot_do_is_refused_in_words)
     spec = bed.spec;
     spec.mean[1] = 1.5f;
     check_refused(&spec, -ENOTSUP, "int8 needs a mean of the pixels from 0 to 1, not 1.5; use --precision f32");
+    spec = bed.spec;
+    spec.recheck = 10;
+    spec.precision = PRECISION_F32;
+    check_refused(&spec, -EINVAL, "--recheck 10: computes again what int8 leaves undecided, but --precision f32 was asked for");
+    spec.precision = PRECISION_INT8;
+    spec.recheck = 101;
+    check_refused(&spec, -EINVAL, "recheck 101: give a percentage, 0 to 100");
+    spec = bed.spec;
+    spec.mean[1] = 1.5f;
     spec.precision = PRECISION_AUTO;
     struct engines_opened it = open_engine(&spec);
     CHECK_STR(engine_info_of(it)->precision, "f32");
     CHECK_CONTAINS(engine_info_of(it)->note, "int8 needs a mean");
+    engine_close(it);
+    done_bed(&bed);
+}
+
+/* ---- what is undecided -------------------------------------------------------------------------------------------------- */
+
+/* `percent` such that some of the images are undecided and some are not. */
+static int choose_recheck(const float *values)
+{
+    for (int percent = 1; percent < 100; percent++) {
+        int close = 0;
+        for (int i = 0; i < IMAGES; i++)
+            close += rows_are_close(values + i * CLASSES, CLASSES, percent);
+        if (close > 0 && close < IMAGES)
+            return percent;
+    }
+    test_fail(__FILE__, __LINE__, "all images are equally undecided");
+}
+
+static void check_rows(struct bed *bed, const float *int8, const float *f32)
+{
+    CLEANUP(freep) float *values = run_all(&bed->spec, bed->pixels);
+    for (int i = 0; i < IMAGES; i++) {
+        const float *expected = rows_are_close(int8 + i * CLASSES, CLASSES, bed->spec.recheck) ? f32 : int8;
+        CHECK(!memcmp(values + i * CLASSES, expected + i * CLASSES, CLASSES * sizeof(*values)));
+    }
+}
+
+TEST(an_image_that_int8_leaves_undecided_has_the_bytes_of_f32_and_the_others_those_of_int8)
+{
+    struct bed bed;
+    make_bed(&bed, "resnet18", 64);
+    CLEANUP(freep) float *f32 = measure(&bed);
+    CLEANUP(freep) float *int8 = run_all(&bed.spec, bed.pixels);
+    bed.spec.recheck = choose_recheck(int8);
+    printf("within %d %%\n", bed.spec.recheck);
+    for (int batch = 1; batch <= IMAGES; batch += 2) {
+        bed.spec.batch = batch;
+        bed.spec.threads = 1 + batch % 3;
+        check_rows(&bed, int8, f32);
+    }
+    bed.spec.recheck = 100;
+    check_rows(&bed, int8, f32);
+    CHECK(memcmp(f32, int8, IMAGES * CLASSES * sizeof(*f32)));
+    done_bed(&bed);
+}
+
+/* In slots of one image: what is counted in all. */
+static int count_rechecked(struct bed *bed)
+{
+    struct why why;
+    int sum = 0;
+    bed->spec.batch = 1;
+    struct engines_opened it = open_engine(&bed->spec);
+    for (int i = 0; i < IMAGES; i++) {
+        struct engine_slot *slot;
+        CHECK_INT(it.ops->slot_acquire(it.engine, &slot), 0);
+        memcpy(slot->pixels, bed->pixels + (size_t)i * bed->bytes, bed->bytes);
+        CHECK_INT(it.ops->submit(it.engine, slot, 1, &why), 0);
+        CHECK_INT(it.ops->wait(it.engine, &slot, &why), 0);
+        sum += slot->rechecked;
+        it.ops->slot_release(it.engine, slot);
+    }
+    engine_close(it);
+    return sum;
+}
+
+TEST(images_that_were_computed_again_are_counted)
+{
+    struct bed bed;
+    make_bed(&bed, "resnet18", 64);
+    free(measure(&bed));
+    CHECK_INT(count_rechecked(&bed), 0);
+    CLEANUP(freep) float *int8 = run_all(&bed.spec, bed.pixels);
+    bed.spec.recheck = choose_recheck(int8);
+    int expected = 0;
+    for (int i = 0; i < IMAGES; i++)
+        expected += rows_are_close(int8 + i * CLASSES, CLASSES, bed.spec.recheck);
+    CHECK_INT(count_rechecked(&bed), expected);
+    bed.spec.recheck = 100;
+    CHECK_INT(count_rechecked(&bed), IMAGES);
+    done_bed(&bed);
+}
+
+TEST(the_fingerprint_and_the_precision_say_what_is_computed_again)
+{
+    struct bed bed;
+    make_bed(&bed, "resnet18", 64);
+    free(measure(&bed));
+    bed.spec.recheck = 10;
+    struct engines_opened it = open_engine(&bed.spec);
+    CHECK_STR(engine_info_of(it)->precision, "int8+f32");
+    CHECK_CONTAINS(engine_info_of(it)->fingerprint, ", int8+f32, ranges ");
+    CHECK_CONTAINS(engine_info_of(it)->fingerprint, ", within 10 % ");
+    engine_close(it);
+    bed.spec.emit = EMIT_FEATURES; /* they decide nothing */
+    it = open_engine(&bed.spec);
+    CHECK_STR(engine_info_of(it)->precision, "int8");
     engine_close(it);
     done_bed(&bed);
 }

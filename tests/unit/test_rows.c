@@ -38,6 +38,18 @@ TEST(huge_logits_do_not_overflow_and_one_class_is_certain)
     CHECK(best[0].index == 0 && best[0].probability == 1);
 }
 
+TEST(two_classes_are_close_when_the_second_is_within_so_many_percent_of_the_first)
+{
+    const float near = logf(0.9f); /* nine tenths of the probability */
+    CHECK(rows_are_close((float[]){ -3, 0, near, -1 }, 4, 11));
+    CHECK(!rows_are_close((float[]){ -3, 0, near, -1 }, 4, 9));
+    CHECK(rows_are_close((float[]){ near, -3, 0 }, 3, 11)); /* in any order */
+    CHECK(rows_are_close((float[]){ 7, 7 }, 2, 1));
+    CHECK(rows_are_close((float[]){ 3e38f, -3e38f }, 2, 100)); /* 100: everything */
+    CHECK(!rows_are_close((float[]){ 3e38f, -3e38f }, 2, 99));
+    CHECK(!rows_are_close((float[]){ 5 }, 1, 99)); /* one class is certain */
+}
+
 TEST(values_that_are_not_finite_are_refused)
 {
     struct prediction best[2];

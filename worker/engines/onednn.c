@@ -8,19 +8,19 @@
  *     onednn_filter.c  the weights of a layer on their way into a primitive
  *     onednn_int8.c    how numbers become 8 bits
  *     onednn_stream.c  the memory of one stream, and its walk through the network
+ *     onednn_runner.c  a slot's way through a stream, and from logits to rows; what int8 leaves undecided is computed again in f32
  *     onednn_cpu.c     what this machine is called
  *     slots.c, rows.c  the queue of slots; softmax and top-k
  *
  * The fingerprint ends in a hash of the rows of a fixed batch of noise, run at open: oneDNN chooses its summation order by
  * ISA and cache sizes, so CPUs with equal names may differ, and this tells. */
 #include "worker/engines/onednn_cpu.h"
-#include "worker/engines/onednn_stream.h"
+#include "worker/engines/onednn_runner.h"
 
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/counted.h"
 #include "common/sha256.h"
-#include "worker/engines/rows.h"
 #include "worker/engines/slots.h"
 
 #include <errno.h>
@@ -41,11 +41,10 @@ struct stream_thread {
 struct engine {
     struct engine_info info;
     struct slots slots;
-    struct onednn_net net;
-    enum emit emit;
-    float mean[3], std[3];
+    struct onednn_model model;
     engine_observer *observe;
     void *observed;
+    int recheck; /* of its images, as in engine_spec; 0 for a model that does not. Set between slots: their queue's lock tells the streams */
     bool warm; /* the fingerprint is there: what is computed from now on may be observed */
     pthread_mutex_t lock; /* of `ready` */
     pthread_cond_t ready;
@@ -69,36 +68,11 @@ static int set_openmp_threads(int count)
 
 /* ---- streams ---------------------------------------------------------------------------------------------------------- */
 
-static int make_rows(const struct engine *engine, const float *output, struct engine_slot *slot)
+static int run(struct onednn_runner *runner, const struct engine *engine, struct engine_slot *slot, struct why *why)
 {
-    const struct engine_info *info = &engine->info;
-    size_t width = engine->emit == EMIT_FEATURES ? (size_t)engine->net.features : (size_t)info->classes;
-    for (int i = 0; i < slot->count; i++) {
-        const float *row = output + (size_t)i * width;
-        int r = engine->emit == EMIT_FEATURES
-                    ? rows_check(row, width)
-                    : rows_predict(row, info->classes, info->top, slot->predictions + (size_t)i * (size_t)info->top);
-        if (r < 0)
-            return r;
-    }
-    if (info->values)
-        memcpy(slot->values, output, (size_t)slot->count * width * sizeof(*output));
-    return 0;
-}
-
-static int run(struct onednn_stream *stream, const struct engine *engine, struct engine_slot *slot, struct why *why)
-{
-    uint64_t start_ns = clock_thread_cpu_ns();
-    stream->observe = engine->warm ? engine->observe : NULL;
-    stream->observed = engine->observed;
-    int r = onednn_stream_run(stream, slot->pixels, slot->count, why);
-    if (r == 0) {
-        r = make_rows(engine, stream->output, slot);
-        if (r < 0)
-            because(why, r, "engine onednn: the network produced values that are not finite; its weights are damaged");
-    }
-    slot->busy_ns = clock_thread_cpu_ns() - start_ns;
-    return r;
+    runner->stream.observe = engine->warm ? engine->observe : NULL;
+    runner->stream.observed = engine->observed;
+    return onednn_runner_run(runner, &engine->info, engine->recheck, slot, why);
 }
 
 static void tell_ready(struct stream_thread *self, int r)
@@ -114,19 +88,18 @@ static void *stream_main(void *argument)
 {
     struct stream_thread *self = argument;
     struct engine *engine = self->engine;
-    CLEANUP(freep) struct onednn_stream *stream = calloc(1, sizeof(*stream));
+    CLEANUP(freep) struct onednn_runner *runner = calloc(1, sizeof(*runner));
     set_openmp_threads(1);
-    int r = stream ? onednn_stream_init(stream, &engine->net, engine->mean, engine->std, &self->why)
-                   : because(&self->why, -ENOMEM, "engine onednn: no memory for a stream");
+    int r = runner ? onednn_runner_init(runner, &engine->model, &self->why) : because(&self->why, -ENOMEM, "engine onednn: no memory for a stream");
     tell_ready(self, r);
     struct slot *slot;
     while (r == 0 && (slot = slots_take(&engine->slots))) {
         struct why why;
-        int ran = run(stream, engine, &slot->slot, &why);
+        int ran = run(runner, engine, &slot->slot, &why);
         slots_finish(&engine->slots, slot, ran, &why);
     }
-    if (stream)
-        onednn_stream_done(stream);
+    if (runner)
+        onednn_runner_done(runner);
     return NULL;
 }
 
@@ -194,22 +167,22 @@ static int check_spec(const struct engine_spec *spec, struct why *why)
 static int describe(struct engine *engine, const struct engine_spec *spec, struct why *why)
 {
     bool features = spec->emit == EMIT_FEATURES;
-    int classes = engine->net.classes, threads = spec->threads ? spec->threads : onednn_cores();
+    int classes = engine->model.net.classes, threads = spec->threads ? spec->threads : onednn_cores();
     if (spec->classes && spec->classes != classes)
         return because(why, -EINVAL, "engine onednn: the weights have %d classes, expected %d", classes, spec->classes);
     if (!features && (spec->top < 1 || spec->top > classes))
         return because(why, -EINVAL, "engine onednn: top %d of %d classes is impossible", spec->top, classes);
     engine->info = (struct engine_info){
         .engine = "onednn",
-        .precision = is_int8(spec) ? "int8" : "f32",
-        .batch = engine->net.batch,
+        .precision = !is_int8(spec) ? "f32" : onednn_model_rechecks(&engine->model) ? "int8+f32" : "int8",
+        .batch = engine->model.net.batch,
         .slots = spec->slots ? spec->slots : threads + 2,
         .threads = threads,
         .image_bytes = (size_t)spec->height * (size_t)spec->width * 3,
         .image_read = (size_t)spec->height * (size_t)spec->width * 3,
         .classes = classes,
         .top = features ? 0 : spec->top,
-        .values = features ? (size_t)engine->net.features : spec->emit == EMIT_LOGITS ? (size_t)classes : 0,
+        .values = features ? (size_t)engine->model.net.features : spec->emit == EMIT_LOGITS ? (size_t)classes : 0,
     };
     char cpu[80];
     onednn_cpu_name(cpu, sizeof(cpu));
@@ -244,27 +217,40 @@ static int hash_rows(const struct engine_info *info, const struct engine_slot *s
 }
 
 /* Runs a batch of noise, which also warms everything up. */
-static int fingerprint(struct engine *engine, const struct engine_spec *spec, struct why *why)
+static int hash_noise(struct engine *engine, int recheck, char hex[SHA256_HEX], struct why *why)
 {
-    struct engine_info *info = &engine->info;
+    const struct engine_info *info = &engine->info;
     struct engine_slot *slot;
-    char hex[SHA256_HEX];
     int r = slots_acquire(&engine->slots, &slot);
     if (r < 0)
         return r;
+    engine->recheck = recheck;
     fill_noise(slot->pixels, (size_t)info->batch * info->image_bytes);
     if ((r = slots_submit(&engine->slots, slot, info->batch, why)) < 0 || (r = slots_wait(&engine->slots, &slot, why)) < 0)
         return r;
     r = hash_rows(info, slot, hex);
     slots_release(&engine->slots, slot);
+    return r < 0 ? because(why, r, "engine onednn: no memory") : 0;
+}
+
+static int fingerprint(struct engine *engine, const struct engine_spec *spec, struct why *why)
+{
+    struct engine_info *info = &engine->info;
+    char hex[SHA256_HEX], exact[SHA256_HEX], ranges[40] = "", recheck[48] = "";
+    bool rechecks = onednn_model_rechecks(&engine->model);
+    int r = hash_noise(engine, 0, hex, why);
+    if (r == 0 && rechecks)
+        r = hash_noise(engine, 100, exact, why);
     if (r < 0)
-        return because(why, r, "engine onednn: no memory");
-    char ranges[40] = "";
+        return r;
     if (is_int8(spec))
         snprintf(ranges, sizeof(ranges), ", ranges %.16s", spec->ranges->sha256);
+    if (rechecks)
+        snprintf(recheck, sizeof(recheck), ", within %d %% %.16s", spec->recheck, exact);
     const dnnl_version_t *version = dnnl_version();
-    snprintf(info->fingerprint, sizeof(info->fingerprint), "onednn %d.%d.%d, glibc %s, %s%s, batch %d, %s, noise %.16s", version->major,
-             version->minor, version->patch, gnu_get_libc_version(), info->precision, ranges, info->batch, onednn_isa_name(), hex);
+    snprintf(info->fingerprint, sizeof(info->fingerprint), "onednn %d.%d.%d, glibc %s, %s%s, batch %d, %s, noise %.16s%s", version->major,
+             version->minor, version->patch, gnu_get_libc_version(), info->precision, ranges, info->batch, onednn_isa_name(), hex, recheck);
+    engine->recheck = rechecks ? spec->recheck : 0;
     return 0;
 }
 
@@ -277,7 +263,7 @@ static void onednn_close(struct engine *engine)
     slots_stop(&engine->slots);
     for (int i = 0; i < engine->started; i++)
         pthread_join(engine->threads[i].thread, NULL);
-    onednn_net_done(&engine->net);
+    onednn_model_done(&engine->model);
     slots_done(&engine->slots);
     pthread_mutex_destroy(&engine->lock);
     pthread_cond_destroy(&engine->ready);
@@ -286,10 +272,10 @@ static void onednn_close(struct engine *engine)
 }
 DEFINE_FREEP(onednn_close, struct engine)
 
-static int make_net(struct engine *engine, const struct engine_spec *spec, struct why *why)
+static int make_model(struct engine *engine, const struct engine_spec *spec, struct why *why)
 {
     int before = set_openmp_threads(1);
-    int r = onednn_net_init(&engine->net, spec, spec->batch ? spec->batch : DEFAULT_BATCH, spec->emit != EMIT_FEATURES, why);
+    int r = onednn_model_init(&engine->model, spec, spec->batch ? spec->batch : DEFAULT_BATCH, why);
     set_openmp_threads(before);
     return r;
 }
@@ -300,18 +286,15 @@ static int make_engine(const struct engine_spec *spec, struct engine **ret, stru
     struct engine *engine = calloc(1, sizeof(*engine));
     if (!engine)
         return because(why, -ENOMEM, "engine onednn: no memory");
-    engine->emit = spec->emit;
     engine->observe = spec->observe;
     engine->observed = spec->observed;
-    memcpy(engine->mean, spec->mean, sizeof(engine->mean));
-    memcpy(engine->std, spec->std, sizeof(engine->std));
-    int r = make_net(engine, spec, why);
+    int r = make_model(engine, spec, why);
     if (r == 0)
         r = describe(engine, spec, why);
     if (r == 0)
         r = slots_init(&engine->slots, &engine->info, why);
     if (r < 0) {
-        onednn_net_done(&engine->net);
+        onednn_model_done(&engine->model);
         free(engine);
         return r;
     }

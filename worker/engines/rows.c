@@ -38,3 +38,14 @@ int rows_predict(const float *logits, int classes, int top, struct prediction *r
         ret_predictions[i].probability = expf(ret_predictions[i].probability - max) / sum;
     return 0;
 }
+
+bool rows_are_close(const float *logits, int classes, int percent)
+{
+    float first = -INFINITY, second = -INFINITY;
+    for (int c = 0; c < classes; c++) {
+        float held = fminf(first, logits[c]);
+        first = fmaxf(first, logits[c]);
+        second = fmaxf(second, held);
+    }
+    return 100 * expf(second - first) >= 100 - (float)percent;
+}

@@ -11,5 +11,8 @@
  * probable of them, the lowest index first on a tie of logits. */
 int rows_predict(const float *logits, int classes, int top, struct prediction *ret_predictions);
 
+/* Whether the second most probable class's probability is within `percent` (0..100) % of the most probable one's; finite logits. */
+bool rows_are_close(const float *logits, int classes, int percent);
+
 /* 0, or -ERANGE. */
 int rows_check(const float *values, size_t count);
