@@ -1,10 +1,11 @@
 #!/usr/bin/python3
-"""engine.py BENCH_ENGINE WEIGHTS|- [--sweep] [--rounds N]: called by tests/bench/engine.
+"""engine.py BENCH_ENGINE FOLDER [--network NAME] [--sweep] [--rounds N]: called by tests/bench/engine.
 
 Alternates our engine in f32 and in int8 and PyTorch's eager f32 in its best form (channels_last, batch 16, inference_mode, one thread) on the
 core that the process is pinned to. Prints medians over the rounds of images a CPU-second, which the load of others disturbs
 least, and of images a second of wall time. Speed does not depend on the weights' values, so PyTorch keeps its random ones."""
 import argparse
+import os
 import statistics
 import subprocess
 import time
@@ -14,10 +15,10 @@ BATCH = 4     # our engine's default
 
 
 class Ours:
-    def __init__(self, program, weights, precision, batch):
+    def __init__(self, program, weights, network, precision, batch):
         self.name, self.line = f"sleddog onednn, {precision}, batch {batch}", f"{precision} {batch} {IMAGES}\n"
         if not hasattr(Ours, "process"):
-            Ours.process = subprocess.Popen([program, weights, "resnet50", "224"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            Ours.process = subprocess.Popen([program, weights, network, "224"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             print(Ours.process.stdout.readline())
 
     def run(self):
@@ -29,12 +30,12 @@ class Ours:
 class Torch:
     name = "PyTorch eager, channels_last, batch 16"
 
-    def __init__(self):
+    def __init__(self, network):
         import torch
         import torchvision
         torch.set_num_threads(1)
         self.torch = torch
-        self.model = torchvision.models.resnet50().eval().to(memory_format=torch.channels_last)
+        self.model = getattr(torchvision.models, network)().eval().to(memory_format=torch.channels_last)
         self.x = torch.rand(16, 3, 224, 224).to(memory_format=torch.channels_last)
 
     def run(self):
@@ -48,15 +49,18 @@ class Torch:
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
-    parser.add_argument("weights")
+    parser.add_argument("folder", help="of the shared weights")
+    parser.add_argument("--network", default="resnet50")
     parser.add_argument("--sweep", action="store_true", help="our engine alone, in f32 and int8, batch 1 to 32")
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     batches = (1, 4, 8, 16, 32) if options.sweep else (BATCH,)
-    rivals = [Ours(options.program, options.weights, precision, batch) for batch in batches for precision in ("f32", "int8")]
+    weights = f"{options.folder}/{options.network}-imagenet-pqf.safetensors"
+    weights = weights if os.path.exists(weights) else "-"
+    rivals = [Ours(options.program, weights, options.network, precision, batch) for batch in batches for precision in ("f32", "int8")]
     if not options.sweep:
         try:
-            rivals.append(Torch())
+            rivals.append(Torch(options.network))
         except ImportError as missing:
             print(f"PyTorch is left out: {missing}; apt-get install python3-torch python3-torchvision")
     for rival in rivals:

@@ -31,8 +31,9 @@ def row_of(path):
     images, rate = job["images"]["examined"], job["time"]["images_per_s"]
     stages = {stage["name"]: stage["busy_s"] / images for stage in job["stages"]}
     total = sum(stages.values())
+    again = next(stage["retries"] for stage in job["stages"] if stage["name"] == "engine")
     stages["besides"] = cpu["own"] / images - total
-    return {"share": rate * total / os.cpu_count(), "others": cpu["others"], "rate": rate, "stages": stages, "images": images}
+    return {"share": rate * total / os.cpu_count(), "again": again / images, "others": cpu["others"], "rate": rate, "stages": stages, "images": images}
 
 
 def print_table(work, precisions):
@@ -42,9 +43,9 @@ def print_table(work, precisions):
         for workers in (1, 4):
             rows = [row_of(path) for path in glob.glob(f"{work}/{precision}.{workers}.*/summary.json")]
             text = "  ".join(f"{name} {1000 * middle(row['stages'][name] for row in rows):.3f}" for name in rows[0]["stages"])
-            print(f"{precision:5} {workers} worker{'s' if workers > 1 else ' '}  {rows[0]['images']} images  {text}  {middle(row['rate'] for row in rows):.2f} images/s  "
+            print(f"{precision:8} {workers} worker{'s' if workers > 1 else ' '}  {rows[0]['images']} images  {text}  {middle(row['rate'] for row in rows):.2f} images/s  "
                   f"share {middle(row['share'] for row in rows):.3f}  (rounds: {' '.join(f'{share:.3f}' for share in sorted(row['share'] for row in rows))}; "
-                  f"others had {100 * middle(row['others'] for row in rows):.0f} % of the cores)")
+                  f"{100 * rows[0]['again']:.1f} % computed again; others had {100 * middle(row['others'] for row in rows):.0f} % of the cores)")
 
 
 if sys.argv[1] == "run":
