@@ -114,10 +114,15 @@ static uint64_t images_through(const struct coordinator *c)
     return images;
 }
 
-static void put_summary(struct bytes *out, const struct coordinator *c, uint64_t through, double rate)
+static void put_counts(struct bytes *out, const struct coordinator *c)
+{
+    bytes_printf(out, "%" PRIu64 "/%" PRIu64 "%s images", c->counts.done_images, c->counts.images, c->listed ? "" : "+");
+}
+
+static void put_rate(struct bytes *out, const struct coordinator *c, uint64_t through, double rate)
 {
     const struct db_counts *counts = &c->counts;
-    bytes_printf(out, "%" PRIu64 "/%" PRIu64 "%s images, %.1f/s", counts->done_images, counts->images, c->listed ? "" : "+", rate);
+    bytes_printf(out, ", %.1f/s", rate);
     if (rate > 0 && c->listed) {
         uint64_t left = (uint64_t)((double)(counts->images > through ? counts->images - through : 0) / rate);
         bytes_printf(out, ", %" PRIu64 ":%02" PRIu64 " left", left / 60, left % 60);
@@ -177,7 +182,8 @@ static void draw_screen(struct progress *progress, const struct coordinator *c, 
     erase();
     bytes_clear(out);
     put_bar(out, c, through, columns > 100 ? 30 : 16);
-    put_summary(out, c, through, rate);
+    put_counts(out, c);
+    put_rate(out, c, through, rate);
     end_line(out, 0, columns);
     for (const struct node *node = c->nodes; node && lines <= MAX_WORKERS; node = node->next, lines++) {
         size_t start = out->size;
@@ -200,7 +206,10 @@ static void print_plain(struct progress *progress, const struct coordinator *c, 
         all += node->state != NODE_GONE;
     }
     bytes_clear(&progress->text);
-    put_summary(&progress->text, c, through, rate);
+    put_counts(&progress->text, c);
+    if (through > c->counts.done_images) /* what the bar shows as '+' */
+        bytes_printf(&progress->text, " and %" PRIu64 " in unfinished batches", through - c->counts.done_images);
+    put_rate(&progress->text, c, through, rate);
     bytes_printf(&progress->text, ", %d of %s", ready, COUNTED((uint64_t)all, "worker", "workers"));
     if (!bytes_error(&progress->text))
         log_info("%s", progress->text.data);

@@ -1,7 +1,8 @@
 /* progress.h: what a person sees while a job runs, and JOBDIR/status.json for `status`.
  *
  * On a terminal (stderr): a bar with done/total, images/s, time left and errors, and a short line a worker. Elsewhere a plain line
- * every few seconds. Log lines push the bar down instead of tearing it. Done are images whose rows are safe, the same as `status` says.
+ * every few seconds. Log lines push the bar down instead of tearing it. Done are images whose rows are safe, the same as `status` says; what is computed
+ * of batches that are not done is shown beside them.
  *
  * Threads:   the loop's.
  * Errors:    a status.json that cannot be written is not worth failing for. */

@@ -2,6 +2,7 @@
 #include "coordinator/progress.h"
 
 #include "coordinator/coordinator.h"
+#include "common/log.h"
 #include "tests/test.h"
 
 #include <fcntl.h>
@@ -101,5 +102,46 @@ TEST(a_bar_is_drawn_when_it_is_known_how_much_there_is)
     c.counts.images = 1000;
     c.counts.done_images = 500;
     CHECK_CONTAINS(look(), "[listing         ] 500/1000+ images, ");
+    progress_free(progress);
+}
+
+/* Where stderr is a file. */
+static void open_file(void)
+{
+    struct why why;
+    shown = open("log", O_RDWR | O_CREAT | O_APPEND, 0600);
+    own = dup(STDERR_FILENO);
+    CHECK(shown >= 0 && own >= 0);
+    dup2(shown, STDERR_FILENO);
+    int r = progress_new(".", &progress, &why);
+    dup2(own, STDERR_FILENO);
+    CHECK_INT(r, 0);
+    c.nodes = &node;
+    c.node_count = 1;
+}
+
+static const char *next_line(void)
+{
+    ssize_t n = 0;
+    for (int i = 0; i < 3000 && n <= 0; i++) {
+        update();
+        nap();
+        n = pread(shown, screen, sizeof(screen) - 1, 0);
+    }
+    screen[n > 0 ? n : 0] = '\0';
+    CHECK_INT(ftruncate(shown, 0), 0);
+    return screen;
+}
+
+TEST(a_line_of_a_log_tells_what_is_computed_of_batches_that_are_not_done)
+{
+    log_open("program", LOG_LEVEL_INFO);
+    open_file();
+    c.listed = true;
+    c.counts.images = 160;
+    compute(50);
+    CHECK_CONTAINS(next_line(), "0/160 images and 50 in unfinished batches, ");
+    c.counts.done_images = node.images_done = 50;
+    CHECK_CONTAINS(next_line(), "50/160 images, ");
     progress_free(progress);
 }
