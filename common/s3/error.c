@@ -4,6 +4,7 @@
 
 #include "common/cleanup.h"
 #include "common/s3/config.h"
+#include "common/s3/skew.h"
 #include "common/s3/xml.h"
 
 #include <errno.h>
@@ -173,10 +174,7 @@ static void read_headers(struct s3_error *error, CURL *curl)
     struct curl_header *header;
     if (!*error->region && curl_easy_header(curl, "x-amz-bucket-region", 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
         copy_printable(error->region, sizeof(error->region), header->value, strlen(header->value));
-    if (curl_easy_header(curl, "date", 0, CURLH_HEADER, -1, &header) == CURLHE_OK) {
-        time_t date = curl_getdate(header->value, NULL);
-        error->date = date > 0 ? date : 0;
-    }
+    error->date = skew_date(curl);
 }
 
 void s3_error_read(struct s3_error *ret, CURL *curl, CURLcode code, const char *detail, const char *body, size_t size)

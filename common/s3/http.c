@@ -2,6 +2,7 @@
 
 #include "common/cleanup.h"
 #include "common/redact.h"
+#include "common/s3/skew.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -107,5 +108,7 @@ int http_ask(const struct http_call *call, struct bytes *answer, long *ret_statu
     if (code != CURLE_OK)
         return failed(call, code, detail, answer, why);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, ret_status);
+    if (call->date)
+        *call->date = skew_date(curl);
     return 0;
 }

@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <time.h>
 
 #define HTTP_HEADERS_MAX 8
 
@@ -21,6 +22,7 @@ struct http_call {
     const char *ca_bundle;                 /* NULL: the system's */
     bool direct;                           /* never through a proxy: for services of this machine */
     long connect_ms, total_ms;
+    time_t *date;                          /* where the answer's Date goes, 0 if it has none; NULL: not wanted */
     const atomic_bool *stop;               /* true ends it soon, with -EIO; NULL: never */
 };
 

@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/s3/request.h"
+#include "common/s3/skew.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -12,7 +13,6 @@
 #include <sys/random.h>
 
 #define BUCKETS_MAX    256
-#define SKEW_MIN_S     60  /* smaller differences are not why a signature was refused */
 #define RENEWALS_MAX   20
 #define RENEWAL_WAIT_NS 1000000000ull
 
@@ -146,8 +146,7 @@ static bool learn_clock(struct s3_session *session, struct s3_try *attempt, cons
     attempt->clocked = true;
     long long before = atomic_exchange(&session->offset_s, offset);
     if (llabs(offset - before) >= SKEW_MIN_S)
-        log_warning("the clock here is %lld s %s that of %s, which signatures follow from now on; set this machine's clock (timedatectl set-ntp true)",
-                    llabs(offset), offset < 0 ? "ahead of" : "behind", request->host);
+        skew_warn((time_t)offset, request->host);
     return true;
 }
 

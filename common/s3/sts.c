@@ -5,6 +5,7 @@
 #include "common/s3/error.h"
 #include "common/s3/http.h"
 #include "common/s3/sigv4.h"
+#include "common/s3/skew.h"
 #include "common/s3/xml.h"
 #include "common/sha256.h"
 
@@ -77,13 +78,13 @@ struct signature {
     char date[SIGV4_TIME + 16], token[16384];
 };
 
-static int sign(struct signature *signature, const struct search *search, const struct credentials *as, const char *host, const char *path,
+static int sign(struct signature *signature, const struct search *search, const struct credentials *as, time_t offset_s, const char *host, const char *path,
                 const struct bytes *body)
 {
     struct sigv4_key key = { .date = "" };
     struct sigv4_scope scope = { as->id, as->secret, search->config->region, "sts", "" };
     char hash[SHA256_HEX];
-    sigv4_time(time(NULL), scope.time);
+    sigv4_time(time(NULL) + offset_s, scope.time);
     const struct sigv4_header headers[] = { { "content-type", CONTENT }, { "host", host }, { "x-amz-date", scope.time },
                                             { "x-amz-security-token", as->token } };
     int r = sha256_memory(body->data, body->size, hash);
@@ -96,22 +97,36 @@ static int sign(struct signature *signature, const struct search *search, const 
     return r < 0 ? r : length >= (int)sizeof(signature->token) ? -EMSGSIZE : 0;
 }
 
-static int ask(const struct search *search, const struct sts_role *role, struct bytes *answer, long *ret_status, struct why *why)
+/* What STS said, and when it was there. */
+struct reply {
+    long status;
+    time_t date;
+    struct bytes body;
+    char host[256];
+};
+
+static void reply_done(struct reply *reply)
 {
-    char url[1024], host[256], host_header[300];
+    bytes_done(&reply->body);
+}
+
+/* `offset_s`: of its clock that is assumed. */
+static int ask(const struct search *search, const struct sts_role *role, time_t offset_s, struct reply *ret, struct why *why)
+{
+    char url[1024], host_header[300];
     CLEANUP(bytes_done) struct bytes form;
     CLEANUP(freep) struct signature *signature = calloc(1, sizeof(*signature));
     bytes_init(&form, 4ul * CREDENTIALS_MAX_BYTES);
-    int r = signature ? locate(search, url, sizeof(url), host, sizeof(host), why) : because(why, -ENOMEM, "out of memory");
+    int r = signature ? locate(search, url, sizeof(url), ret->host, sizeof(ret->host), why) : because(why, -ENOMEM, "out of memory");
     if (r < 0)
         return r;
     bytes_init(&signature->authorization, 4096);
-    snprintf(host_header, sizeof(host_header), "Host: %s", host);
+    snprintf(host_header, sizeof(host_header), "Host: %s", ret->host);
     struct http_call call = { .method = "POST", .url = url, .headers = { "Content-Type: " CONTENT, host_header }, .ca_bundle = search->config->ca_bundle,
-                              .connect_ms = CONNECT_MS, .total_ms = TOTAL_MS, .stop = search->stop };
+                              .connect_ms = CONNECT_MS, .total_ms = TOTAL_MS, .date = &ret->date, .stop = search->stop };
     r = write_form(&form, role);
     if (r == 0 && role->as)
-        r = sign(signature, search, role->as, host, strchr(strstr(url, "://") + 3, '/'), &form);
+        r = sign(signature, search, role->as, offset_s, ret->host, strchr(strstr(url, "://") + 3, '/'), &form);
     if (r == 0 && role->as) {
         call.headers[2] = signature->date;
         call.headers[3] = signature->authorization.data;
@@ -119,7 +134,7 @@ static int ask(const struct search *search, const struct sts_role *role, struct 
     }
     call.body = form.data;
     call.body_size = form.size;
-    r = r < 0 ? because(why, r, r == -ENOMEM ? "out of memory" : "a token is too long") : http_ask(&call, answer, ret_status, why);
+    r = r < 0 ? because(why, r, r == -ENOMEM ? "out of memory" : "a token is too long") : http_ask(&call, &ret->body, &ret->status, why);
     bytes_done(&signature->authorization);
     return r < 0 ? because_in(why, r, "%s", role->source) : 0;
 }
@@ -154,34 +169,41 @@ static int on_element(void *arg, const char *path, const char *text, size_t size
     return *place ? 0 : -ENOMEM;
 }
 
-static int read_answer(const struct sts_role *role, const struct bytes *body, struct credentials **ret, struct why *why)
+/* By this machine's clock, which decides when they are renewed. */
+static int read_answer(const struct sts_role *role, const struct reply *reply, struct credentials **ret, struct why *why)
 {
     CLEANUP(answer_done) struct answer answer = { .expires_s = INFINITY };
-    int r = xml_read(body->data ? body->data : "", body->size, on_element, &answer);
+    int r = xml_read(reply->body.data ? reply->body.data : "", reply->body.size, on_element, &answer);
     if (r == -ENOMEM)
         return because(why, r, "out of memory");
     if (r < 0 || !answer.id || !answer.secret || !answer.token || answer.bad_time)
         return because(why, -EBADMSG, "%s: the answer of STS has no credentials in it; is the endpoint right?", role->source);
-    *ret = credentials_new(answer.id, answer.secret, answer.token, answer.expires_s, role->source);
+    *ret = credentials_new(answer.id, answer.secret, answer.token, answer.expires_s - (double)skew_of(reply->date), role->source);
     return *ret ? 1 : because(why, -ENOMEM, "out of memory");
 }
 
-static int refused(const struct sts_role *role, long status, const struct bytes *body, struct why *why)
+static int refused(const struct sts_role *role, const struct reply *reply, struct why *why)
 {
     struct s3_error error;
-    s3_error_parse(&error, status, body->data ? body->data : "", body->size);
+    s3_error_parse(&error, reply->status, reply->body.data ? reply->body.data : "", reply->body.size);
     int r = s3_error_errno(&error);
     return because(why, r < 0 ? r : -EIO, "%s: STS refuses %s (status %ld%s%s%s%s); check the role's trust policy and its name", role->source, role->arn,
-                   status, *error.code ? ", " : "", error.code, *error.message ? ": " : "", error.message);
+                   reply->status, *error.code ? ", " : "", error.code, *error.message ? ": " : "", error.message);
 }
 
+/* STS has no code of its own for a signature of another time, so every refusal by somebody whose clock differs is taken for one, once. */
 int sts_assume(const struct search *search, const struct sts_role *role, struct credentials **ret, struct why *why)
 {
-    long status = 0;
-    CLEANUP(bytes_done) struct bytes body;
-    bytes_init(&body, CREDENTIALS_MAX_BYTES);
-    int r = ask(search, role, &body, &status, why);
+    CLEANUP(reply_done) struct reply reply = { .status = 0 };
+    bytes_init(&reply.body, CREDENTIALS_MAX_BYTES);
+    int r = ask(search, role, 0, &reply, why);
+    time_t offset_s = r == 0 && reply.status != 200 && role->as ? skew_of(reply.date) : 0;
+    if (offset_s) {
+        skew_warn(offset_s, reply.host);
+        bytes_clear(&reply.body);
+        r = ask(search, role, offset_s, &reply, why);
+    }
     if (r < 0)
         return r;
-    return status == 200 ? read_answer(role, &body, ret, why) : refused(role, status, &body, why);
+    return reply.status == 200 ? read_answer(role, &reply, ret, why) : refused(role, &reply, why);
 }

@@ -7,6 +7,7 @@
 #include "tests/origin.h"
 #include "tests/test.h"
 
+#include <math.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -438,6 +439,39 @@ TEST(a_role_that_cannot_be_assumed_is_told)
     check_failed("e", -ENOKEY, "profile empty has no credentials");
     origin_stop(origin);
     check_failed("refused", -EIO, "the role of profile refused: http://127.0.0.1:");
+}
+
+/* Whose clock is two hours ahead of ours: what it gives out ends, by its clock, in an hour and a half. */
+static void be_ahead(void *arg, int fd, const struct origin_request *request)
+{
+    static const char expired[] = "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>Signature expired</Message></Error></ErrorResponse>";
+    time_t there = time(NULL) + 7200, end = there + 5400;
+    char date[64], headers[80], sent[64] = "", expiry[32], answer[512];
+    struct tm tm;
+    (void)arg;
+    CHECK(origin_header(request, "X-Amz-Date", sent, sizeof(sent)));
+    CHECK(strptime(sent, "%Y%m%dT%H%M%SZ", &tm));
+    strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&there, &(struct tm){ 0 }));
+    strftime(expiry, sizeof(expiry), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&end, &(struct tm){ 0 }));
+    snprintf(headers, sizeof(headers), "Date: %s\r\n", date);
+    snprintf(answer, sizeof(answer), "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>LATE</AccessKeyId><SecretAccessKey>hush</SecretAccessKey>"
+             "<SessionToken>t</SessionToken><Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>", expiry);
+    bool good = llabs((long long)timegm(&tm) - (long long)there) < 300 && !strstr(request->body, "refused");
+    origin_answer(fd, good ? 200 : 403, headers, good ? answer : expired, strlen(good ? answer : expired));
+}
+
+TEST(where_this_machine_s_clock_is_wrong_sts_is_asked_again_by_its_own)
+{
+    struct origin *origin = start_sts(NULL);
+    origin_stop(origin);
+    origin = origin_start(be_ahead, NULL);
+    setenv("AWS_ENDPOINT_URL_STS", origin_url(origin), 1);
+    write_text("config", "[profile r]\n" ROLE_R "source_profile = base\n[profile refused]\nrole_arn = arn:refused\nsource_profile = base\n");
+    check_found("r", "LATE", "t", "the role of profile r");
+    CLEANUP(closep_) struct opened opened = open_as("r");
+    CHECK(fabs(opened.now->expires_s - (double)time(NULL) - 5400) < 60); /* by our clock */
+    check_failed("refused", -EKEYREJECTED, "STS refuses arn:refused (status 403, SignatureDoesNotMatch: Signature expired)"); /* twice is enough */
+    origin_stop(origin);
 }
 
 TEST(a_web_identity_is_exchanged_for_a_role)
