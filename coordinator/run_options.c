@@ -112,7 +112,7 @@ int run_options_check(const struct run_options *options, struct why *why)
                        "configuration; or add --local N", options->for_local);
     if (!options->nodes && options->for_list)
         return because(why, -EINVAL, "--%s is for the nodes of a list: give --nodes FILE too", options->for_list);
-    return 0;
+    return tuning_check(&options->tuning, why);
 }
 
 bool run_options_mean(const struct run_options *options, const struct option_row *row)

@@ -128,9 +128,10 @@ static json_t *times(const struct job_facts *facts, const struct tally *tally)
 
 static json_t *stage(const struct rec_stage *stage)
 {
+    const char *again = strcmp(stage->name, "engine") ? "retries" : "rechecked";
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", value_text(stage->name), "threads", value_count(stage->threads),
                      "items", value_count(stage->items), "errors", value_count(stage->errors), "bytes", value_count(stage->bytes),
-                     "retries", value_count(stage->retries), "copies", value_count(stage->copies),
+                     again, value_count(stage->retries), "copies", value_count(stage->copies),
                      "busy_s", value_real((double)stage->busy_ns / 1e9), "wait_s", value_real((double)stage->wait_ns / 1e9));
 }
 

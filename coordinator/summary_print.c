@@ -270,10 +270,10 @@ static void print_slowest(struct bytes *out, const json_t *summary)
 
 static void print_repeats(struct bytes *out, const json_t *stage)
 {
-    uint64_t retries = count_at(stage, "retries"), copies = count_at(stage, "copies");
-    if (retries && !strcmp(text_at(stage, "name"), "engine"))
-        bytes_printf(out, "    %s computed again in f32\n", COUNTED(retries, "image", "images"));
-    else if (retries || copies)
+    uint64_t retries = count_at(stage, "retries"), copies = count_at(stage, "copies"), rechecked = count_at(stage, "rechecked");
+    if (rechecked)
+        bytes_printf(out, "    %s computed again in f32\n", COUNTED(rechecked, "image", "images"));
+    if (retries || copies)
         bytes_printf(out, "    %s repeated, %s sent twice\n", COUNTED(retries, "failed request", "failed requests"), COUNTED(copies, "slow one", "slow ones"));
 }
 

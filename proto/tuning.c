@@ -2,6 +2,7 @@
 
 #include "common/cleanup.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -9,6 +10,17 @@ static const struct option_row rows[] = {
     TUNING_ROWS(struct { struct tuning tuning; }, tuning),
     { 0 },
 };
+
+int tuning_check(const struct tuning *tuning, struct why *why)
+{
+    const char *precision = tuning->precision;
+    if (!strcmp(tuning->decode, "none") && strcmp(tuning->engine, "sim"))
+        return because(why, -EINVAL, "--decode none: gives no answers worth having; it is for measuring, with --engine sim");
+    if (tuning->recheck && strcmp(precision, "int8") && strcmp(precision, "auto"))
+        return because(why, -EINVAL, "--recheck %" PRId64 ": computes again what int8 leaves undecided, but --precision %s was asked for; leave one of the two out",
+                       tuning->recheck, precision);
+    return 0;
+}
 
 int tuning_arguments(const struct tuning *tuning, struct bytes *out)
 {

@@ -50,7 +50,7 @@ struct tuning {
     { 0, "ranges", OPTION_TEXT, offsetof(type, member.ranges), "FILE",                                                    \
       "activation ranges for int8; those beside the weights by default", 0, 0, NULL },                                    \
     { 0, "recheck", OPTION_INT, offsetof(type, member.recheck), "N",                                                      \
-      "int8 on a CPU: an image whose second class is within N % of the first is computed again in f32; 0, the default: none", 0, 100, NULL }, \
+      "int8 on a CPU: images whose second class is within N % of the first are computed again in f32, none by default", 0, 100, NULL }, \
     { 0, "engine-batch", OPTION_INT, offsetof(type, member.engine_batch), "N",                                            \
       "images the engine computes at once; 0: its own choice", 0, 4096, NULL },                                           \
     { 0, "engine-threads", OPTION_INT, offsetof(type, member.engine_threads), "N",                                        \
@@ -92,6 +92,9 @@ struct tuning {
 
 /* Whether an option of this name is in TUNING_OWN_ROWS. */
 bool tuning_is_own(const char *name);
+
+/* -EINVAL for options that contradict each other: before anything is loaded for them. */
+int tuning_check(const struct tuning *tuning, struct why *why);
 
 /* Writes the arguments that make a worker work like this: NUL-separated "--engine", "auto", ... */
 int tuning_arguments(const struct tuning *tuning, struct bytes *out);

@@ -56,7 +56,7 @@ struct engine_spec {
     enum precision precision;      /* AUTO: what is fastest and agrees with f32; a CPU takes int8 when there are ranges */
     const struct ranges *ranges;   /* activation ranges for int8, of these weights and this mean and std; NULL: there are none */
     int recheck;                   /* int8 on a CPU: an image whose second class is within so many % of the first's probability is computed again in
-                                    * f32, and its row is that one; 0: none. Features decide nothing, and are not */
+                                    * f32, and its row is that one; 0: none. Features never are: nothing is decided by them */
     engine_observer *observe;      /* called with the image and what each layer leaves behind; NULL, and only a CPU in f32 can */
     void *observed;                /* its first argument */
     int batch;                     /* images a slot; 0: the engine's choice */

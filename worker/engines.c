@@ -153,30 +153,11 @@ bool engines_on_gpu(const char *name, struct why *why)
     return wanted;
 }
 
-const char *engines_precision_name(enum precision precision)
-{
-    static const char *const names[] = { [PRECISION_AUTO] = "auto", [PRECISION_F32] = "f32", [PRECISION_F16] = "f16", [PRECISION_BF16] = "bf16",
-                                         [PRECISION_INT8] = "int8" };
-    return (size_t)precision < ARRAY_SIZE(names) ? names[precision] : NULL;
-}
-
-static int check_recheck(const struct engine_spec *spec, struct why *why)
-{
-    if (spec->recheck < 0 || spec->recheck > 100)
-        return because(why, -EINVAL, "recheck %d: give a percentage, 0 to 100", spec->recheck);
-    if (spec->recheck && spec->precision != PRECISION_INT8 && spec->precision != PRECISION_AUTO)
-        return because(why, -EINVAL, "--recheck %d: computes again what int8 leaves undecided, but --precision %s was asked for; leave one of the two out",
-                       spec->recheck, engines_precision_name(spec->precision));
-    return 0;
-}
-
 int engines_open(const char *name, const struct engine_spec *spec, struct engines_opened *ret, struct why *why)
 {
     const struct engine_ops *ops;
     struct engine *engine = NULL;
-    int r = check_recheck(spec, why);
-    if (r == 0)
-        r = engines_find(name, &ops, why);
+    int r = engines_find(name, &ops, why);
     if (r < 0)
         return r;
     r = ops->open(spec, &engine, why);

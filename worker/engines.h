@@ -5,8 +5,8 @@
  *
  * Threads:   call from anywhere.
  * Ownership: the opened engine is the caller's: ops->close(engine).
- * Errors:    -ENOENT no such engine or plugin, -ENOEXEC a plugin that cannot be used, -ENODEV no device for it, -EINVAL
- *            a spec that no engine could follow; or what its open() says. */
+ * Errors:    -ENOENT no such engine or plugin, -ENOEXEC a plugin that cannot be used, -ENODEV no device for it; or what its
+ *            open() says. */
 #pragma once
 
 #include "worker/engine.h"
@@ -27,9 +27,6 @@ int engines_gpu_unused(struct why *why);
 
 /* Whether the engine of this name computes on a GPU; if none here can, why not. */
 bool engines_on_gpu(const char *name, struct why *why);
-
-/* "auto", "f32", ...; NULL behind the last. */
-const char *engines_precision_name(enum precision precision);
 
 /* engines_find(), then open(). */
 int engines_open(const char *name, const struct engine_spec *spec, struct engines_opened *ret, struct why *why);

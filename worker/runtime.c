@@ -13,6 +13,7 @@
 #include "worker/weights/weights.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 static bool is_same_preset(const struct preset *a, const struct preset *b)
@@ -39,9 +40,10 @@ bool runtime_is_current(const struct runtime *runtime)
 
 static enum precision precision_of(const char *name)
 {
-    const char *known;
-    for (int i = 0; (known = engines_precision_name((enum precision)i)); i++)
-        if (!strcmp(known, name))
+    static const char *const names[] = { [PRECISION_AUTO] = "auto", [PRECISION_F32] = "f32", [PRECISION_F16] = "f16",
+                                         [PRECISION_BF16] = "bf16", [PRECISION_INT8] = "int8" };
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (!strcmp(names[i], name))
             return (enum precision)i;
     return PRECISION_AUTO;
 }
@@ -119,6 +121,16 @@ static int open_engine(struct runtime *runtime, const struct tuning *tuning, str
     return r;
 }
 
+/* What was asked for and cannot be had is said, whatever the reason. */
+static void tell_recheck(const struct tuning *tuning, const struct runtime_spec *spec, const struct engine_info *info)
+{
+    if (!tuning->recheck || !strcmp(info->precision, "int8+f32"))
+        return;
+    bool features = spec->emit == EMIT_FEATURES && !strcmp(info->precision, "int8");
+    log_warning("--recheck %" PRId64 " changes nothing here: %s", tuning->recheck,
+                features ? "features are not computed again" : "it is for int8 on a CPU, and this engine computes otherwise");
+}
+
 static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, const struct engines_opened *opened,
                          struct mailbox *box, struct crumbs *crumbs, struct why *why)
 {
@@ -132,6 +144,7 @@ static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, c
     runtime->classes = info->classes;
     if (*info->note)
         log_warning("engine %s: %s", info->engine, info->note);
+    tell_recheck(tuning, &runtime->spec, info);
     /* Two batches, so that one is on its way while another is worked on, and what the engine holds. */
     runtime->window = 2 * (size_t)runtime->spec.batch + (size_t)info->slots * (size_t)info->batch;
     char decoders[128];
@@ -179,9 +192,9 @@ int runtime_open(const struct tuning *tuning, const struct runtime_spec *spec, s
     runtime->spec = *spec;
     runtime->model = (struct model)MODEL_NONE;
     struct engines_opened opened;
-    if (!strcmp(tuning->decode, "none") && strcmp(tuning->engine, "sim"))
-        return because(why, -EINVAL, "--decode none: gives no answers worth having; it is for measuring, with --engine sim");
-    int r = open_engine(runtime, tuning, courier, &opened, why);
+    int r = tuning_check(tuning, why);
+    if (r == 0)
+        r = open_engine(runtime, tuning, courier, &opened, why);
     if (r == 0)
         r = open_pipeline(runtime, tuning, &opened, box, crumbs, why);
     if (r < 0)

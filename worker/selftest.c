@@ -33,6 +33,8 @@ int command_verify(int argc, char **argv)
     int r = options_parse(rows, &options, argc, argv, &first, &why);
     if (r == 0 && first < argc)
         r = because(&why, -EINVAL, "takes no arguments, \"%s\" was given", argv[first]);
+    if (r == 0)
+        r = tuning_check(&options.tuning, &why);
     if (r < 0) {
         log_error("%s; see %s verify --help", why.text, program_called("sleddog-worker"));
         return 2;

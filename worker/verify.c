@@ -1,5 +1,5 @@
 /* verify.c: first the pixels of built-in files, by their hashes; then the seeded ResNet-18, cut off after each stage, so that the first
- * wrong one is named; then its logits. The engine runs as it would for a job: same precision, same batch. */
+ * wrong one is named; then its logits. The engine runs as it would for a job: same precision, same batch; without --recheck. */
 #include "worker/verify.h"
 
 #include "common/sha256.h"

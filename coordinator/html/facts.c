@@ -183,6 +183,12 @@ static void put_stages(struct bytes *out, const json_t *stages)
                      100 * real_at(stage, "cpu_share"));
     }
     bytes_append_text(out, "</table>");
+    json_array_foreach(stages, i, stage)
+        if (count_at(stage, "rechecked")) {
+            bytes_append_text(out, "<p>");
+            markup_count(out, count_at(stage, "rechecked"));
+            bytes_append_text(out, " of the images were undecided in int8 and computed again in f32.</p>");
+        }
 }
 
 static void put_nodes(struct bytes *out, const json_t *nodes)

@@ -31,7 +31,7 @@ def row_of(path):
     images, rate = job["images"]["examined"], job["time"]["images_per_s"]
     stages = {stage["name"]: stage["busy_s"] / images for stage in job["stages"]}
     total = sum(stages.values())
-    again = next(stage["retries"] for stage in job["stages"] if stage["name"] == "engine")
+    again = next(stage["rechecked"] for stage in job["stages"] if stage["name"] == "engine")
     stages["besides"] = cpu["own"] / images - total
     return {"share": rate * total / os.cpu_count(), "again": again / images, "others": cpu["others"], "rate": rate, "stages": stages, "images": images}
 

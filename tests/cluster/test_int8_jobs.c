@@ -2,6 +2,8 @@
 #include "tests/cluster/lib/cluster.h"
 #include "tests/cluster/lib/photos.h"
 
+#include "common/cleanup.h"
+
 #include <unistd.h>
 
 #define IMAGES  12
@@ -56,18 +58,70 @@ TEST(two_workers_in_int8_give_the_bytes_of_one_and_the_fingerprint_names_the_ran
     check_precision("f32", "f32");
 }
 
+/* How many of the photos `classify` computes again. */
+static int count_rechecked(int percent)
+{
+    char text[512] = "";
+    CLEANUP(freep) char *output = NULL;
+    CHECK_INT(test_shell(&output, "%s/sleddog-worker classify --engine onednn --engine-threads 1 --precision int8 --recheck %d --weights " MODEL
+                         " --resize 40 --crop 33 photos/*/* 2>&1 >classified | grep 'computed again' || true", test_build(), percent), 0);
+    snprintf(text, sizeof(text), "%s", output);
+    const char *count = strstr(text, "classify: ");
+    return count ? atoi(count + strlen("classify: ")) : 0;
+}
+
+/* Such a percentage that some of the photos are undecided, and some are not. */
+static const char *choose_recheck(int *ret_count)
+{
+    static char text[8];
+    for (int percent = 1; percent < 100; percent = percent + percent / 4 + 1) {
+        *ret_count = count_rechecked(percent);
+        snprintf(text, sizeof(text), "%d", percent);
+        if (*ret_count > 0 && *ret_count < IMAGES)
+            return text;
+    }
+    test_fail(__FILE__, __LINE__, "all photos are equally undecided");
+}
+
 TEST(a_job_that_rechecks_gives_the_same_bytes_with_any_workers_and_says_how_many_images_it_computed_again)
+{
+    int count;
+    char said[64];
+    gather();
+    calibrate("photos", RANGES);
+    const char *recheck = choose_recheck(&count);
+    snprintf(said, sizeof(said), "    %d image%s computed again in f32\n", count, count == 1 ? "" : "s");
+    CHECK_INT(COORDINATE("one", "run", "--local", "1", ENGINE, "--recheck", recheck, PIXELS, "--weights", MODEL, "--job", "one", "photos"), 0);
+    CHECK_INT(COORDINATE("two", "run", "--local", "2", ENGINE, "--recheck", recheck, "--batch", "3", PIXELS, "--weights", MODEL, "--job", "two", "photos"), 0);
+    check_same_file("one/predictions.jsonl", "two/predictions.jsonl");
+    check_precision("one", "int8+f32");
+    check_contains("one.out", said);
+    snprintf(said, sizeof(said), "\"rechecked\": %d,", count);
+    check_contains("one/summary.json", said);
+}
+
+TEST(a_job_that_rechecks_everything_gives_the_bytes_of_f32)
 {
     gather();
     calibrate("photos", RANGES);
-    CHECK_INT(COORDINATE("one", "run", "--local", "1", ENGINE, "--recheck", "100", "--batch", "2", PIXELS, "--weights", MODEL, "--job", "one", "photos"), 0);
-    check_precision("one", "int8+f32");
-    check_contains("one.out", "12 images computed again in f32");
-    CHECK_INT(COORDINATE("f32", "run", "--local", "1", ENGINE, "--precision", "f32", PIXELS, "--weights", MODEL, "--job", "f32", "photos"), 0);
-    check_same_file("one/predictions.jsonl", "f32/predictions.jsonl");
-    CHECK_INT(COORDINATE("some", "run", "--local", "1", ENGINE, "--recheck", "20", PIXELS, "--weights", MODEL, "--job", "some", "photos"), 0);
-    CHECK_INT(COORDINATE("two", "run", "--local", "2", ENGINE, "--recheck", "20", "--batch", "3", PIXELS, "--weights", MODEL, "--job", "two", "photos"), 0);
-    check_same_file("some/predictions.jsonl", "two/predictions.jsonl");
+    CHECK_INT(COORDINATE("all", "run", "--local", "1", ENGINE, "--recheck", "100", PIXELS, "--weights", MODEL, "--job", "all", "photos"), 0);
+    check_contains("all.out", "    12 images computed again in f32\n");
+    CHECK_INT(COORDINATE("f32", "run", "--local", "1", ENGINE, "--precision", "f32", "--engine-batch", "1", PIXELS, "--weights", MODEL, "--job", "f32", "photos"), 0);
+    check_same_file("all/predictions.jsonl", "f32/predictions.jsonl");
+}
+
+TEST(where_recheck_changes_nothing_it_is_said)
+{
+    gather();
+    CHECK_INT(COORDINATE("none", "run", "--local", "1", ENGINE, "--recheck", "10", PIXELS, "--weights", MODEL, "--job", "none", "photos"), 0);
+    check_contains("none/worker-1.log", "--recheck 10 changes nothing here: it is for int8 on a CPU, and this engine computes otherwise");
+    check_precision("none", "f32");
+    calibrate("photos", RANGES);
+    CHECK_INT(COORDINATE("features", "run", "--local", "1", ENGINE, "--recheck", "10", PIXELS, "--weights", MODEL, "--emit", "features", "--job", "features", "photos"), 0);
+    check_contains("features/worker-1.log", "--recheck 10 changes nothing here: features are not computed again");
+    check_precision("features", "int8");
+    CHECK_INT(COORDINATE("f32", "run", "--local", "1", ENGINE, "--recheck", "10", "--precision", "f32", PIXELS, "--weights", MODEL, "--job", "f32", "photos"), 2);
+    check_contains("f32.err", "--recheck 10: computes again what int8 leaves undecided, but --precision f32 was asked for");
 }
 
 TEST(nodes_that_recheck_differently_are_not_mixed)

@@ -173,7 +173,7 @@ TEST(fetching_can_be_measured_alone)
                          "@list", web_url(web, "/text")), 0);
     CHECK(web_counts(web).most_waiting <= 16);
     model_write("model.safetensors", 1000);
-    CHECK_INT(COORDINATE("other", "run", "--decode", "none", "--weights", "model.safetensors", "--job", "other", "@list"), 1);
+    CHECK_INT(COORDINATE("other", "run", "--decode", "none", "--weights", "model.safetensors", "--job", "other", "@list"), 2);
     check_contains("other.err", "--decode none");
     web_stop(web);
 }

@@ -139,7 +139,7 @@ TEST(what_only_a_worker_started_here_can_follow_is_refused_beside_nodes_alone)
         CHECK_INT(check(run_rows(), (const char *const[]){ word, NULL }), 0);
         refused++;
     }
-    CHECK_INT(refused, 17);
+    CHECK_INT(refused, 18);
     CHECK_INT(GIVEN("--threads", "32", "--nodes", "n"), -EINVAL); /* the default, but those of the nodes may have another */
     CHECK_INT(GIVEN("--nodes", "n", "--local", "0", "--engine", "sim"), -EINVAL);
 }

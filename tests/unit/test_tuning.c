@@ -24,9 +24,29 @@ static void read_back(struct bytes *arguments, struct target *target)
     CHECK_INT(first, argc);
 }
 
+TEST(options_that_contradict_each_other_are_told)
+{
+    struct tuning tuning = TUNING_DEFAULTS;
+    struct why why;
+    tuning.recheck = 10;
+    CHECK_INT(tuning_check(&tuning, &why), 0);
+    tuning.precision = "int8";
+    CHECK_INT(tuning_check(&tuning, &why), 0);
+    tuning.precision = "f32";
+    CHECK_INT(tuning_check(&tuning, &why), -EINVAL);
+    CHECK_STR(why.text, "--recheck 10: computes again what int8 leaves undecided, but --precision f32 was asked for; leave one of the two out");
+    tuning.recheck = 0;
+    CHECK_INT(tuning_check(&tuning, &why), 0);
+    tuning.decode = "none";
+    CHECK_INT(tuning_check(&tuning, &why), -EINVAL);
+    CHECK_CONTAINS(why.text, "--decode none: ");
+    tuning.engine = "sim";
+    CHECK_INT(tuning_check(&tuning, &why), 0);
+}
+
 TEST(tuning_survives_being_made_into_arguments)
 {
-    struct tuning tuning = { .engine = "sim", .precision = "bf16", .ranges = "/some ranges", .engine_batch = 4096, .engine_threads = 1024, .threads = 1,
+    struct tuning tuning = { .engine = "sim", .precision = "bf16", .ranges = "/some ranges", .recheck = 7, .engine_batch = 4096, .engine_threads = 1024, .threads = 1,
                              .fetch_threads = 2, .fetch_memory = 3ll << 40, .memory_limit = 5ll << 30, .image_cpu_limit = 7,
                              .sim_cost_us = 60000000, .cache = "/a cache", .devices = "0,1", .tune = "off", .fetch_loops = 3,
                              .fetch_concurrency = 4096, .fetch_timeout = 9, .store_timeout = 0, .decode = "none",
@@ -38,6 +58,7 @@ TEST(tuning_survives_being_made_into_arguments)
     read_back(&arguments, &got);
     CHECK_STR(got.tuning.engine, "sim");
     CHECK_STR(got.tuning.precision, "bf16");
+    CHECK_INT(got.tuning.recheck, 7);
     CHECK_STR(got.tuning.ranges, "/some ranges");
     CHECK_STR(got.tuning.cache, "/a cache");
     CHECK_STR(got.tuning.devices, "0,1");

@@ -49,7 +49,7 @@ static int check_spec(const struct engine_spec *spec, struct why *why)
     if (spec->precision == PRECISION_INT8 && !spec->ranges)
         return because(why, -ENOENT, "engine cudnn: int8 needs activation ranges of these weights; make them with: sleddog-worker calibrate");
     if (spec->precision == PRECISION_INT8 && spec->recheck)
-        return because(why, -ENOTSUP, "engine cudnn: int8 on a GPU computes no image again; use --precision f16, or --recheck 0");
+        return because(why, -ENOTSUP, "engine cudnn: int8 on a GPU computes no image again; leave out --recheck, or use --precision f16 without it");
     for (int c = 0; c < 3; c++)
         if (!(spec->std[c] > 0))
             return because(why, -EINVAL, "engine cudnn: std %g of the preset cannot be divided by", (double)spec->std[c]);

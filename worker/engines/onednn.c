@@ -216,8 +216,8 @@ static int hash_rows(const struct engine_info *info, const struct engine_slot *s
     return r < 0 ? r : sha256_memory(parts, sizeof(parts), hex);
 }
 
-/* Runs a batch of noise, which also warms everything up. */
-static int hash_noise(struct engine *engine, int recheck, char hex[SHA256_HEX], struct why *why)
+/* What `images` of noise give. The first run of anything warms it up. */
+static int hash_noise(struct engine *engine, int images, int recheck, char hex[SHA256_HEX], struct why *why)
 {
     const struct engine_info *info = &engine->info;
     struct engine_slot *slot;
@@ -225,8 +225,8 @@ static int hash_noise(struct engine *engine, int recheck, char hex[SHA256_HEX], 
     if (r < 0)
         return r;
     engine->recheck = recheck;
-    fill_noise(slot->pixels, (size_t)info->batch * info->image_bytes);
-    if ((r = slots_submit(&engine->slots, slot, info->batch, why)) < 0 || (r = slots_wait(&engine->slots, &slot, why)) < 0)
+    fill_noise(slot->pixels, (size_t)images * info->image_bytes);
+    if ((r = slots_submit(&engine->slots, slot, images, why)) < 0 || (r = slots_wait(&engine->slots, &slot, why)) < 0)
         return r;
     r = hash_rows(info, slot, hex);
     slots_release(&engine->slots, slot);
@@ -238,9 +238,9 @@ static int fingerprint(struct engine *engine, const struct engine_spec *spec, st
     struct engine_info *info = &engine->info;
     char hex[SHA256_HEX], exact[SHA256_HEX], ranges[40] = "", recheck[48] = "";
     bool rechecks = onednn_model_rechecks(&engine->model);
-    int r = hash_noise(engine, 0, hex, why);
-    if (r == 0 && rechecks)
-        r = hash_noise(engine, 100, exact, why);
+    int r = hash_noise(engine, info->batch, 0, hex, why);
+    if (r == 0 && rechecks) /* each network's numbers by themselves, whatever of the noise is undecided */
+        r = hash_noise(engine, 1, 100, exact, why);
     if (r < 0)
         return r;
     if (is_int8(spec))

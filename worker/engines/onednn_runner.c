@@ -69,7 +69,7 @@ static int make_row(const struct onednn_runner *runner, const struct engine_info
     return 0;
 }
 
-/* The first network's row, or the second's where that one is undecided. */
+/* The first network's row, whose values are then known to be finite, or the second's where that one is undecided. */
 static int finish(struct onednn_runner *runner, const struct engine_info *info, int recheck, struct engine_slot *slot, int i, struct why *why)
 {
     size_t width = runner->model->emit == EMIT_FEATURES ? info->values : (size_t)info->classes;

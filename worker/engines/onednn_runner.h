@@ -1,7 +1,7 @@
 /* onednn_runner.h: a slot's way through one stream, from pixels to rows.
  *
  * In int8 with engine_spec.recheck there are two networks: what the first leaves undecided goes through the second, in f32, an image at a time. Which
- * images those are depends on their own logits alone, and so does not on neighbours, batches or threads.
+ * images those are depends on their own logits alone, not on neighbours, batches or threads.
  *
  * Threads:   a model is made by one thread that is told to use one OpenMP thread, is constant afterwards and shared by the runners; a runner belongs to the
  *            thread that made it.
