@@ -66,7 +66,18 @@ static void print_head(const struct calibration_spec *spec, const char *preset)
     fflush(stdout);
 }
 
-static void print_result(const struct gallery *gallery, const struct ranges *ranges, const char *path)
+/* What --recheck would do to the judges. */
+static void print_rechecks(const struct agreement *agreement)
+{
+    printf("\n  with these ranges and            top-1 as f32's   computed again\n");
+    for (int i = 0; i < AGREEMENT_RECHECKS; i++) {
+        int same = agreement->same + agreement->mended[i];
+        printf("  --recheck %-22d %3d of %d (%5.1f %%) %13.1f %%\n", agreement_rechecks[i], same, agreement->images, 100.0 * same / agreement->images,
+               100.0 * agreement->close[i] / agreement->images);
+    }
+}
+
+static void print_result(const struct gallery *gallery, const struct agreement *agreement, const struct ranges *ranges, const char *path)
 {
     int readable = gallery->count - gallery->unreadable;
     if (gallery->unreadable > NAMED)
@@ -75,6 +86,7 @@ static void print_result(const struct gallery *gallery, const struct ranges *ran
         log_warning("%s could not be read", COUNTED((uint64_t)gallery->unreadable, "image", "images"));
     if (readable < FEW)
         log_warning("only %s: what they do not show will be cut off; a few hundred are better", COUNTED((uint64_t)readable, "image", "images"));
+    print_rechecks(agreement);
     printf("\n%s: %s, from %s\n", path, ranges->clipping, COUNTED((uint64_t)ranges->images, "image", "images"));
 }
 
@@ -97,7 +109,7 @@ static int measure(const struct calibrate_options *options, const struct preset 
         return r;
     r = ranges_save(output, &ranges, weights, spec.network, why);
     if (r == 0)
-        print_result(gallery, &ranges, output);
+        print_result(gallery, &agreement, &ranges, output);
     ranges_done(&ranges);
     return r;
 }

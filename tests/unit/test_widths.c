@@ -9,6 +9,21 @@
 #include <math.h>
 #include <string.h>
 
+TEST(agreement_counts_what_would_be_computed_again_and_what_that_mends)
+{
+    struct agreement agreement = { .images = 0 };
+    const float expected[] = { 1, 0, -1 }, tied[] = { 0, 0.07f, -1 }, far[] = { 0, 1, -1 };
+    agreement_add(&agreement, expected, expected, 3); /* sure, and right */
+    agreement_add(&agreement, expected, far, 3);      /* sure, and wrong: the second is at 37 % of the first */
+    CHECK(agreement.same == 1 && agreement.close[3] == 0 && agreement.mended[3] == 0);
+    agreement_add(&agreement, expected, tied, 3);     /* undecided, and wrong: 93 % */
+    CHECK(agreement.same == 1);
+    for (int i = 0; i < AGREEMENT_RECHECKS; i++) {
+        CHECK_INT(agreement.close[i], agreement_rechecks[i] >= 7);
+        CHECK_INT(agreement.mended[i], agreement_rechecks[i] >= 7);
+    }
+}
+
 TEST(agreement_is_the_same_top_class_and_the_distance_of_the_next_ones)
 {
     struct agreement agreement = { .images = 0 };

@@ -1,10 +1,14 @@
 #include "worker/calibration/agreement.h"
 
+#include "worker/engines/rows.h"
+
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #define RANKS 5 /* classes of a photo that are compared */
+
+const int agreement_rechecks[AGREEMENT_RECHECKS] = { 5, 10, 20, 30 };
 
 double agreement_error(const struct agreement *agreement)
 {
@@ -23,11 +27,22 @@ static int next_best(const float *values, int count, int above)
     return at;
 }
 
+static void count_close(struct agreement *agreement, const float *values, int classes, bool same)
+{
+    for (int i = 0; i < AGREEMENT_RECHECKS; i++) {
+        bool close = rows_are_close(values, classes, agreement_rechecks[i]);
+        agreement->close[i] += close;
+        agreement->mended[i] += close && !same;
+    }
+}
+
 void agreement_add(struct agreement *agreement, const float *expected, const float *values, int classes)
 {
     int first = next_best(expected, classes, -1), other = first;
+    bool same = next_best(values, classes, -1) == first;
     agreement->images++;
-    agreement->same += next_best(values, classes, -1) == first;
+    agreement->same += same;
+    count_close(agreement, values, classes, same);
     for (int rank = 1; rank < RANKS && (other = next_best(expected, classes, other)) >= 0; rank++) {
         double apart = (double)(values[first] - values[other]) - (double)(expected[first] - expected[other]);
         agreement->apart += apart * apart;
