@@ -1,8 +1,9 @@
 """sanitizer.py: compute-sanitizer's tools over one run of the engine.
 
-They look into every kernel, cuDNN's too, and once more into our own alone. Where the first finds something, the second is what is judged; but for memcheck,
-because a kernel of cuDNN's that leaves its memory was given too little of it, and initcheck, which would take what the others wrote for never written: of its
-reports those count that name a kernel of ours. What the tools said is kept beside the bench."""
+They look into every kernel, cuDNN's and cublasLt's too. Where that finds something, it is judged by the kernels it names: those of ours may not be among them. memcheck may find
+nothing anywhere, because a kernel of a library that leaves its memory was given too little of it. racecheck takes kernels of Hopper for racing that wait for their data
+at a barrier in shared memory (mbarrier), as cublasLt's do. A run that the tool itself ended says nothing; then a second one, over our own kernels alone, is judged, but for initcheck,
+which would take what the others wrote for never written. What the tools said is kept beside the bench."""
 import concurrent.futures
 import os
 import re
@@ -29,26 +30,31 @@ class Outcome:
     """What a tool said. state: "clean", "reports", "no answer"."""
 
     def __init__(self, kind, code, text, seconds):
+        done = re.search(r"^fingerprint ", text, re.M)  # the bench's last word
         summary = "RACECHECK SUMMARY" if kind == "racecheck" else "ERROR SUMMARY"
         counts = [int(n) for n in re.findall(summary + r": (\d+)", text)]
         self.count = counts[-1] if counts else 0
         self.kernels = re.findall(r"\bat (\S.*?)\+0x[0-9a-f]+|\bat 0x[0-9a-f]+ in (?:\S+:\d+:)?(.+)", text)
         self.kernels = [new or old for new, old in self.kernels]
+        self.of_calls = text.count("Host API memory access error")  # of what we asked CUDA to copy
         self.lines = [line for line in text.splitlines() if line.startswith("=========") and line.strip("= ") not in ("", "COMPUTE-SANITIZER")][:LINES]
         broken = [line for line in text.splitlines() if any(words in line for words in BROKEN)]
         if code in TIMED_OUT:
             self.state, self.said = "no answer", f"not done after {seconds} s"
+        elif not done:
+            found = f", after {self.count} reports, the first in `{self.kernels[0]}`" if self.kernels else ""
+            self.state, self.said = "no answer", (broken or [line for line in text.splitlines() if line.strip()] or ["?"])[-1].strip("= ").strip() + found
         elif self.kernels or (not broken and (code == REPORTED or self.count)):
             self.state, self.said = "reports", f"{self.count} reports, the first in `{(self.kernels or ['?'])[0]}`"
         elif code or broken:
-            self.state, self.said = "no answer", (broken or text.splitlines() or ["?"])[-1].strip("= ").strip()
+            self.state, self.said = "no answer", (broken or text.splitlines())[-1].strip("= ").strip()
         else:
             self.state, self.said = "clean", "no errors"
 
     def blames(self, kernels):
         """How many of the reports are in these; all, if it is not known where they are."""
         names = [re.sub("^[0-9]+", "", name) for name in kernels]
-        return sum(any(name in kernel for name in names) for kernel in self.kernels) if self.kernels else self.count
+        return self.of_calls + sum(any(name in kernel for name in names) for kernel in self.kernels) if self.kernels else self.count
 
 
 def filter_option(tool):
@@ -68,21 +74,21 @@ def look(tool, kind, run, seconds, folder, kernels=()):
 
 def judge(kind, whole, own, kernels):
     """(whether it is good, what is said of our own kernels)."""
-    if kind == "initcheck":
+    if whole.state == "reports":
         ours = whole.blames(kernels)
-        return whole.state == "reports" and not ours, f"{ours} reports" if whole.state == "reports" else whole.said
-    return own.state == "clean" and (kind != "memcheck" or whole.state != "reports"), own.said
+        return not ours and kind != "memcheck", f"{ours} reports"
+    return own.state == "clean" and kind != "initcheck", own.said if kind != "initcheck" else "not known"
 
 
 def examine(report, kind, whole, own, kernels):
-    clean = whole.state == "clean" and (own.state != "reports" or kind == "initcheck")
+    clean = whole.state == "clean"
     good, said = (True, "") if clean else judge(kind, whole, own, kernels)
     judged = report.verdict(good) if kind in COUNTS else "seen"
     if clean:
         report.line(f"- {kind}: {judged}: {whole.said}, in any kernel")
         return
     report.line(f"- {kind}: {judged}: our own kernels: {said}; all kernels, cuDNN's among them: {whole.said}")
-    for line in own.lines if own.state == "reports" else whole.lines if whole.state == "reports" else []:
+    for line in whole.lines if whole.state == "reports" else own.lines if own.state == "reports" else []:
         report.line(f"      {line}")
 
 
@@ -94,9 +100,9 @@ def write(report, run, what, seconds, root, folder):
         report.line("Not on this machine.")
         return
     kernels = own_kernels(os.path.join(root, "worker/engines/kernels.cu"))
-    report.line(f"{what}. {', '.join(COUNTS)} count. Each run has {seconds} s. Where a tool reports something, its run over our own kernels "
-                f"({', '.join(kernels)} in their mangled names) is judged; but memcheck may report nothing anywhere, and initcheck nothing in ours.\n")
-    for kind in COUNTS + OTHERS:
-        with concurrent.futures.ThreadPoolExecutor(2) as pool: # of more at once racecheck has no memory left
-            whole, own = pool.submit(look, tool, kind, run, seconds, folder), pool.submit(look, tool, kind, run, seconds, folder, kernels)
+    report.line(f"{what}. {', '.join(COUNTS)} count. Each run has {seconds} s. Where a tool reports something, it may not be in our own kernels "
+                f"({', '.join(kernels)} in their mangled names), and memcheck may report nothing anywhere.\n")
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:  # each keeps the memory of a network, and racecheck some more
+        looks = [(kind, *(pool.submit(look, tool, kind, run, seconds, folder, only) for only in ((), kernels))) for kind in COUNTS + OTHERS]
+        for kind, whole, own in looks:
             examine(report, kind, whole.result(), own.result(), kernels)

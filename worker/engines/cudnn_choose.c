@@ -120,11 +120,7 @@ static int choose(struct builder *builder, struct net_step *step, const char *na
     CLEANUP(freep) char *text = NULL;
     struct conv_memory memory = net_memory_of(net, step);
     bool first = builder->spec->no_tuning;
-    if (!first && net->tuned++ == 0) {
-        int r = build_noise(builder);
-        if (r < 0)
-            return r;
-    }
+    net->tuned += !first;
     struct conv_shape shape = shape_of(net, step);
     int r = tuner_choose(&builder->tuner, &shape, &memory, first, &text, builder->why);
     if (r == 0)
@@ -280,6 +276,8 @@ int build_plans(struct builder *builder)
 {
     open_book(builder);
     int r = tuner_init(&builder->tuner, builder->gpu, builder->net->stream, &builder->book, builder->why);
+    if (r == 0 && !builder->like) /* whose plans have run already */
+        r = build_noise(builder);
     if (r == 0)
         r = find_plans(builder);
     close_book(builder);

@@ -106,24 +106,44 @@ int build_weights(struct builder *builder)
     return r;
 }
 
+static uint8_t *make_noise(enum number_format format)
+{
+    uint8_t *noise = malloc(NOISE_BYTES);
+    const float most = format == NUMBER_S8 ? NUMBER_S8_MOST * 0x1p-31f : 0x1p-31f;
+    uint64_t state = 1;
+    for (size_t i = 0; noise && i < NOISE_BYTES / number_size(format); i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u; /* Knuth, MMIX */
+        number_store(format, noise, i, (float)(int32_t)(state >> 32) * most);
+    }
+    return noise;
+}
+
+/* `noise`: NOISE_BYTES, over and over. */
+static int fill(struct builder *builder, uint8_t *arena, size_t bytes, const void *noise)
+{
+    int r = 0;
+    for (size_t at = 0; at < bytes && r == 0; at += NOISE_BYTES)
+        if (arena + at != noise)
+            r = builder->gpu->ops->copy(builder->gpu, builder->net->stream, arena + at, noise, bytes - at < NOISE_BYTES ? bytes - at : NOISE_BYTES, builder->why);
+    return r;
+}
+
+/* Once over the bus; from then on the device has it. */
 int build_noise(struct builder *builder)
 {
     struct net *net = builder->net;
-    CLEANUP(freep) uint8_t *noise = malloc(NOISE_BYTES);
+    CLEANUP(freep) uint8_t *noise = make_noise(net->format);
+    const void *from = noise;
+    int r = 0;
     if (!noise)
         return because(builder->why, -ENOMEM, "out of memory");
-    const float most = net->format == NUMBER_S8 ? NUMBER_S8_MOST * 0x1p-31f : 0x1p-31f;
-    uint64_t state = 1;
-    for (size_t i = 0; i < NOISE_BYTES / number_size(net->format); i++) {
-        state = state * 6364136223846793005u + 1442695040888963407u; /* Knuth, MMIX */
-        number_store(net->format, noise, i, (float)(int32_t)(state >> 32) * most);
+    for (int a = 0; a < net->arenas && r == 0; a++) {
+        bool first = from == noise && net->arena_bytes[a] >= NOISE_BYTES;
+        if (first)
+            r = fill(builder, net->arena[a], NOISE_BYTES, noise);
+        from = first ? net->arena[a] : from;
+        if (r == 0)
+            r = fill(builder, net->arena[a], net->arena_bytes[a], from);
     }
-    int r = 0;
-    for (int a = 0; a < net->arenas; a++)
-        for (size_t at = 0; at < net->arena_bytes[a] && r == 0; at += NOISE_BYTES) {
-            size_t rest = net->arena_bytes[a] - at;
-            r = builder->gpu->ops->copy(builder->gpu, net->stream, (uint8_t *)net->arena[a] + at, noise,
-                                        rest < NOISE_BYTES ? rest : NOISE_BYTES, builder->why);
-        }
     return r < 0 ? r : wait_stream(builder->gpu, net->stream, builder->why);
 }
