@@ -14,7 +14,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fake_cuda settings;
 static int calls, counted, left;
 static const char *failed;
-static cudaError_t last, stuck;
+static cudaError_t stuck;
+static _Thread_local cudaError_t last; /* of this thread's calls, as with the real one */
 
 void fake_cuda_set(const struct fake_cuda *wanted)
 {
@@ -73,7 +74,9 @@ static void discard(const void *it)
 cudaError_t cudaGetLastError(void)
 {
     cudaError_t error = last;
+    pthread_mutex_lock(&lock);
     last = stuck;
+    pthread_mutex_unlock(&lock);
     return error;
 }
 
@@ -196,7 +199,10 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
 static cudaError_t ready(const char *call)
 {
     cudaError_t error = step(call);
-    return error ? error : settings.hang_at && calls >= settings.hang_at ? cudaErrorNotReady : cudaSuccess;
+    pthread_mutex_lock(&lock);
+    bool hangs = settings.hang_at && calls >= settings.hang_at;
+    pthread_mutex_unlock(&lock);
+    return error ? error : hangs ? cudaErrorNotReady : cudaSuccess;
 }
 
 cudaError_t cudaStreamQuery(cudaStream_t stream)

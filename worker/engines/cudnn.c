@@ -33,7 +33,7 @@ struct engine {
     struct engine *next_left; /* of those that were left as they are */
 };
 
-static const struct gpu_ops *ops; /* set once, before any engine is opened */
+static const struct gpu_ops *_Atomic ops; /* always the same, set before any engine is opened; several threads may look for the engine */
 
 /* ---- what it computes ----------------------------------------------------------------------------------------------------- */
 
