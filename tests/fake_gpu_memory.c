@@ -33,6 +33,17 @@ const struct fake_allocation *fake_allocation_of(const void *memory, size_t byte
     return NULL;
 }
 
+#define FRESH 0xfe /* what memory is full of that nobody has written: no number that comes up, in any format, and not what plans are shown on purpose */
+
+bool fake_is_fresh(const void *memory)
+{
+    const unsigned char *bytes = memory;
+    for (size_t i = 0; i < GPU_ALIGNMENT; i++)
+        if (bytes[i] != FRESH)
+            return false;
+    return true;
+}
+
 int fake_allocate(struct gpu *gpu, size_t bytes, void **ret, struct why *why)
 {
     int r = fake_enter("allocate", why);
@@ -45,7 +56,7 @@ int fake_allocate(struct gpu *gpu, size_t bytes, void **ret, struct why *why)
     }
     *ret = aligned_alloc(GPU_ALIGNMENT, (bytes + GPU_ALIGNMENT) / GPU_ALIGNMENT * GPU_ALIGNMENT);
     CHECK(*ret);
-    memset(*ret, 0xff, bytes < (1 << 20) ? bytes : 1 << 20);
+    memset(*ret, FRESH, bytes < (1 << 20) ? bytes : 1 << 20);
     remember(*ret, bytes, gpu->info.device);
     fake.used[gpu->info.device] += bytes;
     return fake_leave();

@@ -101,6 +101,9 @@ void fake_discard(void *it);   /* accepts NULL */
 /* Fails the test if the device hangs with work to do: a call that waits for all of that would not return. */
 void fake_would_wait(const char *call);
 
+/* Whether nobody has written there since it was allocated. */
+bool fake_is_fresh(const void *memory);
+
 /* The lock is held in these: the allocation that these bytes lie in, whole; an operation for a stream, or for what it captures; whatever is
  * enqueued anywhere is done. */
 const struct fake_allocation *fake_allocation_of(const void *memory, size_t bytes);

@@ -40,6 +40,7 @@ static void run_op(const struct fake_op *op)
         happen(op->as.event.event, op->as.event.mark);
         break;
     case OP_PLAN:
+        CHECK(!fake_is_fresh(op->as.plan.memory.x));
         compute_conv(&op->as.plan.shape, &op->as.plan.memory, fake.settings.swallows);
         fake.clock_ms += (double)op->as.plan.ms;
         break;

@@ -11,6 +11,8 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -18,6 +20,8 @@
 #define CONNECT_MS 5000
 #define TOTAL_MS   20000
 #define CONTENT    "application/x-www-form-urlencoded"
+
+static _Atomic time_t known_offset_s; /* of STS's clock, which signatures follow; there is one STS */
 
 /* ---- where ------------------------------------------------------------------------------------------------------------------- */
 
@@ -191,18 +195,27 @@ static int refused(const struct sts_role *role, const struct reply *reply, struc
                    reply->status, *error.code ? ", " : "", error.code, *error.message ? ": " : "", error.message);
 }
 
-/* STS has no code of its own for a signature of another time, so every refusal by somebody whose clock differs is taken for one, once. */
+/* STS has no code of its own for a signature of another time, so a refusal by somebody whose clock differs is taken for one, once. */
+static int ask_again(const struct search *search, const struct sts_role *role, struct reply *reply, struct why *why)
+{
+    time_t offset_s = skew_of(reply->date);
+    bytes_clear(&reply->body);
+    int r = ask(search, role, offset_s, reply, why);
+    if (r == 0 && reply->status == 200) {
+        atomic_store(&known_offset_s, offset_s);
+        skew_warn(offset_s, reply->host);
+    }
+    return r;
+}
+
 int sts_assume(const struct search *search, const struct sts_role *role, struct credentials **ret, struct why *why)
 {
     CLEANUP(reply_done) struct reply reply = { .status = 0 };
     bytes_init(&reply.body, CREDENTIALS_MAX_BYTES);
-    int r = ask(search, role, 0, &reply, why);
-    time_t offset_s = r == 0 && reply.status != 200 && role->as ? skew_of(reply.date) : 0;
-    if (offset_s) {
-        skew_warn(offset_s, reply.host);
-        bytes_clear(&reply.body);
-        r = ask(search, role, offset_s, &reply, why);
-    }
+    time_t assumed_s = atomic_load(&known_offset_s);
+    int r = ask(search, role, assumed_s, &reply, why);
+    if (r == 0 && role->as && reply.date && (reply.status == 400 || reply.status == 403) && llabs((long long)(skew_of(reply.date) - assumed_s)) >= SKEW_MIN_S)
+        r = ask_again(search, role, &reply, why);
     if (r < 0)
         return r;
     return reply.status == 200 ? read_answer(role, &reply, ret, why) : refused(role, &reply, why);

@@ -109,7 +109,8 @@ static int logits(const struct setting *setting, char **args, struct why *why)
     if (r < 0)
         return r;
     r = compute(ops, engine, pixels, atoi(args[1]), out, why);
-    printf("fingerprint %s\n", ops->info(engine)->fingerprint);
+    if (r == 0) /* the last word: all of it was computed */
+        printf("fingerprint %s\n", ops->info(engine)->fingerprint);
     ops->close(engine);
     return r;
 }

@@ -36,7 +36,6 @@ class Outcome:
         self.count = counts[-1] if counts else 0
         self.kernels = re.findall(r"\bat (\S.*?)\+0x[0-9a-f]+|\bat 0x[0-9a-f]+ in (?:\S+:\d+:)?(.+)", text)
         self.kernels = [new or old for new, old in self.kernels]
-        self.of_calls = text.count("Host API memory access error")  # of what we asked CUDA to copy
         self.lines = [line for line in text.splitlines() if line.startswith("=========") and line.strip("= ") not in ("", "COMPUTE-SANITIZER")][:LINES]
         broken = [line for line in text.splitlines() if any(words in line for words in BROKEN)]
         if code in TIMED_OUT:
@@ -44,17 +43,19 @@ class Outcome:
         elif not done:
             found = f", after {self.count} reports, the first in `{self.kernels[0]}`" if self.kernels else ""
             self.state, self.said = "no answer", (broken or [line for line in text.splitlines() if line.strip()] or ["?"])[-1].strip("= ").strip() + found
-        elif self.kernels or (not broken and (code == REPORTED or self.count)):
+        elif broken:
+            self.state, self.said = "no answer", broken[-1].strip("= ").strip()
+        elif self.kernels or code == REPORTED or self.count:
             self.state, self.said = "reports", f"{self.count} reports, the first in `{(self.kernels or ['?'])[0]}`"
-        elif code or broken:
-            self.state, self.said = "no answer", (broken or text.splitlines())[-1].strip("= ").strip()
+        elif code:
+            self.state, self.said = "no answer", text.splitlines()[-1].strip("= ").strip()
         else:
             self.state, self.said = "clean", "no errors"
 
     def blames(self, kernels):
-        """How many of the reports are in these; all, if it is not known where they are."""
+        """How many of the reports are in these, or in none that is named, as those of what we ask CUDA to copy."""
         names = [re.sub("^[0-9]+", "", name) for name in kernels]
-        return self.of_calls + sum(any(name in kernel for name in names) for kernel in self.kernels) if self.kernels else self.count
+        return max(0, self.count - len(self.kernels)) + sum(any(name in kernel for name in names) for kernel in self.kernels)
 
 
 def filter_option(tool):
@@ -74,8 +75,8 @@ def look(tool, kind, run, seconds, folder, kernels=()):
 
 def judge(kind, whole, own, kernels):
     """(whether it is good, what is said of our own kernels)."""
-    if whole.state == "reports":
-        ours = whole.blames(kernels)
+    ours = whole.blames(kernels)
+    if whole.state == "reports" or (whole.kernels and ours):
         return not ours and kind != "memcheck", f"{ours} reports"
     return own.state == "clean" and kind != "initcheck", own.said if kind != "initcheck" else "not known"
 

@@ -441,14 +441,13 @@ TEST(a_role_that_cannot_be_assumed_is_told)
     check_failed("refused", -EIO, "the role of profile refused: http://127.0.0.1:");
 }
 
-/* Whose clock is two hours ahead of ours: what it gives out ends, by its clock, in an hour and a half. */
-static void be_ahead(void *arg, int fd, const struct origin_request *request)
+/* Whose clock differs from ours by *arg seconds: what it gives out ends, by its clock, in an hour and a half. */
+static void be_elsewhen(void *arg, int fd, const struct origin_request *request)
 {
     static const char expired[] = "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>Signature expired</Message></Error></ErrorResponse>";
-    time_t there = time(NULL) + 7200, end = there + 5400;
+    time_t there = time(NULL) + *(const time_t *)arg, end = there + 5400;
     char date[64], headers[80], sent[64] = "", expiry[32], answer[512];
-    struct tm tm;
-    (void)arg;
+    struct tm tm = { 0 };
     CHECK(origin_header(request, "X-Amz-Date", sent, sizeof(sent)));
     CHECK(strptime(sent, "%Y%m%dT%H%M%SZ", &tm));
     strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&there, &(struct tm){ 0 }));
@@ -460,17 +459,40 @@ static void be_ahead(void *arg, int fd, const struct origin_request *request)
     origin_answer(fd, good ? 200 : 403, headers, good ? answer : expired, strlen(good ? answer : expired));
 }
 
-TEST(where_this_machine_s_clock_is_wrong_sts_is_asked_again_by_its_own)
+static struct origin *start_elsewhen(time_t *offset_s)
 {
-    struct origin *origin = start_sts(NULL);
-    origin_stop(origin);
-    origin = origin_start(be_ahead, NULL);
+    origin_stop(start_sts(NULL));
+    struct origin *origin = origin_start(be_elsewhen, offset_s);
     setenv("AWS_ENDPOINT_URL_STS", origin_url(origin), 1);
     write_text("config", "[profile r]\n" ROLE_R "source_profile = base\n[profile refused]\nrole_arn = arn:refused\nsource_profile = base\n");
+    return origin;
+}
+
+static void check_elsewhen(time_t offset_s)
+{
+    struct origin *origin = start_elsewhen(&offset_s);
     check_found("r", "LATE", "t", "the role of profile r");
+    CHECK_INT(origin_count(origin), 2);
     CLEANUP(closep_) struct opened opened = open_as("r");
-    CHECK(fabs(opened.now->expires_s - (double)time(NULL) - 5400) < 60); /* by our clock */
-    check_failed("refused", -EKEYREJECTED, "STS refuses arn:refused (status 403, SignatureDoesNotMatch: Signature expired)"); /* twice is enough */
+    CHECK_INT(origin_count(origin), 3); /* its clock is known now */
+    CHECK(fabs(opened.now->expires_s - (double)time(NULL) - 5400) < 60); /* by ours */
+    origin_stop(origin);
+}
+
+TEST(where_this_machine_s_clock_is_late_sts_is_asked_again_by_its_own) { check_elsewhen(7200); }
+TEST(where_this_machine_s_clock_is_early_sts_is_asked_again_by_its_own) { check_elsewhen(-7200); }
+
+TEST(a_refusal_by_sts_whose_clock_differs_is_asked_about_once_more_and_told)
+{
+    time_t offset_s = 7200;
+    struct origin *origin = start_elsewhen(&offset_s);
+    check_failed("refused", -EKEYREJECTED, "STS refuses arn:refused (status 403, SignatureDoesNotMatch: Signature expired)");
+    CHECK_INT(origin_count(origin), 2);
+    origin_stop(origin);
+    offset_s = 30; /* no reason for a refusal */
+    origin = start_elsewhen(&offset_s);
+    check_failed("refused", -EKEYREJECTED, "STS refuses arn:refused");
+    CHECK_INT(origin_count(origin), 1);
     origin_stop(origin);
 }
 
