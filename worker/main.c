@@ -60,7 +60,7 @@ static int read_options(struct worker_options *options, struct config **config, 
     }
     if (r == 0 && first < argc)
         return because(why, -EINVAL, "\"%s\" is not a command; there are classify, info, weights, verify and calibrate", argv[first]);
-    return r < 0 ? r : tuning_check(&options->tuning, why);
+    return r < 0 || options->help || options->version ? r : tuning_check(&options->tuning, why);
 }
 
 DEFINE_FREEP(config_free, struct config)

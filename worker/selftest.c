@@ -33,7 +33,7 @@ int command_verify(int argc, char **argv)
     int r = options_parse(rows, &options, argc, argv, &first, &why);
     if (r == 0 && first < argc)
         r = because(&why, -EINVAL, "takes no arguments, \"%s\" was given", argv[first]);
-    if (r == 0)
+    if (r == 0 && !options.help)
         r = tuning_check(&options.tuning, &why);
     if (r < 0) {
         log_error("%s; see %s verify --help", why.text, program_called("sleddog-worker"));
@@ -44,6 +44,8 @@ int command_verify(int argc, char **argv)
         options_print(rows, stdout);
         return 0;
     }
+    if (options.tuning.recheck)
+        log_info("--recheck is left out: each network is looked at by itself");
     r = verify(&options.tuning, print_check, &result, &why);
     if (r < 0) {
         log_error("cannot be verified: %s", why.text);

@@ -185,9 +185,9 @@ static void put_stages(struct bytes *out, const json_t *stages)
     bytes_append_text(out, "</table>");
     json_array_foreach(stages, i, stage)
         if (count_at(stage, "rechecked")) {
-            bytes_append_text(out, "<p>");
+            bytes_append_text(out, "<p>Undecided in int8 and computed again in f32: ");
             markup_count(out, count_at(stage, "rechecked"));
-            bytes_append_text(out, " of the images were undecided in int8 and computed again in f32.</p>");
+            bytes_append_text(out, count_at(stage, "rechecked") == 1 ? " image.</p>" : " images.</p>");
         }
 }
 

@@ -106,6 +106,8 @@ TEST(a_job_that_rechecks_everything_gives_the_bytes_of_f32)
     calibrate("photos", RANGES);
     CHECK_INT(COORDINATE("all", "run", "--local", "1", ENGINE, "--recheck", "100", PIXELS, "--weights", MODEL, "--job", "all", "photos"), 0);
     check_contains("all.out", "    12 images computed again in f32\n");
+    CHECK_INT(COORDINATE("html", "report", "all", "--html", "page.html"), 0);
+    check_contains("page.html", "Undecided in int8 and computed again in f32: 12 images.");
     CHECK_INT(COORDINATE("f32", "run", "--local", "1", ENGINE, "--precision", "f32", "--engine-batch", "1", PIXELS, "--weights", MODEL, "--job", "f32", "photos"), 0);
     check_same_file("all/predictions.jsonl", "f32/predictions.jsonl");
 }

@@ -241,6 +241,7 @@ TEST(int8_gives_the_top_1_of_f32_on_photos_of_another_kind)
         "dogs=$(ls %s/images/dogs/Images/*/*.jpg | awk 'NR %% 5 == 0'); "
         "$p classify --top 1 --weights $w --precision f32 $dogs | awk '$1 ~ /^[01]\\./ { print $2 }' >f32; "
         "$p classify --top 1 --weights $w --precision int8 --ranges ranges $dogs | awk '$1 ~ /^[01]\\./ { print $2 }' >int8; "
+        "[ $(grep -cE '^  --recheck (5|10|20|30) +[0-9]+ of [0-9]+ .* %%$' said) = 4 ]; "
         "paste f32 int8 | awk '$1 == $2 { same++ } END { print same + 0, NR }'", data, test_build(), test_build(), data, data);
     int same, count;
     if (status || sscanf(output, "%d %d", &same, &count) != 2)

@@ -42,7 +42,7 @@ int build_send(struct builder *builder, void *to, const void *from, size_t bytes
 
 int build_weights(struct builder *builder);
 
-/* Numbers between -1 and 1 (in s8 -127 and 127) for all activations, before plans are tried on them: zeros are multiplied faster than what comes later, and
+/* Numbers of the net's format, between -1 and 1 (in s8 -127 and 127), for all activations, before plans are tried on them: zeros are multiplied faster than what comes later, and
  * what was never written is not to be read (compute-sanitizer's initcheck). */
 int build_noise(struct builder *builder);
 

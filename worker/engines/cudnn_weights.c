@@ -138,7 +138,7 @@ int build_noise(struct builder *builder)
     if (!noise)
         return because(builder->why, -ENOMEM, "out of memory");
     for (int a = 0; a < net->arenas && r == 0; a++) {
-        bool first = from == noise && net->arena_bytes[a] >= NOISE_BYTES;
+        bool first = from == noise && net->arena_bytes[a] >= NOISE_BYTES; /* a whole piece fits: copied from there on */
         if (first)
             r = fill(builder, net->arena[a], NOISE_BYTES, noise);
         from = first ? net->arena[a] : from;
