@@ -87,7 +87,7 @@ cudaError_t cudaPeekAtLastError(void)
 
 const char *cudaGetErrorName(cudaError_t error)
 {
-    static char name[32];
+    static _Thread_local char name[32];
     snprintf(name, sizeof(name), "error %d", (int)error);
     return name;
 }
