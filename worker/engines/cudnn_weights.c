@@ -106,44 +106,49 @@ int build_weights(struct builder *builder)
     return r;
 }
 
-static uint8_t *make_noise(enum number_format format)
+static uint8_t *make_noise(enum number_format format, size_t bytes)
 {
-    uint8_t *noise = malloc(NOISE_BYTES);
+    uint8_t *noise = malloc(bytes);
     const float most = format == NUMBER_S8 ? NUMBER_S8_MOST * 0x1p-31f : 0x1p-31f;
     uint64_t state = 1;
-    for (size_t i = 0; noise && i < NOISE_BYTES / number_size(format); i++) {
+    for (size_t i = 0; noise && i < bytes / number_size(format); i++) {
         state = state * 6364136223846793005u + 1442695040888963407u; /* Knuth, MMIX */
         number_store(format, noise, i, (float)(int32_t)(state >> 32) * most);
     }
     return noise;
 }
 
-/* `noise`: NOISE_BYTES, over and over. */
-static int fill(struct builder *builder, uint8_t *arena, size_t bytes, const void *noise)
+/* `piece` bytes of noise, over and over. */
+static int fill(struct builder *builder, uint8_t *arena, size_t bytes, const void *noise, size_t piece)
 {
     int r = 0;
-    for (size_t at = 0; at < bytes && r == 0; at += NOISE_BYTES)
+    for (size_t at = 0; at < bytes && r == 0; at += piece)
         if (arena + at != noise)
-            r = builder->gpu->ops->copy(builder->gpu, builder->net->stream, arena + at, noise, bytes - at < NOISE_BYTES ? bytes - at : NOISE_BYTES, builder->why);
+            r = builder->gpu->ops->copy(builder->gpu, builder->net->stream, arena + at, noise, bytes - at < piece ? bytes - at : piece, builder->why);
     return r;
 }
 
-/* Once over the bus; from then on the device has it. */
+static size_t largest_arena(const struct net *net)
+{
+    size_t most = 0;
+    for (int a = 0; a < net->arenas; a++)
+        most = net->arena_bytes[a] > most ? net->arena_bytes[a] : most;
+    return most;
+}
+
+/* A piece goes over the bus once, into the first arena that it fits into, and is copied from there. */
 int build_noise(struct builder *builder)
 {
     struct net *net = builder->net;
-    CLEANUP(freep) uint8_t *noise = make_noise(net->format);
-    const void *from = noise;
-    int r = 0;
+    size_t most = largest_arena(net), piece = most < NOISE_BYTES ? most : NOISE_BYTES;
+    CLEANUP(freep) uint8_t *noise = make_noise(net->format, piece);
     if (!noise)
         return because(builder->why, -ENOMEM, "out of memory");
-    for (int a = 0; a < net->arenas && r == 0; a++) {
-        bool first = from == noise && net->arena_bytes[a] >= NOISE_BYTES; /* a whole piece fits: copied from there on */
-        if (first)
-            r = fill(builder, net->arena[a], NOISE_BYTES, noise);
-        from = first ? net->arena[a] : from;
-        if (r == 0)
-            r = fill(builder, net->arena[a], net->arena_bytes[a], from);
-    }
+    int first = 0, r;
+    while (net->arena_bytes[first] < piece)
+        first++;
+    r = fill(builder, net->arena[first], piece, noise, piece);
+    for (int a = 0; a < net->arenas && r == 0; a++)
+        r = fill(builder, net->arena[a], net->arena_bytes[a], net->arena[first], piece);
     return r < 0 ? r : wait_stream(builder->gpu, net->stream, builder->why);
 }
