@@ -16,13 +16,10 @@ static struct progress *progress;
 static int terminal, shown, own; /* its two ends, and what stderr was before: a failed check is told there */
 static char screen[65536];
 
-static void open_terminal(void)
+/* With `shown` as standard error. */
+static void start(void)
 {
     struct why why;
-    terminal = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
-    shown = terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0 ? open(ptsname(terminal), O_RDWR | O_NOCTTY) : -1;
-    if (shown < 0)
-        test_skip("there are no pseudoterminals here (/dev/pts)");
     own = dup(STDERR_FILENO);
     CHECK(shown >= 0 && own >= 0);
     dup2(shown, STDERR_FILENO);
@@ -31,6 +28,15 @@ static void open_terminal(void)
     CHECK_INT(r, 0);
     c.nodes = &node;
     c.node_count = 1;
+}
+
+static void open_terminal(void)
+{
+    terminal = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
+    shown = terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0 ? open(ptsname(terminal), O_RDWR | O_NOCTTY) : -1;
+    if (shown < 0)
+        test_skip("there are no pseudoterminals here (/dev/pts)");
+    start();
 }
 
 static void nap(void)
@@ -108,16 +114,8 @@ TEST(a_bar_is_drawn_when_it_is_known_how_much_there_is)
 /* Where stderr is a file. */
 static void open_file(void)
 {
-    struct why why;
     shown = open("log", O_RDWR | O_CREAT | O_APPEND, 0600);
-    own = dup(STDERR_FILENO);
-    CHECK(shown >= 0 && own >= 0);
-    dup2(shown, STDERR_FILENO);
-    int r = progress_new(".", &progress, &why);
-    dup2(own, STDERR_FILENO);
-    CHECK_INT(r, 0);
-    c.nodes = &node;
-    c.node_count = 1;
+    start();
 }
 
 static const char *next_line(void)
