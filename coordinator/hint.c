@@ -78,9 +78,7 @@ int hint_split(char *text, char **ret, int room)
         inside = true;
         if (*at == '\'')
             quoted = !quoted;
-        else if (*at != '\\' || quoted)
-            *to++ = *at;
-        else if (*++at)
+        else if (*at != '\\' || quoted || *++at)
             *to++ = *at;
         else
             return -EINVAL;

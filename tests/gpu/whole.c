@@ -157,7 +157,7 @@ int whole_rivals(struct device *device, int rivals, struct why *why)
 {
     struct book none = { 0 };
     struct tuner tuner;
-    double before, best, after = 0;
+    double before = 0, best, after = 0;
     int r = tuner_init(&tuner, device->gpu, device->stream, &none, why);
     if (r == 0)
         r = whole_time(device, -1, device->net.count, 1, &before, why);

@@ -63,7 +63,7 @@ struct weight_bytes build_weight_bytes(const struct net *net, const struct layer
     enum number_format format = conv_format(layer, net->format), bias = format == NUMBER_S8 ? NUMBER_F32 : format;
     if (layer->kind == LAYER_CONV) {
         size_t numbers = layer->input == NETWORK_IMAGE ? stem_filter_count(layer) : pack_filter_count(layer);
-        return (struct weight_bytes){ numbers * number_size(format), (size_t)layer->outputs * number_size(bias) };
+        return (struct weight_bytes){ number_size(format) * numbers, (size_t)layer->outputs * number_size(bias) };
     }
     size_t classes = layer->kind == LAYER_FC ? (size_t)net->classes : 0;
     return (struct weight_bytes){ classes * (size_t)layer->inputs * sizeof(float), classes * sizeof(float) };

@@ -65,11 +65,11 @@ static struct product_shape shape_of(const struct conv_shape *shape)
 static int search(struct gpu *gpu, const struct product_shape *shape, size_t workspace, struct product_way ways[PRODUCT_WAYS], struct why *why)
 {
     struct product product;
-    int r = product_init(&product, shape, why);
+    int found = 0, r = product_init(&product, shape, why);
     if (r == 0)
-        r = product_search(&product, handle_of(gpu), workspace, ways, why);
+        found = product_search(&product, handle_of(gpu), workspace, ways, why);
     product_done(&product);
-    return r;
+    return r < 0 ? r : found;
 }
 
 int product_plans(struct gpu *gpu, const struct conv_shape *shape, const struct plan_wish *wish, struct gpu_plan **ret, int *ret_count,
