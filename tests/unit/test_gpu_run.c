@@ -145,6 +145,14 @@ static const char tools[] =
     "END\n"
     "chmod +x bin/*";
 
+/* Another report, in which something is wrong, after `edit` has changed what compute-sanitizer says. */
+static void edit_and_report(char **report, const char *edit)
+{
+    CHECK_INT(test_shell(NULL, "%s", edit), 0);
+    free(*report);
+    *report = report_of("PATH=$PWD/bin:$PATH", "--precisions f16 --parts sanitizer", 1);
+}
+
 TEST_WITHIN(240, the_gpu_report_judges_our_kernels_and_tells_of_others)
 {
     need_pytorch();
@@ -159,20 +167,14 @@ TEST_WITHIN(240, the_gpu_report_judges_our_kernels_and_tells_of_others)
     CHECK_CONTAINS(report, "      ========= Uninitialized __global__ memory read of size 16 bytes\n");
     CHECK_CONTAINS(report, "- synccheck: seen: our own kernels: Internal Sanitizer Error: no memory;");
     /* What is ours is wrong, whatever else is; and so is what names no kernel. */
-    CHECK_INT(test_shell(NULL, "sed -i 's/at void cudnn::sums<int>(int \\*)+0x/at normalise(normalise_args)+0x/; s/ERROR SUMMARY: 1 error.; exit 9/ERROR SUMMARY: 3 errors'\"'\"'; exit 9/' bin/compute-sanitizer"), 0);
-    free(report);
-    report = report_of("PATH=$PWD/bin:$PATH", "--precisions f16 --parts sanitizer", 1);
+    edit_and_report(&report, "sed -i 's/at void cudnn::sums<int>(int \\*)+0x/at normalise(normalise_args)+0x/; s/ERROR SUMMARY: 1 error.; exit 9/ERROR SUMMARY: 3 errors'\"'\"'; exit 9/' bin/compute-sanitizer");
     CHECK_CONTAINS(report, "- racecheck: **WRONG**: our own kernels: 2 reports; ");
     CHECK_CONTAINS(report, "- initcheck: **WRONG**: our own kernels: 3 reports; ");
     CHECK_CONTAINS(report, "2 checks are WRONG.");
     /* Where a tool ends the program, what it found until then is no answer; but what it says of our kernels alone may be. */
-    CHECK_INT(test_shell(NULL, "sed -i 's/^\"$@\" || exit$/[[ ! $own \\&\\& $tool != memcheck ]] || \"$@\" || exit/' bin/compute-sanitizer"), 0);
-    free(report);
-    report = report_of("PATH=$PWD/bin:$PATH", "--precisions f16 --parts sanitizer", 1);
+    edit_and_report(&report, "sed -i 's/^\"$@\" || exit$/[[ ! $own \\&\\& $tool != memcheck ]] || \"$@\" || exit/' bin/compute-sanitizer");
     CHECK_CONTAINS(report, "- racecheck: **WRONG**: our own kernels: 2 reports; all kernels, cuDNN's among them: RACECHECK SUMMARY: 1 hazard displayed");
-    CHECK_INT(test_shell(NULL, "sed -i 's/at normalise(normalise_args)+0x/at void cudnn::sums<int>(int *)+0x/' bin/compute-sanitizer"), 0);
-    free(report);
-    report = report_of("PATH=$PWD/bin:$PATH", "--precisions f16 --parts sanitizer", 1);
+    edit_and_report(&report, "sed -i 's/at normalise(normalise_args)+0x/at void cudnn::sums<int>(int *)+0x/' bin/compute-sanitizer");
     CHECK_CONTAINS(report, "- racecheck: ok: our own kernels: no errors; all kernels, cuDNN's among them: RACECHECK SUMMARY: 1 hazard displayed");
     CHECK_CONTAINS(report, "- initcheck: **WRONG**: our own kernels: ");
     CHECK_CONTAINS(report, ", after 3 reports, the first in `void cudnn::sums<int>(int *)`");
