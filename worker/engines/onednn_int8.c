@@ -21,20 +21,46 @@ static int check_image(const struct engine_spec *spec, struct why *why)
     return 0;
 }
 
+struct form form_kept(struct form form)
+{
+    return form.wide ? FORM_PLAIN : form;
+}
+
+static bool feeds_convolution(const struct network *network, int activation)
+{
+    for (int i = 0; i < network->count; i++)
+        if (network->layers[i].kind == LAYER_CONV && network->layers[i].input == activation)
+            return true;
+    return false;
+}
+
+/* Is it in front of all blocks, or a block's sum, or what is added to it? */
+static bool is_of_the_chain(const struct layer *layer)
+{
+    return layer->input == NETWORK_IMAGE || layer->kind == LAYER_MAX_POOL || layer->residual != NETWORK_NONE || !layer->relu;
+}
+
+static struct form form_of(const struct network *network, int i, struct range range)
+{
+    const struct layer *layer = &network->layers[i];
+    bool is_wide = !network->bottleneck && is_of_the_chain(layer);
+    if (layer->kind == LAYER_AVG_POOL || layer->kind == LAYER_FC || (is_wide && !feeds_convolution(network, i + 1)))
+        return FORM_PLAIN;
+    return (struct form){ FORM_U8, range.low, (range.high - range.low) / RANGES_LEVELS, is_wide };
+}
+
 int int8_forms(const struct engine_spec *spec, struct form *ret, struct why *why)
 {
     const struct network *network = spec->network;
     int r = check_image(spec, why);
     if (r < 0)
         return r;
-    ret[NETWORK_IMAGE] = (struct form){ FORM_U8, 0, 1 };
+    ret[NETWORK_IMAGE] = (struct form){ .kind = FORM_U8, .step = 1 };
     for (int i = 0; i < network->count; i++) {
         const struct layer *layer = &network->layers[i];
-        struct range range = spec->ranges->of[i + 1];
-        bool is_u8 = layer->kind == LAYER_CONV || layer->kind == LAYER_MAX_POOL;
         if (layer->kind == LAYER_CONV && ret[layer->input].low < 0)
             return because(why, -ENOTSUP, "%s reads numbers below 0, which int8 cannot; use --precision f32", layer->name);
-        ret[i + 1] = is_u8 ? (struct form){ FORM_U8, range.low, (range.high - range.low) / RANGES_LEVELS } : (struct form){ FORM_F32, 0, 1 };
+        ret[i + 1] = form_of(network, i, spec->ranges->of[i + 1]);
     }
     return 0;
 }

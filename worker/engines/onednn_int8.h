@@ -7,6 +7,11 @@
  *     scale[o] = step_in * step_weight[o] / step_out      bias[o] in units of step_in * step_weight[o], and with
  *                                                          + low_residual - low_out
  *
+ * Rounding what a block leaves behind once for the convolutions that read it and again for every residual that it becomes would add up. In a network
+ * of basic blocks the chain of residuals, from the first layer to the last plane, is therefore kept in f32, and what convolutions read is a copy in u8
+ * (`wide`; low is 0, step 1 for the residual and for what is added to it). A bottleneck's is four times as wide for as much arithmetic: there f32 would
+ * take an eighth of the speed, and it is u8.
+ *
  * What rounding changes in a filter is multiplied with the mean of its input, where that is known, and taken back into the bias.
  *
  * The image is its pixels as they are, exact: mean and std are folded into the first layer, whose border is filled with the pixel that is nearest to
@@ -31,9 +36,16 @@ enum form_kind { FORM_F32, FORM_U8 };
 struct form {
     enum form_kind kind;
     float low, step; /* of u8 */
+    bool wide;       /* it is in f32 as well: convolutions read the u8, whatever else reads it the f32 */
 };
 
-/* For every activation of the network. Convolutions and max pools in u8, what is pooled over the whole plane and classified in f32. */
+#define FORM_PLAIN ((struct form){ .kind = FORM_F32, .step = 1 })
+
+/* As residuals and pools read it, and as it is written. */
+struct form form_kept(struct form form);
+
+/* For every activation of the network. What convolutions read in u8; what nothing but pools, residuals and the classifier read in f32, but for the
+ * residuals of bottlenecks and what is pooled in front of and behind them. */
 int int8_forms(const struct engine_spec *spec, struct form *ret, struct why *why);
 
 /* The pixel outside of the image. */

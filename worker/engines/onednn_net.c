@@ -1,7 +1,8 @@
 /* onednn_net.c: from the layer table to primitives.
  *
  * One primitive a layer: convolution with bias, residual (a `sum` post-op: the target holds the residual already, so it is
- * written in place) and ReLU; pools; inner product. In int8 (onednn_int8.h) the whole plane is averaged without a primitive: from u8 to f32. */
+ * written in place) and ReLU; pools; inner product. In int8 (onednn_int8.h) activations that are wide are then copied from f32 to u8, and where the last
+ * plane is u8 it is averaged without a primitive. */
 #include "worker/engines/onednn_net.h"
 
 #include "common/cleanup.h"
@@ -22,6 +23,7 @@ struct builder {
     const struct network *network;
     struct plane planes[NETWORK_LAYERS_MAX + 1];
     int arena[NETWORK_LAYERS_MAX + 1];
+    int copies; /* the arena of what is in u8 as well: a block reads no other than the one that was copied last */
     struct form forms[NETWORK_LAYERS_MAX + 1]; /* of the activations */
     bool int8;
     struct why *why;
@@ -39,24 +41,40 @@ int onednn_failed(dnnl_status_t status, const char *what, struct why *why)
     }
 }
 
-/* The activation as oneDNN sees it, 4-dimensional. */
-static dnnl_memory_desc_t activation(const struct builder *builder, int a)
+/* The activation in this form as oneDNN sees it, 4-dimensional. */
+static dnnl_memory_desc_t activation(const struct builder *builder, int a, struct form form)
 {
     const struct onednn_net *net = builder->net;
     int around = a == NETWORK_IMAGE ? 2 * net->padding : 0;
     dnnl_dims_t dims = { net->batch, network_channels(builder->network, a, net->classes), builder->planes[a].height + around,
                          builder->planes[a].width + around };
     dnnl_memory_desc_t desc;
-    dnnl_memory_desc_init_by_tag(&desc, 4, dims, builder->forms[a].kind == FORM_U8 ? dnnl_u8 : dnnl_f32, dnnl_nhwc);
+    dnnl_memory_desc_init_by_tag(&desc, 4, dims, form.kind == FORM_U8 ? dnnl_u8 : dnnl_f32, dnnl_nhwc);
     return desc;
+}
+
+static struct form kept(const struct builder *builder, int a)
+{
+    return form_kept(builder->forms[a]);
+}
+
+static bool reads_copy(const struct builder *builder, const struct layer *layer)
+{
+    return layer->kind == LAYER_CONV && builder->forms[layer->input].wide;
 }
 
 /* ---- layers ----------------------------------------------------------------------------------------------------------- */
 
+static dnnl_status_t make_attr(dnnl_primitive_attr_t *ret)
+{
+    dnnl_status_t status = dnnl_primitive_attr_create(ret);
+    return status ? status : dnnl_primitive_attr_set_scratchpad_mode(*ret, dnnl_scratchpad_mode_user);
+}
+
 /* What a u8 cannot hold is cut off when it is stored, and it begins at 0 behind a ReLU. */
 static bool wants_relu(const struct builder *builder, int i)
 {
-    return builder->network->layers[i].relu && builder->forms[i + 1].kind != FORM_U8;
+    return builder->network->layers[i].relu && kept(builder, i + 1).kind != FORM_U8;
 }
 
 static dnnl_status_t append_post_ops(const struct builder *builder, int i, dnnl_primitive_attr_t attr)
@@ -65,7 +83,7 @@ static dnnl_status_t append_post_ops(const struct builder *builder, int i, dnnl_
     CLEANUP(dnnl_post_ops_destroyp) dnnl_post_ops_t ops = NULL;
     dnnl_status_t status = dnnl_post_ops_create(&ops);
     if (!status && layer->residual != NETWORK_NONE)
-        status = dnnl_post_ops_append_sum(ops, builder->forms[layer->residual].step / builder->forms[i + 1].step);
+        status = dnnl_post_ops_append_sum(ops, kept(builder, layer->residual).step / kept(builder, i + 1).step);
     if (!status && wants_relu(builder, i))
         status = dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f);
     return status ? status : dnnl_primitive_attr_set_post_ops(attr, ops);
@@ -129,8 +147,7 @@ static dnnl_status_t describe(const struct builder *builder, int i, const struct
     const struct layer *layer = &builder->network->layers[i];
     CLEANUP(dnnl_primitive_attr_destroyp) dnnl_primitive_attr_t attr = NULL;
     dnnl_status_t status;
-    if ((status = dnnl_primitive_attr_create(&attr)) ||
-        (status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user)))
+    if ((status = make_attr(&attr)))
         return status;
     switch (layer->kind) {
     case LAYER_CONV:
@@ -142,19 +159,45 @@ static dnnl_status_t describe(const struct builder *builder, int i, const struct
     }
 }
 
+static dnnl_status_t create(struct onednn_net *net, const_dnnl_primitive_desc_t desc, struct onednn_step *step)
+{
+    size_t scratch = dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0));
+    net->scratch_bytes = scratch > net->scratch_bytes ? scratch : net->scratch_bytes;
+    return dnnl_primitive_create(&step->primitive, desc);
+}
+
 static int make_primitive(struct builder *builder, int i, const struct onednn_filter *filter, struct onednn_step *step)
 {
     struct onednn_net *net = builder->net;
     CLEANUP(dnnl_primitive_desc_destroyp) dnnl_primitive_desc_t desc = NULL;
     dnnl_status_t status = describe(builder, i, filter, step, &desc);
     if (!status)
-        status = dnnl_primitive_create(&step->primitive, desc);
+        status = create(net, desc, step);
     if (!status && filter->weight)
         status = onednn_filter_import(filter, net->engine, desc, &net->pages, &step->weight, &step->bias);
     if (status)
         return onednn_failed(status, builder->network->layers[i].name, builder->why);
-    size_t scratch = dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0));
-    net->scratch_bytes = scratch > net->scratch_bytes ? scratch : net->scratch_bytes;
+    return 0;
+}
+
+/* From f32 to u8, for the convolutions that read it. */
+static int add_copy(struct builder *builder, int a)
+{
+    struct onednn_net *net = builder->net;
+    struct onednn_step *step = &net->steps[net->count++];
+    CLEANUP(dnnl_primitive_attr_destroyp) dnnl_primitive_attr_t attr = NULL;
+    CLEANUP(dnnl_primitive_desc_destroyp) dnnl_primitive_desc_t desc = NULL;
+    const float scale = 1 / builder->forms[a].step;
+    step->source = activation(builder, a, kept(builder, a));
+    step->target = activation(builder, a, builder->forms[a]);
+    step->source_arena = builder->arena[a];
+    step->target_arena = builder->copies;
+    step->activation = a;
+    dnnl_status_t status;
+    if ((status = make_attr(&attr)) || (status = dnnl_primitive_attr_set_output_scales(attr, 1, 0, &scale)) ||
+        (status = dnnl_reorder_primitive_desc_create(&desc, &step->source, net->engine, &step->target, net->engine, attr)) ||
+        (status = create(net, desc, step)))
+        return onednn_failed(status, builder->network->layers[a - 1].name, builder->why);
     return 0;
 }
 
@@ -166,8 +209,8 @@ static int load_filter(const struct builder *builder, int i, struct onednn_filte
     bool first = layer->input == NETWORK_IMAGE;
     struct int8_place place = {
         .in = builder->forms[layer->input],
-        .out = builder->forms[i + 1],
-        .residual_low = layer->residual == NETWORK_NONE ? 0 : builder->forms[layer->residual].low,
+        .out = kept(builder, i + 1),
+        .residual_low = layer->residual == NETWORK_NONE ? 0 : kept(builder, layer->residual).low,
         .mean = first ? spec->mean : NULL,
         .std = first ? spec->std : NULL,
         .in_means = builder->int8 ? ranges_means(spec->ranges, builder->network, layer->input) : NULL,
@@ -184,29 +227,38 @@ static int add_layer(struct builder *builder, int i)
     const struct layer *layer = &builder->network->layers[i];
     struct onednn_net *net = builder->net;
     struct onednn_step *step = &net->steps[net->count++];
-    step->source = activation(builder, layer->input);
-    step->target = activation(builder, i + 1);
-    step->source_arena = builder->arena[layer->input];
+    bool copy = reads_copy(builder, layer);
+    step->form = copy ? builder->forms[layer->input] : kept(builder, layer->input);
+    step->source = activation(builder, layer->input, step->form);
+    step->target = activation(builder, i + 1, kept(builder, i + 1));
+    step->source_arena = copy ? builder->copies : builder->arena[layer->input];
     step->target_arena = builder->arena[i + 1];
-    step->form = builder->forms[layer->input];
-    if (builder->int8 && layer->kind == LAYER_AVG_POOL)
+    step->activation = i + 1;
+    if (layer->kind == LAYER_AVG_POOL && step->form.kind == FORM_U8)
         return 0;
     struct onednn_filter filter = { .weight = NULL };
     int r = load_filter(builder, i, &filter);
     if (r == 0)
         r = make_primitive(builder, i, &filter, step);
     onednn_filter_done(&filter);
-    return r;
+    return r == 0 && builder->forms[i + 1].wide ? add_copy(builder, i + 1) : r;
+}
+
+static void make_room(const struct builder *builder, int arena, int a, struct form form)
+{
+    dnnl_memory_desc_t desc = activation(builder, a, form);
+    size_t bytes = dnnl_memory_desc_get_size(&desc), *room = &builder->net->arena_bytes[arena];
+    *room = bytes > *room ? bytes : *room;
 }
 
 static void size_arenas(struct builder *builder)
 {
-    struct onednn_net *net = builder->net;
-    net->arenas = network_arenas(builder->network, true, builder->arena);
+    builder->copies = network_arenas(builder->network, true, builder->arena);
+    builder->net->arenas = builder->copies + 1;
     for (int a = 0; a <= builder->network->count; a++) {
-        dnnl_memory_desc_t desc = activation(builder, a);
-        size_t bytes = dnnl_memory_desc_get_size(&desc), *arena = &net->arena_bytes[builder->arena[a]];
-        *arena = bytes > *arena ? bytes : *arena;
+        make_room(builder, builder->arena[a], a, kept(builder, a));
+        if (builder->forms[a].wide)
+            make_room(builder, builder->copies, a, builder->forms[a]);
     }
 }
 
@@ -215,7 +267,7 @@ int onednn_net_init(struct onednn_net *net, const struct engine_spec *spec, int 
     struct builder builder = { .net = net, .spec = spec, .network = spec->network, .int8 = spec->precision == PRECISION_INT8, .why = why };
     memset(net, 0, sizeof(*net));
     for (int a = 0; a <= spec->network->count; a++)
-        builder.forms[a] = (struct form){ FORM_F32, 0, 1 };
+        builder.forms[a] = FORM_PLAIN;
     int r = weights_check(spec->weights, spec->network, &net->classes, why);
     if (r == 0 && builder.int8 && (r = int8_forms(spec, builder.forms, why)) < 0)
         because_in(why, r, "engine onednn");

@@ -15,12 +15,15 @@
 
 #include <dnnl.h>
 
+#define ONEDNN_STEPS_MAX (2 * NETWORK_LAYERS_MAX) /* a layer, and a copy of what it leaves behind */
+
 struct onednn_step {
     dnnl_primitive_t primitive; /* NULL: the average over the plane, of u8 */
     dnnl_memory_t weight, bias; /* NULL for a pool */
     struct form form;           /* of what it reads */
     dnnl_memory_desc_t source, target;
     int source_arena, target_arena;
+    int activation; /* that it leaves behind */
 };
 
 struct onednn_net {
@@ -30,7 +33,7 @@ struct onednn_net {
     int height, width; /* of the image */
     int padding;       /* pixels that are laid around it: in int8, what the first layer would take for zeros */
     int count;
-    struct onednn_step steps[NETWORK_LAYERS_MAX];
+    struct onednn_step steps[ONEDNN_STEPS_MAX];
     int arenas;
     size_t arena_bytes[NETWORK_LAYERS_MAX + 1];
     size_t scratch_bytes;

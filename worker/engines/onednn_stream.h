@@ -13,7 +13,7 @@ struct onednn_stream {
     struct pages pages;
     void *memory[NETWORK_LAYERS_MAX + 2]; /* the arenas, then the scratchpad; in pages */
     dnnl_memory_t scratch;
-    dnnl_memory_t sources[NETWORK_LAYERS_MAX], targets[NETWORK_LAYERS_MAX];
+    dnnl_memory_t sources[ONEDNN_STEPS_MAX], targets[ONEDNN_STEPS_MAX];
     void *image;         /* (batch, height, width, 3) f32; in int8 (batch, height + 2 * padding, width + 2 * padding, 3) u8 */
     const float *output; /* (batch, classes), or (batch, features) when the net does not classify; valid until the next run */
     uint8_t border[3];   /* the pixel around the image, in int8 */
