@@ -140,10 +140,10 @@ TEST(sums_do_not_saturate_on_sse41) { check_isa("SSE41"); }
 
 /* ---- against itself ------------------------------------------------------------------------------------------------------- */
 
-TEST(features_in_int8_are_the_same_bytes_in_every_batch_and_stream)
+static void check_same_bytes(const char *network)
 {
     struct bed bed;
-    make_bed(&bed, "resnet50", 64);
+    make_bed(&bed, network, 64);
     free(measure(&bed));
     bed.spec.emit = EMIT_FEATURES;
     CLEANUP(freep) float *expected = run_all(&bed.spec, bed.pixels);
@@ -155,6 +155,12 @@ TEST(features_in_int8_are_the_same_bytes_in_every_batch_and_stream)
     }
     CHECK(memcmp(expected, expected + bed.spec.network->features, 64 * sizeof(*expected)));
     done_bed(&bed);
+}
+
+TEST(features_in_int8_are_the_same_bytes_in_every_batch_and_stream)
+{
+    check_same_bytes("resnet50");
+    check_same_bytes("resnet18");
 }
 
 TEST(the_fingerprint_names_int8_and_its_ranges)
@@ -367,4 +373,95 @@ TEST(the_mean_of_the_input_takes_the_rounding_out_of_the_bias)
     int8_quantise(&layer, &place, weight, bias, rounded, scale);
     CHECK_INT(rounded[1], 0);
     CHECK(fabs((double)bias[0] * 0.02 - (1 + 2 * 0.4)) < 1e-5); /* the filter's 0.4 is gone, and comes back for the mean */
+}
+
+/* ---- how activations are kept ------------------------------------------------------------------------------------------- */
+
+/* The forms of a network whose activations all lie between 0 and 1. */
+static void find_forms(const char *network, struct form *ret)
+{
+    struct why why;
+    struct ranges ranges = { .images = 1 };
+    for (int a = 0; a <= NETWORK_LAYERS_MAX; a++)
+        ranges.of[a] = (struct range){ 0, 1 };
+    const struct engine_spec spec = { .network = network_find(network), .std = { 1, 1, 1 }, .ranges = &ranges };
+    if (int8_forms(&spec, ret, &why) < 0)
+        test_fail(__FILE__, __LINE__, "%s", why.text);
+}
+
+static struct form form_named(const struct network *network, const struct form *forms, const char *layer)
+{
+    for (int i = 0; i < network->count; i++)
+        if (!strcmp(network->layers[i].name, layer))
+            return forms[i + 1];
+    test_fail(__FILE__, __LINE__, "%s has no %s", network->name, layer);
+}
+
+TEST(convolutions_read_u8_in_every_network)
+{
+    struct form forms[NETWORK_LAYERS_MAX + 1];
+    for (int n = 0; network_at(n); n++) {
+        const struct network *network = network_at(n);
+        find_forms(network->name, forms);
+        for (int i = 0; i < network->count; i++)
+            CHECK(network->layers[i].kind != LAYER_CONV || forms[network->layers[i].input].kind == FORM_U8);
+    }
+}
+
+TEST(residuals_of_basic_blocks_are_kept_in_f32_and_those_of_bottlenecks_in_u8)
+{
+    struct form forms[NETWORK_LAYERS_MAX + 1];
+    for (int n = 0; network_at(n); n++) {
+        const struct network *network = network_at(n);
+        find_forms(network->name, forms);
+        for (int i = 0; i < network->count; i++) {
+            int residual = network->layers[i].residual;
+            if (residual == NETWORK_NONE)
+                continue;
+            CHECK_INT(form_kept(forms[residual]).kind, network->bottleneck ? FORM_U8 : FORM_F32);
+            CHECK_INT(form_kept(forms[i + 1]).kind, form_kept(forms[residual]).kind); /* the sum is written over the residual */
+        }
+    }
+}
+
+TEST(the_first_layer_is_as_precise_as_the_residuals_that_it_begins)
+{
+    struct form forms[NETWORK_LAYERS_MAX + 1];
+    find_forms("resnet18", forms);
+    CHECK_INT(form_named(network_find("resnet18"), forms, "conv1").kind, FORM_F32);
+    CHECK_INT(form_named(network_find("resnet18"), forms, "layer1.0.conv1").kind, FORM_U8);
+    CHECK(!form_named(network_find("resnet18"), forms, "layer1.0.conv1").wide);
+    find_forms("resnet50", forms);
+    CHECK_INT(form_named(network_find("resnet50"), forms, "conv1").kind, FORM_U8);
+}
+
+/* Coarse steps where blocks end: what the convolutions read suffers, but not what is added. Residuals as coarse would double the error. */
+TEST(a_residual_is_not_rounded_between_blocks)
+{
+    struct bed bed;
+    make_bed(&bed, "resnet18", 64);
+    CLEANUP(freep) float *f32 = measure(&bed);
+    for (int i = 0; i < bed.spec.network->count; i++)
+        if (bed.spec.network->layers[i].residual != NETWORK_NONE)
+            bed.ranges.of[i + 1].high *= 16;
+    CLEANUP(freep) float *coarse = run_all(&bed.spec, bed.pixels);
+    double error = engine_difference(coarse, f32, IMAGES * CLASSES);
+    printf("normalised error %.4f\n", error);
+    CHECK(error < 0.22);
+    done_bed(&bed);
+}
+
+/* Nothing but the average reads what the last block leaves behind, so its range says nothing. */
+TEST(the_last_plane_of_basic_blocks_is_averaged_as_it_is)
+{
+    struct bed bed;
+    make_bed(&bed, "resnet18", 64);
+    free(measure(&bed));
+    CLEANUP(freep) float *expected = run_all(&bed.spec, bed.pixels);
+    for (int i = 0; i < bed.spec.network->count; i++)
+        if (bed.spec.network->layers[i].kind == LAYER_AVG_POOL)
+            bed.ranges.of[bed.spec.network->layers[i].input].high *= 1000;
+    CLEANUP(freep) float *values = run_all(&bed.spec, bed.pixels);
+    CHECK(!memcmp(values, expected, IMAGES * CLASSES * sizeof(*values)));
+    done_bed(&bed);
 }

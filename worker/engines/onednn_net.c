@@ -58,9 +58,10 @@ static struct form kept(const struct builder *builder, int a)
     return form_kept(builder->forms[a]);
 }
 
-static bool reads_copy(const struct builder *builder, const struct layer *layer)
+/* What a layer finds: of a wide activation a convolution the copy. */
+static struct form found(const struct builder *builder, const struct layer *layer)
 {
-    return layer->kind == LAYER_CONV && builder->forms[layer->input].wide;
+    return layer->kind == LAYER_CONV ? builder->forms[layer->input] : kept(builder, layer->input);
 }
 
 /* ---- layers ----------------------------------------------------------------------------------------------------------- */
@@ -227,11 +228,10 @@ static int add_layer(struct builder *builder, int i)
     const struct layer *layer = &builder->network->layers[i];
     struct onednn_net *net = builder->net;
     struct onednn_step *step = &net->steps[net->count++];
-    bool copy = reads_copy(builder, layer);
-    step->form = copy ? builder->forms[layer->input] : kept(builder, layer->input);
+    step->form = found(builder, layer);
     step->source = activation(builder, layer->input, step->form);
     step->target = activation(builder, i + 1, kept(builder, i + 1));
-    step->source_arena = copy ? builder->copies : builder->arena[layer->input];
+    step->source_arena = step->form.wide ? builder->copies : builder->arena[layer->input];
     step->target_arena = builder->arena[i + 1];
     step->activation = i + 1;
     if (layer->kind == LAYER_AVG_POOL && step->form.kind == FORM_U8)
