@@ -19,6 +19,10 @@ time_t skew_of(time_t date)
 
 void skew_warn(time_t offset_s, const char *host)
 {
-    log_warning("the clock here is %lld s %s that of %s, which signatures follow from now on; set this machine's clock (timedatectl set-ntp true)",
-                llabs((long long)offset_s), offset_s < 0 ? "ahead of" : "behind", host);
+    long long away = llabs((long long)offset_s);
+    if (away < SKEW_MIN_S)
+        log_warning("the clock here has been set: it agrees with that of %s, and signatures follow it again", host);
+    else
+        log_warning("the clock here is %lld s %s that of %s, which signatures follow from now on; set this machine's clock (timedatectl set-ntp true)",
+                    away, offset_s < 0 ? "ahead of" : "behind", host);
 }
