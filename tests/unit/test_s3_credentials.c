@@ -1,169 +1,100 @@
 /* Where credentials come from, against services of this test's own that follow the public interfaces. */
-#include "common/s3/credentials.h"
-
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/s3/provider.h"
+#include "tests/credentials_bed.h"
 #include "tests/origin.h"
-#include "tests/test.h"
 
-#include <math.h>
 #include <sys/socket.h>
 #include <time.h>
-
-
-/* An environment with nothing in it, and no services that could be found by chance. */
-static void clear(void)
-{
-    static const char *const names[] = { "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION",
-                                         "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_STS", "AWS_CA_BUNDLE", "AWS_ROLE_ARN",
-                                         "AWS_ROLE_SESSION_NAME", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-                                         "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-                                         "AWS_EC2_METADATA_SERVICE_ENDPOINT", "http_proxy", "all_proxy" };
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-        unsetenv(names[i]);
-    setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
-    setenv("AWS_SHARED_CREDENTIALS_FILE", "credentials", 1);
-    setenv("AWS_CONFIG_FILE", "config", 1);
-}
-
-static void write_text(const char *path, const char *text)
-{
-    test_write_file(path, text, strlen(text));
-}
-
-struct opened {
-    struct s3_config *config;
-    struct credentials_store *store;
-    struct credentials *now;
-    struct why why;
-    int r;
-};
-
-static void closep_(struct opened *opened)
-{
-    credentials_release(opened->now);
-    credentials_close(opened->store);
-    s3_config_close(opened->config);
-}
-
-static struct opened open_as(const char *profile)
-{
-    struct opened opened = { .config = NULL };
-    opened.r = s3_config_open(&(struct s3_options){ .profile = profile }, &opened.config, &opened.why);
-    if (opened.r == 0)
-        opened.r = credentials_open(opened.config, &opened.store, &opened.why);
-    if (opened.r == 0)
-        opened.now = credentials_get(opened.store);
-    return opened;
-}
-
-static void check_found(const char *profile, const char *id, const char *token, const char *source)
-{
-    CLEANUP(closep_) struct opened opened = open_as(profile);
-    if (opened.r < 0)
-        test_fail(__FILE__, __LINE__, "%s", opened.why.text);
-    CHECK_STR(opened.now->id, id);
-    CHECK_STR(opened.now->secret, "hush");
-    CHECK((token == NULL) == (opened.now->token == NULL));
-    if (token)
-        CHECK_STR(opened.now->token, token);
-    CHECK_STR(opened.now->source, source);
-}
-
-static void check_failed(const char *profile, int code, const char *part)
-{
-    CLEANUP(closep_) struct opened opened = open_as(profile);
-    CHECK_INT(opened.r, code);
-    CHECK_CONTAINS(opened.why.text, part);
-    CHECK(!strstr(opened.why.text, "hush"));
-}
 
 /* ---- without a service ------------------------------------------------------------------------------------------------------------- */
 
 TEST(the_environment_goes_before_profiles_unless_one_is_named)
 {
-    clear();
-    write_text("credentials", "[default]\naws_access_key_id=FILE\naws_secret_access_key=hush\n[other]\naws_access_key_id=OTHER\naws_secret_access_key=hush\n"
-                              "aws_session_token=file-token\n");
-    write_text("config", "[default]\naws_access_key_id=CONFIG\naws_secret_access_key=hush\n[profile third]\naws_access_key_id=THIRD\naws_secret_access_key=hush\n");
-    check_found(NULL, "FILE", NULL, "profile default of the credentials file");
+    credentials_bed_clear();
+    credentials_bed_write("credentials", "[default]\naws_access_key_id=FILE\naws_secret_access_key=hush\n"
+                                         "[other]\naws_access_key_id=OTHER\naws_secret_access_key=hush\naws_session_token=file-token\n");
+    credentials_bed_write("config", "[default]\naws_access_key_id=CONFIG\naws_secret_access_key=hush\n"
+                                    "[profile third]\naws_access_key_id=THIRD\naws_secret_access_key=hush\n");
+    credentials_bed_check_found(NULL, "FILE", NULL, "profile default of the credentials file");
     setenv("AWS_PROFILE", "other", 1);
-    check_found(NULL, "OTHER", "file-token", "profile other of the credentials file");
+    credentials_bed_check_found(NULL, "OTHER", "file-token", "profile other of the credentials file");
     setenv("AWS_ACCESS_KEY_ID", "ENV", 1);
-    check_failed(NULL, -ENOKEY, "AWS_SECRET_ACCESS_KEY is not");
+    credentials_bed_check_failed(NULL, -ENOKEY, "AWS_SECRET_ACCESS_KEY is not");
     setenv("AWS_SECRET_ACCESS_KEY", "hush", 1);
-    check_found(NULL, "ENV", NULL, "the environment");
+    credentials_bed_check_found(NULL, "ENV", NULL, "the environment");
     setenv("AWS_SESSION_TOKEN", "env-token", 1);
-    check_found(NULL, "ENV", "env-token", "the environment");
-    check_found("third", "THIRD", NULL, "profile third of the config file");
-    check_found("other", "OTHER", "file-token", "profile other of the credentials file");
+    credentials_bed_check_found(NULL, "ENV", "env-token", "the environment");
+    credentials_bed_check_found("third", "THIRD", NULL, "profile third of the config file");
+    credentials_bed_check_found("other", "OTHER", "file-token", "profile other of the credentials file");
 }
 
 TEST(who_has_none_hears_what_was_tried)
 {
-    clear();
-    check_failed(NULL, -ENOKEY, "no S3 credentials were found: AWS_ACCESS_KEY_ID is not set, no role_arn, AWS_WEB_IDENTITY_TOKEN_FILE is not set, profile default has "
-                                "no key in the credentials file, no credential_process, profile default has no key in the config file, no container role "
-                                "(AWS_CONTAINER_CREDENTIALS_FULL_URI is not set), AWS_EC2_METADATA_DISABLED is set; name a profile with --profile, or give "
-                                "--no-sign-request for a public bucket");
+    credentials_bed_clear();
+    credentials_bed_check_failed(NULL, -ENOKEY, "no S3 credentials were found: AWS_ACCESS_KEY_ID is not set, no role_arn, AWS_WEB_IDENTITY_TOKEN_FILE is "
+                                                "not set, profile default has no key in the credentials file, no credential_process, profile default has "
+                                                "no key in the config file, no container role (AWS_CONTAINER_CREDENTIALS_FULL_URI is not set), "
+                                                "AWS_EC2_METADATA_DISABLED is set; name a profile with --profile, or give --no-sign-request for a public "
+                                                "bucket");
 }
 
 TEST(half_a_key_and_a_broken_one_are_told)
 {
-    clear();
-    write_text("credentials", "[default]\naws_access_key_id=FILE\n[blank]\naws_access_key_id=A B\naws_secret_access_key=hush\n");
-    check_failed(NULL, -ENOKEY, "has an aws_access_key_id and no aws_secret_access_key");
-    check_failed("blank", -EINVAL, "profile blank of the credentials file: a key with a blank");
+    credentials_bed_clear();
+    credentials_bed_write("credentials", "[default]\naws_access_key_id=FILE\n[blank]\naws_access_key_id=A B\naws_secret_access_key=hush\n");
+    credentials_bed_check_failed(NULL, -ENOKEY, "has an aws_access_key_id and no aws_secret_access_key");
+    credentials_bed_check_failed("blank", -EINVAL, "profile blank of the credentials file: a key with a blank");
 }
 
 TEST(whoever_signs_in_with_sso_hears_the_way)
 {
-    clear();
-    write_text("config", "[profile work]\nsso_session = corp\nsso_account_id = 1\n[sso-session corp]\nsso_start_url = https://example.org\n");
-    check_failed("work", -ENOKEY, "profile work signs in with SSO, which is not built in; add a profile with credential_process = aws configure export-credentials "
-                                  "--profile work --format process");
+    credentials_bed_clear();
+    credentials_bed_write("config", "[profile work]\nsso_session = corp\nsso_account_id = 1\n[sso-session corp]\nsso_start_url = https://example.org\n");
+    credentials_bed_check_failed("work", -ENOKEY, "profile work signs in with SSO, which is not built in; add a profile with credential_process = aws configure "
+                                                  "export-credentials --profile work --format process");
 }
 
 /* ---- processes ------------------------------------------------------------------------------------------------------------------------ */
 
 TEST(a_process_may_hand_them_over)
 {
-    clear();
-    write_text("config", "[default]\ncredential_process = echo '{\"Version\":1,\"AccessKeyId\":\"PROC\",\"SecretAccessKey\":\"hush\",\"SessionToken\":\"t\","
-                         "\"Expiration\":\"2100-01-01T00:00:00Z\"}'\n");
-    check_found(NULL, "PROC", "t", "credential_process of profile default");
-    CLEANUP(closep_) struct opened opened = open_as(NULL);
+    credentials_bed_clear();
+    credentials_bed_write("config", "[default]\ncredential_process = echo '{\"Version\":1,\"AccessKeyId\":\"PROC\",\"SecretAccessKey\":\"hush\","
+                                    "\"SessionToken\":\"t\",\"Expiration\":\"2100-01-01T00:00:00Z\"}'\n");
+    credentials_bed_check_found(NULL, "PROC", "t", "credential_process of profile default");
+    CLEANUP(credentials_bed_closep) struct credentials_bed opened = credentials_bed_open(NULL);
     CHECK(opened.now->expires_s == 4102444800.0);
 }
 
 /* Its errors are for people, however many; what it leaves behind has its pipes open and goes on. */
 TEST(a_process_may_talk_much_and_leave_others_behind)
 {
-    clear();
-    write_text("config", "[default]\ncredential_process = yes chatter | head -c 200000 >&2; sleep 50 & echo $! >left; echo '{\"Version\":1,\"AccessKeyId\":\"PROC\","
-                         "\"SecretAccessKey\":\"hush\"}'\n");
+    credentials_bed_clear();
+    credentials_bed_write("config", "[default]\ncredential_process = yes chatter | head -c 200000 >&2; sleep 50 & echo $! >left; "
+                                    "echo '{\"Version\":1,\"AccessKeyId\":\"PROC\",\"SecretAccessKey\":\"hush\"}'\n");
     double begin_s = clock_wall_s();
-    check_found(NULL, "PROC", NULL, "credential_process of profile default");
+    credentials_bed_check_found(NULL, "PROC", NULL, "credential_process of profile default");
     CHECK(clock_wall_s() - begin_s < 45);
     CHECK_INT(test_shell(NULL, "kill $(cat left)"), 0);
 }
 
 TEST(a_process_that_fails_is_told_with_its_first_words)
 {
-    clear();
-    write_text("config", "[profile fails]\ncredential_process = printf 'sign\\tin first\\n' >&2; echo more >&2; exit 3\n"
-                         "[profile empty]\ncredential_process = true\n[profile odd]\ncredential_process = echo '[1]'\n"
-                         "[profile half]\ncredential_process = echo '{\"AccessKeyId\":\"A\"}'\n"
-                         "[profile time]\ncredential_process = echo '{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"hush\",\"Expiration\":\"soon\"}'\n"
-                         "[profile killed]\ncredential_process = kill -9 $$\n[profile flood]\ncredential_process = yes\n");
-    check_failed("fails", -EACCES, "credential_process of profile fails: the command ended with status 3: sign?in first; run it by hand");
-    check_failed("empty", -EBADMSG, "the answer is no JSON object");
-    check_failed("odd", -EBADMSG, "the answer is no JSON object");
-    check_failed("half", -EBADMSG, "no AccessKeyId and SecretAccessKey");
-    check_failed("time", -EBADMSG, "the Expiration in the answer is no time");
-    check_failed("killed", -EACCES, "status 137");
-    check_failed("flood", -EFBIG, "writes far more than credentials");
+    credentials_bed_clear();
+    credentials_bed_write("config", "[profile fails]\ncredential_process = printf 'sign\\tin first\\n' >&2; echo more >&2; exit 3\n"
+                                    "[profile empty]\ncredential_process = true\n[profile odd]\ncredential_process = echo '[1]'\n"
+                                    "[profile half]\ncredential_process = echo '{\"AccessKeyId\":\"A\"}'\n"
+                                    "[profile time]\ncredential_process = echo '{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"hush\",\"Expiration\":\"soon\"}'\n"
+                                    "[profile killed]\ncredential_process = kill -9 $$\n[profile flood]\ncredential_process = yes\n");
+    credentials_bed_check_failed("fails", -EACCES, "credential_process of profile fails: the command ended with status 3: sign?in first; run it by hand");
+    credentials_bed_check_failed("empty", -EBADMSG, "the answer is no JSON object");
+    credentials_bed_check_failed("odd", -EBADMSG, "the answer is no JSON object");
+    credentials_bed_check_failed("half", -EBADMSG, "no AccessKeyId and SecretAccessKey");
+    credentials_bed_check_failed("time", -EBADMSG, "the Expiration in the answer is no time");
+    credentials_bed_check_failed("killed", -EACCES, "status 137");
+    credentials_bed_check_failed("flood", -EFBIG, "writes far more than credentials");
 }
 
 TEST(times_are_read_as_the_services_write_them)
@@ -216,7 +147,7 @@ static void be_imds(void *arg, int fd, const struct origin_request *request)
 static struct origin *start_imds(const char *wrong)
 {
     struct origin *origin = origin_start(be_imds, (void *)wrong);
-    clear();
+    credentials_bed_clear();
     setenv("AWS_EC2_METADATA_DISABLED", "false", 1);
     setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", origin_url(origin), 1);
     return origin;
@@ -225,14 +156,14 @@ static struct origin *start_imds(const char *wrong)
 TEST(a_machine_of_ec2_asks_its_metadata_service)
 {
     struct origin *origin = start_imds("nothing");
-    check_found(NULL, "IMDS", "tok/en==", "the machine's role (EC2 instance metadata)");
+    credentials_bed_check_found(NULL, "IMDS", "tok/en==", "the machine's role (EC2 instance metadata)");
     CHECK_INT(origin_count(origin), 3);
     setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
-    check_failed(NULL, -ENOKEY, "AWS_EC2_METADATA_DISABLED is set");
+    credentials_bed_check_failed(NULL, -ENOKEY, "AWS_EC2_METADATA_DISABLED is set");
     CHECK_INT(origin_count(origin), 3);
     origin_stop(origin);
     origin = start_imds("hiccup");
-    check_found(NULL, "IMDS", "tok/en==", "the machine's role (EC2 instance metadata)");
+    credentials_bed_check_found(NULL, "IMDS", "tok/en==", "the machine's role (EC2 instance metadata)");
     origin_stop(origin);
 }
 
@@ -247,20 +178,20 @@ TEST(a_metadata_service_that_does_not_help_is_told)
                   { "failed", -EACCES, "the machine's role (EC2 instance metadata): Failed" } };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct origin *origin = start_imds(cases[i].wrong);
-        check_failed(NULL, cases[i].code, cases[i].part);
+        credentials_bed_check_failed(NULL, cases[i].code, cases[i].part);
         origin_stop(origin);
     }
 }
 
 TEST(where_nobody_answers_the_search_is_soon_over)
 {
-    clear();
+    credentials_bed_clear();
     setenv("AWS_EC2_METADATA_DISABLED", "false", 1);
     setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1/", 1);
-    check_failed(NULL, -ENOKEY, "no metadata service answers at http://127.0.0.1:1; name a profile");
+    credentials_bed_check_failed(NULL, -ENOKEY, "no metadata service answers at http://127.0.0.1:1; name a profile");
     setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://192.0.2.1", 1); /* TEST-NET-1: packets get lost */
     uint64_t start_ns = clock_now_ns();
-    check_failed(NULL, -ENOKEY, "no metadata service answers");
+    credentials_bed_check_failed(NULL, -ENOKEY, "no metadata service answers");
     CHECK(clock_now_ns() - start_ns < 20 * NS_PER_S);
 }
 
@@ -284,24 +215,24 @@ TEST(a_container_asks_its_service)
 {
     struct origin *origin = origin_start(be_container, NULL);
     char url[128];
-    clear();
+    credentials_bed_clear();
     snprintf(url, sizeof(url), "%s/v2/creds?id=1", origin_url(origin));
     setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url, 1);
     setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Bearer abc", 1);
-    check_found(NULL, "TASK", "tok/en==", "the container's role");
+    credentials_bed_check_found(NULL, "TASK", "tok/en==", "the container's role");
     setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "wrong", 1);
-    write_text("token", "Bearer abc\n");
+    credentials_bed_write("token", "Bearer abc\n");
     setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "token", 1);
-    check_found(NULL, "TASK", "tok/en==", "the container's role");
-    write_text("token", "Bearer\r\nabc\n");
-    check_failed(NULL, -EINVAL, "more than one line");
+    credentials_bed_check_found(NULL, "TASK", "tok/en==", "the container's role");
+    credentials_bed_write("token", "Bearer\r\nabc\n");
+    credentials_bed_check_failed(NULL, -EINVAL, "more than one line");
     setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "missing", 1);
-    check_failed(NULL, -ENOENT, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: missing: No such file");
+    credentials_bed_check_failed(NULL, -ENOENT, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: missing: No such file");
     unsetenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
     setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", origin_url(origin), 1);
-    check_failed(NULL, -EACCES, "the container's role: the service answered with status 404");
+    credentials_bed_check_failed(NULL, -EACCES, "the container's role: the service answered with status 404");
     origin_stop(origin);
-    check_failed(NULL, -EIO, "the container's role: http://127.0.0.1:");
+    credentials_bed_check_failed(NULL, -EIO, "the container's role: http://127.0.0.1:");
 }
 
 /* `arg`: "huge", "cut", "slow" or "html" */
@@ -331,10 +262,10 @@ TEST(a_service_that_answers_nonsense_is_told_and_not_waited_for)
                   { "slow", -EIO, "timed out" }, { "html", -EBADMSG, "no JSON object" } };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct origin *origin = origin_start(be_hostile, (void *)cases[i].kind);
-        clear();
+        credentials_bed_clear();
         setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", origin_url(origin), 1);
         uint64_t start_ns = clock_now_ns();
-        check_failed(NULL, cases[i].code, cases[i].part);
+        credentials_bed_check_failed(NULL, cases[i].code, cases[i].part);
         CHECK(clock_now_ns() - start_ns < 30 * NS_PER_S);
         origin_stop(origin);
     }
@@ -344,185 +275,15 @@ TEST(a_token_is_sent_in_clear_to_this_machine_only)
 {
     static const char *const refused[] = { "http://example.org/x", "http://127.0.0.1.example.org/", "http://localhost.example.org/", "http://me@127.0.0.1/",
                                            "http://169.254.170.24/", "ftp://127.0.0.1/", "http://[::2]/", "http://example.org:127.0.0.1/" };
-    clear();
+    credentials_bed_clear();
     for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
         setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", refused[i], 1);
-        check_failed(NULL, -EINVAL, "only https://, or http:// on this machine");
+        credentials_bed_check_failed(NULL, -EINVAL, "only https://, or http:// on this machine");
     }
     static const char *const taken[] = { "http://localhost:1/x", "http://127.1.2.3:1", "http://[::1]:1/", "https://127.0.0.1:1/" };
     for (size_t i = 0; i < ARRAY_SIZE(taken); i++) {
         setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", taken[i], 1);
-        check_failed(NULL, -EIO, "the container's role: http");
-    }
-}
-
-/* ---- roles ------------------------------------------------------------------------------------------------------------------------------------ */
-
-#define STS(action, id) "<" action "Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><" action "Result><Credentials><AccessKeyId>" id \
-                        "</AccessKeyId><SecretAccessKey>hush</SecretAccessKey><SessionToken>sts&amp;token</SessionToken><Expiration>2100-01-01T00:00:00Z" \
-                        "</Expiration></Credentials></" action "Result></" action "Response>"
-
-/* STS, as its API reference describes it. */
-static void be_sts(void *arg, int fd, const struct origin_request *request)
-{
-    char text[512] = "";
-    static const char web[] = STS("AssumeRoleWithWebIdentity", "WEB"), role[] = STS("AssumeRole", "ROLE"), chained[] = STS("AssumeRole", "CHAINED");
-    static const char refusal[] = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not you</Message></Error></ErrorResponse>";
-    CHECK_STR(request->method, "POST");
-    CHECK_STR(request->target, "/");
-    CHECK(origin_header(request, "Content-Type", text, sizeof(text)));
-    CHECK_STR(text, "application/x-www-form-urlencoded");
-    CHECK_CONTAINS(request->body, "&Version=2011-06-15&");
-    bool is_signed = origin_header(request, "Authorization", text, sizeof(text));
-    if (arg) {
-        origin_answer(fd, 200, "", arg, strlen(arg));
-    } else if (strstr(request->body, "refused")) {
-        origin_answer(fd, 403, "", refusal, strlen(refusal));
-    } else if (strstr(request->body, "Action=AssumeRoleWithWebIdentity&")) {
-        CHECK(!is_signed);
-        CHECK_CONTAINS(request->body, "&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fw&RoleSessionName=");
-        CHECK_CONTAINS(request->body, "&WebIdentityToken=ey.J%2Bx");
-        origin_answer(fd, 200, "", web, strlen(web));
-    } else if (strstr(text, "Credential=ROLE/")) {
-        CHECK_CONTAINS(text, "SignedHeaders=content-type;host;x-amz-date;x-amz-security-token");
-        origin_answer(fd, 200, "", chained, strlen(chained));
-    } else {
-        CHECK_CONTAINS(text, "Credential=BASE/");
-        CHECK_CONTAINS(text, "/eu-north-1/sts/aws4_request, SignedHeaders=content-type;host;x-amz-date, ");
-        CHECK_CONTAINS(request->body, "Action=AssumeRole&");
-        CHECK_CONTAINS(request->body, "&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fr&RoleSessionName=me&ExternalId=x%2Fy&DurationSeconds=900");
-        origin_answer(fd, 200, "", role, strlen(role));
-    }
-}
-
-static struct origin *start_sts(const char *answer)
-{
-    struct origin *origin = origin_start(be_sts, (void *)answer);
-    clear();
-    setenv("AWS_ENDPOINT_URL_STS", origin_url(origin), 1);
-    setenv("AWS_REGION", "eu-north-1", 1);
-    write_text("credentials", "[base]\naws_access_key_id=BASE\naws_secret_access_key=hush\n");
-    return origin;
-}
-
-#define ROLE_R "role_arn = arn:aws:iam::1:role/r\nrole_session_name = me\nexternal_id = x/y\nduration_seconds = 900\n"
-
-TEST(a_role_is_assumed_with_the_profile_that_it_names)
-{
-    struct origin *origin = start_sts(NULL);
-    write_text("config", "[profile r]\n" ROLE_R "source_profile = base\n[profile chain]\nrole_arn = arn:c\nsource_profile = r\n"
-                         "[profile env]\n" ROLE_R "credential_source = Environment\n"
-                         "[profile self]\n" ROLE_R "source_profile = self\naws_access_key_id = BASE\naws_secret_access_key = hush\n");
-    check_found("r", "ROLE", "sts&token", "the role of profile r");
-    check_found("chain", "CHAINED", "sts&token", "the role of profile chain");
-    check_found("self", "ROLE", "sts&token", "the role of profile self");
-    check_failed("env", -ENOKEY, "credential_source = Environment of profile env: AWS_ACCESS_KEY_ID is not set");
-    setenv("AWS_ACCESS_KEY_ID", "BASE", 1);
-    setenv("AWS_SECRET_ACCESS_KEY", "hush", 1);
-    check_found("env", "ROLE", "sts&token", "the role of profile env");
-    origin_stop(origin);
-}
-
-TEST(a_role_that_cannot_be_assumed_is_told)
-{
-    struct origin *origin = start_sts(NULL);
-    write_text("config", "[profile refused]\nrole_arn = arn:refused\nsource_profile = base\n[profile none]\nrole_arn = arn\n[profile gone]\nrole_arn = arn\nsource_profile = x\n"
-                         "[profile a]\nrole_arn = arn\nsource_profile = b\n[profile b]\nrole_arn = arn\nsource_profile = a\n"
-                         "[profile odd]\nrole_arn = arn\ncredential_source = Elsewhere\n[profile mfa]\nrole_arn = arn\nmfa_serial = 1\nsource_profile = base\n"
-                         "[profile empty]\n[profile e]\nrole_arn = arn\nsource_profile = empty\n");
-    check_failed("refused", -EACCES, "the role of profile refused: STS refuses arn:refused (status 403, AccessDenied: not you)");
-    check_failed("none", -EINVAL, "profile none has a role_arn, and neither source_profile nor credential_source");
-    check_failed("gone", -ENOKEY, "there is no profile \"x\"");
-    check_failed("a", -ELOOP, "do they form a circle?");
-    check_failed("odd", -EINVAL, "\"Elsewhere\" is none of");
-    check_failed("mfa", -EOPNOTSUPP, "profile mfa wants an MFA code");
-    check_failed("e", -ENOKEY, "profile empty has no credentials");
-    origin_stop(origin);
-    check_failed("refused", -EIO, "the role of profile refused: http://127.0.0.1:");
-}
-
-/* Whose clock differs from ours by *arg seconds: what it gives out ends, by its clock, in an hour and a half. */
-static void be_elsewhen(void *arg, int fd, const struct origin_request *request)
-{
-    static const char expired[] = "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>Signature expired</Message></Error></ErrorResponse>";
-    time_t there = time(NULL) + *(const time_t *)arg, end = there + 5400;
-    char date[64], headers[80], sent[64] = "", expiry[32], answer[512];
-    struct tm tm = { 0 };
-    CHECK(origin_header(request, "X-Amz-Date", sent, sizeof(sent)));
-    CHECK(strptime(sent, "%Y%m%dT%H%M%SZ", &tm));
-    strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&there, &(struct tm){ 0 }));
-    strftime(expiry, sizeof(expiry), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&end, &(struct tm){ 0 }));
-    snprintf(headers, sizeof(headers), "Date: %s\r\n", date);
-    snprintf(answer, sizeof(answer), "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>LATE</AccessKeyId><SecretAccessKey>hush</SecretAccessKey>"
-             "<SessionToken>t</SessionToken><Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>", expiry);
-    bool good = llabs((long long)timegm(&tm) - (long long)there) < 300 && !strstr(request->body, "refused");
-    origin_answer(fd, good ? 200 : 403, headers, good ? answer : expired, strlen(good ? answer : expired));
-}
-
-static struct origin *start_elsewhen(time_t *offset_s)
-{
-    origin_stop(start_sts(NULL));
-    struct origin *origin = origin_start(be_elsewhen, offset_s);
-    setenv("AWS_ENDPOINT_URL_STS", origin_url(origin), 1);
-    write_text("config", "[profile r]\n" ROLE_R "source_profile = base\n[profile refused]\nrole_arn = arn:refused\nsource_profile = base\n");
-    return origin;
-}
-
-static void check_elsewhen(time_t offset_s)
-{
-    struct origin *origin = start_elsewhen(&offset_s);
-    check_found("r", "LATE", "t", "the role of profile r");
-    CHECK_INT(origin_count(origin), 2);
-    CLEANUP(closep_) struct opened opened = open_as("r");
-    CHECK_INT(origin_count(origin), 3); /* its clock is known now */
-    CHECK(fabs(opened.now->expires_s - (double)time(NULL) - 5400) < 60); /* by ours */
-    origin_stop(origin);
-}
-
-TEST(where_this_machine_s_clock_is_late_sts_is_asked_again_by_its_own) { check_elsewhen(7200); }
-TEST(where_this_machine_s_clock_is_early_sts_is_asked_again_by_its_own) { check_elsewhen(-7200); }
-
-TEST(a_refusal_by_sts_whose_clock_differs_is_asked_about_once_more_and_told)
-{
-    time_t offset_s = 7200;
-    struct origin *origin = start_elsewhen(&offset_s);
-    check_failed("refused", -EKEYREJECTED, "STS refuses arn:refused (status 403, SignatureDoesNotMatch: Signature expired)");
-    CHECK_INT(origin_count(origin), 2);
-    origin_stop(origin);
-    offset_s = 30; /* no reason for a refusal */
-    origin = start_elsewhen(&offset_s);
-    check_failed("refused", -EKEYREJECTED, "STS refuses arn:refused");
-    CHECK_INT(origin_count(origin), 1);
-    origin_stop(origin);
-}
-
-TEST(a_web_identity_is_exchanged_for_a_role)
-{
-    struct origin *origin = start_sts(NULL);
-    write_text("token", "ey.J+x\n");
-    write_text("config", "[profile web]\nrole_arn = arn:aws:iam::1:role/w\nweb_identity_token_file = token\n");
-    check_found("web", "WEB", "sts&token", "the web identity of profile web");
-    setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "token", 1);
-    check_failed(NULL, -ENOKEY, "AWS_ROLE_ARN is not");
-    setenv("AWS_ROLE_ARN", "arn:aws:iam::1:role/w", 1);
-    check_found(NULL, "WEB", "sts&token", "AWS_WEB_IDENTITY_TOKEN_FILE");
-    write_text("token", "\n");
-    check_failed(NULL, -EINVAL, "token: the token's file is empty");
-    unlink("token");
-    check_failed(NULL, -ENOENT, "AWS_WEB_IDENTITY_TOKEN_FILE: token: No such file");
-    origin_stop(origin);
-}
-
-TEST(an_answer_of_sts_that_is_none_is_told)
-{
-    static const char *const answers[] = { "", "<html><br></html>", "{}", "<AssumeRoleResponse></AssumeRoleResponse>",
-                                           ("<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>hush</SecretAccessKey>"
-                                            "<SessionToken>t</SessionToken><Expiration>soon</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>") };
-    for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
-        struct origin *origin = start_sts(answers[i]);
-        write_text("config", "[profile r]\n" ROLE_R "source_profile = base\n");
-        check_failed("r", -EBADMSG, "the answer of STS has no credentials in it");
-        origin_stop(origin);
+        credentials_bed_check_failed(NULL, -EIO, "the container's role: http");
     }
 }
 
@@ -531,8 +292,8 @@ TEST(an_answer_of_sts_that_is_none_is_told)
 /* A process that hands over what the file `now` says, and counts its calls in `calls`. */
 static void use_process(void)
 {
-    clear();
-    write_text("config", "[default]\ncredential_process = echo >> calls; cat now\n");
+    credentials_bed_clear();
+    credentials_bed_write("config", "[default]\ncredential_process = echo >> calls; cat now\n");
 }
 
 static void hand_out(const char *id, double life_s)
@@ -542,7 +303,7 @@ static void hand_out(const char *id, double life_s)
     struct tm tm;
     strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&end, &tm));
     snprintf(text, sizeof(text), "{\"AccessKeyId\":\"%s\",\"SecretAccessKey\":\"hush\",\"SessionToken\":\"t\",\"Expiration\":\"%s\"}", id, date);
-    write_text("next", text);
+    credentials_bed_write("next", text);
     CHECK_INT(rename("next", "now"), 0);
 }
 
@@ -563,7 +324,7 @@ TEST(what_ends_is_renewed_before_and_snapshots_stay)
 {
     use_process();
     hand_out("FIRST", 8);
-    CLEANUP(closep_) struct opened opened = open_as(NULL);
+    CLEANUP(credentials_bed_closep) struct credentials_bed opened = credentials_bed_open(NULL);
     CHECK_INT(opened.r, 0);
     hand_out("SECOND", 3600);
     wait_for(opened.store, "SECOND");
@@ -575,7 +336,7 @@ TEST(a_renewal_that_fails_is_told_and_tried_again)
 {
     use_process();
     hand_out("FIRST", 4);
-    CLEANUP(closep_) struct opened opened = open_as(NULL);
+    CLEANUP(credentials_bed_closep) struct credentials_bed opened = credentials_bed_open(NULL);
     struct why why = { "" };
     CHECK_INT(opened.r, 0);
     unlink("now");
@@ -595,11 +356,11 @@ TEST(a_renewal_that_fails_is_told_and_tried_again)
 
 TEST(what_the_store_refuses_is_renewed_at_once)
 {
-    clear();
-    write_text("credentials", "[default]\naws_access_key_id=FIRST\naws_secret_access_key=hush\n");
-    CLEANUP(closep_) struct opened opened = open_as(NULL);
+    credentials_bed_clear();
+    credentials_bed_write("credentials", "[default]\naws_access_key_id=FIRST\naws_secret_access_key=hush\n");
+    CLEANUP(credentials_bed_closep) struct credentials_bed opened = credentials_bed_open(NULL);
     CHECK_INT(opened.r, 0);
-    write_text("credentials", "[default]\naws_access_key_id=SECOND\naws_secret_access_key=hush\n");
+    credentials_bed_write("credentials", "[default]\naws_access_key_id=SECOND\naws_secret_access_key=hush\n");
     CHECK(credentials_renew(opened.store, opened.now));
     wait_for(opened.store, "SECOND");
     CHECK(credentials_renew(opened.store, opened.now));
@@ -613,11 +374,11 @@ TEST(what_the_store_refuses_is_renewed_at_once)
 TEST(a_renewal_in_progress_does_not_hold_up_the_end)
 {
     use_process();
-    write_text("config", "[default]\ncredential_process = echo >> calls; test -e wait && sleep 50; cat now\n");
+    credentials_bed_write("config", "[default]\ncredential_process = echo >> calls; test -e wait && sleep 50; cat now\n");
     hand_out("FIRST", 3600);
-    CLEANUP(closep_) struct opened opened = open_as(NULL);
+    CLEANUP(credentials_bed_closep) struct credentials_bed opened = credentials_bed_open(NULL);
     CHECK_INT(opened.r, 0);
-    write_text("wait", "");
+    credentials_bed_write("wait", "");
     CHECK(credentials_renew(opened.store, opened.now));
     for (size_t size = 0; size < 2;) {
         nanosleep(&(struct timespec){ 0, 20 * NS_PER_MS }, NULL);
@@ -631,10 +392,10 @@ TEST(a_renewal_in_progress_does_not_hold_up_the_end)
 
 TEST(the_environment_cannot_be_renewed)
 {
-    clear();
+    credentials_bed_clear();
     setenv("AWS_ACCESS_KEY_ID", "ENV", 1);
     setenv("AWS_SECRET_ACCESS_KEY", "hush", 1);
-    CLEANUP(closep_) struct opened opened = open_as(NULL);
+    CLEANUP(credentials_bed_closep) struct credentials_bed opened = credentials_bed_open(NULL);
     CHECK_INT(opened.r, 0);
     CHECK(!credentials_renew(opened.store, opened.now));
 }
