@@ -105,33 +105,41 @@ IS_NEAR(resnext50_32x4d)
 IS_NEAR(resnext101_32x8d)
 IS_NEAR(resnext101_64x4d)
 
-TEST(odd_sizes_and_other_normalisations_are_near_too)
+static void check_odd(const char *network, int size, const float mean[3], const float std[3])
 {
     struct bed bed;
-    make_bed(&bed, "resnet18", 250);
-    memcpy(bed.spec.mean, (float[]){ 0, 0, 0 }, sizeof(bed.spec.mean));
-    memcpy(bed.spec.std, (float[]){ 1, 1, 1 }, sizeof(bed.spec.std));
-    check_near(&bed, 0.05);
-    done_bed(&bed);
-    make_bed(&bed, "resnet18", 33);
-    memcpy(bed.spec.mean, (float[]){ 1, 0, 0.5f }, sizeof(bed.spec.mean));
-    memcpy(bed.spec.std, (float[]){ 0.1f, 3, 0.5f }, sizeof(bed.spec.std));
+    make_bed(&bed, network, size);
+    memcpy(bed.spec.mean, mean, sizeof(bed.spec.mean));
+    memcpy(bed.spec.std, std, sizeof(bed.spec.std));
     check_near(&bed, 0.05);
     done_bed(&bed);
 }
 
+TEST(odd_sizes_and_other_normalisations_are_near_too)
+{
+    check_odd("resnet18", 250, (float[]){ 0, 0, 0 }, (float[]){ 1, 1, 1 });
+    check_odd("resnet18", 33, (float[]){ 1, 0, 0.5f }, (float[]){ 0.1f, 3, 0.5f });
+    check_odd("resnet50", 71, (float[]){ 0, 0, 0 }, (float[]){ 1, 1, 1 });
+}
+
 /* White pictures, whose products are the largest there are. */
-static void check_isa(const char *isa)
+static void check_white(const char *network)
 {
     struct bed bed;
-    setenv("DNNL_MAX_CPU_ISA", isa, 1);
-    make_bed(&bed, "resnet18", 64);
+    make_bed(&bed, network, 64);
     memset(bed.pixels, 255, 2 * bed.bytes);
     check_near(&bed, 0.1);
     struct engines_opened it = open_engine(&bed.spec);
     CHECK_CONTAINS(engine_info_of(it)->note, "no VNNI");
     engine_close(it);
     done_bed(&bed);
+}
+
+static void check_isa(const char *isa)
+{
+    setenv("DNNL_MAX_CPU_ISA", isa, 1);
+    check_white("resnet18");
+    check_white("resnet50");
 }
 
 TEST(sums_do_not_saturate_on_avx512_without_vnni) { check_isa("AVX512_CORE"); }
@@ -430,7 +438,7 @@ TEST(the_first_layer_is_as_precise_as_the_residuals_that_it_begins)
     find_forms("resnet18", forms);
     CHECK_INT(form_named(network_find("resnet18"), forms, "conv1").kind, FORM_F32);
     CHECK_INT(form_named(network_find("resnet18"), forms, "layer1.0.conv1").kind, FORM_U8);
-    CHECK(!form_named(network_find("resnet18"), forms, "layer1.0.conv1").wide);
+    CHECK(!form_named(network_find("resnet18"), forms, "layer1.0.conv1").copied);
     find_forms("resnet50", forms);
     CHECK_INT(form_named(network_find("resnet50"), forms, "conv1").kind, FORM_U8);
 }

@@ -28,7 +28,7 @@ static void look(struct observation *seen, int activation, const float *values, 
     pthread_mutex_unlock(&seen->locks[activation]);
 }
 
-/* As an engine in int8 stores it. */
+/* As an engine stores it that keeps everything in 8 bits: ranges belong to no engine, and a CPU's keeps some in f32 (onednn_int8.h). */
 static void round_values(struct range range, float *values, size_t count)
 {
     float step = (range.high - range.low) / RANGES_LEVELS, per_step = 1 / step;

@@ -2,7 +2,8 @@
  *
  * The mean square error of a tensor takes every number for as important as another. Answers do not: numbers that are cut off in the first layers matter less than
  * that, and in the last ones more. So tensors of a kind (the first layer's; of each stage those between a block's convolutions, those that blocks
- * leave behind, and those of downsampling branches) are tried together from half to twice as wide, with all other tensors in f32. In the last two stages features are those of things, of which other
+ * leave behind, and those of downsampling branches) are tried together from half to twice as wide, with all other tensors in f32,
+ * and rounded for all that read them: ranges belong to no engine, and some engines keep in f32 what others do not. In the last two stages features are those of things, of which other
  * images than those that judge have others: of the widths that cost hardly more than the best one, the widest is taken there.
  *
  * Threads:   one thread.

@@ -23,7 +23,7 @@ static int check_image(const struct engine_spec *spec, struct why *why)
 
 struct form form_kept(struct form form)
 {
-    return form.wide ? FORM_PLAIN : form;
+    return form.copied ? FORM_PLAIN : form;
 }
 
 static bool feeds_convolution(const struct network *network, int activation)
@@ -34,19 +34,19 @@ static bool feeds_convolution(const struct network *network, int activation)
     return false;
 }
 
-/* Is it in front of all blocks, or a block's sum, or what is added to it? */
-static bool is_of_the_chain(const struct layer *layer)
+/* Between the convolutions of a block: of no residual and no sum. */
+static bool is_inside_block(const struct layer *layer)
 {
-    return layer->input == NETWORK_IMAGE || layer->kind == LAYER_MAX_POOL || layer->residual != NETWORK_NONE || !layer->relu;
+    return layer->kind == LAYER_CONV && layer->input != NETWORK_IMAGE && layer->relu && layer->residual == NETWORK_NONE;
 }
 
 static struct form form_of(const struct network *network, int i, struct range range)
 {
     const struct layer *layer = &network->layers[i];
-    bool is_wide = !network->bottleneck && is_of_the_chain(layer);
-    if (layer->kind == LAYER_AVG_POOL || layer->kind == LAYER_FC || (is_wide && !feeds_convolution(network, i + 1)))
+    bool in_f32 = layer->kind == LAYER_AVG_POOL || layer->kind == LAYER_FC || (!network->bottleneck && !is_inside_block(layer));
+    if (in_f32 && !feeds_convolution(network, i + 1))
         return FORM_PLAIN;
-    return (struct form){ FORM_U8, range.low, (range.high - range.low) / RANGES_LEVELS, is_wide };
+    return (struct form){ FORM_U8, range.low, (range.high - range.low) / RANGES_LEVELS, .copied = in_f32 };
 }
 
 int int8_forms(const struct engine_spec *spec, struct form *ret, struct why *why)

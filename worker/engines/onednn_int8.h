@@ -1,16 +1,16 @@
 /* onednn_int8.h: how the numbers of a network become 8 bits. The arithmetic alone; nothing here computes a layer.
  *
- * An activation is u8: value = low + step * q. Behind a ReLU low is 0. In front of one, in the branch that a residual comes from, low is negative;
+ * What a convolution reads is u8: value = low + step * q. Behind a ReLU low is 0. In front of one, in the branch that a residual comes from, low is negative;
  * it is folded into biases, so that the addition needs no zero point. Filters are s8 with a step for each output channel:
  *
  *     q_out = saturate(round(relu(scale[o] * (sum(q_weight * q_in) + bias[o]) + q_residual * step_residual / step_out)))
  *     scale[o] = step_in * step_weight[o] / step_out      bias[o] in units of step_in * step_weight[o], and with
  *                                                          + low_residual - low_out
  *
- * Rounding what a block leaves behind once for the convolutions that read it and again for every residual that it becomes would add up. In a network
- * of basic blocks the chain of residuals, from the first layer to the last plane, is therefore kept in f32, and what convolutions read is a copy in u8
- * (`wide`; low is 0, step 1 for the residual and for what is added to it). A bottleneck's is four times as wide for as much arithmetic: there f32 would
- * take an eighth of the speed, and it is u8.
+ * If every sum were rounded, the errors would add up from block to block along the residuals. In a network of basic blocks that chain, from the first
+ * layer to the last plane, is therefore kept in f32, and convolutions read a u8 copy of it (`copied`). In the formula low is then 0 and step 1 for the
+ * residual and the sum, and nothing is rounded or cut off. A bottleneck's chain has four times the channels for as much arithmetic: f32 would take an
+ * eighth of the speed there, and it stays u8.
  *
  * What rounding changes in a filter is multiplied with the mean of its input, where that is known, and taken back into the bias.
  *
@@ -35,17 +35,16 @@ enum form_kind { FORM_F32, FORM_U8 };
 /* How an activation is stored. */
 struct form {
     enum form_kind kind;
-    float low, step; /* of u8 */
-    bool wide;       /* it is in f32 as well: convolutions read the u8, whatever else reads it the f32 */
+    float low, step; /* of u8; 0 and 1 in f32 */
+    bool copied;     /* it is kept in f32, and convolutions read a copy in u8 */
 };
 
 #define FORM_PLAIN ((struct form){ .kind = FORM_F32, .step = 1 })
 
-/* As residuals and pools read it, and as it is written. */
+/* As a layer leaves it behind, and as residuals and pools read it. */
 struct form form_kept(struct form form);
 
-/* For every activation of the network. What convolutions read in u8; what nothing but pools, residuals and the classifier read in f32, but for the
- * residuals of bottlenecks and what is pooled in front of and behind them. */
+/* For every activation of the network: u8 for what convolutions read, and in bottlenecks for all in front of the average; f32 for the rest. */
 int int8_forms(const struct engine_spec *spec, struct form *ret, struct why *why);
 
 /* The pixel outside of the image. */

@@ -1,7 +1,7 @@
 /* onednn_net.c: from the layer table to primitives.
  *
  * One primitive a layer: convolution with bias, residual (a `sum` post-op: the target holds the residual already, so it is
- * written in place) and ReLU; pools; inner product. In int8 (onednn_int8.h) activations that are wide are then copied from f32 to u8, and where the last
+ * written in place) and ReLU; pools; inner product. In int8 (onednn_int8.h) some activations are copied from f32 to u8 then, and where the last
  * plane is u8 it is averaged without a primitive. */
 #include "worker/engines/onednn_net.h"
 
@@ -23,7 +23,7 @@ struct builder {
     const struct network *network;
     struct plane planes[NETWORK_LAYERS_MAX + 1];
     int arena[NETWORK_LAYERS_MAX + 1];
-    int copies; /* the arena of what is in u8 as well: a block reads no other than the one that was copied last */
+    int copies; /* the arena of all copies: one is enough, since what a block reads is always the newest */
     struct form forms[NETWORK_LAYERS_MAX + 1]; /* of the activations */
     bool int8;
     struct why *why;
@@ -58,8 +58,8 @@ static struct form kept(const struct builder *builder, int a)
     return form_kept(builder->forms[a]);
 }
 
-/* What a layer finds: of a wide activation a convolution the copy. */
-static struct form found(const struct builder *builder, const struct layer *layer)
+/* As a layer reads its input: a convolution reads the copy, where there is one. */
+static struct form as_read(const struct builder *builder, const struct layer *layer)
 {
     return layer->kind == LAYER_CONV ? builder->forms[layer->input] : kept(builder, layer->input);
 }
@@ -160,7 +160,7 @@ static dnnl_status_t describe(const struct builder *builder, int i, const struct
     }
 }
 
-static dnnl_status_t create(struct onednn_net *net, const_dnnl_primitive_desc_t desc, struct onednn_step *step)
+static dnnl_status_t create_primitive(struct onednn_net *net, const_dnnl_primitive_desc_t desc, struct onednn_step *step)
 {
     size_t scratch = dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0));
     net->scratch_bytes = scratch > net->scratch_bytes ? scratch : net->scratch_bytes;
@@ -173,7 +173,7 @@ static int make_primitive(struct builder *builder, int i, const struct onednn_fi
     CLEANUP(dnnl_primitive_desc_destroyp) dnnl_primitive_desc_t desc = NULL;
     dnnl_status_t status = describe(builder, i, filter, step, &desc);
     if (!status)
-        status = create(net, desc, step);
+        status = create_primitive(net, desc, step);
     if (!status && filter->weight)
         status = onednn_filter_import(filter, net->engine, desc, &net->pages, &step->weight, &step->bias);
     if (status)
@@ -193,11 +193,11 @@ static int add_copy(struct builder *builder, int a)
     step->target = activation(builder, a, builder->forms[a]);
     step->source_arena = builder->arena[a];
     step->target_arena = builder->copies;
-    step->activation = a;
+    step->form = kept(builder, a);
     dnnl_status_t status;
     if ((status = make_attr(&attr)) || (status = dnnl_primitive_attr_set_output_scales(attr, 1, 0, &scale)) ||
         (status = dnnl_reorder_primitive_desc_create(&desc, &step->source, net->engine, &step->target, net->engine, attr)) ||
-        (status = create(net, desc, step)))
+        (status = create_primitive(net, desc, step)))
         return onednn_failed(status, builder->network->layers[a - 1].name, builder->why);
     return 0;
 }
@@ -228,12 +228,11 @@ static int add_layer(struct builder *builder, int i)
     const struct layer *layer = &builder->network->layers[i];
     struct onednn_net *net = builder->net;
     struct onednn_step *step = &net->steps[net->count++];
-    step->form = found(builder, layer);
+    step->form = as_read(builder, layer);
     step->source = activation(builder, layer->input, step->form);
     step->target = activation(builder, i + 1, kept(builder, i + 1));
-    step->source_arena = step->form.wide ? builder->copies : builder->arena[layer->input];
+    step->source_arena = step->form.copied ? builder->copies : builder->arena[layer->input];
     step->target_arena = builder->arena[i + 1];
-    step->activation = i + 1;
     if (layer->kind == LAYER_AVG_POOL && step->form.kind == FORM_U8)
         return 0;
     struct onednn_filter filter = { .weight = NULL };
@@ -241,7 +240,7 @@ static int add_layer(struct builder *builder, int i)
     if (r == 0)
         r = make_primitive(builder, i, &filter, step);
     onednn_filter_done(&filter);
-    return r == 0 && builder->forms[i + 1].wide ? add_copy(builder, i + 1) : r;
+    return r == 0 && builder->forms[i + 1].copied ? add_copy(builder, i + 1) : r;
 }
 
 static void make_room(const struct builder *builder, int arena, int a, struct form form)
@@ -257,7 +256,7 @@ static void size_arenas(struct builder *builder)
     builder->net->arenas = builder->copies + 1;
     for (int a = 0; a <= builder->network->count; a++) {
         make_room(builder, builder->arena[a], a, kept(builder, a));
-        if (builder->forms[a].wide)
+        if (builder->forms[a].copied)
             make_room(builder, builder->copies, a, builder->forms[a]);
     }
 }

@@ -1,7 +1,7 @@
 /* onednn_net.h: the network as a list of oneDNN primitives with their weights [dnnl.h].
  *
  * Everything here is shared by all streams: executing a primitive does not change it, since scratchpads are the stream's own.
- * Activations are f32 or, for a spec with PRECISION_INT8, u8 in nhwc order, and lie in a few arenas that each stream allocates once.
+ * Activations are f32 or, for a spec with PRECISION_INT8, u8 or both, in nhwc order, and lie in a few arenas that each stream allocates once.
  *
  * Threads:   onednn_net_init() on one thread that is told to use one OpenMP thread; constant afterwards.
  * Ownership: onednn_net_done() frees everything, also after a failed init. The spec is needed only during init.
@@ -19,11 +19,10 @@
 
 struct onednn_step {
     dnnl_primitive_t primitive; /* NULL: the average over the plane, of u8 */
-    dnnl_memory_t weight, bias; /* NULL for a pool */
+    dnnl_memory_t weight, bias; /* NULL for a pool or a copy */
     struct form form;           /* of what it reads */
     dnnl_memory_desc_t source, target;
     int source_arena, target_arena;
-    int activation; /* that it leaves behind */
 };
 
 struct onednn_net {

@@ -184,10 +184,9 @@ int onednn_stream_run(struct onednn_stream *stream, const uint8_t *pixels, int n
         show(stream, NETWORK_IMAGE, &stream->net->steps[0].source, stream->net->steps[0].source_arena, n);
     dnnl_status_t status = dnnl_success;
     for (int i = 0; i < stream->net->count && !status; i++) {
-        const struct onednn_step *step = &stream->net->steps[i];
         status = run_step(stream, i);
-        if (!status && stream->observe)
-            show(stream, step->activation, &step->target, step->target_arena, n);
+        if (!status && stream->observe) /* in f32: nothing is copied, and a step is a layer */
+            show(stream, i + 1, &stream->net->steps[i].target, stream->net->steps[i].target_arena, n);
     }
     if (!status)
         status = dnnl_stream_wait(stream->stream);
