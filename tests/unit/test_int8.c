@@ -345,7 +345,7 @@ TEST(the_fingerprint_and_the_precision_say_what_is_computed_again)
 TEST(a_rounded_filter_gives_what_the_filter_gives)
 {
     const struct layer layer = { .kind = LAYER_CONV, .inputs = 2, .outputs = 2, .kernel = 1, .groups = 1 };
-    const struct int8_place place = { .in = { FORM_U8, 0, 0.02f }, .out = { FORM_U8, -1, 0.01f }, .residual_low = 0.25f, .most = INT8_MOST };
+    const struct int8_place place = { .in = { .kind = FORM_U8, .low = 0, .step = 0.02f }, .out = { .kind = FORM_U8, .low = -1, .step = 0.01f }, .residual_low = 0.25f, .most = INT8_MOST };
     const float weight[] = { 0.5f, -0.25f, 1, 127 };
     float bias[] = { 0.1f, -1 }, scale[2];
     int8_t rounded[4];
@@ -361,7 +361,7 @@ TEST(a_rounded_filter_gives_what_the_filter_gives)
 TEST(a_filter_of_zeros_and_a_bias_that_dwarfs_its_filter_stay_finite)
 {
     const struct layer layer = { .kind = LAYER_CONV, .inputs = 1, .outputs = 3, .kernel = 1, .groups = 1 };
-    const struct int8_place place = { .in = { FORM_U8, 0, 1e-20f }, .out = { FORM_U8, 0, 0.5f }, .most = INT8_MOST };
+    const struct int8_place place = { .in = { .kind = FORM_U8, .low = 0, .step = 1e-20f }, .out = { .kind = FORM_U8, .low = 0, .step = 0.5f }, .most = INT8_MOST };
     const float weight[] = { 0, 1e-30f, 0 };
     float bias[] = { 0, 3, -1e20f }, scale[3];
     int8_t rounded[3];
@@ -375,7 +375,7 @@ TEST(the_mean_of_the_input_takes_the_rounding_out_of_the_bias)
 {
     const struct layer layer = { .kind = LAYER_CONV, .inputs = 2, .outputs = 1, .kernel = 1, .groups = 1 };
     const float weight[] = { 127, 0.4f }, means[] = { 0.1f, 2 };
-    struct int8_place place = { .in = { FORM_U8, 0, 0.02f }, .out = { FORM_U8, 0, 0.01f }, .in_means = means, .most = INT8_MOST };
+    struct int8_place place = { .in = { .kind = FORM_U8, .low = 0, .step = 0.02f }, .out = { .kind = FORM_U8, .low = 0, .step = 0.01f }, .in_means = means, .most = INT8_MOST };
     float bias[] = { 1 }, scale[1];
     int8_t rounded[2];
     int8_quantise(&layer, &place, weight, bias, rounded, scale);

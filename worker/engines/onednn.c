@@ -7,6 +7,7 @@
  *     onednn_net.c     the network as primitives, with weights; shared by the streams
  *     onednn_filter.c  the weights of a layer on their way into a primitive
  *     onednn_int8.c    how numbers become 8 bits
+ *     onednn_vnni.c    convolutions of our own where oneDNN's leave something, with AVX-512 VNNI
  *     onednn_stream.c  the memory of one stream, and its walk through the network
  *     onednn_runner.c  a slot's way through a stream, and from logits to rows; what int8 leaves undecided is computed again in f32
  *     onednn_cpu.c     what this machine is called

@@ -45,6 +45,16 @@ bool onednn_isa_adds_exactly(void)
 #endif
 }
 
+bool onednn_isa_is_avx512_vnni(void)
+{
+#ifdef __x86_64__
+    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    return isa == dnnl_cpu_isa_avx512_core_vnni || isa == dnnl_cpu_isa_avx512_core_bf16;
+#else
+    return false;
+#endif
+}
+
 /* "model name : Intel(R) ..." of the first CPU. */
 void onednn_cpu_name(char *name, size_t size)
 {

@@ -1,8 +1,8 @@
 /* onednn_net.c: from the layer table to primitives.
  *
  * One primitive a layer: convolution with bias, residual (a `sum` post-op: the target holds the residual already, so it is
- * written in place) and ReLU; pools; inner product. In int8 (onednn_int8.h) some activations are copied from f32 to u8 then, and where the last
- * plane is u8 it is averaged without a primitive. */
+ * written in place) and ReLU; pools; inner product. In int8 (onednn_int8.h) some activations are copied from f32 to u8 then, where the last
+ * plane is u8 it is averaged without a primitive, and convolutions that onednn_vnni.h does faster are done by it. */
 #include "worker/engines/onednn_net.h"
 
 #include "common/cleanup.h"
@@ -26,6 +26,7 @@ struct builder {
     int copies; /* the arena of all copies: one is enough, since what a block reads is always the newest */
     struct form forms[NETWORK_LAYERS_MAX + 1]; /* of the activations */
     bool int8;
+    bool vnni; /* onednn_vnni.h works, and oneDNN has nothing better */
     struct why *why;
 };
 
@@ -223,6 +224,36 @@ static int load_filter(const struct builder *builder, int i, struct onednn_filte
                               builder->int8 && layer->kind == LAYER_CONV ? &place : NULL, builder->why);
 }
 
+/* Can the layer be a convolution of onednn_vnni.h? Fills it in, but for what is packed. */
+static bool describe_vnni(const struct builder *builder, int i, struct vnni_conv *ret)
+{
+    const struct layer *layer = &builder->network->layers[i];
+    const struct onednn_net *net = builder->net;
+    bool framed = layer->input == NETWORK_IMAGE;
+    struct plane source = builder->planes[layer->input], target = builder->planes[i + 1];
+    int around = framed ? 2 * net->padding : 0;
+    if (!builder->vnni || layer->kind != LAYER_CONV || layer->groups != 1 || layer->outputs % VNNI_OUTPUTS || (layer->padding && !framed) ||
+        kept(builder, i + 1).kind != FORM_U8)
+        return false;
+    *ret = (struct vnni_conv){
+        .inputs = layer->inputs, .outputs = layer->outputs, .kernel = layer->kernel, .stride = layer->stride, .images = net->batch,
+        .height = target.height, .width = target.width, .source_height = source.height + around, .source_width = source.width + around,
+        .has_residual = layer->residual != NETWORK_NONE,
+    };
+    if (ret->has_residual)
+        ret->residual_scale = kept(builder, layer->residual).step / kept(builder, i + 1).step;
+    return true;
+}
+
+static int make_vnni(struct builder *builder, int i, const struct onednn_filter *filter, struct vnni_conv *conv)
+{
+    conv->packed = pages_take(&builder->net->pages, vnni_conv_bytes(conv));
+    if (!conv->packed)
+        return because(builder->why, -ENOMEM, "engine onednn: no memory for the weights of %s", builder->network->layers[i].name);
+    vnni_conv_pack(conv, filter->weight, filter->bias, filter->scale);
+    return 0;
+}
+
 static int add_layer(struct builder *builder, int i)
 {
     const struct layer *layer = &builder->network->layers[i];
@@ -238,7 +269,7 @@ static int add_layer(struct builder *builder, int i)
     struct onednn_filter filter = { .weight = NULL };
     int r = load_filter(builder, i, &filter);
     if (r == 0)
-        r = make_primitive(builder, i, &filter, step);
+        r = describe_vnni(builder, i, &step->vnni) ? make_vnni(builder, i, &filter, &step->vnni) : make_primitive(builder, i, &filter, step);
     onednn_filter_done(&filter);
     return r == 0 && builder->forms[i + 1].copied ? add_copy(builder, i + 1) : r;
 }
@@ -246,7 +277,7 @@ static int add_layer(struct builder *builder, int i)
 static void make_room(const struct builder *builder, int arena, int a, struct form form)
 {
     dnnl_memory_desc_t desc = activation(builder, a, form);
-    size_t bytes = dnnl_memory_desc_get_size(&desc), *room = &builder->net->arena_bytes[arena];
+    size_t bytes = dnnl_memory_desc_get_size(&desc) + VNNI_SLACK, *room = &builder->net->arena_bytes[arena];
     *room = bytes > *room ? bytes : *room;
 }
 
@@ -264,6 +295,7 @@ static void size_arenas(struct builder *builder)
 int onednn_net_init(struct onednn_net *net, const struct engine_spec *spec, int batch, bool classify, struct why *why)
 {
     struct builder builder = { .net = net, .spec = spec, .network = spec->network, .int8 = spec->precision == PRECISION_INT8, .why = why };
+    builder.vnni = builder.int8 && vnni_works() && onednn_isa_is_avx512_vnni();
     memset(net, 0, sizeof(*net));
     for (int a = 0; a <= spec->network->count; a++)
         builder.forms[a] = FORM_PLAIN;

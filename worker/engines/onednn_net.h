@@ -11,6 +11,7 @@
 #include "common/pages.h"
 #include "worker/engine.h"
 #include "worker/engines/onednn_int8.h"
+#include "worker/engines/onednn_vnni.h"
 #include "worker/network.h"
 
 #include <dnnl.h>
@@ -18,7 +19,8 @@
 #define ONEDNN_STEPS_MAX (2 * NETWORK_LAYERS_MAX) /* a layer, and a copy of what it leaves behind */
 
 struct onednn_step {
-    dnnl_primitive_t primitive; /* NULL: the average over the plane, of u8 */
+    dnnl_primitive_t primitive; /* NULL: `vnni`, or the average over the plane, of u8 */
+    struct vnni_conv vnni;      /* a convolution without a primitive; packed is NULL: it is none */
     dnnl_memory_t weight, bias; /* NULL for a pool or a copy */
     struct form form;           /* of what it reads */
     dnnl_memory_desc_t source, target;

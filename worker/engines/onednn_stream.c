@@ -149,11 +149,19 @@ static void average(const struct onednn_step *step, const uint8_t *source, float
     }
 }
 
+static void run_without_primitive(const struct onednn_step *step, const void *source, void *target)
+{
+    if (step->vnni.packed)
+        vnni_conv_run(&step->vnni, source, target);
+    else
+        average(step, source, target);
+}
+
 static dnnl_status_t run_step(const struct onednn_stream *stream, int i)
 {
     const struct onednn_step *step = &stream->net->steps[i];
     if (!step->primitive) {
-        average(step, stream->memory[step->source_arena], stream->memory[step->target_arena]);
+        run_without_primitive(step, stream->memory[step->source_arena], stream->memory[step->target_arena]);
         return dnnl_success;
     }
     dnnl_exec_arg_t args[5] = {

@@ -1,0 +1,213 @@
+#include "worker/engines/onednn_vnni.h"
+
+#include <string.h>
+
+#define LANES  16 /* sums a register */
+#define PARTS  (VNNI_OUTPUTS / LANES)
+#define PIXELS 4 /* whose sums are in registers at once: PIXELS * PARTS of 32, so that PARTS of weights and PIXELS of numbers fit beside them */
+
+/* ---- packing ------------------------------------------------------------------------------------------------------------ */
+
+/* A block of 64 outputs: biases, scales, then for each four numbers of the window the 64 fours of weights. */
+
+/* Fours in a row of the window; what the last one has too many meets weights of 0. */
+static int quads(const struct vnni_conv *conv)
+{
+    return (conv->inputs * conv->kernel + 3) / 4;
+}
+
+static size_t block_bytes(const struct vnni_conv *conv)
+{
+    return VNNI_OUTPUTS * (2 * sizeof(float) + 4 * (size_t)conv->kernel * (size_t)quads(conv));
+}
+
+size_t vnni_conv_bytes(const struct vnni_conv *conv)
+{
+    return (size_t)(conv->outputs / VNNI_OUTPUTS) * block_bytes(conv);
+}
+
+/* Where output `o` of a block is summed, such that packing registers to bytes, which works within each of their four lanes, leaves them in order. */
+static size_t place_of(size_t o)
+{
+    size_t lane = o / 16, part = o % 16 / 4, at = o % 4;
+    return part * LANES + lane * 4 + at;
+}
+
+static void pack_output(const struct vnni_conv *conv, const int8_t *weight, int8_t *block, size_t place)
+{
+    const size_t inputs = (size_t)conv->inputs, kernel = (size_t)conv->kernel;
+    for (size_t c = 0; c < inputs; c++)
+        for (size_t y = 0; y < kernel; y++)
+            for (size_t x = 0; x < kernel; x++) {
+                size_t k = x * inputs + c, quad = y * (size_t)quads(conv) + k / 4;
+                block[(quad * VNNI_OUTPUTS + place) * 4 + k % 4] = weight[(c * kernel + y) * kernel + x];
+            }
+}
+
+void vnni_conv_pack(const struct vnni_conv *conv, const int8_t *weight, const float *bias, const float *scale)
+{
+    const size_t size = (size_t)conv->inputs * (size_t)conv->kernel * (size_t)conv->kernel;
+    memset(conv->packed, 0, vnni_conv_bytes(conv));
+    for (size_t o = 0; o < (size_t)conv->outputs; o++) {
+        char *block = (char *)conv->packed + o / VNNI_OUTPUTS * block_bytes(conv);
+        size_t place = place_of(o % VNNI_OUTPUTS);
+        ((float *)block)[place] = bias[o];
+        ((float *)block)[VNNI_OUTPUTS + place] = scale[o];
+        pack_output(conv, weight + o * size, (int8_t *)block + 2 * VNNI_OUTPUTS * sizeof(float), place);
+    }
+}
+
+/* ---- multiplying -------------------------------------------------------------------------------------------------------- */
+
+#ifdef __x86_64__
+
+#include <immintrin.h>
+
+#define VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
+#define VNNI_INLINE __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni"), always_inline)) static inline
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 4")
+#endif
+
+bool vnni_works(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512vnni");
+}
+
+/* In place: GCC 12 copies the sums of the intrinsic from register to register, twice for every product. */
+VNNI_INLINE void add_products(__m512i *sum, __m512i numbers, __m512i weights)
+{
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(*sum) : "v"(numbers), "v"(weights));
+}
+
+VNNI_INLINE __m512i four_of(const uint8_t *at)
+{
+    int32_t four;
+    memcpy(&four, at, sizeof(four));
+    return _mm512_set1_epi32(four);
+}
+
+/* The sums of PARTS * LANES outputs for each of `pixels` windows. `weights`: a block's. */
+VNNI_INLINE void add_up(const struct vnni_conv *conv, const uint8_t *const *windows, const int8_t *weights, const int pixels, __m512i sums[PIXELS][PARTS])
+{
+    const size_t pitch = (size_t)conv->source_width * (size_t)conv->inputs, row = 4 * (size_t)quads(conv);
+    UNROLL for (int p = 0; p < pixels; p++)
+        UNROLL for (int part = 0; part < PARTS; part++)
+            sums[p][part] = _mm512_setzero_si512();
+    for (size_t y = 0; y < (size_t)conv->kernel; y++)
+        for (size_t at = y * pitch; at < y * pitch + row; at += 4, weights += PARTS * 64) {
+            __m512i weight[PARTS];
+            UNROLL for (int part = 0; part < PARTS; part++)
+                weight[part] = _mm512_load_si512(weights + 64 * part);
+            UNROLL for (int p = 0; p < pixels; p++) {
+                const __m512i numbers = four_of(windows[p] + at);
+                UNROLL for (int part = 0; part < PARTS; part++)
+                    add_products(&sums[p][part], numbers, weight[part]);
+            }
+        }
+}
+
+/* Sums to levels, of which 255 is the largest; packing cuts off what is below 0. `residual`: bytes of the target, of which `pick` finds those of this part. */
+VNNI_INLINE __m512i finish(__m512i sums, const float *bias, const float *scale, const bool has_residual, __m512i residual, __m512i pick, __m512 residual_scale)
+{
+    __m512 value = _mm512_mul_ps(_mm512_add_ps(_mm512_cvtepi32_ps(sums), _mm512_load_ps(bias)), _mm512_load_ps(scale));
+    if (has_residual)
+        value = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_shuffle_epi8(residual, pick)), residual_scale, value);
+    return _mm512_cvtps_epi32(_mm512_min_ps(value, _mm512_set1_ps(255)));
+}
+
+/* Outputs n .. n + 63 of `pixels` pixels that lie side by side in the target. */
+VNNI_INLINE void compute(const struct vnni_conv *conv, const uint8_t *const *windows, const char *block, uint8_t *target, const int pixels, const bool has_residual)
+{
+    const float *bias = (const float *)block, *scale = bias + VNNI_OUTPUTS;
+    const __m512 residual_scale = _mm512_set1_ps(conv->residual_scale);
+    const __m512i first = _mm512_set4_epi32((int)0x80808003, (int)0x80808002, (int)0x80808001, (int)0x80808000);
+    __m512i sums[PIXELS][PARTS];
+    add_up(conv, windows, (const int8_t *)(scale + VNNI_OUTPUTS), pixels, sums);
+    UNROLL for (int p = 0; p < pixels; p++, target += conv->outputs) {
+        const __m512i residual = has_residual ? _mm512_loadu_si512(target) : _mm512_setzero_si512();
+        __m512i levels[PARTS];
+        UNROLL for (int part = 0; part < PARTS; part++)
+            levels[part] = finish(sums[p][part], bias + LANES * part, scale + LANES * part, has_residual, residual,
+                                  _mm512_add_epi32(first, _mm512_set1_epi32(4 * part)), residual_scale);
+        _mm512_storeu_si512(target, _mm512_packus_epi16(_mm512_packs_epi32(levels[0], levels[1]), _mm512_packs_epi32(levels[2], levels[3])));
+    }
+}
+
+VNNI_INLINE void compute_blocks(const struct vnni_conv *conv, const uint8_t *const *windows, uint8_t *target, const int pixels, const bool has_residual)
+{
+    const char *block = conv->packed;
+    for (int n = 0; n < conv->outputs; n += VNNI_OUTPUTS, block += block_bytes(conv))
+        compute(conv, windows, block, target + n, pixels, has_residual);
+}
+
+VNNI static void compute_four(const struct vnni_conv *conv, const uint8_t *const *windows, uint8_t *target)
+{
+    if (conv->has_residual)
+        compute_blocks(conv, windows, target, PIXELS, true);
+    else
+        compute_blocks(conv, windows, target, PIXELS, false);
+}
+
+VNNI static void compute_one(const struct vnni_conv *conv, const uint8_t *const *windows, uint8_t *target)
+{
+    if (conv->has_residual)
+        compute_blocks(conv, windows, target, 1, true);
+    else
+        compute_blocks(conv, windows, target, 1, false);
+}
+
+/* Where a pixel of the target finds its window. */
+struct walk {
+    const uint8_t *image;
+    int x, y;
+};
+
+static const uint8_t *next_window(const struct vnni_conv *conv, struct walk *walk)
+{
+    const size_t width = (size_t)conv->source_width, inputs = (size_t)conv->inputs, stride = (size_t)conv->stride;
+    const uint8_t *window = walk->image + ((size_t)walk->y * width + (size_t)walk->x) * stride * inputs;
+    if (++walk->x < conv->width)
+        return window;
+    walk->x = 0;
+    if (++walk->y < conv->height)
+        return window;
+    walk->y = 0;
+    walk->image += (size_t)conv->source_height * width * inputs;
+    return window;
+}
+
+void vnni_conv_run(const struct vnni_conv *conv, const uint8_t *source, uint8_t *target)
+{
+    size_t left = (size_t)conv->images * (size_t)conv->height * (size_t)conv->width;
+    struct walk walk = { .image = source };
+    const uint8_t *windows[PIXELS];
+    for (; left >= PIXELS; left -= PIXELS, target += PIXELS * conv->outputs) {
+        for (int p = 0; p < PIXELS; p++)
+            windows[p] = next_window(conv, &walk);
+        compute_four(conv, windows, target);
+    }
+    for (; left; left--, target += conv->outputs) {
+        windows[0] = next_window(conv, &walk);
+        compute_one(conv, windows, target);
+    }
+}
+
+#else
+
+bool vnni_works(void)
+{
+    return false;
+}
+
+void vnni_conv_run(const struct vnni_conv *conv, const uint8_t *source, uint8_t *target)
+{
+    (void)conv;
+    (void)source;
+    (void)target;
+}
+
+#endif
