@@ -2,13 +2,17 @@
 
 #include <string.h>
 
-#define LANES  16 /* sums a register */
+#define LANES  ((size_t)16) /* sums a register */
 #define PARTS  (VNNI_OUTPUTS / LANES)
-#define PIXELS 4 /* whose sums are in registers at once: PIXELS * PARTS of 32, so that PARTS of weights and PIXELS of numbers fit beside them */
+#define PIXELS ((size_t)4) /* whose sums are in registers at once: PIXELS * PARTS of 32, so that PARTS of weights and PIXELS of numbers fit beside them */
 
 /* ---- packing ------------------------------------------------------------------------------------------------------------ */
 
-/* A block of 64 outputs: biases, scales, then for each four numbers of the window the 64 fours of weights. */
+/* Of 64 outputs. */
+struct block {
+    float bias[VNNI_OUTPUTS], scale[VNNI_OUTPUTS];
+    int8_t weights[]; /* for each four numbers of the window, 64 fours */
+};
 
 /* Fours in a row of the window; what the last one has too many meets weights of 0. */
 static int quads(const struct vnni_conv *conv)
@@ -18,12 +22,17 @@ static int quads(const struct vnni_conv *conv)
 
 static size_t block_bytes(const struct vnni_conv *conv)
 {
-    return VNNI_OUTPUTS * (2 * sizeof(float) + 4 * (size_t)conv->kernel * (size_t)quads(conv));
+    return sizeof(struct block) + (size_t)conv->kernel * (size_t)quads(conv) * 4 * VNNI_OUTPUTS;
 }
 
 size_t vnni_conv_bytes(const struct vnni_conv *conv)
 {
     return (size_t)(conv->outputs / VNNI_OUTPUTS) * block_bytes(conv);
+}
+
+static struct block *block_at(const struct vnni_conv *conv, size_t n)
+{
+    return (void *)((char *)conv->packed + n * block_bytes(conv));
 }
 
 /* Where output `o` of a block is summed, such that packing registers to bytes, which works within each of their four lanes, leaves them in order. */
@@ -33,14 +42,14 @@ static size_t place_of(size_t o)
     return part * LANES + lane * 4 + at;
 }
 
-static void pack_output(const struct vnni_conv *conv, const int8_t *weight, int8_t *block, size_t place)
+static void pack_output(const struct vnni_conv *conv, const int8_t *weight, int8_t *packed, size_t place)
 {
     const size_t inputs = (size_t)conv->inputs, kernel = (size_t)conv->kernel;
     for (size_t c = 0; c < inputs; c++)
         for (size_t y = 0; y < kernel; y++)
             for (size_t x = 0; x < kernel; x++) {
                 size_t k = x * inputs + c, quad = y * (size_t)quads(conv) + k / 4;
-                block[(quad * VNNI_OUTPUTS + place) * 4 + k % 4] = weight[(c * kernel + y) * kernel + x];
+                packed[(quad * VNNI_OUTPUTS + place) * 4 + k % 4] = weight[(c * kernel + y) * kernel + x];
             }
 }
 
@@ -49,11 +58,11 @@ void vnni_conv_pack(const struct vnni_conv *conv, const int8_t *weight, const fl
     const size_t size = (size_t)conv->inputs * (size_t)conv->kernel * (size_t)conv->kernel;
     memset(conv->packed, 0, vnni_conv_bytes(conv));
     for (size_t o = 0; o < (size_t)conv->outputs; o++) {
-        char *block = (char *)conv->packed + o / VNNI_OUTPUTS * block_bytes(conv);
+        struct block *block = block_at(conv, o / VNNI_OUTPUTS);
         size_t place = place_of(o % VNNI_OUTPUTS);
-        ((float *)block)[place] = bias[o];
-        ((float *)block)[VNNI_OUTPUTS + place] = scale[o];
-        pack_output(conv, weight + o * size, (int8_t *)block + 2 * VNNI_OUTPUTS * sizeof(float), place);
+        block->bias[place] = bias[o];
+        block->scale[place] = scale[o];
+        pack_output(conv, weight + o * size, block->weights, place);
     }
 }
 
@@ -91,20 +100,20 @@ VNNI_INLINE __m512i four_of(const uint8_t *at)
 }
 
 /* The sums of PARTS * LANES outputs for each of `pixels` windows. `weights`: a block's. */
-VNNI_INLINE void add_up(const struct vnni_conv *conv, const uint8_t *const *windows, const int8_t *weights, const int pixels, __m512i sums[PIXELS][PARTS])
+VNNI_INLINE void add_up(const struct vnni_conv *conv, const uint8_t *const *windows, const int8_t *weights, const size_t pixels, __m512i sums[PIXELS][PARTS])
 {
     const size_t pitch = (size_t)conv->source_width * (size_t)conv->inputs, row = 4 * (size_t)quads(conv);
-    UNROLL for (int p = 0; p < pixels; p++)
-        UNROLL for (int part = 0; part < PARTS; part++)
+    UNROLL for (size_t p = 0; p < pixels; p++)
+        UNROLL for (size_t part = 0; part < PARTS; part++)
             sums[p][part] = _mm512_setzero_si512();
     for (size_t y = 0; y < (size_t)conv->kernel; y++)
         for (size_t at = y * pitch; at < y * pitch + row; at += 4, weights += PARTS * 64) {
             __m512i weight[PARTS];
-            UNROLL for (int part = 0; part < PARTS; part++)
+            UNROLL for (size_t part = 0; part < PARTS; part++)
                 weight[part] = _mm512_load_si512(weights + 64 * part);
-            UNROLL for (int p = 0; p < pixels; p++) {
+            UNROLL for (size_t p = 0; p < pixels; p++) {
                 const __m512i numbers = four_of(windows[p] + at);
-                UNROLL for (int part = 0; part < PARTS; part++)
+                UNROLL for (size_t part = 0; part < PARTS; part++)
                     add_products(&sums[p][part], numbers, weight[part]);
             }
         }
@@ -120,28 +129,26 @@ VNNI_INLINE __m512i finish(__m512i sums, const float *bias, const float *scale, 
 }
 
 /* Outputs n .. n + 63 of `pixels` pixels that lie side by side in the target. */
-VNNI_INLINE void compute(const struct vnni_conv *conv, const uint8_t *const *windows, const char *block, uint8_t *target, const int pixels, const bool has_residual)
+VNNI_INLINE void compute(const struct vnni_conv *conv, const uint8_t *const *windows, const struct block *block, uint8_t *target, const size_t pixels, const bool has_residual)
 {
-    const float *bias = (const float *)block, *scale = bias + VNNI_OUTPUTS;
     const __m512 residual_scale = _mm512_set1_ps(conv->residual_scale);
     const __m512i first = _mm512_set4_epi32((int)0x80808003, (int)0x80808002, (int)0x80808001, (int)0x80808000);
     __m512i sums[PIXELS][PARTS];
-    add_up(conv, windows, (const int8_t *)(scale + VNNI_OUTPUTS), pixels, sums);
-    UNROLL for (int p = 0; p < pixels; p++, target += conv->outputs) {
+    add_up(conv, windows, block->weights, pixels, sums);
+    UNROLL for (size_t p = 0; p < pixels; p++, target += conv->outputs) {
         const __m512i residual = has_residual ? _mm512_loadu_si512(target) : _mm512_setzero_si512();
         __m512i levels[PARTS];
-        UNROLL for (int part = 0; part < PARTS; part++)
-            levels[part] = finish(sums[p][part], bias + LANES * part, scale + LANES * part, has_residual, residual,
-                                  _mm512_add_epi32(first, _mm512_set1_epi32(4 * part)), residual_scale);
+        UNROLL for (size_t part = 0; part < PARTS; part++)
+            levels[part] = finish(sums[p][part], block->bias + LANES * part, block->scale + LANES * part, has_residual, residual,
+                                  _mm512_add_epi32(first, _mm512_set1_epi32(4 * (int)part)), residual_scale);
         _mm512_storeu_si512(target, _mm512_packus_epi16(_mm512_packs_epi32(levels[0], levels[1]), _mm512_packs_epi32(levels[2], levels[3])));
     }
 }
 
-VNNI_INLINE void compute_blocks(const struct vnni_conv *conv, const uint8_t *const *windows, uint8_t *target, const int pixels, const bool has_residual)
+VNNI_INLINE void compute_blocks(const struct vnni_conv *conv, const uint8_t *const *windows, uint8_t *target, const size_t pixels, const bool has_residual)
 {
-    const char *block = conv->packed;
-    for (int n = 0; n < conv->outputs; n += VNNI_OUTPUTS, block += block_bytes(conv))
-        compute(conv, windows, block, target + n, pixels, has_residual);
+    for (size_t n = 0; n < (size_t)conv->outputs / VNNI_OUTPUTS; n++)
+        compute(conv, windows, block_at(conv, n), target + n * VNNI_OUTPUTS, pixels, has_residual);
 }
 
 VNNI static void compute_four(const struct vnni_conv *conv, const uint8_t *const *windows, uint8_t *target)
@@ -185,8 +192,8 @@ void vnni_conv_run(const struct vnni_conv *conv, const uint8_t *source, uint8_t 
     size_t left = (size_t)conv->images * (size_t)conv->height * (size_t)conv->width;
     struct walk walk = { .image = source };
     const uint8_t *windows[PIXELS];
-    for (; left >= PIXELS; left -= PIXELS, target += PIXELS * conv->outputs) {
-        for (int p = 0; p < PIXELS; p++)
+    for (; left >= PIXELS; left -= PIXELS, target += PIXELS * (size_t)conv->outputs) {
+        for (size_t p = 0; p < PIXELS; p++)
             windows[p] = next_window(conv, &walk);
         compute_four(conv, windows, target);
     }

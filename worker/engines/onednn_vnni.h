@@ -1,8 +1,8 @@
 /* onednn_vnni.h: convolutions of u8 with s8 by AVX-512 VNNI: those of 1x1, and the first layer.
  *
  * Where a sum is short (64 channels) or what follows it long (a residual), oneDNN's kernels lose a tenth and more of what a core can multiply, and they pad
- * three channels to four. Here what follows is short enough to run beside the next sums, and rows of a window are padded, not pixels. A third of the
- * multiplications of a bottleneck network gain 3 to 17 %. What comes out is oneDNN's to the bit:
+ * three channels to four. Here what follows is short enough to run beside the next sums, and rows of a window are padded, not pixels. Half of the
+ * multiplications of a bottleneck network gain 1 to 17 %. What comes out is oneDNN's to the bit:
  *
  *     q_out = saturate(round(fma(q_residual, residual_scale, (sum(q_weight * q_in) + bias[o]) * scale[o])))      [vpdpbusd: Intel SDM, vol. 2]
  *
