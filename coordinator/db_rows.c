@@ -231,8 +231,8 @@ static int verify_next(struct db *db, sqlite3_stmt *statement, uint64_t *batches
         return because(why, -EBADMSG, "%s: batch %" PRIu64 " of the list is not in its place; the file was damaged from outside: put a copy of the whole "
                        "folder back, or begin a new job", db->path, id);
     if (!sqlite3_column_int(statement, 3))
-        return because(why, -EBUSY, "%s: this job is not complete: batch %" PRIu64 " (image %" PRIu64 " and those behind it) has no rows; resume it first",
-                       db->path, id, *images);
+        return because(why, -EBUSY, "%s: this job is not complete: batch %" PRIu64 " (image %" PRIu64 " and those behind it) has no rows; go on with it: "
+                       "sleddog-coordinator resume", db->path, id, *images);
     *images += (uint64_t)sqlite3_column_int64(statement, 2);
     (*batches)++;
     return 0;
@@ -259,7 +259,7 @@ int db_verify(struct db *db, struct why *why)
     if (r == 0)
         r = db_count(db, &counts, why);
     if (r == 0 && db_get(db, "listed", &listed, NULL) < 0)
-        r = because(why, -EBUSY, "%s: this job is not complete: its list is not; resume it first", db->path);
+        r = because(why, -EBUSY, "%s: this job is not complete: its list is not; go on with it: sleddog-coordinator resume", db->path);
     if (r == 0 && (counts.done_batches != batches || counts.done_images != images))
         r = because(why, -EBADMSG, "%s: has rows for %" PRIu64 " images, and the list has %" PRIu64 "; the file was damaged from outside: put a copy of the "
                     "whole folder back, or begin a new job", db->path, counts.done_images, images);

@@ -13,6 +13,7 @@
 #include "coordinator/objectstore.h"
 #include "coordinator/html/html.h"
 #include "coordinator/jobdir.h"
+#include "coordinator/row_print.h"
 #include "coordinator/summary.h"
 
 #include <errno.h>
@@ -73,7 +74,7 @@ static int print_if_meant(void *arg, const struct export_row *row, struct why *w
         return 0;
     search->found++;
     bytes_init(&text, 1 << 20);
-    int r = summary_print_row(row, search->labels, &text);
+    int r = row_print(row, search->labels, &text);
     if (r == 0)
         fwrite(text.data, 1, text.size, stdout);
     bytes_done(&text);

@@ -76,9 +76,6 @@ int summary_dump(const struct json_t *summary, struct bytes *out);
 int summary_write(const struct json_t *summary, const char *directory, struct why *why);
 int summary_load(const char *directory, struct json_t **ret, struct why *why);
 
-/* Appends the form for a terminal. Missing or odd members are shown as 0 or "?". */
-/* `classes`: with all confusions that it has and a line a class; evaluation_full() has them. */
+/* Appends the form for a terminal. Missing or odd members are shown as 0 or "?".
+ * `classes`: with all confusions that it has and a line a class; evaluation_full() has them. */
 int summary_print(const struct json_t *summary, bool classes, struct bytes *out);
-
-/* Appends one image's answer for a terminal. */
-int summary_print_row(const struct export_row *row, const struct labels *labels, struct bytes *out);

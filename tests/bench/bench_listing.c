@@ -149,8 +149,12 @@ int main(int argc, char **argv)
     }
     double took = (double)(clock_now_ns() - began) / 1e9, cpu = cpu_s(pid);
     unsigned long long first = atomic_load(&first_object_ns);
-    printf("%.0f keys in %d prefixes, %d pages: first image after %.2f s, listed after %.2f s, %.2f us of the coordinator's CPU a key, peak %.1f MB\n", count,
-           prefixes, atomic_load(&pages), first ? (double)(first - began) / 1e9 : -1.0, took, cpu / count * 1e6, (double)peak_kib(pid) / 1024);
+    printf("%.0f keys in %d prefixes, %d pages: ", count, prefixes, atomic_load(&pages));
+    if (first)
+        printf("first image after %.2f s, ", (double)(first - began) / 1e9);
+    else
+        printf("no image before the list was complete, ");
+    printf("listed after %.2f s, %.2f us of the coordinator's CPU a key, peak %.1f MB\n", took, cpu / count * 1e6, (double)peak_kib(pid) / 1024);
     kill(pid, SIGINT);
     waitpid(pid, NULL, 0);
     origin_stop(origin);

@@ -241,7 +241,7 @@ TEST(rows_are_entries_or_it_is_told)
     CHECK_INT(db_verify(db, &why), 0);
     CHECK_INT(db_settle(db, &why), 0);
     db_close(db);
-    verify_refuses("DELETE FROM result WHERE id = 2", -EBUSY, "batch 2 (image 20 and those behind it) has no rows; resume it first");
+    verify_refuses("DELETE FROM result WHERE id = 2", -EBUSY, "batch 2 (image 20 and those behind it) has no rows; go on with it: sleddog-coordinator resume");
     verify_refuses("DELETE FROM batch WHERE id = 1", -EBADMSG, "batch 2 of the list is not in its place");
     verify_refuses("UPDATE batch SET count = 9 WHERE id = 1", -EBADMSG, "batch 2 of the list is not in its place");
     verify_refuses("INSERT INTO result VALUES(4, x'00', 1, 'n', 0)", -EBADMSG, "job.db: ");

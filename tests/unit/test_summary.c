@@ -1,6 +1,7 @@
 #include "coordinator/summary.h"
 
 #include "common/cleanup.h"
+#include "coordinator/row_print.h"
 #include "tests/test.h"
 
 #include <math.h>
@@ -245,7 +246,7 @@ static char *row_text(const struct rec_row *row, const char *truth, enum match m
     struct export_row out = { &item, row, { truth, truth ? (uint32_t)strlen(truth) : 0 }, match };
     struct bytes text;
     bytes_init(&text, 1 << 16);
-    CHECK_INT(summary_print_row(&out, labels, &text), 0);
+    CHECK_INT(row_print(&out, labels, &text), 0);
     labels_close(labels);
     return bytes_take(&text);
 }
