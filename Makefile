@@ -129,8 +129,9 @@ $(BUILD)/sleddog-engine-cudnn.so: $(call objects,$(CUDNN_PLAIN) $(CUDNN_CUDA) $(
 	$(Q)$(CC) $(ALL_LDFLAGS) -shared $(if $(SANITIZE),,-Wl,-z,defs) -o $@ $^ $(LIBS_cudnn) $(call pkg,jansson,-ljansson) $(call pkg,zlib,-lz) $(LIBS_common)
 
 # The GPU's real half over libraries that fail (test_gpu_cuda).
-CUDA_TESTED := $(if $(HAVE_CUDA),$(call objects,tests/gpu/fake_cuda.c $(filter-out %gpu_plugin.c,$(CUDNN_CUDA))))
-$(call objects,tests/gpu/fake_cuda.c tests/unit/test_gpu_cuda.c): CFLAGS_EXTRA += $(CUDA_CFLAGS)
+FAKE_CUDA   := $(sort $(wildcard tests/gpu/fake_cuda*.c))
+CUDA_TESTED := $(if $(HAVE_CUDA),$(call objects,$(FAKE_CUDA) $(filter-out %gpu_plugin.c,$(CUDNN_CUDA))))
+$(call objects,$(FAKE_CUDA) tests/unit/test_gpu_cuda.c): CFLAGS_EXTRA += $(CUDA_CFLAGS)
 $(BUILD)/tests/unit/test_gpu_cuda: $(CUDA_TESTED)
 
 # Says what cuDNN can do on GPUs that are not here (test_gpu_simulated).
