@@ -6,11 +6,11 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/options.h"
-#include "common/program.h"
 #include "coordinator/check_table.h"
 #include "coordinator/handshake.h"
 #include "coordinator/nodelist.h"
 #include "coordinator/resolver.h"
+#include "coordinator/usage.h"
 
 #include <errno.h>
 #include <string.h>
@@ -244,10 +244,8 @@ int command_check(int argc, char **argv)
     }
     if (r == 0 && (!options.nodes || first < argc))
         r = because(&why, -EINVAL, "check: needs --nodes FILE and nothing else");
-    if (r < 0) {
-        log_error("%s; see %s check --help", why.text, program_called("sleddog-coordinator"));
-        return 2;
-    }
+    if (r < 0)
+        return usage_error("check", &why);
     r = check_nodes(&options, &why);
     if (r < 0)
         log_error("%s", why.text);

@@ -78,6 +78,12 @@ static int lock_folder(const char *path, struct jobdir *ret, struct why *why)
     return 0;
 }
 
+int jobdir_look(const char *path, struct db **ret_db, struct spec **ret_spec, struct labels **ret_labels, struct why *why)
+{
+    int r = jobdir_read(path, ret_db, ret_spec, why);
+    return r < 0 ? r : labels_open(*(*ret_spec)->labels ? (*ret_spec)->labels : NULL, ret_labels, why);
+}
+
 bool jobdir_is_running(const char *path, char *ret_who, size_t size)
 {
     char file[PATH_MAX];

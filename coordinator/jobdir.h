@@ -11,6 +11,7 @@
  * Errors:    negative errno with a sentence: -EEXIST a job is there already, -EBUSY it is running, -ENOLCK the file system knows no locks. */
 #pragma once
 
+#include "common/labels.h"
 #include "coordinator/db.h"
 #include "coordinator/spec.h"
 
@@ -29,6 +30,9 @@ void jobdir_close(struct jobdir *dir);
 
 /* For looking only: takes no lock. */
 int jobdir_read(const char *path, struct db **ret_db, struct spec **ret_spec, struct why *why);
+
+/* The same with the names of its classes. */
+int jobdir_look(const char *path, struct db **ret_db, struct spec **ret_spec, struct labels **ret_labels, struct why *why);
 
 /* Whether a process runs it, and which: "process 4711 on HOST". */
 bool jobdir_is_running(const char *path, char *ret_who, size_t size);

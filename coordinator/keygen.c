@@ -4,7 +4,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/options.h"
-#include "common/program.h"
+#include "coordinator/usage.h"
 #include "proto/curve.h"
 
 #include <ctype.h>
@@ -125,10 +125,8 @@ int command_keygen(int argc, char **argv)
     }
     if (r == 0 && first == argc)
         r = because(&why, -EINVAL, "keygen: needs a DIR for the keys");
-    if (r < 0) {
-        log_error("%s; see %s keygen --help", why.text, program_called("sleddog-coordinator"));
-        return 2;
-    }
+    if (r < 0)
+        return usage_error("keygen", &why);
     bool named = first + 1 < argc;
     r = named ? keygen(argv[first], argv + first + 1, argc - first - 1, &why) : keygen(argv[first], usual, 2, &why);
     if (r < 0) {

@@ -4,8 +4,8 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/options.h"
-#include "common/program.h"
 #include "coordinator/nodelist.h"
+#include "coordinator/usage.h"
 
 #include <errno.h>
 #include <string.h>
@@ -83,10 +83,8 @@ int command_nodes(int argc, char **argv)
     }
     if (r == 0 && (!options.nodes || first < argc))
         r = because(&why, -EINVAL, "nodes: needs --nodes FILE and nothing else");
-    if (r < 0) {
-        log_error("%s; see %s nodes --help", why.text, program_called("sleddog-coordinator"));
-        return 2;
-    }
+    if (r < 0)
+        return usage_error("nodes", &why);
     r = print_nodes(&options, &why);
     if (r < 0)
         log_error("%s", why.text);

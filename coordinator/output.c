@@ -11,6 +11,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+int output_locate(const char *given, char **ret, struct why *why)
+{
+    struct s3_uri uri;
+    size_t size = strlen(given);
+    bool is_store = s3_uri_is(given, size);
+    if (!is_store && strstr(given, "://"))
+        return because(why, -EINVAL, "--output %s: neither a folder nor s3://BUCKET/PREFIX/", given);
+    int r = is_store ? s3_uri_parse(given, size, &uri, why) : 0;
+    if (r < 0)
+        return r;
+    return asprintf(ret, "%s%s", given, is_store && given[size - 1] != '/' ? "/" : "") < 0 ? because(why, -ENOMEM, "out of memory") : 0;
+}
+
 static int is_no_folder(const char *output, const char *path, bool there, struct why *why)
 {
     if (there)

@@ -9,6 +9,10 @@
 #include "common/labels.h"
 #include "coordinator/run_options.h"
 
+/* `given` as tables can be written to it: a store's address ends with a slash, as a folder's prefix; a folder stands as it is. -EINVAL for an
+ * address of anything else. To be freed. */
+int output_locate(const char *given, char **ret, struct why *why);
+
 int output_check(const struct spec *spec, const struct labels *labels, struct why *why);
 
 /* For a job that goes on: its rows are worth having all the same, and `export` can write them elsewhere. */

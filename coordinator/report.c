@@ -1,4 +1,4 @@
-/* report.c: the commands `report` and `export`: a job that is complete, looked at again. */
+/* report.c: the command `report`: a job that is complete, looked at again. */
 #include "coordinator/commands.h"
 
 #include "common/log.h"
@@ -7,35 +7,18 @@
 #include "common/s3/uri.h"
 #include "coordinator/evaluation_json.h"
 #include "coordinator/export/outfile.h"
-#include "coordinator/exported.h"
 #include "coordinator/finish.h"
 #include "coordinator/hint.h"
-#include "coordinator/objectstore.h"
 #include "coordinator/html/html.h"
 #include "coordinator/jobdir.h"
+#include "coordinator/objectstore.h"
 #include "coordinator/row_print.h"
 #include "coordinator/summary.h"
+#include "coordinator/usage.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-
-static int open_job(const char *path, struct db **ret_db, struct spec **ret_spec, struct labels **ret_labels, struct why *why)
-{
-    int r = jobdir_read(path, ret_db, ret_spec, why);
-    return r < 0 ? r : labels_open(*(*ret_spec)->labels ? (*ret_spec)->labels : NULL, ret_labels, why);
-}
-
-static int status_of(int r, const char *command, const struct why *why)
-{
-    if (r == -EINVAL)
-        log_error("%s; see %s %s --help", why->text, program_called("sleddog-coordinator"), command);
-    else if (r < 0)
-        log_error("%s", why->text);
-    return r == -EINVAL ? 2 : r < 0;
-}
-
-/* ---- report ---- */
 
 struct report_options {
     const char *image, *html;
@@ -86,7 +69,7 @@ static int report_image(const char *job_dir, const char *image, struct why *why)
     CLEANUP(db_closep) struct db *db = NULL;
     CLEANUP(spec_freep) struct spec *spec = NULL;
     CLEANUP(labels_closep) struct labels *labels = NULL;
-    int r = open_job(job_dir, &db, &spec, &labels, why);
+    int r = jobdir_look(job_dir, &db, &spec, &labels, why);
     struct search search = { .image = image, .labels = labels };
     if (r == 0)
         r = finish_walk(db, spec, labels, print_if_meant, &search, why);
@@ -118,7 +101,7 @@ static int load_everything(const char *job_dir, struct json_t **ret, struct eval
     CLEANUP(summary_freep) struct json_t *summary = NULL;
     int r = load_summary(job_dir, &summary, why);
     if (r == 0)
-        r = open_job(job_dir, &db, &spec, &labels, why);
+        r = jobdir_look(job_dir, &db, &spec, &labels, why);
     if (r == 0)
         r = finish_evaluate(db, spec, labels, ret_evaluation, why);
     if (r == 0 && summary_set_evaluation(summary, evaluation_full(*ret_evaluation)) < 0)
@@ -242,70 +225,5 @@ int command_report(int argc, char **argv)
         r = because(&why, -EINVAL, "report: takes one job directory");
     if (r == 0)
         r = report(argv[first], &options, &why);
-    return status_of(r, "report", &why);
-}
-
-/* ---- export ---- */
-
-struct export_command {
-    const char *format, *output;
-    struct s3_options s3;
-    bool per_image, help;
-};
-
-static const struct option_row export_rows[] = {
-    { 0, "format", OPTION_TEXT, offsetof(struct export_command, format), "LIST", "tables to write, of jsonl,csv; the job's own by default", 0, 0,
-      NULL },
-    { 0, "per-image", OPTION_FLAG, offsetof(struct export_command, per_image), NULL, "also write one JSON file an image", 0, 0, NULL },
-    { 'o', "output", OPTION_TEXT, offsetof(struct export_command, output), "DIR|URI", "where to, a folder or s3://BUCKET/PREFIX/; the job's own output by default", 0, 0, NULL },
-    S3_ROWS(struct export_command, s3),
-    { 'h', "help", OPTION_FLAG, offsetof(struct export_command, help), NULL, "print this help", 0, 0, NULL },
-    { 0 },
-};
-
-static int export_job(const char *job_dir, const struct export_command *options, struct why *why)
-{
-    CLEANUP(db_closep) struct db *db = NULL;
-    CLEANUP(spec_freep) struct spec *spec = NULL;
-    CLEANUP(labels_closep) struct labels *labels = NULL;
-    struct bytes files;
-    unsigned formats = 0;
-    int r = open_job(job_dir, &db, &spec, &labels, why);
-    if (r == 0)
-        r = hint_check_rows(db, job_dir, why);
-    if (r == 0)
-        r = export_formats(options->format ? options->format : spec->formats, &formats, why);
-    if (r < 0)
-        return r;
-    bytes_init(&files, 1 << 20);
-    struct finish_output output = { formats | (options->per_image ? EXPORT_PER_IMAGE : 0), options->output ? options->output : spec->output, NULL };
-    if (s3_uri_is(output.directory, strlen(output.directory)))
-        r = objectstore_session(spec, &options->s3, &output.s3, why);
-    if (r == 0)
-        r = finish_export(db, spec, labels, &output, NULL, NULL, &files, why);
-    s3_session_close(output.s3);
-    if (r == 0)
-        exported_note(job_dir, &output, &files);
-    for (const char *at = files.data; r == 0 && at < files.data + files.size; at += strlen(at) + 1)
-        puts(at);
-    bytes_done(&files);
-    return r;
-}
-
-int command_export(int argc, char **argv)
-{
-    struct export_command options = { 0 };
-    struct why why;
-    int first;
-    int r = options_parse(export_rows, &options, argc, argv, &first, &why);
-    if (r == 0 && options.help) {
-        puts("sleddog-coordinator export JOBDIR [OPTIONS]: writes the tables of a complete job again\n");
-        options_print(export_rows, stdout);
-        return 0;
-    }
-    if (r == 0 && first + 1 != argc)
-        r = because(&why, -EINVAL, "export: takes one job directory");
-    if (r == 0)
-        r = export_job(argv[first], &options, &why);
-    return status_of(r, "export", &why);
+    return usage_status(r, "report", &why);
 }

@@ -9,6 +9,8 @@
 #include "coordinator/objectstore.h"
 #include "coordinator/output.h"
 #include "coordinator/session.h"
+#include "coordinator/summary.h"
+#include "coordinator/usage.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -72,7 +74,7 @@ int session_look(struct session *session, struct session_state *ret, struct why 
     int r = job_state_read(session->db, &ret->job, why);
     if (r < 0)
         return r;
-    ret->exported = ret->job.complete && db_get(session->db, "exported", &exported, NULL) == 0 && all_exist(exported);
+    ret->exported = ret->job.complete && db_get(session->db, "exported", &exported, NULL) == 0 && all_exist(exported) && summary_exists(session->dir.path);
     return 0;
 }
 
@@ -128,7 +130,7 @@ static int resume(struct session *session, const char *path, struct why *why)
     if (r == 0 && !state.job.complete)
         r = session_prepare_work(session, path, why);
     if (r < 0)
-        return session_failure(why, r);
+        return usage_status(r, "resume", why);
     if (state.exported) {
         CLEANUP(bytes_done) struct bytes word;
         bytes_init(&word, 65536);
@@ -179,7 +181,7 @@ int command_resume(int argc, char **argv)
     struct why why;
     int first;
     if (session_options(&session, argc, argv, &first, &why) < 0)
-        return session_usage_error(&why);
+        return usage_error("resume", &why);
     if (session.options.help) {
         puts("sleddog-coordinator resume [OPTIONS] JOBDIR: goes on with an interrupted job\n\n"
              "Without --nodes and --local it goes on as the job ran last: nodes, keys, local workers, time limits; options that are given count instead.\n");
@@ -188,7 +190,7 @@ int command_resume(int argc, char **argv)
     }
     if (first + 1 != argc) {
         because(&why, 0, "resume: takes one job directory");
-        return session_usage_error(&why);
+        return usage_error("resume", &why);
     }
     int status = resume(&session, argv[first], &why);
     session_done(&session);

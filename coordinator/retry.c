@@ -5,6 +5,7 @@
 #include "coordinator/hint.h"
 #include "coordinator/retries.h"
 #include "coordinator/session.h"
+#include "coordinator/usage.h"
 
 #include <inttypes.h>
 
@@ -24,7 +25,7 @@ static int retry(struct session *session, const char *path, struct why *why)
     if (r == 0)
         r = retries_plan(session->db, (uint32_t)session->spec->batch, &images, why);
     if (r < 0)
-        return session_failure(why, r);
+        return usage_status(r, "retry", why);
     if (!images)
         log_info("%s: nothing to retry: no image of this job failed in a way that may pass", path);
     else
@@ -39,7 +40,7 @@ int command_retry(int argc, char **argv)
     struct why why;
     int first;
     if (session_options(&session, argc, argv, &first, &why) < 0)
-        return session_usage_error(&why);
+        return usage_error("retry", &why);
     if (session.options.help) {
         puts("sleddog-coordinator retry [OPTIONS] JOBDIR: runs those images of a complete job again whose failure may pass\n\n"
              "Without --nodes and --local it goes on as the job ran last: nodes, keys, local workers, time limits; options that are given count instead.\n");
@@ -48,7 +49,7 @@ int command_retry(int argc, char **argv)
     }
     if (first + 1 != argc) {
         because(&why, 0, "retry: takes one job directory");
-        return session_usage_error(&why);
+        return usage_error("retry", &why);
     }
     int status = retry(&session, argv[first], &why);
     session_done(&session);

@@ -3,7 +3,6 @@
 
 #include "common/counted.h"
 #include "common/log.h"
-#include "common/program.h"
 #include "common/signals.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/export/success.h"
@@ -17,6 +16,7 @@
 #include "coordinator/shown.h"
 #include "coordinator/source/source.h"
 #include "coordinator/truth.h"
+#include "coordinator/usage.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -183,20 +183,6 @@ int session_run(struct session *session)
     return options->strict && finished.failed ? 3 : 0;
 }
 
-int session_usage_error(const struct why *why)
-{
-    log_error("%s; see %s --help", why->text, program_called("sleddog-coordinator"));
-    return 2;
-}
-
-int session_failure(const struct why *why, int r)
-{
-    if (r == -EINVAL)
-        return session_usage_error(why);
-    log_error("%s", why->text);
-    return 1;
-}
-
 /* ---- run ---- */
 
 void run_help(void)
@@ -267,18 +253,18 @@ int command_run(int argc, char **argv)
     struct why why;
     int first;
     if (run_options_parse(run_rows(), &session.options, argc, argv, &first, &why) < 0)
-        return session_usage_error(&why);
+        return usage_error("run", &why);
     if (session.options.help) {
         run_help();
         return 0;
     }
     if (first == argc) {
         because(&why, 0, "run: no SOURCE given");
-        return session_usage_error(&why);
+        return usage_error("run", &why);
     }
     int r = prepare_run(&session, argv + first, argc - first, &why);
     hide_private(argv + first, argc - first);
-    int status = r < 0 ? session_failure(&why, r) : session_run(&session);
+    int status = r < 0 ? usage_status(r, "run", &why) : session_run(&session);
     session_done(&session);
     return status;
 }

@@ -9,6 +9,7 @@
 #include "common/sha256.h"
 #include "coordinator/export/export.h"
 #include "coordinator/objectstore.h"
+#include "coordinator/output.h"
 #include "proto/link.h"
 #include "proto/preset.h"
 
@@ -213,16 +214,13 @@ static int set_labels(struct spec *spec, const struct run_options *options, stru
     return spec->labels_sha256 ? 0 : because(why, -ENOMEM, "out of memory");
 }
 
-/* An object's prefix ends with a slash, as a folder does. */
 static int locate_output(const char *given, char **ret, struct why *why)
 {
-    struct s3_uri uri;
-    size_t size = strlen(given);
-    if (!s3_uri_is(given, size))
-        return absolute(given, ret, why);
-    int r = s3_uri_parse(given, size, &uri, why);
-    if (r == 0 && asprintf(ret, "%s%s", given, given[size - 1] == '/' ? "" : "/") < 0)
-        r = because(why, -ENOMEM, "out of memory");
+    CLEANUP(freep) char *place = NULL;
+    int r = output_locate(given, &place, why);
+    if (r == 0 && !s3_uri_is(place, strlen(place)))
+        return absolute(place, ret, why);
+    *ret = take(place);
     return r;
 }
 
@@ -279,8 +277,6 @@ int spec_from_options(const struct run_options *options, char **sources, int sou
     if (!spec)
         return because(why, -ENOMEM, "out of memory");
     int r = export_formats(options->format, &formats, why);
-    if (r == 0 && options->output && strstr(options->output, "://") && !s3_uri_is(options->output, strlen(options->output)))
-        r = because(why, -EINVAL, "--output %s: neither a folder nor s3://BUCKET/PREFIX/", options->output);
     if (r == 0)
         r = set_preset(spec, options, why);
     if (r == 0)

@@ -65,6 +65,3 @@ struct bytes;
 int session_resume_command(const struct session *session, const struct coordinator *c, struct bytes *out);
 void session_hint(const struct session *session, const struct coordinator *c, int r);
 
-/* Exit status for an error before the job ran, which is logged. */
-int session_failure(const struct why *why, int r);
-int session_usage_error(const struct why *why);

@@ -7,13 +7,14 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/options.h"
-#include "common/program.h"
 #include "coordinator/exported.h"
 #include "coordinator/hint.h"
 #include "coordinator/job_state.h"
 #include "coordinator/jobdir.h"
 #include "coordinator/node.h"
+#include "coordinator/summary.h"
 #include "coordinator/tally.h"
+#include "coordinator/usage.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -71,7 +72,7 @@ static int look(const char *folder, struct status *ret, struct why *why)
         r = db_walk_failed(db, count_kinds, ret->failed, why);
     if (r < 0)
         return r;
-    ret->exported = exported_is_written(db);
+    ret->exported = exported_is_written(db) && summary_exists(folder);
     ret->unwritten = exported_is_failed(db);
     CLEANUP(freep) char *whole = realpath(folder, NULL);
     ret->hint = hint_resume(db, whole ? whole : folder);
@@ -116,7 +117,7 @@ static void print_state(const struct status *status)
         print_unwritten(status);
         return;
     }
-    printf("state     %s; go on with: %s\n", status->job.complete ? "complete, but its tables were not written" : "stopped",
+    printf("state     %s; go on with: %s\n", status->job.complete ? "complete, but its tables or its summary were not written" : "stopped",
            status->hint ? status->hint : HINT_RESUME);
 }
 
@@ -243,10 +244,8 @@ int command_status(int argc, char **argv)
     }
     if (r == 0 && first + 1 != argc)
         r = because(&why, -EINVAL, "status takes one job directory");
-    if (r < 0) {
-        log_error("%s; see %s status --help", why.text, program_called("sleddog-coordinator"));
-        return 2;
-    }
+    if (r < 0)
+        return usage_error("status", &why);
     r = print_status(argv[first], options.json, &why);
     if (r < 0)
         log_error("%s", why.text);

@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define FILE_NAME "summary.json"
 
@@ -308,6 +309,12 @@ int summary_write(const struct json_t *summary, const char *directory, struct wh
     if (r == 0)
         r = outfile_finish(file, why);
     return r == 0 ? outfile_commit(file, why) : r;
+}
+
+bool summary_exists(const char *directory)
+{
+    CLEANUP(freep) char *path = NULL;
+    return asprintf(&path, "%s/" FILE_NAME, directory) >= 0 && access(path, F_OK) == 0;
 }
 
 int summary_load(const char *directory, struct json_t **ret, struct why *why)

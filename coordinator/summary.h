@@ -18,6 +18,8 @@
 #include "coordinator/tally.h"
 #include "proto/preset.h"
 
+#include <stdbool.h>
+
 #define SUMMARY_SATURATED 0.75
 
 struct json_t;
@@ -74,6 +76,7 @@ int summary_dump(const struct json_t *summary, struct bytes *out);
 
 /* As summary.json in `directory`. */
 int summary_write(const struct json_t *summary, const char *directory, struct why *why);
+bool summary_exists(const char *directory);
 int summary_load(const char *directory, struct json_t **ret, struct why *why);
 
 /* Appends the form for a terminal. Missing or odd members are shown as 0 or "?".

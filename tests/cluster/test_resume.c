@@ -267,6 +267,19 @@ TEST(a_run_in_the_folder_of_a_complete_job_is_shown_its_report)
                                 "sleddog-coordinator report 'the job'\n");
 }
 
+TEST(a_summary_that_is_gone_is_written_again)
+{
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--job", "job", "sim:100"), 0);
+    CHECK_INT(unlink("job/summary.json"), 0);
+    CHECK_INT(COORDINATE("report", "report", "job"), 1);
+    check_contains("report.err", "job: has no summary yet; see sleddog-coordinator status job");
+    CHECK_INT(COORDINATE("status", "status", "job"), 0);
+    check_contains("status.out", "complete, but its tables or its summary were not written; go on with: sleddog-coordinator resume");
+    CHECK_INT(COORDINATE("resume", "resume", "job"), 0);
+    CHECK_INT(COORDINATE("again", "report", "job"), 0);
+    check_contains("again.out", "images examined       100\n");
+}
+
 /* All rows that are there are not all that there will be. */
 TEST(a_job_whose_list_is_not_complete_is_not_exported)
 {

@@ -184,3 +184,42 @@ TEST(results_that_may_not_be_written_are_told_before_anything_is_done)
     CLEANUP(freep) char *table = bucket_get(bucket, "out/predictions.jsonl", &size);
     CHECK(table && size);
 }
+
+TEST(export_to_a_store_leaves_success_only_beside_all_tables)
+{
+    CLEANUP(bucket_closep) struct bucket *bucket = bucket_open("rgw");
+    char output[128];
+    snprintf(output, sizeof(output), "s3://%s/again", bucket->name); /* without a slash at its end */
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--job", "job", "sim:10"), 0);
+    CHECK_INT(COORDINATE("export", "export", "job", "--format", "jsonl,csv", "-o", output), 0);
+    check_contains("export.out", "/again/predictions.csv\n");
+    CLEANUP(freep) char *table = bucket_get(bucket, "again/predictions.jsonl", NULL);
+    CLEANUP(freep) char *local = read_text("job/predictions.jsonl");
+    CHECK_STR(table, local);
+    CLEANUP(freep) char *success = bucket_get(bucket, "again/_SUCCESS", NULL);
+    CLEANUP(freep) char *summary = read_text("job/summary.json");
+    CHECK_STR(success, summary);
+    s3_server_stranger(&bucket->server);
+    s3_server_environment(&bucket->server);
+    CHECK_INT(COORDINATE("denied", "export", "job", "-o", output), 1);
+    check_contains("denied.err", "access denied");
+    CHECK_INT(COORDINATE("elsewhere", "export", "job", "-o", "gs://bucket/again/"), 2);
+    check_contains("elsewhere.err", "--output gs://bucket/again/: neither a folder nor s3://BUCKET/PREFIX/");
+    CHECK(access("gs:", F_OK) < 0);
+}
+
+/* All rows are there; the job was killed before it was finished. */
+TEST(what_has_no_summary_yet_is_not_exported_to_a_store)
+{
+    CLEANUP(bucket_closep) struct bucket *bucket = bucket_open("rgw");
+    char output[128];
+    snprintf(output, sizeof(output), "s3://%s/out/", bucket->name);
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--job", "job", "sim:10"), 0);
+    CHECK_INT(unlink("job/summary.json"), 0);
+    bucket_put_text(bucket, "out/_SUCCESS", "of another job");
+    CHECK_INT(COORDINATE("export", "export", "job", "-o", output), 1);
+    check_contains("export.err", "job: this job is not complete; go on with it first: sleddog-coordinator resume");
+    CLEANUP(freep) char *success = bucket_get(bucket, "out/_SUCCESS", NULL);
+    CHECK_STR(success, "of another job");
+    CHECK(!bucket_get(bucket, "out/predictions.jsonl", NULL));
+}
