@@ -24,6 +24,7 @@ struct split;
 enum batch_state { BATCH_QUEUED, BATCH_OUT, BATCH_STORING, BATCH_SPLIT };
 
 #define BATCH_HOLDS 2         /* nodes that may have it at a time: one, and one with a copy */
+#define BATCH_DOUBTS 8        /* nodes that are remembered */
 #define PIECE_ID    (1ull << 63) /* ids from here on are pieces */
 
 /* That a node has it. */
@@ -55,6 +56,8 @@ struct batch {
     uint32_t deaths;    /* of workers that had it, not explained by others' suspects */
     bool *suspects;     /* (count) items that were being worked on when a worker died; NULL: none */
     bool refused;       /* its result was held back: see refusals.h */
+    struct node *doubters[BATCH_DOUBTS]; /* could read none of it: see doubts.h */
+    int doubts;
     struct batch_hold holds[BATCH_HOLDS];
     struct store_batch *stored; /* its items, encoded */
     struct piece *piece;        /* NULL: a batch of job.db */

@@ -4,6 +4,7 @@
 #include "common/counted.h"
 #include "common/log.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/doubts.h"
 #include "coordinator/quarantine.h"
 #include "coordinator/sched.h"
 
@@ -65,13 +66,15 @@ static int describe_nodes(const struct coordinator *c, struct node **nodes, stru
     return count;
 }
 
-static struct node *pick_node(struct coordinator *c, uint32_t images)
+static struct node *pick_node(struct coordinator *c, const struct batch *batch)
 {
     struct sched_node choice[c->node_count];
     struct node *nodes[c->node_count];
     int count = describe_nodes(c, nodes, choice);
-    bool all_loaded = c->listed && c->load_next >= c->counts.batches;
-    int picked = sched_pick(choice, count, images, all_loaded ? c->batches.queue.count : 0);
+    bool all_loaded = c->listed && c->load_next >= c->counts.batches, has_witness = doubts_has_witness(c, batch);
+    for (int i = 0; i < count && has_witness; i++)
+        choice[i].ready &= doubts_is_witness(c, nodes[i], batch);
+    int picked = sched_pick(choice, count, batch->count, all_loaded ? c->batches.queue.count : 0);
     return picked < 0 ? NULL : nodes[picked];
 }
 
@@ -138,7 +141,7 @@ static uint64_t images_ahead(const struct batch_hold *hold)
 
 static bool may_be_copied(const struct batch *batch)
 {
-    return !batch->piece && !batch->deaths && !batch->suspects && batch_holders(batch) == 1;
+    return !batch->piece && !batch->deaths && !batch->suspects && !batch->doubts && batch_holders(batch) == 1;
 }
 
 static bool copy_helps(const struct batch_hold *hold, const struct node *idle, uint64_t now)
@@ -162,7 +165,8 @@ static struct batch *find_copy(const struct coordinator *c, const struct node *i
 void coordinator_copy(struct coordinator *c, struct node *node)
 {
     bool all_loaded = c->listed && c->load_next >= c->counts.batches;
-    if (!c->started || c->stopping || !all_loaded || c->batches.queue.count || node->state != NODE_READY || node->holds || node == c->guard)
+    if (!c->started || c->stopping || !all_loaded || c->batches.queue.count || node->state != NODE_READY || node->holds || node == c->guard ||
+        node->doubted)
         return;
     struct batch *batch = find_copy(c, node, clock_now_ns());
     if (!batch)
@@ -187,23 +191,41 @@ static void load_more(struct coordinator *c)
     store_post(c->store, request);
 }
 
+/* A batch in doubt waits for some node; those behind it do not. */
+static struct batch *next_batch(struct coordinator *c, struct node **ret)
+{
+    struct batch *batch = c->batches.queue.first;
+    for (; batch; batch = batch->next) {
+        *ret = quarantine_wants(batch) ? NULL : pick_node(c, batch);
+        if (*ret || !batch->doubts)
+            break;
+    }
+    return batch;
+}
+
+static bool dispatch_one(struct coordinator *c)
+{
+    struct node *node = NULL;
+    struct batch *batch = next_batch(c, &node);
+    if (!batch)
+        return false;
+    bool suspect = quarantine_wants(batch);
+    if (!suspect && !node)
+        return false;
+    batches_unqueue(&c->batches, batch);
+    if (suspect) {
+        isolate(c, batch);
+        dispatch_suspect(c);
+    } else
+        send_batch(c, node, batch);
+    return true;
+}
+
 void coordinator_dispatch(struct coordinator *c)
 {
     if (c->started && !c->stopping)
         dispatch_suspect(c);
-    while (c->started && !c->stopping && c->batches.queue.first) {
-        struct batch *batch = c->batches.queue.first;
-        if (quarantine_wants(batch)) {
-            batches_unqueue(&c->batches, batch);
-            isolate(c, batch);
-            dispatch_suspect(c);
-            continue;
-        }
-        struct node *node = pick_node(c, batch->count);
-        if (!node)
-            break;
-        batches_unqueue(&c->batches, batch);
-        send_batch(c, node, batch);
-    }
+    while (c->started && !c->stopping && dispatch_one(c))
+        ;
     load_more(c);
 }

@@ -4,6 +4,7 @@
 #include "common/counted.h"
 #include "common/log.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/doubts.h"
 #include "coordinator/hint.h"
 
 #include <errno.h>
@@ -136,6 +137,7 @@ void coordinator_on_welcome(struct coordinator *c, struct node *node, const stru
     node->left = node->turned_away = false;
     monitor_close(take(node->monitor));
     node->reads_nothing = false;
+    doubts_forget(node);
     node->failures = node->still_ms = 0;
     if (node->lent_bytes)
         log_info("%s: has the model from here, %" PRIu64 " bytes of it were sent", node->name, node->lent_bytes);

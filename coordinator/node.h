@@ -81,6 +81,11 @@ struct node {
     char still_stage[33]; /* which */
     bool reads_nothing;   /* it was given up because its files give nothing; until the next welcome */
     uint64_t failures;    /* to load the model, in a row */
+    /* can it read? See doubts.h */
+    bool reads;           /* an image, of this job */
+    bool doubted;         /* none yet, and there is one that it could not read */
+    int disproved;        /* batches in a row that another one could read */
+    char doubt[512];      /* what it said of the last one */
     /* how fast it is */
     uint64_t busy_since_ns; /* since when it works on its oldest batch */
     uint64_t busy_ns, busy_images;

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/redact.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/doubts.h"
 #include "coordinator/quarantine.h"
 #include "coordinator/refusals.h"
 
@@ -180,7 +181,7 @@ void coordinator_on_result(struct coordinator *c, struct node *node, const struc
         node_refused(node, "it sent a result that does not fit its batch; is it of the same release?");
         return;
     }
-    if (refusals_hold(c, batch, result))
+    if (doubts_defer(c, node, batch, result) || refusals_hold(c, batch, result))
         return;
     if (batch_hold_of(batch, node))
         node_finished(node, batch->count, now);

@@ -37,6 +37,14 @@ void spec_free(struct spec *spec)
     free(spec);
 }
 
+bool spec_has_list(const struct spec *spec)
+{
+    for (int i = 0; i < spec->source_count; i++)
+        if (spec->sources[i][0] == '@')
+            return true;
+    return false;
+}
+
 int spec_set_folder(struct spec *spec, const char *absolute, struct why *why)
 {
     if (!spec->output_inside)

@@ -50,6 +50,9 @@ DEFINE_FREEP(spec_free, struct spec)
 /* Says where the job directory is now. */
 int spec_set_folder(struct spec *spec, const char *absolute, struct why *why);
 
+/* Whether some images are named by a list, and may be nowhere. */
+bool spec_has_list(const struct spec *spec);
+
 /* To and from JSON; the text is the caller's to free. */
 int spec_to_json(const struct spec *spec, char **ret, struct why *why);
 int spec_from_json(const char *text, struct spec **ret, struct why *why);

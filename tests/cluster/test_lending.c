@@ -1,5 +1,6 @@
 /* test_lending.c: a model that only the coordinator's machine has: workers borrow it, go on where they stopped, and believe nothing but its hash. */
 #include "tests/cluster/lib/cluster.h"
+#include "tests/cluster/lib/hidden.h"
 #include "tests/cluster/lib/lent.h"
 #include "tests/cluster/lib/mount.h"
 #include "tests/cluster/lib/photos.h"
@@ -11,46 +12,15 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
-
-/* ---- a folder that workers do not see ---- */
-
-static int outside = -1, inside = -1;
-static char here[PATH_MAX];
-
-static void enter(int space)
-{
-    CHECK_INT(setns(space, CLONE_NEWNS), 0);
-    CHECK_INT(chdir(here), 0);
-}
-
-/* From now on "mine" is another folder for this process and its children than for those that start_outside() starts. */
-static void hide_folder(void)
-{
-    CHECK(getcwd(here, sizeof(here)));
-    CHECK_INT(mkdir("mine", 0700), 0);
-    outside = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-    mount_own();
-    mount_disk("mine", 131072);
-    inside = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-    CHECK(outside >= 0 && inside >= 0);
-}
-
-static void start_outside(struct daemon *daemon, const char *name, const char *const *arguments)
-{
-    enter(outside);
-    daemon_start(daemon, name, daemon->port, arguments);
-    enter(inside);
-}
 
 /* ---- a model ---- */
 
 /* "mine/model.safetensors", which only the coordinators see. */
 static void hide_model(void)
 {
-    hide_folder();
+    hidden_open("mine");
     lent_make("mine/model.safetensors");
 }
 
@@ -69,7 +39,7 @@ TEST(weights_that_only_the_coordinator_sees_reach_several_workers)
         char name[16], cache[16];
         snprintf(name, sizeof(name), "worker%d", i);
         snprintf(cache, sizeof(cache), "cache%d", i);
-        start_outside(&daemons[i], name, ARGV("--cache", cache, LENT_ENGINE));
+        hidden_start_outside(&daemons[i], name, ARGV("--cache", cache, LENT_ENGINE));
     }
     write_nodes("nodes", (const struct daemon *[]){ &daemons[0], &daemons[1], &daemons[2] }, 3);
     CHECK_INT(photos_run("job", "nodes", "3"), 0);
@@ -95,7 +65,7 @@ TEST(the_activation_ranges_beside_the_weights_go_with_them)
     hide_model();
     write_text("mine/model.safetensors.ranges.json", ranges);
     CHECK_INT(sha256_memory(ranges, strlen(ranges), hash), 0);
-    start_outside(&daemon, "worker", ARGV("--cache", "cache0", "--precision", "f32", LENT_ENGINE));
+    hidden_start_outside(&daemon, "worker", ARGV("--cache", "cache0", "--precision", "f32", LENT_ENGINE));
     write_node("nodes", &daemon);
     CHECK_INT(photos_run("job", "nodes", "1"), 0);
     snprintf(path, sizeof(path), "cache0/sha256-%s.ranges.json", hash);
@@ -113,8 +83,8 @@ TEST(ranges_that_only_the_coordinator_sees_make_several_workers_compute_in_int8)
     CHECK_INT(test_shell(NULL, "%s/sleddog-worker calibrate --images photos --weights mine/model.safetensors --resize 40 --crop 33", test_build()), 0);
     CHECK_INT(COORDINATE("local", "run", "--local", "1", LENT_ENGINE, "--batch", "2", "--resize", "40", "--crop", "33", "--job", "local", "--weights",
                          "mine/model.safetensors", "photos"), 0);
-    start_outside(&daemons[0], "worker0", ARGV("--cache", "cache0", "--precision", "int8", LENT_ENGINE));
-    start_outside(&daemons[1], "worker1", ARGV("--cache", "cache1", LENT_ENGINE));
+    hidden_start_outside(&daemons[0], "worker0", ARGV("--cache", "cache0", "--precision", "int8", LENT_ENGINE));
+    hidden_start_outside(&daemons[1], "worker1", ARGV("--cache", "cache1", LENT_ENGINE));
     write_nodes("nodes", (const struct daemon *[]){ &daemons[0], &daemons[1] }, 2);
     CHECK_INT(COORDINATE("job", "run", "--nodes", "nodes", "--min-nodes", "2", "--batch", "2", "--resize", "40", "--crop", "33", "--job", "job", "--weights",
                          "mine/model.safetensors", "photos"), 0);
@@ -157,12 +127,12 @@ TEST(a_damaged_file_in_the_cache_is_never_used_and_fetched_again)
     struct daemon daemon = { 0 };
     photos_draw("photos", 2);
     hide_model();
-    start_outside(&daemon, "worker", ARGV("--cache", "cache0", LENT_ENGINE));
+    hidden_start_outside(&daemon, "worker", ARGV("--cache", "cache0", LENT_ENGINE));
     write_node("nodes", &daemon);
     CHECK_INT(photos_run("one", "nodes", "1"), 0);
     daemon_stop(&daemon);
     damage(lent_in_cache[0]);
-    start_outside(&daemon, "next", ARGV("--cache", "cache0", LENT_ENGINE));
+    hidden_start_outside(&daemon, "next", ARGV("--cache", "cache0", LENT_ENGINE));
     CHECK_INT(photos_run("two", "nodes", "1"), 0);
     check_same_file("one/predictions.jsonl", "two/predictions.jsonl");
     check_contains("next.err", "is damaged, its hash is not the one in its name; it is fetched again");
@@ -176,8 +146,8 @@ TEST(of_two_workers_with_one_cache_one_fetches_and_both_are_ready)
     char sent[64];
     photos_draw("photos", 4);
     hide_model();
-    start_outside(&one, "one", ARGV("--cache", "cache0", LENT_ENGINE));
-    start_outside(&two, "two", ARGV("--cache", "cache0", LENT_ENGINE));
+    hidden_start_outside(&one, "one", ARGV("--cache", "cache0", LENT_ENGINE));
+    hidden_start_outside(&two, "two", ARGV("--cache", "cache0", LENT_ENGINE));
     write_nodes("nodes", (const struct daemon *[]){ &one, &two }, 2);
     CHECK_INT(photos_run("job", "nodes", "2"), 0);
     snprintf(sent, sizeof(sent), " %" PRIu64 " bytes of it were sent", lent_size);
@@ -193,7 +163,7 @@ TEST(a_cache_that_may_not_hold_the_model_is_told_and_names_its_option)
     struct daemon daemon = { 0 };
     photos_draw("photos", 2);
     hide_model();
-    start_outside(&daemon, "worker", ARGV("--cache", "cache0", "--cache-limit", "1M", LENT_ENGINE));
+    hidden_start_outside(&daemon, "worker", ARGV("--cache", "cache0", "--cache-limit", "1M", LENT_ENGINE));
     write_node("nodes", &daemon);
     process_signal(&daemon.process, 0);
     struct process run;
@@ -214,20 +184,20 @@ TEST(a_worker_whose_disk_is_full_while_the_model_comes_joins_when_there_is_room)
     mount_disk("cache0", 8192);
     photos_draw("photos", 4);
     hide_model();
-    start_outside(&full, "full", ARGV("--cache", "cache0", LENT_ENGINE));
-    start_outside(&good, "good", ARGV("--cache", "cache1", LENT_ENGINE));
+    hidden_start_outside(&full, "full", ARGV("--cache", "cache0", LENT_ENGINE));
+    hidden_start_outside(&good, "good", ARGV("--cache", "cache1", LENT_ENGINE));
     write_nodes("nodes", (const struct daemon *[]){ &full, &good }, 2);
     BEGIN(&run, "run", "run", "--nodes", "nodes", "--min-nodes", "2", "--batch", "2", "--job", "job", "--weights", "mine/model.safetensors", "photos");
     WAIT_FOR(process_said(&run, "it is asked again"));
     CHECK(process_said(&run, "No space left on device"));
-    enter(outside);
+    hidden_leave();
     mount_enlarge("cache0");
     CHECK_INT(sha256_file(lent_in_cache[0], hash, NULL) < 0, true);
-    enter(inside);
+    hidden_enter();
     CHECK_INT(process_end(&run), 0);
-    enter(outside);
+    hidden_leave();
     CHECK_INT(sha256_file(lent_in_cache[0], hash, NULL), 0);
-    enter(inside);
+    hidden_enter();
     CHECK_STR(hash, lent_hash);
     daemon_stop(&full);
     daemon_stop(&good);
@@ -239,7 +209,7 @@ TEST(a_coordinator_whose_mount_went_away_with_the_model_can_be_stopped_and_resum
     struct process run;
     photos_draw("photos", 4);
     hide_model();
-    start_outside(&daemon, "worker", ARGV("--cache", "cache0", LENT_ENGINE));
+    hidden_start_outside(&daemon, "worker", ARGV("--cache", "cache0", LENT_ENGINE));
     write_node("nodes", &daemon);
     write_text("away", "");
     mount_choose("unlent", "mine");

@@ -117,6 +117,45 @@ TEST(a_store_that_refuses_everything_stops_the_job_with_a_sentence)
     check_contains("none.err", "refused (denied)");
 }
 
+/* One has a wrong secret, one an endpoint that is none, one all that it needs. */
+TEST(nodes_that_a_store_does_not_let_in_are_dismissed_and_all_images_are_read)
+{
+    CLEANUP(bucket_closep) struct bucket *bucket = bucket_open("rgw");
+    struct daemon daemons[3];
+    struct table table;
+    put_photos(bucket);
+    list_some(bucket);
+    CLEANUP(freep) char *secret = strdup(getenv("AWS_SECRET_ACCESS_KEY"));
+    setenv("AWS_SECRET_ACCESS_KEY", "wrong", 1);
+    WORKER(&daemons[0], "secret", "--engine", "sim", "--sim-cost-us", "5000");
+    setenv("AWS_SECRET_ACCESS_KEY", secret, 1);
+    WORKER(&daemons[1], "profile", "--engine", "sim", "--sim-cost-us", "5000", "--profile", "of-nobody");
+    WORKER(&daemons[2], "good", "--engine", "sim", "--sim-cost-us", "5000");
+    write_nodes("nodes", (const struct daemon *[]){ &daemons[0], &daemons[1], &daemons[2] }, 3);
+    CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", "--min-nodes", "3", "--batch", "2", "--job", "job", "@list"), 0);
+    table_read(&table, "job/predictions.jsonl");
+    CHECK_INT(table_count(&table, ""), PHOTOS);
+    table_done(&table);
+    check_contains("run.err", "takes no part in this job: it cannot read what");
+    for (int i = 0; i < 3; i++)
+        daemon_stop(&daemons[i]);
+}
+
+TEST(a_profile_that_is_not_there_stops_the_job_of_a_single_node)
+{
+    CLEANUP(bucket_closep) struct bucket *bucket = bucket_open("rgw");
+    struct daemon daemon;
+    put_photos(bucket);
+    list_some(bucket);
+    WORKER(&daemon, "worker", "--engine", "sim", "--profile", "of-nobody");
+    write_node("nodes", &daemon);
+    CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", "--job", "job", "@list"), 1);
+    check_contains("run.err", "refused (denied), so nothing was kept");
+    check_contains("run.err", "of-nobody");
+    CHECK_INT(job_done("job"), 0);
+    daemon_stop(&daemon);
+}
+
 TEST(a_bucket_that_is_not_there_stops_the_job)
 {
     CLEANUP(bucket_closep) struct bucket *bucket = bucket_open("rgw");

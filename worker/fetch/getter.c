@@ -115,7 +115,7 @@ bool getter_start(struct getter *getter, struct get *get, int place, size_t room
 
 /* ---- whose turn it is ---- */
 
-/* An S3 item before there are credentials: waits for them, or fails with their sentence. */
+/* An S3 item before there are credentials: waits for them, or fails with their sentence. Whatever that is, this worker may read nothing. */
 static bool has_session(struct getter *getter, struct get *get)
 {
     struct why why;
@@ -132,7 +132,7 @@ static bool has_session(struct getter *getter, struct get *get)
     case SHARED_FAILED:
         break;
     }
-    verdict_fail(getter, get, verdict_error(r), "%s", why.text);
+    verdict_fail(getter, get, r == -ETIMEDOUT ? ROW_TIMEOUT : ROW_DENIED, "%s", why.text);
     return false;
 }
 
