@@ -13,6 +13,28 @@ static bool matches_any(char *const *patterns, int count, const char *name)
     return false;
 }
 
+/* A final * that is one, which matches whatever follows. */
+static bool is_open(const char *pattern)
+{
+    size_t size = strlen(pattern), escapes = 0;
+    while (size > escapes + 1 && pattern[size - 2 - escapes] == '\\')
+        escapes++;
+    return size && pattern[size - 1] == '*' && escapes % 2 == 0;
+}
+
+bool filter_leaves_folder(const struct filter *filter, const char *name, size_t size)
+{
+    char text[LIMIT_URI + 1];
+    if (size > LIMIT_URI)
+        return false;
+    memcpy(text, name, size);
+    text[size] = '\0';
+    for (int i = 0; i < filter->exclude_count; i++)
+        if (is_open(filter->exclude[i]) && !fnmatch(filter->exclude[i], text, 0))
+            return true;
+    return false;
+}
+
 bool filter_wants(const struct filter *filter, const char *name, size_t size)
 {
     if ((!filter->include_count && !filter->exclude_count) || size > LIMIT_URI)

@@ -16,3 +16,6 @@ struct filter {
 
 /* `name` needs no NUL behind it. */
 bool filter_wants(const struct filter *filter, const char *name, size_t size);
+
+/* No entry below a folder is wanted, so that it need not be read: an --exclude that ends in * matches its name, which ends with a slash. */
+bool filter_leaves_folder(const struct filter *filter, const char *name, size_t size);

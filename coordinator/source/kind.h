@@ -14,6 +14,9 @@ struct source_context {
     struct s3_session *s3; /* NULL: none */
     bool stdin_taken; /* by an earlier "@-" */
     int interrupt_fd; /* readable once source_interrupt() was called */
+    const struct filter *filter;
+    uint64_t unwanted; /* by that filter: entries, and folders as a whole */
+    bool told_job;     /* that files of a job are left out */
     uint64_t skipped;
     char first_skipped[PATH_SIZE];
 };
@@ -30,6 +33,9 @@ struct source_kind {
 extern const struct source_kind source_s3, source_sim, source_list, source_folder, source_file, source_glob, source_url;
 
 void source_skip(struct source_context *context, const char *path);
+
+/* A file of a job, in or below this folder: see jobfiles.h. */
+void source_leave_out(struct source_context *context, const char *folder);
 
 /* 1 and an item for the address of an image (http://, https://, s3://), which must live as long; 0 for what has no scheme; negative errno for an
  * address that cannot be used. The sentence shows no query string. */

@@ -1,6 +1,7 @@
 #include "coordinator/source/source.h"
 
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "common/s3/uri.h"
 #include "coordinator/source/kind.h"
 
@@ -23,7 +24,6 @@ struct part {
 struct source {
     struct source_context context;
     struct filter filter;
-    uint64_t unwanted;
     int count, at;
     struct part part[];
 };
@@ -89,6 +89,7 @@ int source_open(char *const *args, int count, const struct source_options *optio
     source->context.null_separated = options->null_separated;
     source->context.s3 = options->s3;
     source->filter = options->filter;
+    source->context.filter = &source->filter;
     if (!getcwd(source->context.cwd, sizeof(source->context.cwd)))
         source->context.cwd[0] = '\0';
     source->count = count;
@@ -116,7 +117,7 @@ int source_next(struct source *source, struct rec_item *ret, struct why *why)
         if (r < 0 || wanted)
             return r;
         if (r > 0) {
-            source->unwanted++;
+            source->context.unwanted++;
             continue;
         }
         close_part(part);
@@ -170,6 +171,13 @@ void source_skip(struct source_context *context, const char *path)
         strncpy(context->first_skipped, path, sizeof(context->first_skipped) - 1);
 }
 
+void source_leave_out(struct source_context *context, const char *folder)
+{
+    if (!context->told_job)
+        log_info("%.600s: jobs have been run here; the files that they wrote are left out of the list", folder);
+    context->told_job = true;
+}
+
 uint64_t source_skipped(const struct source *source, const char **ret_first)
 {
     if (ret_first)
@@ -179,7 +187,7 @@ uint64_t source_skipped(const struct source *source, const char **ret_first)
 
 uint64_t source_unwanted(const struct source *source)
 {
-    return source->unwanted;
+    return source->context.unwanted;
 }
 
 struct rec_item source_item(const char *path, size_t size, size_t base)

@@ -62,5 +62,5 @@ void source_close(struct source *source);
  * `ret_first` is the first of them, NULL if none. */
 uint64_t source_skipped(const struct source *source, const char **ret_first);
 
-/* What was found so far and the filter leaves out. */
+/* What was found so far and the filter leaves out; a folder that was not even read counts as one. */
 uint64_t source_unwanted(const struct source *source);

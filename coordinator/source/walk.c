@@ -5,6 +5,7 @@
 #include "coordinator/source/walk.h"
 
 #include "common/cleanup.h"
+#include "coordinator/jobfiles.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -22,6 +23,7 @@ struct level {
     uint64_t states;
     dev_t device;
     ino_t inode;
+    bool job; /* a job was run in it, or in one above: jobfiles.h */
 };
 
 struct walk {
@@ -84,6 +86,11 @@ static int keep_name(struct walk *walk, struct level *level, int fd, const struc
     if (!states)
         return 0;
     enum what what = what_is(fd, entry);
+    if (what == WHAT_FILE && level->job && jobfiles_have(entry->d_name)) {
+        walk->path[level->path_size] = '\0';
+        source_leave_out(walk->context, walk->path);
+        return 0;
+    }
     bool wanted = what == WHAT_FILE ? states & WALK_ENTRY : what == WHAT_FOLDER && states & ~WALK_ENTRY;
     if (!wanted) {
         if (what != WHAT_FILE && states & WALK_ENTRY)
@@ -118,8 +125,8 @@ static int refuse_loop(const struct walk *walk, const struct level *level, struc
 {
     for (size_t i = 0; i < walk->depth; i++)
         if (walk->level[i].device == level->device && walk->level[i].inode == level->inode)
-            return because(why, -ELOOP, "%.400s: this link leads back to %.*s, which it is in; remove the link, or list the "
-                           "images in a file and give @FILE", walk->path,
+            return because(why, -ELOOP, "%.400s: this link leads back to %.*s, which it is in; remove the link, leave it out with "
+                           "--exclude 'LINK/*', or list the images in a file and give @FILE", walk->path,
                            (int)(walk->level[i].path_size < 300 ? walk->level[i].path_size : 300), walk->path);
     return 0;
 }
@@ -128,7 +135,7 @@ static int unreadable(const struct walk *walk, int error, struct why *why)
 {
     if (error == ENOENT)
         return because(why, -error, "%.500s: there is no such folder", walk->path);
-    return because(why, -error, "%.500s: this folder cannot be read: %s; allow it, or list the images in a file and give @FILE",
+    return because(why, -error, "%.500s: this folder cannot be read: %s; allow it, leave it out with --exclude 'FOLDER/*', or list the images in a file and give @FILE",
                    walk->path, strerror(error));
 }
 
@@ -140,6 +147,7 @@ static int read_names(struct walk *walk, struct level *level, struct why *why)
         return unreadable(walk, errno, why);
     level->device = status.st_dev;
     level->inode = status.st_ino;
+    level->job |= jobfiles_are_in(dirfd(dir));
     int r = refuse_loop(walk, level, why);
     struct dirent *entry;
     while (r == 0 && (errno = 0, entry = readdir(dir)))
@@ -170,7 +178,7 @@ static int push(struct walk *walk, size_t path_size, uint64_t states, struct why
         walk->room = room;
     }
     struct level *level = &walk->level[walk->depth];
-    *level = (struct level){ .path_size = path_size, .states = states };
+    *level = (struct level){ .path_size = path_size, .states = states, .job = walk->depth && walk->level[walk->depth - 1].job };
     bytes_init(&level->names, SIZE_MAX / 2);
     int r = read_names(walk, level, why);
     walk->depth++;
@@ -216,6 +224,10 @@ static int visit(struct walk *walk, struct level *level, struct rec_item *ret, s
     int path_size = set_path(walk, level->path_size, name, "", why);
     if (path_size < 0)
         return path_size;
+    if (folder && filter_leaves_folder(walk->context->filter, walk->path + walk->base, (size_t)path_size - walk->base)) {
+        walk->context->unwanted++;
+        return 0;
+    }
     if (folder) {
         name[size - 1] = '\0';
         return push(walk, (size_t)path_size, walk->match(walk->arg, name, level->states) & ~WALK_ENTRY, why);

@@ -1,6 +1,7 @@
 #include "coordinator/source/source.h"
 
 #include "common/bytes.h"
+#include "common/cleanup.h"
 #include "tests/test.h"
 
 #include <fcntl.h>
@@ -19,12 +20,14 @@ static void touch(const char *path)
     test_write_file(path, "", 0);
 }
 
+static struct filter filter; /* of what opened() opens */
+
 static struct source *opened(char *arg)
 {
     struct source *source = NULL;
     struct why why = { "" };
     char *args[] = { arg };
-    if (source_open(args, 1, &(struct source_options){ .null_separated = false }, &source, &why) < 0)
+    if (source_open(args, 1, &(struct source_options){ .filter = filter }, &source, &why) < 0)
         test_fail(__FILE__, __LINE__, "%s", why.text);
     return source;
 }
@@ -205,4 +208,56 @@ TEST(only_the_names_of_a_folder_being_read_are_in_memory)
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* which keep freed memory for a while */
     CHECK(after.ru_maxrss - before.ru_maxrss < LIMIT_KIB);
 #endif
+}
+
+/* As those whom a folder is none of their business would. */
+static void become_somebody(void)
+{
+    CHECK(geteuid() != 0 || seteuid(65534) == 0);
+}
+
+TEST(a_folder_that_is_excluded_as_a_whole_is_not_even_read)
+{
+    char *exclude[] = { "secret/*", "*/loop/*", "text\\*" };
+    touch("d/a");
+    touch("d/b/c");
+    touch("d/secret/x");
+    touch("d/text*/y");
+    CHECK_INT(symlink("..", "d/b/loop"), 0);
+    CHECK_INT(chmod(".", 0755), 0);
+    CHECK_INT(chmod("d/secret", 0), 0);
+    become_somebody();
+    CHECK_CONTAINS(listed("d"), "leave it out with --exclude");
+    filter = (struct filter){ .exclude = exclude, .exclude_count = 3 };
+    CHECK_STR(listed("d"), "a|b/c|text*/y|");
+    CHECK(seteuid(getuid()) == 0);
+}
+
+TEST(a_pattern_that_does_not_end_in_an_asterisk_excludes_files_only)
+{
+    char *exclude[] = { "b/", "c", "*.jpg" };
+    touch("d/b/x");
+    touch("d/c/x");
+    touch("d/e.jpg/x");
+    filter = (struct filter){ .exclude = exclude, .exclude_count = 3 };
+    CHECK_STR(listed("d"), "b/x|c/x|e.jpg/x|");
+}
+
+TEST(what_jobs_wrote_into_a_folder_of_photos_is_left_out_and_photos_are_not)
+{
+    static const char *const files[] = { "job.db", "job.db-wal", "job.lock", "private.db", "predictions.jsonl", "predictions.csv", "summary.json",
+                                         "worker-1.log", "sub/a.json" };
+    char path[64];
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        snprintf(path, sizeof(path), "d/sleddog-job-1/%s", files[i]);
+        touch(path);
+    }
+    touch("d/a.jpg");
+    touch("d/b.json");
+    touch("d/sleddog-job-1/photo.jpg");
+    touch("d/sleddog-job-1/sub/photo.png");
+    CHECK_STR(listed("d"), "a.jpg|b.json|sleddog-job-1/photo.jpg|sleddog-job-1/sub/photo.png|");
+    touch("d/job.db");
+    touch("d/job.lock");
+    CHECK_STR(listed("d"), "a.jpg|sleddog-job-1/photo.jpg|sleddog-job-1/sub/photo.png|");
 }
