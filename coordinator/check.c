@@ -247,7 +247,5 @@ int command_check(int argc, char **argv)
     if (r < 0)
         return usage_error("check", &why);
     r = check_nodes(&options, &why);
-    if (r < 0)
-        log_error("%s", why.text);
-    return r != 0;
+    return r > 0 ? 1 : usage_status(r, "check", &why);
 }

@@ -91,6 +91,8 @@ static int to_errno(int code)
     }
 }
 
+#define DAMAGED "; it was damaged from outside: put a copy of the whole folder back, or begin a new job"
+
 static const char *advice(int r, int code)
 {
     switch (r) {
@@ -109,10 +111,11 @@ static const char *advice(int r, int code)
     case -EBUSY:
         return "; another process holds it: end that and go on";
     case -EIO:
+        if ((code & 0xff) == SQLITE_ERROR) /* no such table, no such column */
+            return DAMAGED;
         return "; look at the disk or the mount, then go on";
     case -EBADMSG:
-        return code == SQLITE_NOTADB ? "; this is not a job.db of sleddog"
-                                     : "; it was damaged from outside: put a copy of the whole folder back, or begin a new job";
+        return code == SQLITE_NOTADB ? "; this is not a job.db of sleddog" : DAMAGED;
     default:
         return "";
     }
@@ -270,6 +273,8 @@ int db_open(const char *path, bool read_only, struct db **ret, struct why *why)
     struct stat status;
     if (stat(path, &status) < 0)
         return because(why, -errno, "%s: %s; is this a job directory?", path, strerror(errno));
+    if (access(path, R_OK) < 0)
+        return because(why, -errno, "%s: cannot be read: %s; look at it as who runs the job, or have them allow it", path, strerror(errno));
     /* A reader of a WAL file needs its -shm beside it, so a plain read-only open is not enough where it can be had. */
     bool writable = !read_only || access(path, W_OK) == 0;
     int r = open_handle(path, writable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY, &db, why);
@@ -285,6 +290,11 @@ int db_open(const char *path, bool read_only, struct db **ret, struct why *why)
         return r;
     *ret = take(db);
     return 0;
+}
+
+const char *db_path(const struct db *db)
+{
+    return db->path;
 }
 
 void db_close(struct db *db)

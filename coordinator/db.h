@@ -28,6 +28,7 @@ struct db;
 
 int db_create(const char *path, struct db **ret, struct why *why); /* must not exist */
 int db_open(const char *path, bool read_only, struct db **ret, struct why *why);
+const char *db_path(const struct db *db);
 void db_close(struct db *db); /* accepts NULL */
 DEFINE_FREEP(db_close, struct db)
 

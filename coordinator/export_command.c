@@ -60,6 +60,8 @@ static int export_job(const char *job_dir, const struct export_command *options,
     if (r == 0)
         r = hint_check_rows(db, job_dir, why);
     if (r == 0)
+        r = db_verify(db, why);
+    if (r == 0)
         r = export_formats(options->format ? options->format : spec->formats, &output.formats, why);
     if (r == 0)
         r = output_locate(options->output ? options->output : spec->output, &place, why);

@@ -26,6 +26,7 @@ struct walk {
     struct arena arena;
     finish_each *each;
     void *arg;
+    const char *path; /* of job.db */
 };
 
 static int walk_rows(struct walk *walk, const struct db_batch *batch, struct why *why)
@@ -37,14 +38,14 @@ static int walk_rows(struct walk *walk, const struct db_batch *batch, struct why
     if (r == 0)
         r = rows_decode(batch->rows, batch->rows_size, &walk->arena, &rows, &row_count);
     if (r == -ENOMEM)
-        return because(why, r, "job.db: batch %" PRIu64 ": out of memory", batch->id);
+        return because(why, r, "%s: batch %" PRIu64 ": out of memory", walk->path, batch->id);
     if (r < 0 || item_count != row_count)
-        return because(why, -EBADMSG, "job.db: the rows of batch %" PRIu64 " are damaged; put a copy of the whole job folder back, or begin a new job",
-                       batch->id);
+        return because(why, -EBADMSG, "%s: the rows of batch %" PRIu64 " are damaged; put a copy of the whole job folder back, or begin a new job",
+                       walk->path, batch->id);
     for (uint32_t i = 0; i < item_count && r >= 0; i++) {
         struct rec_item shown;
         if (shown_item(&items[i], &walk->arena, &shown) < 0)
-            return because(why, -ENOMEM, "job.db: batch %" PRIu64 ": out of memory", batch->id);
+            return because(why, -ENOMEM, "%s: batch %" PRIu64 ": out of memory", walk->path, batch->id);
         struct export_row row = { .item = &shown, .row = &rows[i], .truth = truth_of(walk->truth, shown.uri) };
         row.match = truth_match(row.truth, &rows[i], walk->labels);
         r = walk->each(walk->arg, &row, why);
@@ -64,7 +65,7 @@ static int walk_batch(void *arg, const struct db_batch *batch, struct why *why)
 
 int finish_walk(struct db *db, const struct spec *spec, const struct labels *labels, finish_each *each, void *arg, struct why *why)
 {
-    struct walk walk = { .labels = labels, .each = each, .arg = arg };
+    struct walk walk = { .labels = labels, .each = each, .arg = arg, .path = db_path(db) };
     arena_init(&walk.arena, SIZE_MAX / 2);
     int r = *spec->truth ? truth_open(spec->truth, &walk.truth, why) : 0;
     if (r == 0)

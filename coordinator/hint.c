@@ -4,6 +4,7 @@
 #include "common/program.h"
 #include "coordinator/exported.h"
 #include "coordinator/job_state.h"
+#include "coordinator/jobdir.h"
 #include "coordinator/summary.h"
 
 #include <errno.h>
@@ -113,6 +114,9 @@ int hint_check_rows(struct db *db, const char *job_dir, struct why *why)
 
 int hint_incomplete(struct db *db, const char *job_dir, struct why *why)
 {
+    char who[400];
+    if (jobdir_is_running(job_dir, who, sizeof(who)))
+        return because(why, -EBUSY, "%s: this job is not complete, %s runs it; wait for it, and see %s status %s", job_dir, who, program_called(HINT_PROGRAM), job_dir);
     CLEANUP(freep) char *whole = realpath(job_dir, NULL), *command = hint_resume(db, whole ? whole : job_dir);
     return because(why, -EBUSY, "%s: this job is not complete; go on with it first: %s", job_dir, command ? command : HINT_RESUME);
 }

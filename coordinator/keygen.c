@@ -94,11 +94,19 @@ static int make(const char *folder, const char *name, struct why *why)
     return r;
 }
 
+static bool is_among(char *const *names, int count, const char *name)
+{
+    for (int i = 0; i < count; i++)
+        if (!strcmp(names[i], name))
+            return true;
+    return false;
+}
+
 static int keygen(const char *folder, char *const *names, int count, struct why *why)
 {
     int r = open_folder(folder, why);
     for (int i = 0; i < count && r == 0; i++)
-        r = check_free(folder, names[i], why);
+        r = is_among(names, i, names[i]) ? because(why, -EINVAL, "%s: is named twice", names[i]) : check_free(folder, names[i], why);
     for (int i = 0; i < count && r == 0; i++)
         r = make(folder, names[i], why);
     return r;
@@ -129,10 +137,8 @@ int command_keygen(int argc, char **argv)
         return usage_error("keygen", &why);
     bool named = first + 1 < argc;
     r = named ? keygen(argv[first], argv + first + 1, argc - first - 1, &why) : keygen(argv[first], usual, 2, &why);
-    if (r < 0) {
-        log_error("%s", why.text);
-        return 1;
-    }
+    if (r < 0)
+        return usage_status(r, "keygen", &why);
     if (!named)
         print_advice(argv[first]);
     return 0;

@@ -11,6 +11,18 @@ static bool is_object(const char *text)
     return s3_uri_is(text, strlen(text));
 }
 
+/* Before credentials are looked for: without an address they are no use. */
+static int check_addresses(const struct spec *spec, struct why *why)
+{
+    struct s3_uri uri;
+    int r = 0;
+    for (int i = 0; i < spec->source_count && r == 0; i++) {
+        const char *text = spec->sources[i] + (spec->sources[i][0] == '@');
+        r = is_object(text) ? s3_uri_parse(text, strlen(text), &uri, why) : 0;
+    }
+    return r;
+}
+
 bool objectstore_is_needed(const struct spec *spec)
 {
     bool needed = is_object(spec->output) || is_object(spec->weights);
@@ -64,7 +76,9 @@ int objectstore_open(const struct spec *spec, const struct tuning *tuning, struc
     *ret = NULL;
     if (!objectstore_is_needed(spec))
         return 0;
-    int r = objectstore_session(spec, &tuning->s3, ret, why);
+    int r = check_addresses(spec, why);
+    if (r == 0)
+        r = objectstore_session(spec, &tuning->s3, ret, why);
     if (r == 0)
         s3_session_set_wait(*ret, (uint64_t)tuning->store_timeout * NS_PER_S);
     return r;

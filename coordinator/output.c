@@ -16,6 +16,8 @@ int output_locate(const char *given, char **ret, struct why *why)
     struct s3_uri uri;
     size_t size = strlen(given);
     bool is_store = s3_uri_is(given, size);
+    if (!*given || !strcmp(given, "-"))
+        return because(why, -EINVAL, "--output \"%s\": tables are files; name a folder, or s3://BUCKET/PREFIX/", given);
     if (!is_store && strstr(given, "://"))
         return because(why, -EINVAL, "--output %s: neither a folder nor s3://BUCKET/PREFIX/", given);
     int r = is_store ? s3_uri_parse(given, size, &uri, why) : 0;
@@ -31,14 +33,18 @@ static int is_no_folder(const char *output, const char *path, bool there, struct
     return because(why, -ENOTDIR, "%.600s: cannot be made, because %.600s is no folder: give another --output", output, path);
 }
 
-static int try_files(const struct spec *spec, const struct labels *labels, struct why *why)
+static int begin_tables(const struct spec *spec, const struct labels *labels, struct exporters **ret, struct why *why)
 {
     struct export_options options = { .directory = spec->output, .emit = spec->emit, .labels = labels };
-    struct exporters *exporters = NULL;
     int r = export_formats(spec->formats, &options.formats, why);
     options.formats |= spec->per_image ? EXPORT_PER_IMAGE : 0;
-    if (r == 0)
-        r = exporters_open(&options, &exporters, why);
+    return r < 0 ? r : exporters_open(&options, ret, why);
+}
+
+static int try_files(const struct spec *spec, const struct labels *labels, struct why *why)
+{
+    struct exporters *exporters = NULL;
+    int r = begin_tables(spec, labels, &exporters, why);
     for (int i = 0; r == 0 && exporters_path(exporters, i); i++) {
         struct stat status;
         const char *path = exporters_path(exporters, i);
@@ -90,6 +96,18 @@ int output_check(const struct spec *spec, const struct labels *labels, struct wh
     if (!S_ISDIR(status.st_mode))
         return is_no_folder(spec->output, path, there, why);
     return there ? try_files(spec, labels, why) : try_parent(spec->output, path, why);
+}
+
+void output_warn_of_tables(const struct spec *spec, const struct labels *labels)
+{
+    struct exporters *exporters = NULL;
+    const char *path;
+    if (s3_uri_is(spec->output, strlen(spec->output)) || access(spec->output, F_OK) < 0 || begin_tables(spec, labels, &exporters, NULL) < 0)
+        return;
+    for (int i = 0; (path = exporters_path(exporters, i)); i++)
+        if (access(path, F_OK) == 0)
+            log_warning("%.600s: a table is there already; this job's takes its place when it is complete", path);
+    exporters_abort(exporters);
 }
 
 void output_warn(const struct spec *spec, const struct labels *labels, const char *job_dir)

@@ -1,6 +1,7 @@
 /* report.c: the command `report`: a job that is complete, looked at again. */
 #include "coordinator/commands.h"
 
+#include "common/cleanup.h"
 #include "common/log.h"
 #include "common/options.h"
 #include "common/program.h"
@@ -13,6 +14,7 @@
 #include "coordinator/jobdir.h"
 #include "coordinator/objectstore.h"
 #include "coordinator/row_print.h"
+#include "coordinator/shown.h"
 #include "coordinator/summary.h"
 #include "coordinator/usage.h"
 
@@ -41,12 +43,21 @@ struct search {
 };
 
 /* The whole URI, or whole components at its end. */
-static bool is_meant(const struct span *uri, const char *image)
+static bool ends_with(const char *uri, size_t uri_size, const char *image)
 {
     size_t size = strlen(image);
-    if (size > uri->size || memcmp(uri->data + uri->size - size, image, size))
+    if (size > uri_size || memcmp(uri + uri_size - size, image, size))
         return false;
-    return size == uri->size || *image == '/' || uri->data[uri->size - size - 1] == '/';
+    return size == uri_size || *image == '/' || uri[uri_size - size - 1] == '/';
+}
+
+/* Of an address with a query job.db has "...?..." (shown.h): its name alone will do. */
+static bool is_meant(const struct span *uri, const char *image)
+{
+    static const char cut[] = "?...";
+    size_t size = sizeof(cut) - 1;
+    return ends_with(uri->data, uri->size, image) ||
+           (uri->size > size && !memcmp(uri->data + uri->size - size, cut, size) && ends_with(uri->data, uri->size - size, image));
 }
 
 static int print_if_meant(void *arg, const struct export_row *row, struct why *why)
@@ -70,13 +81,16 @@ static int report_image(const char *job_dir, const char *image, struct why *why)
     CLEANUP(spec_freep) struct spec *spec = NULL;
     CLEANUP(labels_closep) struct labels *labels = NULL;
     int r = jobdir_look(job_dir, &db, &spec, &labels, why);
-    struct search search = { .image = image, .labels = labels };
+    CLEANUP(freep) char *shown = shown_text(image);
+    struct search search = { .image = shown, .labels = labels };
+    if (r == 0 && !shown)
+        r = because(why, -ENOMEM, "out of memory");
     if (r == 0)
         r = finish_walk(db, spec, labels, print_if_meant, &search, why);
     if (r == -EBUSY)
-        r = hint_incomplete(db, job_dir, why);
+        r = search.found ? 0 : hint_incomplete(db, job_dir, why);
     if (r == 0 && !search.found)
-        r = because(why, -ENOENT, "%s: no image of this job has this URI", image);
+        r = because(why, -ENOENT, "%s: no image of this job has this URI", shown);
     return r;
 }
 
@@ -130,6 +144,15 @@ static int report_summary(const char *job_dir, struct why *why)
     return print_text(&text, summary_print(summary, false, &text), why);
 }
 
+/* A file that is no page: a photo, or job.db itself. */
+static bool is_something_else(const char *path)
+{
+    char begin[sizeof(HTML_BEGIN)] = "";
+    CLEANUP(fclosep) FILE *file = fopen(path, "re");
+    size_t size = file ? fread(begin, 1, sizeof(begin) - 1, file) : 0;
+    return size && strcmp(begin, HTML_BEGIN) != 0;
+}
+
 /* Whole or not at all, as the tables. */
 static int write_page(const char *path, const struct json_t *all, const struct evaluation *evaluation, struct s3_session *s3, struct why *why)
 {
@@ -144,6 +167,8 @@ static int write_page(const char *path, const struct json_t *all, const struct e
     struct stat status;
     if (!s3 && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
         return because(why, -EINVAL, "--html %s: is a folder; name a file in it, such as %s/report.html", path, path);
+    if (!s3 && is_something_else(path))
+        return because(why, -EEXIST, "--html %s: is there already, and is no page; remove it or name another file", path);
     if (slash)
         slash[slash == folder] = '\0';
     int r = outfile_open(s3, slash ? folder : ".", name, &file, why);

@@ -218,7 +218,7 @@ int spec_from_json(const char *text, struct spec **ret, struct why *why)
     if (r == -ENOMEM)
         return because(why, r, "the job's description in job.db: out of memory");
     if (r < 0)
-        return because(why, r, "the job's description in job.db is damaged%s%s", json ? "" : ": ", json ? "" : error.text);
+        return because(why, r, "the job's description in job.db is damaged%s%s; put a copy of the whole folder back, or begin a new job", json ? "" : ": ", json ? "" : error.text);
     *ret = take(spec);
     return 0;
 }

@@ -11,7 +11,6 @@
 #include <jansson.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #define FILE_NAME "summary.json"
 
@@ -311,12 +310,6 @@ int summary_write(const struct json_t *summary, const char *directory, struct wh
     return r == 0 ? outfile_commit(file, why) : r;
 }
 
-bool summary_exists(const char *directory)
-{
-    CLEANUP(freep) char *path = NULL;
-    return asprintf(&path, "%s/" FILE_NAME, directory) >= 0 && access(path, F_OK) == 0;
-}
-
 int summary_load(const char *directory, struct json_t **ret, struct why *why)
 {
     CLEANUP(freep) char *path = NULL;
@@ -332,9 +325,15 @@ int summary_load(const char *directory, struct json_t **ret, struct why *why)
     CLEANUP(json_freep) json_t *summary = json_read_file(file, 0, &error);
     if (json_refused())
         return because(why, -ENOMEM, "%.600s: out of memory", path);
-    if (!json_is_object(summary))
-        return because(why, -EINVAL, "%.600s: not a summary (line %d: %s)", path, summary ? 1 : error.line,
-                       summary ? "not an object" : error.text);
+    if (!json_is_string(json_object_get(summary, "job")))
+        return because(why, -EBADMSG, "%.600s: not a summary (line %d: %s); see `sleddog-coordinator status`", path, summary ? 1 : error.line,
+                       summary ? "it names no job" : error.text);
     *ret = take(summary);
     return 0;
+}
+
+bool summary_exists(const char *directory)
+{
+    CLEANUP(summary_freep) struct json_t *summary = NULL;
+    return summary_load(directory, &summary, NULL) == 0;
 }

@@ -76,7 +76,7 @@ int summary_dump(const struct json_t *summary, struct bytes *out);
 
 /* As summary.json in `directory`. */
 int summary_write(const struct json_t *summary, const char *directory, struct why *why);
-bool summary_exists(const char *directory);
+bool summary_exists(const char *directory); /* and is whole */
 int summary_load(const char *directory, struct json_t **ret, struct why *why);
 
 /* Appends the form for a terminal. Missing or odd members are shown as 0 or "?".

@@ -106,7 +106,7 @@ int exporters_close(struct exporters *exporters, struct why *why)
 {
     CLEANUP(exporters_abortp) struct exporters *closing = exporters;
     if (closing->rows != closing->expected)
-        return because(why, -EINVAL, "%llu rows were exported of a job with %llu; run `sleddog-coordinator resume` first",
+        return because(why, -EBADMSG, "%llu rows were read of a job with %llu; its job.db was damaged from outside: put a copy of the whole folder back, or begin a new job",
                        (unsigned long long)closing->rows, (unsigned long long)closing->expected);
     int r = 0;
     for (size_t i = 0; i < ARRAY_SIZE(kinds) && r == 0; i++)

@@ -87,7 +87,7 @@ static void put_preset(struct bytes *out, const json_t *preset)
 static void put_head(struct bytes *out, const json_t *all)
 {
     const json_t *model = json_object_get(all, "model");
-    bytes_append_text(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+    bytes_append_text(out, HTML_BEGIN
                            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
                            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"referrer\" content=\"no-referrer\">"
                            "<link rel=\"icon\" href=\"data:,\"><title>Sleddog report: ");

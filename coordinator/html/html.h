@@ -14,4 +14,7 @@
 struct json_t;
 struct s3_session;
 
+/* How every page begins, and nothing else does. */
+#define HTML_BEGIN "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"generator\" content=\"sleddog-coordinator\">"
+
 int html_report(const struct json_t *all, const struct evaluation *evaluation, struct s3_session *s3, struct bytes *out);

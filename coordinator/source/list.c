@@ -1,5 +1,6 @@
 /* list.c: @FILE, @- and @s3://BUCKET/KEY, one path or address an entry. A pipe may be silent for hours, so reading can be interrupted. */
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "common/s3/client.h"
 #include "coordinator/source/kind.h"
 
@@ -122,6 +123,13 @@ static int open_list(const char *arg, struct source_context *context, void **ret
     return 0;
 }
 
+/* A whole list, probably. */
+static void look_for_lines(const struct list *list)
+{
+    if (list->context->null_separated && list->number == 1 && memchr(list->entry, '\n', list->size))
+        log_warning("@%.500s: its first entry has a line end in it; if each line is one, leave out --null", list->name);
+}
+
 static int complain(const struct list *list, int r, struct why *why, const char *what)
 {
     return because(why, r, "@%.500s: %s %llu %s", list->name, list->context->null_separated ? "entry" : "line",
@@ -219,6 +227,7 @@ static int next(void *state, struct rec_item *ret, struct why *why)
         if (r <= 0)
             return r;
     } while (!list->size);
+    look_for_lines(list);
     r = take_address(list, ret, why);
     if (r != 0)
         return r;

@@ -70,7 +70,7 @@ static int open_part(struct source *source, const char *arg, struct part *part, 
     errno = 0;
     part->kind = kind_of(arg);
     if (!part->kind)
-        return because(why, errno ? -errno : -ENOENT, "%.500s: %s; give a folder, a file, a pattern, s3://BUCKET/..., a URL, @LIST or sim:N", arg,
+        return because(why, !*arg ? -EINVAL : errno ? -errno : -ENOENT, "%.500s: %s; give a folder, a file, a pattern, s3://BUCKET/..., a URL, @LIST or sim:N", arg,
                        *arg ? strerror(errno ? errno : ENOENT) : "an empty SOURCE");
     r = part->kind->open(arg, &source->context, &part->state, why);
     return r == -ENOMEM ? because(why, r, "%.500s: out of memory", arg) : r;

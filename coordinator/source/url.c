@@ -27,10 +27,10 @@ static int check_plain(const char *uri, struct why *why)
 {
     const char *host = strstr(uri, "://") + 3;
     if (!*host || strchr("/?#:", *host))
-        return because(why, -EINVAL, "an address without a host");
+        return because(why, -EINVAL, "%.*s...: an address without a host", (int)(host - uri), uri);
     for (const char *c = uri; *c; c++)
         if ((unsigned char)*c <= ' ' || *c == 0x7f)
-            return because(why, -EINVAL, "an address with a blank or a control character in it; write it as %%%02X", (unsigned char)*c);
+            return because(why, -EINVAL, "%.*s...: an address with a blank or a control character in it; write it as %%%02X", (int)(host - uri), uri, (unsigned char)*c);
     return 0;
 }
 
@@ -44,7 +44,7 @@ int source_remote(const char *text, struct rec_item *ret, struct why *why)
     if (is_plain(text))
         r = check_plain(text, why);
     else if (!s3_uri_is(text, size))
-        return because(why, -ENOTSUP, "%.500s: %.*s:// is not read; mount it or copy the images, and give the folder", text, (int)scheme, text);
+        return because(why, -EINVAL, "%.500s: %.*s:// is not read; mount it or copy the images, and give the folder", text, (int)scheme, text);
     else {
         r = s3_uri_parse(text, size, &s3, why);
         if (r == 0 && !s3.key_size)

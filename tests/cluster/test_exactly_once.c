@@ -211,6 +211,11 @@ TEST(rows_of_a_batch_that_are_not_as_many_as_its_entries_are_not_exported)
     expect_damage("UPDATE result SET rows = (SELECT rows FROM result WHERE id = 2) WHERE id = 1", "job.db: the rows of batch 1 are damaged");
 }
 
+TEST(a_list_that_lacks_a_batch_is_not_exported)
+{
+    expect_damage("DELETE FROM batch WHERE id = 1; DELETE FROM result WHERE id = 1", "job.db: batch 2 of the list is not in its place");
+}
+
 TEST(rows_that_are_damaged_are_not_exported)
 {
     expect_damage("UPDATE result SET rows = substr(rows, 1, length(rows) - 1) || x'c1' WHERE id = 2", "job.db: the rows of batch 2 are damaged");

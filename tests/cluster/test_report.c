@@ -5,6 +5,7 @@
 #include "common/cleanup.h"
 
 #include <jansson.h>
+#include <signal.h>
 #include <unistd.h>
 
 /* Folders, file names and labels that would break a page if they were let in as they are. A random model answers mostly one class, so
@@ -97,4 +98,55 @@ TEST(the_summary_has_the_history_of_every_stage)
     }
     CHECK_INT(i, 3);
     json_decref(summary);
+}
+
+TEST(a_page_takes_the_place_of_a_page_and_of_nothing_else)
+{
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--job", "job", "sim:10"), 0);
+    CHECK_INT(COORDINATE("over", "report", "job", "--html", "job/job.db"), 1);
+    check_contains("over.err", "--html job/job.db: is there already, and is no page; remove it or name another file");
+    CHECK_INT(COORDINATE("page", "report", "job", "--html", "page.html"), 0);
+    CHECK_INT(COORDINATE("again", "report", "job", "--html", "page.html"), 0);
+    CHECK_INT(COORDINATE("report", "report", "job"), 0);
+}
+
+TEST(a_summary_that_was_cut_off_is_written_again)
+{
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--job", "job", "sim:10"), 0);
+    CHECK_INT(truncate("job/summary.json", 100), 0);
+    CHECK_INT(COORDINATE("report", "report", "job"), 1);
+    check_contains("report.err", "job/summary.json: not a summary (line ");
+    write_text("job/summary.json", "{}");
+    CHECK_INT(COORDINATE("empty", "report", "job"), 1);
+    check_contains("empty.err", "it names no job");
+    CHECK_INT(COORDINATE("resume", "resume", "job"), 0);
+    CHECK_INT(COORDINATE("again", "report", "job"), 0);
+    check_contains("again.out", "images examined       10\n");
+}
+
+TEST(an_image_is_found_by_its_address_with_or_without_its_query_and_no_query_is_shown)
+{
+    write_text("list", "http://127.0.0.1:1/a.jpg?sig=HUSH\n");
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--store-timeout", "1", "--job", "job", "@list"), 0);
+    static const char *const names[] = { "http://127.0.0.1:1/a.jpg?sig=HUSH", "http://127.0.0.1:1/a.jpg", "a.jpg", "a.jpg?..." };
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        CHECK_INT(COORDINATE("image", "report", "job", "--image", names[i]), 0);
+        check_contains("image.out", "http://127.0.0.1:1/a.jpg?...\n");
+    }
+    CHECK_INT(COORDINATE("other", "report", "job", "--image", "http://127.0.0.1:1/b.jpg?sig=HUSH"), 1);
+    check_lacks("other.err", "HUSH");
+}
+
+/* While it runs there is no use in resuming it. */
+TEST(what_a_running_job_cannot_give_yet_is_to_be_waited_for)
+{
+    struct process run;
+    BEGIN(&run, "run", "run", "--engine", "sim", "--sim-cost-us", "20000", "--batch", "5", "--job", "job", "sim:2000");
+    WAIT_FOR(job_done("job") > 5);
+    CHECK_INT(COORDINATE("export", "export", "job"), 1);
+    check_contains("export.err", " runs it; wait for it, and see sleddog-coordinator status job\n");
+    CHECK_INT(COORDINATE("image", "report", "job", "--image", "sim:0"), 0);
+    check_contains("image.out", "sim:0\n");
+    process_signal(&run, SIGINT);
+    process_end(&run);
 }

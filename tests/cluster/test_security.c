@@ -38,7 +38,7 @@ TEST(keygen_makes_pairs_that_only_their_owner_may_read_and_overwrites_none)
     CHECK_INT(mkdir("open", 0755), 0);
     CHECK_INT(COORDINATE("open", "keygen", "open"), 1);
     check_contains("open.err", "open: others may look into it (mode 0755); chmod 700 it");
-    CHECK_INT(COORDINATE("name", "keygen", "keys", "../x"), 1);
+    CHECK_INT(COORDINATE("name", "keygen", "keys", "../x"), 2);
     check_contains("name.err", "\"../x\": a name has letters");
     CHECK_INT(COORDINATE("none", "keygen"), 2);
 }
@@ -121,20 +121,20 @@ TEST(a_key_of_the_wrong_kind_is_refused_by_both_programs_and_no_secret_is_shown)
     CLEANUP(freep) char *secret = read_key("worker", "key");
     for (int i = 0; i < 2; i++) {
         const char *source = i ? "sim:1" : NULL;
-        EXPECT_WRONG_KIND("sleddog-coordinator", i + 1, "--node-key: keys/worker.key, line 1: a secret key, and a public one is wanted; give keys/worker.pub", commands[i], "--nodes",
+        EXPECT_WRONG_KIND("sleddog-coordinator", 2, "--node-key: keys/worker.key, line 1: a secret key, and a public one is wanted; give keys/worker.pub", commands[i], "--nodes",
                           "nodes", "--key", "keys/coordinator.key", "--node-key", "keys/worker.key", source);
-        EXPECT_WRONG_KIND("sleddog-coordinator", i + 1, "--key: keys/coordinator.pub, line 1: a public key, and a secret one is wanted; give keys/coordinator.key", commands[i],
+        EXPECT_WRONG_KIND("sleddog-coordinator", 2, "--key: keys/coordinator.pub, line 1: a public key, and a secret one is wanted; give keys/coordinator.key", commands[i],
                           "--nodes", "nodes", "--key", "keys/coordinator.pub", "--node-key", "keys/worker.pub", source);
-        EXPECT_WRONG_KIND("sleddog-coordinator", i + 1, "127.0.0.1:1, its key= in line 1 of the node list: mixed/one.pub, line 1: a secret key", commands[i], "--nodes", "filed",
+        EXPECT_WRONG_KIND("sleddog-coordinator", 2, "127.0.0.1:1, its key= in line 1 of the node list: mixed/one.pub, line 1: a secret key", commands[i], "--nodes", "filed",
                           "--key", "keys/coordinator.key", source);
     }
     if (!key_is_public(secret)) { /* else, once in 32 times, nobody can know */
-        EXPECT_WRONG_KIND("sleddog-coordinator", 1, "--node-key: no public key: mistyped, or a secret one", "check", "--nodes", "nodes", "--key", "keys/coordinator.key",
+        EXPECT_WRONG_KIND("sleddog-coordinator", 2, "--node-key: no public key: mistyped, or a secret one", "check", "--nodes", "nodes", "--key", "keys/coordinator.key",
                           "--node-key", secret);
-        EXPECT_WRONG_KIND("sleddog-coordinator", 1, "told, line 1: key=: no public key: mistyped, or a secret one", "check", "--nodes", "told", "--key",
+        EXPECT_WRONG_KIND("sleddog-coordinator", 2, "told, line 1: key=: no public key: mistyped, or a secret one", "check", "--nodes", "told", "--key",
                           "keys/coordinator.key");
     }
-    EXPECT_WRONG_KIND("sleddog-coordinator", 1, "keys/worker.key, line 1: a key, and the name of a node is wanted", "check", "--nodes", "keys/worker.key");
+    EXPECT_WRONG_KIND("sleddog-coordinator", 2, "keys/worker.key, line 1: a key, and the name of a node is wanted", "check", "--nodes", "keys/worker.key");
     EXPECT_WRONG_KIND("sleddog-worker", 1, "keys/worker.pub, line 1: a public key, and a secret one is wanted; give keys/worker.key", "--key", "keys/worker.pub", "--authorized",
                       "authorized");
     EXPECT_WRONG_KIND("sleddog-worker", 1, "closed.pub, line 1: a public key, and a secret one is wanted; give closed.key", "--key", "closed.pub", "--authorized", "authorized");

@@ -26,7 +26,7 @@ TEST(an_output_that_is_no_folder_is_told_before_anything_is_made)
     expect_refused("file/below/it", "/file/below/it: cannot be made, because ");
     expect_refused("link", "/link: cannot be written: a link that leads nowhere; give another --output");
     expect_refused("taken", "/taken/predictions.jsonl: a folder is in the way of this table: remove it or give another --output");
-    expect_refused("", "--output \"\": name a folder");
+    expect_refused("", "--output \"\": tables are files; name a folder");
     CHECK_INT(COORDINATE("good", "run", "--engine", "sim", "--job", "job", "--output", "new/folder/", "sim:100"), 0);
     CHECK(access("new/folder/predictions.jsonl", F_OK) == 0);
 }
@@ -178,4 +178,12 @@ TEST(an_export_in_the_middle_of_a_retry_does_not_pass_for_its_end)
     CHECK_INT(COORDINATE("export", "export", "the job", "-o", "elsewhere"), 0);
     CHECK_INT(COORDINATE("status", "status", "the job"), 0);
     check_lacks("status.out", "state     complete\n");
+}
+
+TEST(tables_of_another_job_are_told_before_they_are_replaced)
+{
+    CHECK_INT(COORDINATE("one", "run", "--engine", "sim", "--job", "one", "-o", "out", "sim:5"), 0);
+    check_lacks("one.err", "is there already");
+    CHECK_INT(COORDINATE("two", "run", "--engine", "sim", "--job", "two", "-o", "out", "sim:6"), 0);
+    check_contains("two.err", "/out/predictions.jsonl: a table is there already; this job's takes its place when it is complete");
 }

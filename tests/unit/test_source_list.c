@@ -74,7 +74,7 @@ TEST(a_bad_line_is_named_by_its_number)
     CHECK_CONTAINS(LINES("a\nsim:5\n"), "@list: line 2 begins with sim:");
     CHECK_CONTAINS(LINES("a\n\nftp://h/k\n"), "@list: line 3 ftp://h/k: ftp:// is not read");
     CHECK_CONTAINS(LINES("s3://bucket/\n"), "line 1 s3://bucket/: a whole bucket, not one image");
-    CHECK_CONTAINS(LINES("http:///k\n"), "line 1 an address without a host");
+    CHECK_CONTAINS(LINES("http:///k\n"), "line 1 http://...: an address without a host");
     CHECK_CONTAINS(LINES("http://h/a b\n"), "write it as %20");
     CHECK(!strstr(LINES("https://me:hush@h/a b?hush\n"), "hush"));
     CHECK_CONTAINS(LINES("a\0b"), "line 1 holds a NUL byte");

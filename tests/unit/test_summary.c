@@ -224,11 +224,11 @@ TEST(a_summary_that_is_none_is_refused_or_printed_without_harm)
     CHECK_INT(summary_load(".", &summary, &why), -ENOENT);
     CHECK_CONTAINS(why.text, "./summary.json: not there; it is written when a job is complete");
     test_write_file("summary.json", "[1]", 3);
-    CHECK_INT(summary_load(".", &summary, &why), -EINVAL);
+    CHECK_INT(summary_load(".", &summary, &why), -EBADMSG);
     test_write_file("summary.json", "{\"a\":", 5);
-    CHECK_INT(summary_load(".", &summary, &why), -EINVAL);
+    CHECK_INT(summary_load(".", &summary, &why), -EBADMSG);
     CHECK_CONTAINS(why.text, "not a summary (line 1");
-    const char odd[] = "{\"images\":{\"examined\":-5,\"with_truth\":\"x\"},\"failures\":[1,{}],\"nodes\":[null],"
+    const char odd[] = "{\"job\":\"odd\",\"images\":{\"examined\":-5,\"with_truth\":\"x\"},\"failures\":[1,{}],\"nodes\":[null],"
                        "\"stages\":[{}],\"files\":[3],\"time\":[],\"slowest_stage\":{\"value\":1e308}}";
     test_write_file("summary.json", odd, sizeof(odd) - 1);
     CHECK_INT(summary_load(".", &summary, &why), 0);
