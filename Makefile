@@ -259,6 +259,7 @@ asan tsan clang:
 # ---- measuring: absolute figures mean little on shared cores, the ratios in one run do --------------------------------
 bench: packages-check packages-bench all $(BUILD)/tests/bench/bench_export
 	tests/bench/preprocess
+	tests/bench/fast
 	tests/bench/engine
 	tests/bench/whole
 	tests/bench/feed

@@ -75,7 +75,7 @@ struct tuning {
     { 0, "image-cpu-limit", OPTION_INT, offsetof(type, member.image_cpu_limit), "S",                                      \
       "seconds of processor time that decoding an image may take, 20 by default", 1, 86400, NULL },                       \
     { 0, "decode", OPTION_CHOICE, offsetof(type, member.decode), "HOW",                                                   \
-      "none: images are fetched and not looked at, to measure fetching with --engine sim", 0, 0, "exact|none" },          \
+      "exact: as Pillow; fast: photos much larger than wanted in less time; none: not at all, to measure fetching", 0, 0, "exact|fast|none" },          \
     { 0, "sim-cost-us", OPTION_INT, offsetof(type, member.sim_cost_us), "N",                                              \
       "engine sim: microseconds an image takes", 0, 60000000, NULL }
 

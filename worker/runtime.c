@@ -154,7 +154,8 @@ static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, c
         snprintf(decoders, sizeof(decoders), "no decoder");
     else
         preprocess_fingerprint(decoders, sizeof(decoders));
-    snprintf(runtime->fingerprint, sizeof(runtime->fingerprint), "%s %s", info->fingerprint, decoders);
+    bool fast = !strcmp(tuning->decode, "fast");
+    snprintf(runtime->fingerprint, sizeof(runtime->fingerprint), "%s %s%s", info->fingerprint, decoders, fast ? ", decode fast" : "");
     struct s3_options s3 = tuning->s3;
     s3_place_fill(&runtime->spec.store, &s3);
     struct pipeline_spec pipeline = {
@@ -177,6 +178,7 @@ static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, c
             .crop = runtime->spec.preset.crop,
             .interpolation = runtime->spec.preset.interpolation,
             .exif_orient = runtime->spec.preset.exif_orient,
+            .fast = fast,
             .cpu_limit_ns = (uint64_t)tuning->image_cpu_limit * NS_PER_S,
         },
     };

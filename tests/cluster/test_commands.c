@@ -286,3 +286,21 @@ TEST(nodes_writes_a_list_out_for_scripts)
     CLEANUP(freep) char *hosts = read_text("group.out");
     CHECK_STR(hosts, "gpu1\ngpu2\nfe80::1\n");
 }
+
+/* Its numbers are other ones, and small photos have the same. */
+TEST(a_worker_that_decodes_fast_takes_no_part_in_a_job_that_does_not)
+{
+    struct daemon daemons[2];
+    photos_draw("photos", 4);
+    WORKER(&daemons[0], "exact", "--engine", "sim", "--decode", "exact");
+    WORKER(&daemons[1], "fast", "--engine", "sim", "--decode", "fast");
+    write_nodes("nodes", (const struct daemon *[]){ &daemons[0], &daemons[1] }, 2);
+    CHECK_INT(COORDINATE("mixed", "run", "--nodes", "nodes", "--min-nodes", "2", "--node-timeout", "2", "--job", "mixed", "photos"), 1);
+    check_contains("mixed.err", ", decode fast\"");
+    check_contains("mixed.err", "--mixed allows it");
+    CHECK_INT(COORDINATE("allowed", "run", "--nodes", "nodes", "--min-nodes", "2", "--mixed", "--batch", "1", "--job", "allowed", "photos"), 0);
+    for (int i = 0; i < 2; i++)
+        daemon_stop(&daemons[i]);
+    CHECK_INT(COORDINATE("fast", "run", "--engine", "sim", "--decode", "fast", "--job", "job", "photos"), 0);
+    check_same_file("job/predictions.jsonl", "allowed/predictions.jsonl");
+}

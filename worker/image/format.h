@@ -18,7 +18,7 @@
 /* A row may be read up to so many bytes past the end of the window: SIMD loads are wider than a pixel. */
 #define ROW_PADDING 16
 
-/* Source pixels that somebody will look at: columns left..right-1 of rows top..bottom-1. */
+/* Delivered pixels that somebody will look at: columns left..right-1 of rows top..bottom-1. */
 struct window {
     int left, right, top, bottom;
 };
@@ -31,7 +31,14 @@ struct picture {
     int width, height; /* up to SIDE_LIMIT */
     uint64_t memory;   /* bytes that the decoder will take besides a few rows */
     int orientation;   /* EXIF's, 1 to 8; 0: not known, or nobody wants to know */
+    int reduction;     /* sides of a delivered pixel, in the picture's own: 1, 2, 4 or 8. The last column and row may be in the picture by a part only */
 };
+
+/* What is delivered of a side. */
+static inline int reduced(int side, int reduction)
+{
+    return (side + reduction - 1) / reduction;
+}
 
 struct frame {
     /* Says which pixels are wanted of this picture; a refusal (negative errno) ends the decoding before memory is taken for
@@ -40,6 +47,7 @@ struct frame {
     /* (right - left, 3) R G B of row `y`, u8, its first pixel being column `left`. */
     void (*row)(struct frame *frame, int y, const uint8_t *pixels);
     bool wants_orientation;
+    int enough; /* a decoder may reduce a picture whose short side stays so long; 0: none must */
     uint64_t cpu_limit_ns; /* processor time that the decoder may take; 0: any */
     uint64_t cpu_end_ns;   /* of clock_thread_cpu_ns(), when it must give up */
     unsigned asked;        /* how often the time was */

@@ -146,6 +146,17 @@ static uint64_t memory_of(j_decompress_ptr jpeg)
     return blocks * sizeof(JBLOCK);
 }
 
+/* libjpeg-turbo gives a block as 4x4, 2x2 or 1 pixels for much less than as 8x8. */
+static int choose_reduction(const struct job *job)
+{
+    int reduction = 8, width = (int)job->jpeg.image_width, height = (int)job->jpeg.image_height, side = width < height ? width : height;
+    if (!job->frame->enough)
+        return 1;
+    while (reduction > 1 && side / reduction < job->frame->enough)
+        reduction /= 2;
+    return reduction;
+}
+
 static int read_header(struct job *job)
 {
     jpeg_create_decompress(&job->jpeg);
@@ -158,7 +169,9 @@ static int read_header(struct job *job)
         return r;
     job->jpeg.out_color_space = job->jpeg.num_components == 4 ? JCS_CMYK : JCS_RGB;
     struct picture picture = { (int)job->jpeg.image_width, (int)job->jpeg.image_height, memory_of(&job->jpeg),
-                               job->frame->wants_orientation ? exif_orientation_of_jpeg(job->file, job->size) : 0 };
+                               job->frame->wants_orientation ? exif_orientation_of_jpeg(job->file, job->size) : 0, choose_reduction(job) };
+    job->jpeg.scale_num = 1;
+    job->jpeg.scale_denom = (unsigned)picture.reduction;
     return job->frame->begin(job->frame, &picture, &job->window, job->why);
 }
 
@@ -236,7 +249,7 @@ static int explain_end(struct job *job)
         return 0; /* only the end marker is missing */
     if (jpeg_has_multiple_scans(&job->jpeg))
         return because(job->why, -EBADMSG, "JPEG data ends before its last scan is complete");
-    return because(job->why, -EBADMSG, "JPEG data ends after line %u of %u", jpeg->output_scanline, jpeg->image_height);
+    return because(job->why, -EBADMSG, "JPEG data ends after line %u of %u", jpeg->output_scanline * jpeg->scale_denom, jpeg->image_height);
 }
 
 static int explain_error(struct job *job)

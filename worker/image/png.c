@@ -242,7 +242,7 @@ static int begin(struct job *job)
         return r;
     size_t row_bytes = ((size_t)job->width * (size_t)(png_channels(job->kind.type) * job->kind.bits) + 7) / 8;
     struct picture picture = { job->width, job->height, job->interlaced ? row_bytes * (size_t)job->height : 0,
-                               job->frame->wants_orientation ? png_chunks_orientation(&job->chunks) : 0 };
+                               job->frame->wants_orientation ? png_chunks_orientation(&job->chunks) : 0, 1 };
     return job->frame->begin(job->frame, &picture, &job->window, job->why);
 }
 

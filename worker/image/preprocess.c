@@ -14,6 +14,10 @@
 
 #define SIDE_MAX 16384 /* of resize and crop: products with a source side stay within 31 bits */
 
+/* A photo is reduced as long as it keeps so many times what it is resized to: nearer to that, what a decoder's reduction does differently from a filter
+ * would show. Pillow's thumbnail() takes the same. */
+#define FAST_SIDES 2
+
 #define ROWS 64         /* bytes that decoders take for each column, for rows on their way */
 #define KEEP (1 << 20) /* bytes of scratch that a thread keeps from image to image */
 
@@ -29,8 +33,11 @@ struct preprocess {
     const struct resizer *resizer;
     struct axis x, y;        /* of the picture as it is seen: turned, if it is to be turned */
     struct orientation turn;
-    int width, height;       /* of the picture in the file */
-    int planned[2];          /* width and height that the axes are planned for; 0: none */
+    int width, height;       /* of the picture as it is delivered */
+    struct plan {
+        int width, height, reduction; /* of the picture */
+        bool mirror_x, mirror_y;      /* as they matter, if it is reduced */
+    } planned; /* what the axes are planned for; width 0: nothing */
     struct scratch rows;     /* (y.count, x.kept, 3) and padding, resampled horizontally */
     struct scratch mirrored; /* one row of the file, backwards */
     struct scratch turned;   /* (y.count, x.count, 3): what the crop needs, turned; only if rows become columns */
@@ -110,23 +117,48 @@ static int reserve(struct preprocess *p)
 
 /* ---- what a decoder calls -------------------------------------------------------------------------------------------- */
 
-/* torchvision's Resize: the short side becomes `resize`, the other one in proportion, cut to an integer. */
-static int plan(struct preprocess *p, int width, int height)
+/* Mirrored, a pixel that is in the picture by a part only is the first. */
+static struct extent extent_of(int side, int reduction, bool mirrored)
 {
-    if (p->planned[0] == width && p->planned[1] == height)
+    int pixels = reduced(side, reduction);
+    double size = (double)side / reduction, begin = mirrored ? pixels - size : 0;
+    return (struct extent){ pixels, begin, begin + size };
+}
+
+static bool is_planned(const struct preprocess *p, const struct plan *plan)
+{
+    const struct plan *is = &p->planned;
+    return is->width == plan->width && is->height == plan->height && is->reduction == plan->reduction && is->mirror_x == plan->mirror_x &&
+           is->mirror_y == plan->mirror_y;
+}
+
+/* torchvision's Resize: the short side becomes `resize`, the other one in proportion, cut to an integer. */
+static int plan_axes(struct preprocess *p, const struct plan *plan)
+{
+    if (is_planned(p, plan))
         return 0;
     int64_t resize = p->spec.resize;
-    p->planned[0] = 0;
+    int width = plan->width, height = plan->height;
+    p->planned.width = 0;
     int wide = width <= height ? (int)resize : (int)(resize * width / height);
     int high = height <= width ? (int)resize : (int)(resize * height / width);
-    int r = axis_plan(&p->x, p->spec.interpolation, width, wide, p->spec.crop);
+    struct extent across = extent_of(width, plan->reduction, plan->mirror_x), down = extent_of(height, plan->reduction, plan->mirror_y);
+    int r = axis_plan(&p->x, p->spec.interpolation, &across, wide, p->spec.crop);
     if (r == 0)
-        r = axis_plan(&p->y, p->spec.interpolation, height, high, p->spec.crop);
+        r = axis_plan(&p->y, p->spec.interpolation, &down, high, p->spec.crop);
     if (r < 0)
         return r;
-    p->planned[0] = width;
-    p->planned[1] = height;
+    p->planned = *plan;
     return 0;
+}
+
+/* Of the picture as it is seen. */
+static struct plan plan_of(const struct preprocess *p, const struct picture *picture)
+{
+    const struct orientation *turn = &p->turn;
+    bool counts = picture->reduction > 1;
+    struct plan plan = { picture->width, picture->height, picture->reduction, counts && turn->mirror_x, counts && turn->mirror_y };
+    return turn->swap ? (struct plan){ plan.height, plan.width, plan.reduction, plan.mirror_y, plan.mirror_x } : plan;
 }
 
 static void set_window(const struct preprocess *p, struct window *ret)
@@ -144,10 +176,11 @@ static int begin(struct frame *frame, const struct picture *picture, struct wind
     if ((uint64_t)width * (uint64_t)height > p->spec.max_pixels)
         return because(why, -E2BIG, "image of %d x %d pixels; at most %llu pixels are allowed", width, height,
                        (unsigned long long)p->spec.max_pixels);
-    p->width = width;
-    p->height = height;
+    p->width = reduced(width, picture->reduction);
+    p->height = reduced(height, picture->reduction);
     p->turn = exif_turn(p->spec.exif_orient && picture->orientation ? picture->orientation : 1);
-    int r = p->turn.swap ? plan(p, height, width) : plan(p, width, height);
+    struct plan wanted = plan_of(p, picture);
+    int r = plan_axes(p, &wanted);
     if (r == 0 && p->spec.admit) {
         r = p->spec.admit(p->spec.admit_arg, picture->memory + ROWS * (uint64_t)width + rows_need(p) + turned_need(p), why);
         if (r < 0)
@@ -206,7 +239,7 @@ int preprocess_new(const struct preprocess_spec *spec, struct preprocess **ret)
     struct preprocess *p = calloc(1, sizeof(*p));
     if (!p)
         return -ENOMEM;
-    p->frame = (struct frame){ .begin = begin, .row = row, .wants_orientation = spec->exif_orient };
+    p->frame = (struct frame){ .begin = begin, .row = row, .wants_orientation = spec->exif_orient, .enough = spec->fast ? FAST_SIDES * spec->resize : 0 };
     p->spec = *spec;
     if (!p->spec.max_pixels)
         p->spec.max_pixels = PREPROCESS_MAX_PIXELS;

@@ -31,6 +31,7 @@ struct preprocess_spec {
     uint64_t max_pixels; /* of a source image; 0: PREPROCESS_MAX_PIXELS */
     enum interpolation interpolation;
     bool exif_orient;
+    bool fast; /* pixels need not be Pillow's where a photo is so much larger than `resize` that a decoder can give a smaller one for less */
     uint64_t cpu_limit_ns; /* processor time a decode may take; 0: any */
     /* Asked once the header is read, before memory is taken: so many bytes, until preprocess_trim(). May wait; a refusal (negative
      * errno) ends the decode. NULL: not asked. */

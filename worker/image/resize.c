@@ -76,22 +76,28 @@ static const struct kernel kernels[INTERPOLATION_COUNT] = {
 
 struct filter {
     const struct kernel *kernel; /* its `at` is NULL: nearest */
+    double begin;   /* of the picture, in source pixels */
     double scale;   /* source pixels an output pixel */
     double stretch; /* of the kernel: 1, or the reduction */
     double width;   /* to one side, source pixels */
 };
 
-static struct filter filter_of(enum interpolation interpolation, int source, int resized)
+static struct filter filter_of(enum interpolation interpolation, const struct extent *source, int resized)
 {
-    double scale = (double)source / resized, stretch = scale < 1 ? 1 : scale;
+    double scale = (source->end - source->begin) / resized, stretch = scale < 1 ? 1 : scale;
     const struct kernel *kernel = &kernels[interpolation];
-    return (struct filter){ kernel, scale, stretch, kernel->support * stretch };
+    return (struct filter){ kernel, source->begin, scale, stretch, kernel->support * stretch };
+}
+
+static double center_of(const struct filter *filter, int i)
+{
+    return filter->begin + (i + 0.5) * filter->scale;
 }
 
 /* The source pixels under the filter of output pixel `i`: first..end-1. */
 static void span(const struct filter *filter, int source, int i, int *ret_first, int *ret_end)
 {
-    double center = (i + 0.5) * filter->scale;
+    double center = center_of(filter, i);
     int first = (int)(center - filter->width + 0.5), end = (int)(center + filter->width + 0.5);
     *ret_first = first < 0 ? 0 : first;
     *ret_end = end > source ? source : end;
@@ -110,7 +116,7 @@ static void weigh(const struct filter *filter, int i, int first, int taps, int32
         weight[0] = 1 << PRECISION_BITS;
         return;
     }
-    double center = (i + 0.5) * filter->scale, narrow = 1 / filter->stretch, sum = 0, known[KNOWN];
+    double center = center_of(filter, i), narrow = 1 / filter->stretch, sum = 0, known[KNOWN];
     for (int j = 0; j < taps; j++) {
         double w = filter->kernel->at((j + first - center + 0.5) * narrow);
         if (j < KNOWN)
@@ -186,7 +192,7 @@ static void find_spans(struct axis *axis, const struct filter *filter, int sourc
 /* Pillow adds up the positions, so their rounding errors are part of the result. */
 static void find_nearest(struct axis *axis, const struct filter *filter, int source, int offset)
 {
-    double at = filter->scale * 0.5;
+    double at = filter->begin + filter->scale * 0.5;
     for (int i = 0; i < offset; i++)
         at += filter->scale;
     for (int i = 0; i < axis->kept; i++) {
@@ -221,18 +227,18 @@ static void cut(struct axis *axis, int i)
     }
 }
 
-int axis_plan(struct axis *axis, enum interpolation interpolation, int source, int resized, int crop)
+int axis_plan(struct axis *axis, enum interpolation interpolation, const struct extent *source, int resized, int crop)
 {
     struct filter filter = filter_of(interpolation, source, resized);
     bool nearest = !filter.kernel->at;
     int offset = crop < resized ? crop_offset(resized, crop) : 0;
     axis->kept = crop < resized ? crop : resized;
     axis->padding = (crop - axis->kept) / 2;
-    axis->groups = nearest ? 1 : (most_taps(&filter, source, offset, axis->kept) + AXIS_GROUP - 1) / AXIS_GROUP;
+    axis->groups = nearest ? 1 : (most_taps(&filter, source->pixels, offset, axis->kept) + AXIS_GROUP - 1) / AXIS_GROUP;
     int r = axis_reserve(axis);
     if (r < 0)
         return r;
-    (nearest ? find_nearest : find_spans)(axis, &filter, source, offset);
+    (nearest ? find_nearest : find_spans)(axis, &filter, source->pixels, offset);
     for (int i = 0; i < axis->kept; i++) {
         size_t at = (size_t)i * (size_t)axis->groups * AXIS_GROUP;
         weigh(&filter, offset + i, axis->first + axis->start[i], axis->taps[i], axis->weight + at);

@@ -38,8 +38,15 @@ struct axis {
     size_t room;      /* bytes */
 };
 
+/* Where a picture begins and ends in the pixels that are there of it. They are larger ones than its own if a decoder has reduced it (format.h), and
+ * one of them may be in it by a part only. */
+struct extent {
+    int pixels;
+    double begin, end;
+};
+
 /* Sizes up to 65535, resize and crop up to 16384. */
-int axis_plan(struct axis *axis, enum interpolation interpolation, int source, int resized, int crop);
+int axis_plan(struct axis *axis, enum interpolation interpolation, const struct extent *source, int resized, int crop);
 void axis_done(struct axis *axis);
 
 /* One way to compute the passes; all give the same bytes. */

@@ -157,7 +157,7 @@ static int read_frame(struct job *job)
         return because(job->why, -EBADMSG, "WebP is damaged: its frame says %d x %d pixels and its container %d x %d", features.width,
                        features.height, job->first.width, job->first.height);
     uint64_t pixels = (uint64_t)features.width * (uint64_t)features.height, memory = memory_of(job, features.format == 2);
-    struct picture picture = { job->width, job->height, memory + 3 * pixels, job->frame->wants_orientation ? find_orientation(job) : 0 };
+    struct picture picture = { job->width, job->height, memory + 3 * pixels, job->frame->wants_orientation ? find_orientation(job) : 0, 1 };
     int r = job->frame->begin(job->frame, &picture, &job->window, job->why);
     if (r == 0 && job->frame->cpu_limit_ns && pixels * PIXEL_NS > job->frame->cpu_limit_ns)
         r = because(job->why, -ETIMEDOUT, "WebP of %d x %d pixels, which may take longer to decode than --image-cpu-limit allows",
