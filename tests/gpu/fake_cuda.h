@@ -1,6 +1,6 @@
 /* fake_cuda.h: the CUDA runtime, cuDNN and cublasLt, as far as the real gpu (gpu_*.c) calls them, without a device and without arithmetic.
  *
- * Memory is the host's and is copied at once, plans and kernels do nothing, everything is done when it is asked for. Calls are counted, and one of
+ * Memory is the host's and is copied at once (but not much of it), plans and kernels do nothing, everything is done when it is asked for. Calls are counted, and one of
  * them may fail. An error that sticks is given by every later call of CUDA; cuDNN and cublasLt then have the status that they have for everything.
  *
  * Threads:   one lock.

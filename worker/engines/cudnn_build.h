@@ -42,8 +42,9 @@ int build_send(struct builder *builder, void *to, const void *from, size_t bytes
 
 int build_weights(struct builder *builder);
 
-/* Numbers of the net's format, between -1 and 1 (in s8 -127 and 127), for all activations, before plans are tried on them: zeros are multiplied faster than what comes later, and
- * what was never written is not to be read (compute-sanitizer's initcheck). */
+/* Numbers of the net's format, between -1 and 1 (in s8 -127 and 127), for all activations and the workspace, before plans are tried on them: zeros are multiplied faster than what
+ * comes later, and what was never written is not to be read (compute-sanitizer's initcheck, which does not see every way of writing: a plan's partial sums may be stored by the
+ * tensor memory accelerator and read by plain loads). */
 int build_noise(struct builder *builder);
 
 int build_plans(struct builder *builder);

@@ -63,10 +63,10 @@ struct weight_bytes build_weight_bytes(const struct net *net, const struct layer
     enum number_format format = conv_format(layer, net->format), bias = format == NUMBER_S8 ? NUMBER_F32 : format;
     if (layer->kind == LAYER_CONV) {
         size_t numbers = layer->input == NETWORK_IMAGE ? stem_filter_count(layer) : pack_filter_count(layer);
-        return (struct weight_bytes){ number_size(format) * numbers, (size_t)layer->outputs * number_size(bias) };
+        return (struct weight_bytes){ aligned(number_size(format) * numbers), aligned((size_t)layer->outputs * number_size(bias)) };
     }
     size_t classes = layer->kind == LAYER_FC ? (size_t)net->classes : 0;
-    return (struct weight_bytes){ classes * (size_t)layer->inputs * sizeof(float), classes * sizeof(float) };
+    return (struct weight_bytes){ aligned(classes * (size_t)layer->inputs * sizeof(float)), aligned(classes * sizeof(float)) };
 }
 
 static int allocate(struct builder *builder, const char *what, size_t bytes, void **ret)
@@ -82,7 +82,7 @@ static int allocate_all(struct builder *builder)
     size_arenas(builder);
     for (int i = 0; i < builder->network->count; i++) {
         struct weight_bytes bytes = build_weight_bytes(net, &builder->network->layers[i]);
-        net->weight_bytes += aligned(bytes.filter) + aligned(bytes.bias);
+        net->weight_bytes += bytes.filter + bytes.bias;
     }
     for (int i = 0; i < net->arenas && r == 0; i++)
         r = allocate(builder, "the activations", net->arena_bytes[i], &net->arena[i]);
@@ -153,8 +153,8 @@ static void describe_steps(struct builder *builder)
         struct weight_bytes bytes = build_weight_bytes(net, layer);
         if (bytes.filter) {
             step->weight = weights;
-            step->bias = weights + aligned(bytes.filter);
-            weights += aligned(bytes.filter) + aligned(bytes.bias);
+            step->bias = weights + bytes.filter;
+            weights += bytes.filter + bytes.bias;
         }
         describe_pool(builder, step);
         if (layer->kind != LAYER_FC || net->classify)

@@ -118,13 +118,17 @@ static uint8_t *make_noise(enum number_format format, size_t bytes)
     return noise;
 }
 
-/* `piece` bytes of noise, over and over. */
+/* `piece` bytes of noise, over and over: what is there is copied behind itself. */
 static int fill(struct builder *builder, uint8_t *arena, size_t bytes, const void *noise, size_t piece)
 {
     int r = 0;
-    for (size_t at = 0; at < bytes && r == 0; at += piece)
-        if (arena + at != noise)
-            r = builder->gpu->ops->copy(builder->gpu, builder->net->stream, arena + at, noise, bytes - at < piece ? bytes - at : piece, builder->why);
+    size_t there = arena == noise ? piece : 0;
+    while (there < bytes && r == 0) {
+        size_t more = there ? there : piece;
+        more = bytes - there < more ? bytes - there : more;
+        r = builder->gpu->ops->copy(builder->gpu, builder->net->stream, arena + there, there ? arena : noise, more, builder->why);
+        there += more;
+    }
     return r;
 }
 
@@ -150,5 +154,7 @@ int build_noise(struct builder *builder)
     r = fill(builder, net->arena[first], piece, noise, piece);
     for (int a = 0; a < net->arenas && r == 0; a++)
         r = fill(builder, net->arena[a], net->arena_bytes[a], net->arena[first], piece);
+    if (r == 0)
+        r = fill(builder, net->workspace, PLAN_WORKSPACE_MAX, net->arena[first], piece);
     return r < 0 ? r : wait_stream(builder->gpu, net->stream, builder->why);
 }
