@@ -3,7 +3,7 @@
  *
  * Where a sum is short (64 channels) or what follows it long (a residual), oneDNN's kernels lose a tenth and more of what a core can multiply, and they pad
  * three channels to four. Here what follows is short enough to run beside the next sums, and rows of a window are padded, not pixels. Half of the
- * multiplications of a bottleneck network gain: 1x1 ones up to 7 %, the first layer 20 %. What comes out is oneDNN's to the bit:
+ * multiplications of a bottleneck network gain: 1x1 ones up to 10 %, the first layer 20 %. What comes out is oneDNN's to the bit:
  *
  *     q_out = saturate(round(fma(q_residual, residual_scale, (sum(q_weight * q_in) + bias[o]) * scale[o])))      [vpdpbusd: Intel SDM, vol. 2]
  *
