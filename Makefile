@@ -92,7 +92,7 @@ $(LIB_common): $(call objects,$(COMMON))
 $(LIB_proto): $(call objects,$(PROTO))
 $(LIB_coordinator): $(call objects,$(filter-out coordinator/main.c,$(COORDINATOR)))
 $(LIB_worker): $(call objects,$(filter-out worker/main.c,$(WORKER)))
-$(LIB_test): $(call objects,$(filter-out tests/torture_db.c,$(call sources,tests tests/cluster/lib)) $(CUDNN_PLAIN) worker/engines/onednn_int8.c worker/engines/onednn_vnni.c)
+$(LIB_test): $(call objects,$(filter-out tests/torture_db.c,$(call sources,tests tests/cluster/lib)) $(CUDNN_PLAIN) $(filter-out %/onednn.c,$(wildcard worker/engines/onednn*.c)))
 $(LIB_demo): $(call objects,$(filter-out %_main.c,$(call sources,tests/demo)))
 $(OBJ)/%.a:
 	@mkdir -p $(@D)
@@ -169,6 +169,7 @@ ALL_LIBS = $(LIB_test) $(LIB_demo) $(LIB_coordinator) $(LIB_worker) $(LIB_proto)
 ALL_FOREIGN = $(LIBS_coordinator) $(LIBS_worker) $(LIBS_proto) $(LIBS_common)
 LIBS_test_fit := $(LIBS_demo)
 LIBS_test_onednn_vnni := $(LIBS_onednn)
+LIBS_test_onednn_net := $(LIBS_onednn) -Wl,--wrap=vnni_works
 # What tests/torture.c may refuse.
 TORTURED := malloc calloc realloc free strdup strndup asprintf fopen opendir regcomp pthread_create eventfd zmq_ctx_new zmq_socket
 $(foreach test,$(filter tests/unit/test_torture%,$(TESTS)),$(eval LIBS_$(basename $(notdir $(test))) := $(TORTURED:%=-Wl,--wrap=%)))

@@ -6,6 +6,7 @@
 #include "worker/calibration/clipping.h"
 #include "worker/calibration/gallery.h"
 
+#include <float.h>
 #include <math.h>
 #include <sys/stat.h>
 
@@ -81,6 +82,21 @@ TEST(a_tensor_of_zeros_and_one_of_a_single_value_have_ranges_too)
         struct range range = range_of(clipping_name(way), &h);
         CHECK(range.low < 0 && range.low >= -3 && range.high == 0);
     }
+    histogram_done(&h);
+}
+
+/* As weights leave them that decay shrank for long: ranges_finish() refuses a pair without a step. */
+TEST(a_tensor_of_next_to_nothing_has_a_range_with_a_step)
+{
+    struct histogram h = make_histogram();
+    CHECK_INT(histogram_add(&h, (float[]){ 1e-40f, -FLT_MIN }, 2), 0);
+    for (int way = 0; way < CLIPPINGS; way++)
+        CHECK(ranges_has_step(range_of(clipping_name(way), &h)));
+    for (int i = 0; i < 100000; i++)
+        CHECK_INT(histogram_add(&h, (float[]){ 1e-40f }, 1), 0);
+    CHECK_INT(histogram_add(&h, (float[]){ 8 }, 1), 0);
+    for (int way = 0; way < CLIPPINGS; way++)
+        CHECK(ranges_has_step(range_of(clipping_name(way), &h)));
     histogram_done(&h);
 }
 

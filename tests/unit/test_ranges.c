@@ -3,6 +3,7 @@
 #include "tests/test.h"
 #include "worker/weights/ranges.h"
 
+#include <float.h>
 #include <math.h>
 #include <sys/stat.h>
 
@@ -159,6 +160,22 @@ TEST(damaged_ranges_are_refused_naming_file_and_tensor)
     refuse("\"mean\"", "\"mode\"", "set 0 has no \"mean\"");
     refuse("\"sets\"", "\"bets\"", "\"sets\" is not a list");
     refuse("\"weights\"", "\"heights\"", "does not say of which");
+}
+
+/* Such that low + step * level has a step, and 1 / step is a number. */
+TEST(a_range_too_narrow_for_its_levels_is_refused)
+{
+    static const float narrow[] = { FLT_TRUE_MIN, 100 * FLT_TRUE_MIN, FLT_MIN, 254 * FLT_MIN };
+    const struct network *network = network_find("resnet18");
+    struct ranges ranges = make(network, imagenet_mean, imagenet_std, 1);
+    struct why why;
+    for (size_t i = 0; i < ARRAY_SIZE(narrow); i++) {
+        ranges.of[3] = (struct range){ 0, narrow[i] };
+        CHECK_INT(ranges_finish(&ranges, network, &why), -EINVAL);
+        CHECK_CONTAINS(why.text, "tensor layer1.0.conv1 is impossible: it is too narrow for its levels");
+    }
+    ranges.of[3] = (struct range){ 0, 256 * FLT_MIN };
+    CHECK_INT(ranges_finish(&ranges, network, &why), 0);
 }
 
 TEST(ranges_cut_off_anywhere_are_refused)

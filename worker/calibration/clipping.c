@@ -150,7 +150,7 @@ int clipping_range(int way, const struct histogram *h, struct range *ret)
 {
     struct range whole = { h->low, h->high }, range = whole;
     double most = fmax(-(double)h->low, (double)h->high), limit = most;
-    if (most <= 0) { /* nothing but zeros: any range holds them */
+    if (!ranges_has_step(whole)) { /* nothing but zeros, or as good as: any range holds them */
         *ret = (struct range){ 0, 1 };
         return 0;
     }
@@ -162,6 +162,6 @@ int clipping_range(int way, const struct histogram *h, struct range *ret)
         return -ENOMEM;
     range.low = fmaxf(fmaxf(range.low, whole.low), -(float)limit);
     range.high = fminf(fminf(range.high, whole.high), (float)limit);
-    *ret = range.high > range.low ? range : whole;
+    *ret = ranges_has_step(range) ? range : whole;
     return 0;
 }

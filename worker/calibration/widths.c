@@ -49,7 +49,7 @@ static struct range widen(struct range range, float factor, const struct histogr
     struct range narrow = { fmaxf(range.low, -limit), fminf(range.high, limit) };
     struct range wide = { fmaxf(h->low, factor * range.low), fminf(h->high, factor * range.high) };
     struct range ret = factor <= 1 ? narrow : wide;
-    return ret.high > ret.low ? ret : range;
+    return ranges_has_step(ret) ? ret : range;
 }
 
 /* The group's ranges with this factor, by layer. Returns how many they are. */

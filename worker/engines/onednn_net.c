@@ -224,6 +224,14 @@ static int load_filter(const struct builder *builder, int i, struct onednn_filte
                               builder->int8 && layer->kind == LAYER_CONV ? &place : NULL, builder->why);
 }
 
+/* Are all activations that the layer reads and writes u8? */
+static bool is_u8(const struct builder *builder, int i)
+{
+    const struct layer *layer = &builder->network->layers[i];
+    return as_read(builder, layer).kind == FORM_U8 && kept(builder, i + 1).kind == FORM_U8 &&
+           (layer->residual == NETWORK_NONE || kept(builder, layer->residual).kind == FORM_U8);
+}
+
 /* Can the layer be a convolution of onednn_vnni.h? Fills it in, but for what is packed. */
 static bool describe_vnni(const struct builder *builder, int i, struct vnni_conv *ret)
 {
@@ -233,7 +241,7 @@ static bool describe_vnni(const struct builder *builder, int i, struct vnni_conv
     struct plane source = builder->planes[layer->input], target = builder->planes[i + 1];
     int around = framed ? 2 * net->padding : 0;
     if (!builder->vnni || layer->kind != LAYER_CONV || layer->groups != 1 || layer->outputs % VNNI_OUTPUTS || (layer->padding && !framed) ||
-        kept(builder, i + 1).kind != FORM_U8)
+        !is_u8(builder, i))
         return false;
     *ret = (struct vnni_conv){
         .inputs = layer->inputs, .outputs = layer->outputs, .kernel = layer->kernel, .stride = layer->stride, .images = net->batch,

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <float.h>
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -82,6 +83,11 @@ static int read_means(const struct reading *at, const json_t *means, struct rang
 
 /* ---- pairs -------------------------------------------------------------------------------------------------------------- */
 
+bool ranges_has_step(struct range range)
+{
+    return (range.high - range.low) / RANGES_LEVELS >= FLT_MIN;
+}
+
 /* What is wrong with a pair, or NULL. */
 static const char *fault(struct range range, bool relu)
 {
@@ -91,6 +97,8 @@ static const char *fault(struct range range, bool relu)
         return "0 is not in it";
     if (!(range.high > range.low))
         return "it is empty";
+    if (!ranges_has_step(range))
+        return "it is too narrow for its levels";
     if (relu && range.low < 0)
         return "it begins below 0, and the tensor is behind a ReLU";
     return NULL;

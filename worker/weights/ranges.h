@@ -77,6 +77,9 @@ bool ranges_has_pair(const struct network *network, int layer);
 /* Rounds means to the four digits that the file keeps, so that what was measured and what is read later are the same. Before ranges_finish(). */
 void ranges_round_means(struct ranges *ranges, const struct network *network);
 
+/* Whether a pair is wide enough for RANGES_LEVELS: its step is a normal number in f32, and so is what one has divided by it. */
+bool ranges_has_step(struct range range);
+
 /* Between which numbers pixels of 0..1 lie once mean and std have been applied: known, not measured. 0, which lies around the image, is among them. */
 struct range ranges_of_pixels(const float mean[3], const float std[3]);
 
