@@ -3,7 +3,9 @@
 They look into every kernel, cuDNN's and cublasLt's too. Where that finds something, it is judged by the kernels it names: those of ours may not be among them. memcheck may find
 nothing anywhere, because a kernel of a library that leaves its memory was given too little of it. racecheck takes kernels of Hopper for racing that wait for their data
 at a barrier in shared memory (mbarrier), as cublasLt's do. A run that the tool itself ended says nothing; then a second one, over our own kernels alone, is judged, but for initcheck,
-which would take what the others wrote for never written. What the tools said is kept beside the bench."""
+which would take what the others wrote for never written. initcheck has the GPU for itself: it is the slowest, and the engine gives up a GPU that is too slow.
+Before any plan runs the engine writes all that plans may read (build_noise()), so initcheck says of activations only that nothing beside them is read; what is of weights, pixels
+and marks it says in full. What the tools said is kept beside the bench."""
 import concurrent.futures
 import os
 import re
@@ -14,6 +16,7 @@ COUNTS = ("memcheck", "racecheck", "initcheck")  # the verdict is of these
 OTHERS = ("synccheck",)
 REPORTED, TIMED_OUT = 9, (124, 137)
 LINES = 12  # of a tool's words, where it reports something
+PRINTED = 200  # reports, each of which takes a tool milliseconds; all are counted
 BROKEN = ("Internal Sanitizer Error", "Target application returned an error")  # counted as errors, and no report of what was looked for
 
 
@@ -32,8 +35,9 @@ class Outcome:
     def __init__(self, kind, code, text, seconds):
         done = re.search(r"^fingerprint ", text, re.M)  # the bench's last word
         summary = "RACECHECK SUMMARY" if kind == "racecheck" else "ERROR SUMMARY"
-        counts = [int(n) for n in re.findall(summary + r": (\d+)", text)]
+        counts = [int(n) for n in re.findall(summary + r": (\d+) (?:errors?$|hazards? displayed)", text, re.M)]
         self.count = counts[-1] if counts else 0
+        complaints = re.findall(r"^=+ (?:Error|Warning):.*", text, re.M)
         self.kernels = re.findall(r"\bat (\S.*?)\+0x[0-9a-f]+|\bat 0x[0-9a-f]+ in (?:\S+:\d+:)?(.+)", text)
         self.kernels = [new or old for new, old in self.kernels]
         self.lines = [line for line in text.splitlines() if line.startswith("=========") and line.strip("= ") not in ("", "COMPUTE-SANITIZER")][:LINES]
@@ -47,15 +51,15 @@ class Outcome:
             self.state, self.said = "no answer", broken[-1].strip("= ").strip()
         elif self.kernels or code == REPORTED or self.count:
             self.state, self.said = "reports", f"{self.count} reports, the first in `{(self.kernels or ['?'])[0]}`"
-        elif code:
-            self.state, self.said = "no answer", text.splitlines()[-1].strip("= ").strip()
+        elif code or not counts or complaints:
+            self.state, self.said = "no answer", (complaints or text.splitlines()[-1:] or ["it said nothing"])[-1].strip("= ").strip()
         else:
             self.state, self.said = "clean", "no errors"
 
     def blames(self, kernels):
         """How many of the reports are in these, or in none that is named, as those of what we ask CUDA to copy."""
         names = [re.sub("^[0-9]+", "", name) for name in kernels]
-        return max(0, self.count - len(self.kernels)) + sum(any(name in kernel for name in names) for kernel in self.kernels)
+        return max(0, min(self.count, PRINTED) - len(self.kernels)) + sum(any(name in kernel for name in names) for kernel in self.kernels)
 
 
 def filter_option(tool):
@@ -66,11 +70,15 @@ def filter_option(tool):
 
 def look(tool, kind, run, seconds, folder, kernels=()):
     only = [part for name in kernels for part in (filter_option(tool), "kns=" + name)]
-    wrap = ("timeout", "-k", "5", str(seconds), tool, "--tool", kind, "--error-exitcode", str(REPORTED), "--print-limit", "0", *only)
+    log = os.path.join(os.path.abspath(folder), f"{kind}{'-own' if kernels else ''}.txt")
+    if os.path.exists(log):
+        os.remove(log)
+    wrap = ("timeout", "-k", "5", str(seconds), tool, "--tool", kind, "--error-exitcode", str(REPORTED), "--print-limit", str(PRINTED), "--log-file", log, *only)
     code, text = run(wrap)
-    with open(os.path.join(folder, f"{kind}{'-own' if kernels else ''}.txt"), "w") as file:
-        file.write(text)
-    return Outcome(kind, code, text, seconds)
+    with open(log, "a+") as file:  # apart from what the bench says, or one would be in the middle of the other's lines
+        file.write(("" if file.tell() == 0 else "\n") + text)
+        file.seek(0)
+        return Outcome(kind, code, file.read(), seconds)
 
 
 def judge(kind, whole, own, kernels):
@@ -103,7 +111,11 @@ def write(report, run, what, seconds, root, folder):
     kernels = own_kernels(os.path.join(root, "worker/engines/kernels.cu"))
     report.line(f"{what}. {', '.join(COUNTS)} count. Each run has {seconds} s. Where a tool reports something, it may not be in our own kernels "
                 f"({', '.join(kernels)} in their mangled names), and memcheck may report nothing anywhere.\n")
+    whole = look(tool, "initcheck", run, seconds, folder)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:  # each keeps the memory of a network, and racecheck some more
-        looks = [(kind, *(pool.submit(look, tool, kind, run, seconds, folder, only) for only in ((), kernels))) for kind in COUNTS + OTHERS]
-        for kind, whole, own in looks:
-            examine(report, kind, whole.result(), own.result(), kernels)
+        looks = {kind: [pool.submit(look, tool, kind, run, seconds, folder, only) for only in ((), kernels)] for kind in COUNTS + OTHERS if kind != "initcheck"}
+        for kind in COUNTS + OTHERS:
+            if kind == "initcheck":
+                examine(report, kind, whole, whole, kernels)
+            else:
+                examine(report, kind, *(look.result() for look in looks[kind]), kernels)

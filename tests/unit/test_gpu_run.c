@@ -124,8 +124,9 @@ static const char tools[] =
     "mkdir bin && cat >bin/compute-sanitizer <<'END'\n"
     "#!/bin/bash\n"
     "[ \"$1\" = --help ] && echo '  --kernel-name arg' && exit\n"
-    "own=; while [[ $1 = --* ]]; do [ $1 = --tool ] && tool=$2; [[ $1 = --kernel-name && $2 = kns=*_args ]] && own=yes; shift 2; done\n"
+    "own=; while [[ $1 = --* ]]; do [ $1 = --tool ] && tool=$2; [ $1 = --log-file ] && log=$2; [[ $1 = --kernel-name && $2 = kns=*_args ]] && own=yes; shift 2; done\n"
     "\"$@\" || exit\n"
+    "exec >$log\n"
     "case $tool$own in\n"
     "racecheck) echo '========= Error: Race reported between Write access at void cudnn::sums<int>(int *)+0x70 in a.cu:1'\n"
     "    echo '=========     and Read access at void cudnn::sums<int>(int *)+0x90 in a.cu:2 [256 hazards]'\n"
@@ -133,6 +134,7 @@ static const char tools[] =
     "initcheck) echo '========= Uninitialized __global__ memory read of size 16 bytes'; echo '=========     at void cudnn::sums<int>(int *)+0x10 in a.cu:1'\n"
     "    echo '========= ERROR SUMMARY: 1 error'; exit 9 ;;\n"
     "synccheck*) echo '========= Internal Sanitizer Error: no memory'; echo '========= ERROR SUMMARY: 1 error' ;;\n"
+    "racecheckyes) echo '========= RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)' ;;\n"
     "*) echo '========= ERROR SUMMARY: 0 errors' ;;\n"
     "esac\n"
     "END\n"
@@ -179,4 +181,9 @@ TEST_WITHIN(240, the_gpu_report_judges_our_kernels_and_tells_of_others)
     CHECK_CONTAINS(report, "- initcheck: **WRONG**: our own kernels: ");
     CHECK_CONTAINS(report, ", after 3 reports, the first in `void cudnn::sums<int>(int *)`");
     CHECK_CONTAINS(report, "1 checks are WRONG.");
+    /* What says nothing, or that it is not complete, has found nothing either; and what is not printed is counted once. */
+    edit_and_report(&report, "sed -i 's/^\\*) echo .*/*) [ $tool = memcheck ] || echo Warning: nothing was looked at ;;/' bin/compute-sanitizer");
+    CHECK_CONTAINS(report, "- memcheck: **WRONG**: our own kernels: ");
+    edit_and_report(&report, "sed -i \"s/echo '========= ERROR SUMMARY: 3 errors'/echo '========= ERROR SUMMARY: 3 errors'; echo '========= ERROR SUMMARY: 2 errors were not printed'/\" bin/compute-sanitizer");
+    CHECK_CONTAINS(report, "after 3 reports");
 }
