@@ -1,4 +1,4 @@
-/* lines.h: lines for a terminal, in two columns: a subject and what is to say about it.
+/* lines.h: lines for a terminal, in two columns: a subject and what is to say about it. line_count() is for pages, too.
  *
  *     line_subject(out, "images examined");
  *     line_count(out, 20580);

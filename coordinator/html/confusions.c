@@ -1,6 +1,7 @@
 /* confusions.c: what was taken for what. A cell's colour is the part of its row: blue for right answers, orange for wrong ones. */
 #include "coordinator/html/markup.h"
 #include "coordinator/html/parts.h"
+#include "coordinator/lines.h"
 #include "coordinator/value.h"
 
 #include <inttypes.h>
@@ -82,7 +83,7 @@ static void put_list(struct bytes *out, const json_t *confusions)
     bytes_append_text(out, "<table id=\"confused\"><tr><th class=\"num\">images</th><th>truth</th><th>taken for</th></tr>");
     json_array_foreach(confusions, i, item) {
         bytes_append_text(out, "<tr><td class=\"num\">");
-        markup_count(out, count_at(item, "count"));
+        line_count(out, count_at(item, "count"));
         bytes_append_text(out, "</td><td>");
         markup_pair(out, truth_shown(item), text_at(item, "label"), 60);
         bytes_append_text(out, "</td><td>");

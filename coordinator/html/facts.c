@@ -2,6 +2,7 @@
 #include "common/counted.h"
 #include "coordinator/html/markup.h"
 #include "coordinator/html/parts.h"
+#include "coordinator/lines.h"
 #include "coordinator/summary_preset.h"
 #include "coordinator/value.h"
 
@@ -36,7 +37,7 @@ static void put_failure(struct bytes *out, const json_t *failure, const json_t *
     bytes_append_text(out, "</b><br><span class=\"tag\">");
     bytes_append_text(out, json_is_true(json_object_get(failure, "retryable")) ? "worth retrying" : "final");
     bytes_append_text(out, "</span></td><td class=\"num failed\">");
-    markup_count(out, count_at(failure, "count"));
+    line_count(out, count_at(failure, "count"));
     bytes_append_text(out, "</td><td>");
     markup_text(out, text_at(failure, "advice"));
     put_examples(out, json_object_get(examples, kind));
@@ -76,14 +77,14 @@ static void put_class(struct bytes *out, const json_t *class_)
     bytes_append_text(out, "<tr><td>");
     markup_class(out, truth_shown(class_), 60);
     bytes_append_text(out, "</td><td class=\"num\">");
-    markup_count(out, count_at(class_, "correct"));
+    line_count(out, count_at(class_, "correct"));
     bytes_append_text(out, " of ");
-    markup_count(out, count_at(class_, "images"));
+    line_count(out, count_at(class_, "images"));
     bytes_printf(out, "</td><td class=\"num\">%.1f&nbsp;%%</td><td>"
                       "<span class=\"track\"><span class=\"bar\" style=\"width:%.0f%%\"></span></span></td><td>",
                  100 * rate, 100 * rate);
     if (json_is_object(wrong)) {
-        markup_count(out, count_at(wrong, "count"));
+        line_count(out, count_at(wrong, "count"));
         bytes_append_text(out, " &#215; ");
         markup_class(out, text_at(wrong, "label"), 60);
     }
@@ -176,9 +177,9 @@ static void put_stages(struct bytes *out, const json_t *stages)
         bytes_append_text(out, "<tr><td>");
         markup_text(out, text_at(stage, "name"));
         bytes_printf(out, "</td><td class=\"num\">%" PRIu64 "</td><td class=\"num\">", count_at(stage, "threads"));
-        markup_count(out, count_at(stage, "items"));
+        line_count(out, count_at(stage, "items"));
         bytes_append_text(out, "</td><td class=\"num\">");
-        markup_count(out, count_at(stage, "errors"));
+        line_count(out, count_at(stage, "errors"));
         bytes_printf(out, "</td><td class=\"num\">%.3f</td><td class=\"num\">%.1f&nbsp;%%</td></tr>", real_at(stage, "cpu_ms_per_item"),
                      100 * real_at(stage, "cpu_share"));
     }
@@ -186,7 +187,7 @@ static void put_stages(struct bytes *out, const json_t *stages)
     json_array_foreach(stages, i, stage)
         if (count_at(stage, "rechecked")) {
             bytes_append_text(out, "<p>Undecided in int8 and computed again in f32: ");
-            markup_count(out, count_at(stage, "rechecked"));
+            line_count(out, count_at(stage, "rechecked"));
             bytes_append_text(out, count_at(stage, "rechecked") == 1 ? " image.</p>" : " images.</p>");
         }
 }
@@ -201,7 +202,7 @@ static void put_nodes(struct bytes *out, const json_t *nodes)
         bytes_append_text(out, "<tr><td>");
         markup_foreign(out, text_at(node, "name"), 40);
         bytes_append_text(out, "</td><td class=\"num\">");
-        markup_count(out, count_at(node, "images"));
+        line_count(out, count_at(node, "images"));
         bytes_append_text(out, "</td><td>");
         markup_foreign(out, text_at(node, "engine"), 20);
         bytes_append_text(out, " on ");

@@ -4,6 +4,7 @@
 #include "common/cleanup.h"
 #include "coordinator/html/markup.h"
 #include "coordinator/html/parts.h"
+#include "coordinator/lines.h"
 #include "coordinator/summary_preset.h"
 #include "coordinator/value.h"
 
@@ -24,9 +25,9 @@ static void begin_tile(struct bytes *out, const char *id)
 
 static void of(struct bytes *out, uint64_t part, uint64_t all, const char *rest)
 {
-    markup_count(out, part);
+    line_count(out, part);
     bytes_append_text(out, " of ");
-    markup_count(out, all);
+    line_count(out, all);
     bytes_append_text(out, rest);
 }
 
@@ -47,7 +48,7 @@ static void speed_tile(struct bytes *out, const json_t *time)
     if (rate < 100)
         bytes_printf(out, "%.1f", rate);
     else
-        markup_count(out, (uint64_t)(rate + 0.5));
+        line_count(out, (uint64_t)(rate + 0.5));
     bytes_append_text(out, "/s</b><span>images, in ");
     markup_duration(out, real_at(time, "elapsed_s"));
     bytes_append_text(out, "</span></div>");
@@ -63,10 +64,10 @@ void part_accuracy(struct bytes *out, const struct json_t *all)
     judged_tile(out, exact, "exact1", "top1", "top1_rate", "exactly right");
     judged_tile(out, exact, "exact5", "top5", "top5_rate", "exactly, first 5");
     begin_tile(out, "examined");
-    markup_count(out, count_at(images, "examined"));
+    line_count(out, count_at(images, "examined"));
     bytes_append_text(out, "</b><span>images</span></div>");
     begin_tile(out, "failed");
-    markup_count(out, count_at(images, "failed"));
+    line_count(out, count_at(images, "failed"));
     bytes_append_text(out, "</b><span>no prediction</span></div>");
     speed_tile(out, json_object_get(all, "time"));
     bytes_append_text(out, "</section>");

@@ -119,17 +119,6 @@ void markup_pair(struct bytes *out, const char *label, const char *other, int ch
         markup_class(out, label, characters);
 }
 
-void markup_count(struct bytes *out, uint64_t value)
-{
-    char digits[24];
-    int size = snprintf(digits, sizeof(digits), "%" PRIu64, value);
-    for (int i = 0; i < size; i++) {
-        if (i && (size - i) % 3 == 0)
-            bytes_append_char(out, ',');
-        bytes_append_char(out, digits[i]);
-    }
-}
-
 void markup_rate(struct bytes *out, double value)
 {
     bytes_printf(out, "%.3f&nbsp;%%", 100 * value);

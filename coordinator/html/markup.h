@@ -23,6 +23,5 @@ void markup_class(struct bytes *out, const char *label, int characters);
 /* The same for a class that was taken for another: if both have the same first name (ImageNet has two maillots), all of their names. */
 void markup_pair(struct bytes *out, const char *label, const char *other, int characters);
 
-void markup_count(struct bytes *out, uint64_t value); /* 13,806 */
 void markup_rate(struct bytes *out, double value);    /* 0.67085 as 67.085 % */
 void markup_duration(struct bytes *out, double seconds);

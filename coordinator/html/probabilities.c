@@ -3,6 +3,7 @@
 
 #include "common/counted.h"
 #include "coordinator/html/parts.h"
+#include "coordinator/lines.h"
 #include "coordinator/value.h"
 
 #include <inttypes.h>
@@ -103,7 +104,7 @@ static void put_legend(struct bytes *out, const json_t *histogram)
         if (!sum)
             continue;
         bytes_printf(out, "<span><i class=\"%s\"></i>%s ", kinds[k].dot, kinds[k].name);
-        markup_count(out, sum);
+        line_count(out, sum);
         bytes_append_text(out, "</span>");
     }
     bytes_append_text(out, "</div>");
@@ -119,7 +120,7 @@ static void put_histogram(struct bytes *out, const json_t *evaluation)
     for (int i = 1; i <= 2; i++) {
         grid_line(out, i / 2.0);
         bytes_printf(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">", LEFT - 6, y_of(i / 2.0) + 4);
-        markup_count(out, (top * (uint64_t)i + 1) / 2);
+        line_count(out, (top * (uint64_t)i + 1) / 2);
         bytes_append_text(out, "</text>");
     }
     for (size_t i = 0; i < EVALUATION_HISTOGRAM; i++)
