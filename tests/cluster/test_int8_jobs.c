@@ -181,3 +181,16 @@ TEST(a_job_that_insists_on_int8_is_refused_without_ranges_and_says_what_makes_th
     CHECK_INT(COORDINATE("run", "run", "--local", "1", ENGINE, "--precision", "int8", PIXELS, "--weights", MODEL, "--job", "job", "photos"), 1);
     check_contains("run.err", RANGES ": cannot open the activation ranges: No such file or directory; int8 needs them, sleddog-worker calibrate makes them");
 }
+
+TEST(with_enough_images_widths_are_fitted_too_and_the_command_weights_shows_what_was_made)
+{
+    CLEANUP(freep) char *said = NULL, *shown = NULL;
+    setenv("SLEDDOG_ENGINES", test_build(), 0);
+    photos_draw("photos", 90);
+    model_write(MODEL, 1000);
+    CHECK_INT(test_shell(&said, "%s/sleddog-worker calibrate --images photos --weights " MODEL " --resize 40 --crop 33", test_build()), 0);
+    CHECK_CONTAINS(said, "  fitting the widths");
+    CHECK_INT(test_shell(&shown, "%s/sleddog-worker weights " MODEL, test_build()), 0);
+    CHECK_CONTAINS(shown, "  ranges      ");
+    CHECK_CONTAINS(shown, " images at 40/33, top-1 as f32's in ");
+}
