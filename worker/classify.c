@@ -2,6 +2,7 @@
 #include "common/counted.h"
 #include "common/labels.h"
 #include "common/log.h"
+#include "common/output.h"
 #include "common/program.h"
 #include "common/thread.h"
 #include "proto/preset.h"
@@ -183,9 +184,7 @@ int command_classify(int argc, char **argv)
     int failed = classify(&options, &preset, argv + first, argc - first, &why);
     if (failed < 0)
         log_error("%s", why.text);
-    if (failed == -ENOTRECOVERABLE) {
-        fflush(stdout);
-        _exit(EXIT_DEVICE_LOST); /* what a library does at an orderly end may wait for the GPU */
-    }
+    if (failed == -ENOTRECOVERABLE)
+        _exit(output_end(EXIT_DEVICE_LOST)); /* what a library does at an orderly end may wait for the GPU */
     return failed != 0;
 }

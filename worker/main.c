@@ -1,6 +1,7 @@
 /* main.c: sleddog-worker: options and commands. */
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/output.h"
 #include "common/program.h"
 #include "common/signals.h"
 #include "worker/commands.h"
@@ -123,6 +124,6 @@ int main(int argc, char **argv)
     };
     for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++)
         if (!strcmp(argv[1], commands[i].name))
-            return commands[i].run(argc - 1, argv + 1);
-    return run_daemon(argc, argv);
+            return output_end(commands[i].run(argc - 1, argv + 1));
+    return output_end(run_daemon(argc, argv));
 }

@@ -142,6 +142,30 @@ TEST(classify_says_how_it_came_to_its_answers)
     CHECK_CONTAINS(text, " in f32: engine onednn on ");
 }
 
+/* ---- standard output ---- */
+
+/* The words of a command of this program, for a shell. */
+static void expect_untaken(const char *program, const char *words)
+{
+    CHECK_INT(test_shell(NULL, "(%s/%s %s >/dev/full 2>full.err)", test_build(), program, words), 1);
+    check_contains("full.err", "standard output: No space left on device");
+}
+
+TEST(what_standard_output_does_not_take_is_an_error_of_both_programs)
+{
+    model_write("model.safetensors", 10);
+    expect_untaken("sleddog-worker", "classify --engine sim sim:1");
+    expect_untaken("sleddog-worker", "info");
+    expect_untaken("sleddog-worker", "weights model.safetensors");
+    expect_untaken("sleddog-worker", "verify --engine sim --help");
+    expect_untaken("sleddog-worker", "calibrate --help");
+    expect_untaken("sleddog-worker", "--help");
+    expect_untaken("sleddog-worker", "--version");
+    expect_untaken("sleddog-coordinator", "--help");
+    expect_untaken("sleddog-coordinator", "--version");
+    expect_untaken("sleddog-coordinator", "run --help");
+}
+
 /* ---- models ---- */
 
 static void expect_failure(const char *part, const char *option, const char *value)
