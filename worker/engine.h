@@ -124,9 +124,12 @@ struct engine_ops {
     /* A number that changes as long as it gets on with what was submitted, within a slot too: so a slow engine is told from one that
      * hangs. NULL: it cannot say, and is judged by the longest slot so far. Any thread, between open and close. */
     uint64_t (*moves)(const struct engine *engine);
+    /* Bytes of this machine's memory, not of a device's, that an engine of this spec will hold when all its slots are full: asked before open, of a
+     * spec whose `classes` are set. What a library takes for itself is not in it. */
+    uint64_t (*memory)(const struct engine_spec *spec);
 };
 
-#define ENGINE_ABI 4
+#define ENGINE_ABI 5
 
 /* A plugin exports one function of this name and type. */
 #define ENGINE_ENTRY_POINT "sleddog_engine"

@@ -4,6 +4,7 @@
 #include "common/machine.h"
 #include "common/cache.h"
 #include "common/log.h"
+#include "worker/engine_memory.h"
 #include "worker/engines.h"
 #include "worker/image/preprocess.h"
 #include "worker/memory.h"
@@ -100,6 +101,8 @@ static int open_engine(struct runtime *runtime, const struct tuning *tuning, str
         .cost_us = (int)tuning->sim_cost_us,
     };
     char plans[PATH_MAX];
+    uint64_t resident = machine_resident(); /* of the weights it will hold its own, in its own order: the file is let go of */
+    const struct engine_ops *ops;
     runtime_tune(tuning, &engine, plans);
     memcpy(engine.mean, spec->preset.mean, sizeof(engine.mean));
     memcpy(engine.std, spec->preset.std, sizeof(engine.std));
@@ -116,7 +119,11 @@ static int open_engine(struct runtime *runtime, const struct tuning *tuning, str
         if (r < 0)
             return r;
     }
-    int r = engines_open(tuning->engine, &engine, ret, why);
+    int r = engines_find(tuning->engine, &ops, why);
+    if (r == 0)
+        r = engine_memory_check(ops, &engine, tuning, resident, why);
+    if (r == 0)
+        r = engines_open(tuning->engine, &engine, ret, why);
     ranges_done(&runtime->calibrated.ranges);
     return r;
 }
