@@ -69,6 +69,25 @@ TEST(a_usage_error_of_the_coordinator_is_status_2_and_names_what_is_wrong)
     expect_all("sleddog-coordinator", mistakes, ARRAY_SIZE(mistakes));
 }
 
+TEST(an_option_whose_value_is_empty_is_refused_by_both_programs)
+{
+    static const struct mistake coordinator[] = {
+        { 2, "--labels: its value is empty; give one, or leave the option out", { "run", "--labels", "", "--engine", "sim", "sim:1" } },
+        { 2, "--truth: its value is empty", { "run", "--truth=", "--engine", "sim", "sim:1" } },
+        { 2, "--nodes: its value is empty", { "check", "--nodes", "" } },
+        { 2, "--group: its value is empty", { "nodes", "--nodes", "n", "--group", "" } },
+    };
+    static const struct mistake worker[] = {
+        { 2, "--weights: its value is empty", { "--weights", "" } },
+        { 2, "--devices: its value is empty", { "classify", "--devices", "", "photo.jpg" } },
+        { 2, "--profile: its value is empty", { "weights", "--profile", "", "model.pth" } },
+        { 2, "--cache: its value is empty", { "verify", "--cache=" } },
+        { 2, "--images: its value is empty", { "calibrate", "--images", "" } },
+    };
+    expect_all("sleddog-coordinator", coordinator, ARRAY_SIZE(coordinator));
+    expect_all("sleddog-worker", worker, ARRAY_SIZE(worker));
+}
+
 TEST(a_file_that_is_missing_or_wrong_is_named)
 {
     static const struct mistake mistakes[] = {
