@@ -27,6 +27,8 @@ struct network;
 struct ranges;
 struct weights;
 
+#define ENGINE_SIM_CLASSES 1000 /* of `sim`, which has no weights that say how many */
+
 enum emit {
     EMIT_TOPK,     /* the `top` most probable classes */
     EMIT_LOGITS,   /* those, and every class's logit */
@@ -50,7 +52,7 @@ struct engine_spec {
     const struct weights *weights; /* validated against the network by the engine; may be NULL likewise */
     int height, width;             /* of the crop, pixels */
     float mean[3], std[3];         /* input = (pixel / 255 - mean) / std, R G B; 0 and 1 for none */
-    int classes;                   /* outputs of `fc`; 0: as many as the weights have (`sim`: 1000) */
+    int classes;                   /* outputs of `fc`; 0: as many as the weights have (`sim`: ENGINE_SIM_CLASSES) */
     enum emit emit;
     int top;                       /* 1..classes; predictions a row */
     enum precision precision;      /* AUTO: what is fastest and agrees with f32; a CPU takes int8 when there are ranges */

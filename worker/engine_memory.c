@@ -33,3 +33,12 @@ int engine_memory_check(const struct engine_ops *ops, const struct engine_spec *
                    "or the job a smaller --crop", told, ops->name, needed / MIB, what, strcmp(ops->name, "cudnn") ? ", fewer --engine-threads" : "",
                    memory_least_limit(resident + needed + needed / 8) / MIB); /* an eighth: for what libraries take for themselves */
 }
+
+int engine_memory_open(const struct engine_spec *spec, const struct tuning *tuning, uint64_t resident, struct engines_opened *ret, struct why *why)
+{
+    const struct engine_ops *ops;
+    int r = engines_find(tuning->engine, &ops, why);
+    if (r == 0)
+        r = engine_memory_check(ops, spec, tuning, resident, why);
+    return r < 0 ? r : engines_open(tuning->engine, spec, ret, why);
+}

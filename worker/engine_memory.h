@@ -6,7 +6,10 @@
 #pragma once
 
 #include "proto/tuning.h"
-#include "worker/engine.h"
+#include "worker/engines.h"
 
 /* `resident`: what this process holds without it. An engine that cannot say what it needs fits. */
 int engine_memory_check(const struct engine_ops *ops, const struct engine_spec *spec, const struct tuning *tuning, uint64_t resident, struct why *why);
+
+/* Opens the engine of --engine, if it fits. */
+int engine_memory_open(const struct engine_spec *spec, const struct tuning *tuning, uint64_t resident, struct engines_opened *ret, struct why *why);

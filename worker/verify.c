@@ -5,7 +5,6 @@
 #include "common/machine.h"
 #include "common/sha256.h"
 #include "worker/engine_memory.h"
-#include "worker/engines.h"
 #include "worker/image/preprocess.h"
 #include "worker/runtime.h"
 #include "worker/weights/ranges.h"
@@ -174,12 +173,7 @@ static int open_cut(const struct verification *v, const char *last, struct engin
         r = find_extents(&cut, &spec, &ranges, why);
         spec.ranges = &ranges;
     }
-    const struct engine_ops *ops;
-    if (r == 0)
-        r = engines_find(v->tuning->engine, &ops, why);
-    if (r == 0)
-        r = engine_memory_check(ops, &spec, v->tuning, machine_resident(), why);
-    return r < 0 ? r : engines_open(v->tuning->engine, &spec, ret, why);
+    return r < 0 ? r : engine_memory_open(&spec, v->tuning, machine_resident(), ret, why);
 }
 
 /* The values of one image, every n-th; returns how many, or negative errno. */

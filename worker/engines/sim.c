@@ -17,7 +17,6 @@
 #include <time.h>
 
 #define SEED_BYTES       8
-#define DEFAULT_CLASSES  1000
 #define DEFAULT_FEATURES 2048 /* ResNet-50's */
 #define DEFAULT_BATCH    16
 #define NAP_NS           100000000u /* at least; an image is never cut */
@@ -159,7 +158,7 @@ static int default_slots(const struct engine_spec *spec)
 
 static int describe(struct engine *engine, const struct engine_spec *spec, struct why *why)
 {
-    int classes = spec->classes ? spec->classes : DEFAULT_CLASSES;
+    int classes = spec->classes ? spec->classes : ENGINE_SIM_CLASSES;
     bool features = spec->emit == EMIT_FEATURES;
     if (spec->height < 1 || spec->width < 1 || (size_t)spec->height * (size_t)spec->width * 3 < SEED_BYTES)
         return because(why, -EINVAL, "engine sim: cannot work on images of %dx%d pixels", spec->width, spec->height);
