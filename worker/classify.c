@@ -165,7 +165,7 @@ int command_classify(int argc, char **argv)
     int first;
     log_open("sleddog-worker classify", LOG_LEVEL_INFO);
     if (options_parse(rows, &options, argc, argv, &first, &why) < 0 ||
-        preset_from_options(&options.preset, &preset, &why) < 0) {
+        preset_from_options(&options.preset, &preset, &why) < 0 || (!options.help && tuning_check(&options.tuning, &why) < 0)) {
         log_error("%s; see %s classify --help", why.text, program_called("sleddog-worker"));
         return 2;
     }

@@ -156,7 +156,7 @@ static const char *shown(const char *given)
     return key_is_no_path(given) ? "(a key)" : given;
 }
 
-static int check_options(const struct worker_options *options, struct why *why)
+int door_check(const struct worker_options *options, struct why *why)
 {
     int r = options->listen ? listen_check(options->listen, why) : 0;
     if (r < 0)
@@ -203,9 +203,7 @@ int door_open(struct door *door, const struct worker_options *options, struct lo
 {
     struct curve_pair pair = { "", "" };
     *door = (struct door){ .list_path = options->authorized, .failed = MONITOR_GREETED };
-    int r = check_options(options, why);
-    if (r == 0 && options->key)
-        r = open_keys(door, options, loop, context, &pair, why);
+    int r = options->key ? open_keys(door, options, loop, context, &pair, why) : 0;
     if (r == 0)
         r = bind_link(door, options, &pair, context, ret, why);
     curve_pair_wipe(&pair);

@@ -34,6 +34,9 @@ struct door {
     uint64_t denied, garbage;
 };
 
+/* Whether where it listens and its keys go together, by the options alone. */
+int door_check(const struct worker_options *options, struct why *why);
+
 /* Binds the worker's link and adds what must be watched to the loop. */
 int door_open(struct door *door, const struct worker_options *options, struct loop *loop, void *context, struct link **ret, struct why *why);
 void door_close(struct door *door);

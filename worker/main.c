@@ -49,6 +49,13 @@ static void print_help(void)
 
 static const struct worker_options defaults = { .tuning = TUNING_DEFAULTS, .weights = "", .drain_timeout = 30 };
 
+/* What can never work, whatever comes later. */
+static int check_options(const struct worker_options *options, struct why *why)
+{
+    int r = tuning_check(&options->tuning, why);
+    return r < 0 ? r : door_check(options, why);
+}
+
 /* A configuration file gives defaults; the command line, read again after it, wins. */
 static int read_options(struct worker_options *options, struct config **config, int argc, char **argv, struct why *why)
 {
@@ -61,7 +68,7 @@ static int read_options(struct worker_options *options, struct config **config, 
     }
     if (r == 0 && first < argc)
         return because(why, -EINVAL, "\"%s\" is not a command; there are classify, info, weights, verify and calibrate", argv[first]);
-    return r < 0 || options->help || options->version ? r : tuning_check(&options->tuning, why);
+    return r < 0 || options->help || options->version ? r : check_options(options, why);
 }
 
 DEFINE_FREEP(config_free, struct config)

@@ -121,15 +121,15 @@ TEST(a_file_that_is_missing_or_wrong_is_named)
 TEST(a_worker_that_would_listen_beyond_this_machine_wants_insecure_said)
 {
     static const struct mistake mistakes[] = {
-        { 1, "--listen 0.0.0.0:0: anybody who reaches this address could use the worker; give it keys", { "--listen", "0.0.0.0:0" } },
-        { 1, "--listen tcp://*:0: anybody", { "--listen", "tcp://*:0" } },
-        { 1, "--listen [::]:0: anybody", { "--listen", "[::]:0" } },
-        { 1, "--listen 127.0.0.1:99999: the port must be a number from 0 to 65535; give ADDRESS:PORT", { "--listen", "127.0.0.1:99999" } },
-        { 1, "--listen 127.0.0.1: no port; give ADDRESS:PORT", { "--listen", "127.0.0.1" } },
-        { 1, "--listen foo: no port; give ADDRESS:PORT", { "--listen", "foo" } },
-        { 1, "--listen :5582: no address before the port; give ADDRESS:PORT", { "--listen", ":5582" } },
-        { 1, "--listen *:99999: the port must be a number from 0 to 65535; give ADDRESS:PORT", { "--listen", "*:99999" } },
-        { 1, "--listen foo: no port; give ADDRESS:PORT", { "--listen", "foo", "--insecure" } },
+        { 2, "--listen 0.0.0.0:0: anybody who reaches this address could use the worker; give it keys", { "--listen", "0.0.0.0:0" } },
+        { 2, "--listen tcp://*:0: anybody", { "--listen", "tcp://*:0" } },
+        { 2, "--listen [::]:0: anybody", { "--listen", "[::]:0" } },
+        { 2, "--listen 127.0.0.1:99999: the port must be a number from 0 to 65535; give ADDRESS:PORT", { "--listen", "127.0.0.1:99999" } },
+        { 2, "--listen 127.0.0.1: no port; give ADDRESS:PORT", { "--listen", "127.0.0.1" } },
+        { 2, "--listen foo: no port; give ADDRESS:PORT", { "--listen", "foo" } },
+        { 2, "--listen :5582: no address before the port; give ADDRESS:PORT", { "--listen", ":5582" } },
+        { 2, "--listen *:99999: the port must be a number from 0 to 65535; give ADDRESS:PORT", { "--listen", "*:99999" } },
+        { 2, "--listen foo: no port; give ADDRESS:PORT", { "--listen", "foo", "--insecure" } },
         { 1, "tcp://192.0.2.1:5: cannot listen: Cannot assign", { "--listen", "192.0.2.1:5", "--insecure" } },
         { 2, "sleddog-worker takes no option --frobnicate", { "--frobnicate" } },
         { 2, "sleddog-worker takes no option --preset", { "--preset", "article" } },
@@ -138,6 +138,7 @@ TEST(a_worker_that_would_listen_beyond_this_machine_wants_insecure_said)
         { 2, "no-config: No such file", { "--config", "no-config" } },
         { 2, "no files given", { "classify" } },
         { 2, "no weights given; sleddog-worker classify --weights FILE", { "classify", "photo.jpg" } },
+        { 2, "--decode none: gives no answers worth having", { "classify", "--decode", "none", "--weights", "model.pth", "photo.jpg" } },
     };
     expect_all("sleddog-worker", mistakes, ARRAY_SIZE(mistakes));
     struct process process;

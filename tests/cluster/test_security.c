@@ -46,15 +46,16 @@ TEST(keygen_makes_pairs_that_only_their_owner_may_read_and_overwrites_none)
 TEST(keys_that_are_missing_open_to_others_or_half_given_are_told)
 {
     static const struct {
+        int status;
         const char *sentence;
         const char *arguments[8];
     } mistakes[] = {
-        { "--key keys/worker.key: needs --authorized PATH too", { "--key", "keys/worker.key" } },
-        { "--authorized authorized: needs --key FILE too", { "--authorized", "authorized" } },
-        { "--insecure and --key exclude each other", { KEYED, "--insecure" } },
-        { "keys/open.key: a secret key, but others than its owner may use it (mode 0644)", { "--key", "keys/open.key", "--authorized", "authorized" } },
-        { "keys/nothing.key: No such file or directory; sleddog-coordinator keygen DIR makes keys", { "--key", "keys/nothing.key", "--authorized", "authorized" } },
-        { "nowhere: No such file", { "--key", "keys/worker.key", "--authorized", "nowhere" } },
+        { 2, "--key keys/worker.key: needs --authorized PATH too", { "--key", "keys/worker.key" } },
+        { 2, "--authorized authorized: needs --key FILE too", { "--authorized", "authorized" } },
+        { 2, "--insecure and --key exclude each other", { KEYED, "--insecure" } },
+        { 1, "keys/open.key: a secret key, but others than its owner may use it (mode 0644)", { "--key", "keys/open.key", "--authorized", "authorized" } },
+        { 1, "keys/nothing.key: No such file or directory; sleddog-coordinator keygen DIR makes keys", { "--key", "keys/nothing.key", "--authorized", "authorized" } },
+        { 1, "nowhere: No such file", { "--key", "keys/worker.key", "--authorized", "nowhere" } },
     };
     char worker[4096];
     make_keys();
@@ -65,7 +66,7 @@ TEST(keys_that_are_missing_open_to_others_or_half_given_are_told)
         struct process process;
         memcpy(argv + 5, mistakes[i].arguments, sizeof(mistakes[i].arguments) - sizeof(char *));
         process_start(&process, "worker", argv);
-        CHECK_INT(process_end(&process), 1);
+        CHECK_INT(process_end(&process), mistakes[i].status);
         check_contains("worker.err", mistakes[i].sentence);
     }
     write_text("nodes", "127.0.0.1:1\n");
@@ -141,8 +142,8 @@ TEST(a_key_of_the_wrong_kind_is_refused_by_both_programs_and_no_secret_is_shown)
     EXPECT_WRONG_KIND("sleddog-worker", 1, "keys/coordinator.key, line 1: a secret key, and a public one is wanted; give keys/coordinator.pub", "--key", "keys/worker.key",
                       "--authorized", "keys/coordinator.key");
     EXPECT_WRONG_KIND("sleddog-worker", 1, "mixed/one.pub, line 1: a secret key, and a public one is wanted", "--key", "keys/worker.key", "--authorized", "mixed");
-    EXPECT_WRONG_KIND("sleddog-worker", 1, "--key (a key): needs --authorized PATH too", "--key", secret);
-    EXPECT_WRONG_KIND("sleddog-worker", 1, "--authorized (a key): needs --key FILE too", "--authorized", secret);
+    EXPECT_WRONG_KIND("sleddog-worker", 2, "--key (a key): needs --authorized PATH too", "--key", secret);
+    EXPECT_WRONG_KIND("sleddog-worker", 2, "--authorized (a key): needs --key FILE too", "--authorized", secret);
     EXPECT_WRONG_KIND("sleddog-worker", 2, "keys/worker.key, line 1: a key; is this a configuration file?", "--config", "keys/worker.key");
 }
 
