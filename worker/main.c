@@ -1,6 +1,8 @@
 /* main.c: sleddog-worker: options and commands. */
+#include "common/cache.h"
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/machine.h"
 #include "common/output.h"
 #include "common/program.h"
 #include "common/signals.h"
@@ -53,7 +55,11 @@ static const struct worker_options defaults = { .tuning = TUNING_DEFAULTS, .weig
 static int check_options(const struct worker_options *options, struct why *why)
 {
     int r = tuning_check(&options->tuning, why);
-    return r < 0 ? r : door_check(options, why);
+    if (r == 0)
+        r = door_check(options, why);
+    if (r == 0 && (r = cache_check_given(options->weights, why)) < 0)
+        because_in(why, r, "--weights");
+    return r;
 }
 
 /* A configuration file gives defaults; the command line, read again after it, wins. */
@@ -89,7 +95,7 @@ static int run_daemon(int argc, char **argv)
     CLEANUP(config_freep) struct config *config = NULL;
     struct why why;
     log_open("sleddog-worker", LOG_LEVEL_INFO);
-    if (read_options(&options, &config, argc, argv, &why) < 0) {
+    if (read_options(&options, &config, argc, argv, &why) < 0 || memory_check_limit((uint64_t)options.tuning.memory_limit, machine_resident(), &why) < 0) {
         log_error("%s; see %s --help", why.text, program_called("sleddog-worker"));
         return 2;
     }

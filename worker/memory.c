@@ -22,6 +22,15 @@ uint64_t memory_least_limit(uint64_t resident)
     return ((resident + LEAST) / MIB + 1) * MIB;
 }
 
+int memory_check_limit(uint64_t limit, uint64_t resident, struct why *why)
+{
+    uint64_t least_limit = memory_least_limit(resident) / MIB;
+    if (!limit || limit >= least_limit * MIB)
+        return 0;
+    return because(why, -EINVAL, "--memory-limit %llu: this program needs %llu MiB, and a model and its engine come on top of that", (unsigned long long)limit,
+                   (unsigned long long)least_limit);
+}
+
 int memory_plan(uint64_t limit, uint64_t machine, uint64_t resident, uint64_t fetch_memory, struct memory_plan *ret, struct why *why)
 {
     uint64_t whole = memory_whole(limit, machine), room = whole > resident ? whole - resident : 0;

@@ -30,6 +30,9 @@ uint64_t memory_whole(uint64_t limit, uint64_t machine);
 /* The least limit, in whole MiB, for a process that holds so much before any image. */
 uint64_t memory_least_limit(uint64_t resident);
 
+/* Whether any job can be done: -EINVAL when the limit is less than what this program needs without a model. */
+int memory_check_limit(uint64_t limit, uint64_t resident, struct why *why);
+
 /* `limit`, `machine`: as above; `resident`: held already, before any image. */
 int memory_plan(uint64_t limit, uint64_t machine, uint64_t resident, uint64_t fetch_memory, struct memory_plan *ret, struct why *why);
 

@@ -196,10 +196,10 @@ static void expect_failure(const char *part, const char *option, const char *val
     check_contains("failed.err", "nothing was classified; mend that, remove ");
 }
 
-static void expect_warning(const char *weights, const char *sentence)
+static void expect_warning(const char *option, const char *value, const char *sentence)
 {
     struct daemon daemon;
-    WORKER(&daemon, "warned", "--engine", "sim", "--weights", weights);
+    WORKER(&daemon, "warned", "--engine", "sim", option, value);
     WAIT_FOR(process_said(&daemon.process, sentence));
     daemon_stop(&daemon);
 }
@@ -214,9 +214,8 @@ static bool says_when_reloaded(struct daemon *daemon, const char *sentence)
 TEST(a_worker_whose_weights_are_not_there_says_so_at_its_start_and_works)
 {
     struct daemon daemon;
-    expect_warning("nix.pth", "--weights: nix.pth: cannot open the weights: No such file or directory; as long as that is so, jobs that name no weights are refused");
-    expect_warning("/", "--weights: /: not a regular file; give a .safetensors or .pth file; as long as that is so");
-    expect_warning("https://h/x.pth#nope", "--weights: https://h/x.pth: what follows # must be sha256= and 64 hex digits; as long as that is so");
+    expect_warning("--weights", "nix.pth", "--weights: nix.pth: cannot open the weights: No such file or directory; as long as that is so, jobs that name no weights are refused");
+    expect_warning("--weights", "/", "--weights: /: not a regular file; give a .safetensors or .pth file; as long as that is so");
     write_text("conf", "engine = sim\n");
     write_text("there", "x");
     WORKER(&daemon, "worker", "--config", "conf");
@@ -229,6 +228,49 @@ TEST(a_worker_whose_weights_are_not_there_says_so_at_its_start_and_works)
     CHECK_INT(COORDINATE("check", "check", "--nodes", "nodes"), 0);
     daemon_stop(&daemon);
     check_lacks("worker.err", "--weights: there");
+}
+
+TEST(what_the_options_of_a_worker_name_and_is_not_there_yet_is_told_at_its_start)
+{
+    setenv("AWS_CONFIG_FILE", "no-config", 1);
+    setenv("AWS_SHARED_CREDENTIALS_FILE", "no-credentials", 1);
+    expect_warning("--ranges", "nix.json", "--ranges: nix.json: No such file or directory; as long as that is so, jobs that would compute in int8 are refused");
+    expect_warning("--profile", "nope", "--profile: there is no profile \"nope\" in no-credentials and no-config; as long as that is so, nothing is read from s3://");
+    expect_warning("--ca-bundle", "nix.pem", "--ca-bundle: nix.pem: No such file or directory; as long as that is so, nothing is read from s3://");
+}
+
+TEST(a_worker_that_found_no_gpu_for_what_was_asked_of_one_says_so)
+{
+    struct daemon daemon;
+    if (test_shell(NULL, "%s/sleddog-worker info | grep '^cudnn  *not usable'", test_build()))
+        test_skip("there is a GPU here");
+    WORKER(&daemon, "worker", "--precision", "f16");
+    WAIT_FOR(process_said(&daemon.process, "--precision f16: engine onednn computes in f32 or int8; give one of these, or auto; as long as no GPU is found here, jobs are refused"));
+    daemon_stop(&daemon);
+}
+
+TEST(what_can_never_work_ends_a_worker_at_its_start_with_status_2)
+{
+    static const struct mistake mistakes[] = {
+        { 2, "--devices 7: names GPUs, and engine onednn computes on the CPU; leave the option out", { "--engine", "onednn", "--devices", "7" } },
+        { 2, "--devices x: not a list like 0,1", { "--devices", "x" } },
+        { 2, "--precision f16: engine onednn computes in f32 or int8", { "--engine", "onednn", "--precision", "f16" } },
+        { 2, "--memory-limit 1: this program needs ", { "--memory-limit", "1" } },
+        { 2, "--weights: https://h/x.pth: what follows # must be sha256= and 64 hex digits", { "--weights", "https://h/x.pth#nope" } },
+        { 2, "--weights: http://x/y.pth: over http:// anybody on the way can replace the file", { "--weights", "http://x/y.pth" } },
+        { 2, "--weights: ftp:// is not read", { "--weights", "ftp://x/y.pth" } },
+        { 2, "--weights: s3://bucket: a bucket, not a file in it", { "--weights", "s3://bucket" } },
+        { 2, "--endpoint-url: an endpoint begins with https:// or http://", { "--endpoint-url", "x" } },
+        { 2, "--region: \"no where\" is no region", { "--region", "no where" } },
+        { 2, "--weights: ftp:// is not read", { "classify", "--weights", "ftp://x/y.pth", "photo.jpg" } },
+        { 2, "--region: \"no where\" is no region", { "classify", "--region", "no where", "--weights", "w", "photo.jpg" } },
+        { 2, "--endpoint-url: an endpoint begins", { "weights", "--endpoint-url", "x", "s3://bucket/y.pth" } },
+        { 2, "--weights: ftp:// is not read", { "calibrate", "--images", ".", "--weights", "ftp://x/y.pth" } },
+    };
+    expect_all("sleddog-worker", mistakes, ARRAY_SIZE(mistakes));
+    CLEANUP(freep) char *text = NULL;
+    CHECK_INT(test_shell(&text, "%s/sleddog-worker weights ftp://x/y.pth", test_build()), 1);
+    CHECK_CONTAINS(text, "wrong       ftp:// is not read; copy the file and give its path, or an address with https:// or s3://");
 }
 
 TEST(weights_that_are_no_model_are_told_by_tensor_and_shape)

@@ -39,6 +39,15 @@ TEST(a_limit_that_leaves_nothing_is_refused_with_one_that_does)
     plan(423 * MIB, 8192 * MIB, 390 * MIB, MIB);
 }
 
+TEST(a_limit_below_what_the_program_needs_is_told_without_a_model)
+{
+    struct why why;
+    CHECK_INT(memory_check_limit(0, 20 * MIB, &why), 0);
+    CHECK_INT(memory_check_limit(53 * MIB, 20 * MIB, &why), 0);
+    CHECK_INT(memory_check_limit(1, 20 * MIB, &why), -EINVAL);
+    CHECK_STR(why.text, "--memory-limit 1: this program needs 53 MiB, and a model and its engine come on top of that");
+}
+
 /* ---- engines ---- */
 
 static uint64_t needed;
