@@ -27,6 +27,7 @@ struct door {
     struct zap *zap; /* NULL: no keys */
     struct monitor *monitor;
     const char *list_path;
+    char own[KEY_TEXT]; /* this worker's public key */
     struct key_list authorized;
     struct guests guests;
     enum monitor_kind failed; /* how the handshake failed of the connection that goes next; MONITOR_GREETED: none */

@@ -275,6 +275,22 @@ TEST(keys_are_rotated_while_both_are_valid_and_one_that_is_taken_off_is_not_hear
     daemon_stop(&daemon);
 }
 
+TEST(a_workers_own_key_in_the_folder_of_all_keys_is_no_coordinators)
+{
+    struct daemon daemon;
+    make_keys();
+    WORKER(&daemon, "worker", SIM, "--key", "keys/worker.key", "--authorized", "keys");
+    write_node("nodes", &daemon);
+    check_contains("worker.err", "keys: holds this worker's own key too, which is no coordinator's and is left out");
+    check_contains("worker.err", "keys: 3 coordinators are authorised");
+    CHECK_INT(COORDINATE("good", "run", "--nodes", "nodes", WITH_KEYS, "--job", "good", "sim:5"), 0);
+    CHECK_INT(COORDINATE("own", "check", "--nodes", "nodes", "--key", "keys/worker.key", "--node-key", "keys/worker.pub"), 1);
+    check_contains("worker.err", "is not in keys; 1 denied so far");
+    process_signal(&daemon.process, SIGHUP);
+    WAIT_FOR(test_shell(NULL, "test $(grep -c \"own key too\" worker.err) = 2") == 0);
+    daemon_stop(&daemon);
+}
+
 TEST(a_worker_without_authorised_keys_waits_for_them)
 {
     struct daemon daemon;
