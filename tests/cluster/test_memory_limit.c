@@ -29,7 +29,8 @@ TEST(a_job_whose_images_are_too_large_for_the_engine_is_refused_in_words_and_the
     check_contains("large.err", REFUSED);
     check_contains("large.err", " MiB for images of 224x224 pixels, 64 at once, 1 thread; give the worker a smaller --engine-batch, fewer --engine-threads or at least --memory-limit ");
     check_contains("large.err", "or the job a smaller --crop");
-    CHECK_INT(run_job("small", "64"), 0);
+    if (!is_sanitized()) /* which holds more than the limit for itself */
+        CHECK_INT(run_job("small", "64"), 0);
     daemon_stop(&daemon);
     check_contains("worker.err", REFUSED);
     if (!is_sanitized())
