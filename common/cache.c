@@ -138,6 +138,20 @@ static int understand(const char *folder, const char *uri, const char *sha256, c
     return r < 0 ? r : require_hash(wanted, why);
 }
 
+int cache_check_given(const char *given, struct why *why)
+{
+    struct wanted wanted = { .s3 = NULL };
+    size_t scheme = strspn(given, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
+    if (scheme && !cache_is_url(given) && !strncmp(given + scheme, "://", 3))
+        return because(why, -ENOTSUP, "%.*s:// is not read; copy the file and give its path, or an address with https:// or s3://", (int)scheme, given);
+    if (!cache_is_url(given))
+        return 0;
+    int r = cache_address_parse(given, &wanted.address, why);
+    if (r == 0)
+        r = name_file("", &wanted, why);
+    return r < 0 ? r : require_hash(&wanted, why);
+}
+
 /* ---- files ------------------------------------------------------------------------------------------------------------ */
 
 static int check_content(const struct wanted *wanted, const char *hex, struct why *why)

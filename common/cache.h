@@ -24,6 +24,9 @@ struct cached {
 
 bool cache_is_url(const char *uri);
 
+/* Whether what a person gave is a path, or an address that a file will be taken from: by its form alone. */
+int cache_check_given(const char *given, struct why *why);
+
 /* Whether the address is one that can be used. No sentence shows a query or a password. */
 int cache_check_url(const char *uri, struct why *why);
 

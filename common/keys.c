@@ -108,6 +108,18 @@ int key_list_parse(const char *name, const char *text, size_t size, struct key_l
     return r;
 }
 
+bool key_list_remove(struct key_list *list, const char *key)
+{
+    for (int i = 0; i < list->count; i++) {
+        if (strcmp(list->entries[i].key, key))
+            continue;
+        list->count--;
+        memmove(&list->entries[i], &list->entries[i + 1], (size_t)(list->count - i) * sizeof(list->entries[i]));
+        return true;
+    }
+    return false;
+}
+
 const struct key_entry *key_list_find(const struct key_list *list, const char *key)
 {
     for (int i = 0; i < list->count; i++)

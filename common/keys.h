@@ -38,5 +38,7 @@ int key_list_parse(const char *name, const char *text, size_t size, struct key_l
 void key_list_free(struct key_list *list);
 const struct key_entry *key_list_find(const struct key_list *list, const char *key); /* NULL: not on it */
 
+bool key_list_remove(struct key_list *list, const char *key); /* whether it was on it */
+
 /* Makes a file that must not be there yet. The text is one line. */
 int key_write(const char *path, const char *key, const char *note, bool secret, struct why *why);

@@ -172,6 +172,12 @@ static int refuse_word(const struct option_row *table, const char *program, cons
     return because(why, -EINVAL, "%s takes no option %.*s", program, (int)strcspn(word, "="), word);
 }
 
+/* An empty text would pass for an option that was not given, and comes from a variable of a script that is not set. */
+static bool is_blank(const struct option_row *row, const char *value)
+{
+    return (row->type == OPTION_TEXT || row->type == OPTION_TEXTS) && !*value;
+}
+
 int options_parse(const struct option_row *table, void *target, int argc, char **argv, int *ret_first, struct why *why)
 {
     struct option longs[MAX_OPTIONS + 1];
@@ -185,7 +191,9 @@ int options_parse(const struct option_row *table, void *target, int argc, char *
             return because(why, -EINVAL, "%s needs a value", word);
         if (code == '?')
             return refuse_word(table, argv[0], word, why);
-        int r = set_row(find_row(table, code), target, optarg, why);
+        const struct option_row *row = find_row(table, code);
+        int r = is_blank(row, optarg) ? because(why, -EINVAL, "--%s: its value is empty; give one, or leave the option out", row->name)
+                                      : set_row(row, target, optarg, why);
         if (r < 0)
             return r;
     }

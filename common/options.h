@@ -44,7 +44,7 @@ struct option_row {
     const char *choices;
 };
 
-/* Parses argv[1..] into `target`. `ret_first` is the index of the first operand; operands are moved behind the options. */
+/* Parses argv[1..] into `target`; an empty text is refused. `ret_first` is the index of the first operand; operands are moved behind the options. */
 int options_parse(const struct option_row *table, void *target, int argc, char **argv, int *ret_first, struct why *why);
 
 /* Whether these words, which options_parse() has taken, give the option of this name, be it its default. */

@@ -1,11 +1,11 @@
 /* main.c: sleddog-coordinator: finds the command. */
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/output.h"
 #include "common/program.h"
 #include "coordinator/commands.h"
 #include "coordinator/limits.h"
 
-#include <errno.h>
 #include <string.h>
 
 static const struct {
@@ -42,16 +42,6 @@ static void print_help(void)
     puts("\nManual: man sleddog-coordinator");
 }
 
-/* What a full disk or a closed pipe did not take was not said. */
-static int end(int status)
-{
-    errno = 0;
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return status;
-    log_error("standard output: %s", errno ? strerror(errno) : "not all of it could be written");
-    return status ? status : 1;
-}
-
 int main(int argc, char **argv)
 {
     log_open("sleddog-coordinator", LOG_LEVEL_INFO);
@@ -63,15 +53,15 @@ int main(int argc, char **argv)
     }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
         print_help();
-        return 0;
+        return output_end(0);
     }
     if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
         puts("sleddog-coordinator " SLEDDOG_VERSION);
-        return 0;
+        return output_end(0);
     }
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
         if (!strcmp(argv[1], commands[i].name))
-            return end(commands[i].run(argc - 1, argv + 1));
+            return output_end(commands[i].run(argc - 1, argv + 1));
     log_error("there is no command \"%s\"; see %s --help", argv[1], program_called("sleddog-coordinator"));
     return 2;
 }

@@ -93,7 +93,7 @@ struct tuning {
 /* Whether an option of this name is in TUNING_OWN_ROWS. */
 bool tuning_is_own(const char *name);
 
-/* -EINVAL for options that contradict each other: before anything is loaded for them. */
+/* -EINVAL for options that can never work, by themselves or together: before anything is loaded for them. */
 int tuning_check(const struct tuning *tuning, struct why *why);
 
 /* Writes the arguments that make a worker work like this: NUL-separated "--engine", "auto", ... */

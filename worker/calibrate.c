@@ -150,6 +150,10 @@ int command_calibrate(int argc, char **argv)
         r = because(&why, -EINVAL, "takes no arguments, \"%s\" was given", argv[first]);
     if (r == 0 && (!options.images || !options.weights))
         r = because(&why, -EINVAL, "no %s given", options.images ? "--weights FILE" : "--images DIR");
+    if (r == 0 && (r = cache_check_given(options.weights, &why)) < 0)
+        because_in(&why, r, "--weights");
+    if (r == 0)
+        r = s3_options_check(&options.s3, &why);
     if (r < 0) {
         log_error("%s; see %s calibrate --help", why.text, program_called("sleddog-worker"));
         return 2;

@@ -1,7 +1,9 @@
 /* classify.c: one-off classification here, no cluster: the same pipeline, fed from the command line. */
+#include "common/cache.h"
 #include "common/counted.h"
 #include "common/labels.h"
 #include "common/log.h"
+#include "common/output.h"
 #include "common/program.h"
 #include "common/thread.h"
 #include "proto/preset.h"
@@ -156,6 +158,15 @@ static int classify(const struct classify_options *options, const struct preset 
     return r < 0 ? r : failed;
 }
 
+/* What can never work, whatever files come. */
+static int check_options(const struct classify_options *options, struct why *why)
+{
+    int r = tuning_check(&options->tuning, why);
+    if (r == 0 && (r = cache_check_given(options->weights, why)) < 0)
+        because_in(why, r, "--weights");
+    return r;
+}
+
 int command_classify(int argc, char **argv)
 {
     struct classify_options options = { .tuning = TUNING_DEFAULTS, .weights = "", .preset = PRESET_OPTIONS_DEFAULTS, .top = 5 };
@@ -164,7 +175,7 @@ int command_classify(int argc, char **argv)
     int first;
     log_open("sleddog-worker classify", LOG_LEVEL_INFO);
     if (options_parse(rows, &options, argc, argv, &first, &why) < 0 ||
-        preset_from_options(&options.preset, &preset, &why) < 0) {
+        preset_from_options(&options.preset, &preset, &why) < 0 || (!options.help && check_options(&options, &why) < 0)) {
         log_error("%s; see %s classify --help", why.text, program_called("sleddog-worker"));
         return 2;
     }
@@ -183,9 +194,7 @@ int command_classify(int argc, char **argv)
     int failed = classify(&options, &preset, argv + first, argc - first, &why);
     if (failed < 0)
         log_error("%s", why.text);
-    if (failed == -ENOTRECOVERABLE) {
-        fflush(stdout);
-        _exit(EXIT_DEVICE_LOST); /* what a library does at an orderly end may wait for the GPU */
-    }
+    if (failed == -ENOTRECOVERABLE)
+        _exit(output_end(EXIT_DEVICE_LOST)); /* what a library does at an orderly end may wait for the GPU */
     return failed != 0;
 }

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Of a guest's allowance. */
 #define COST_MESSAGE 1.0
@@ -66,13 +67,23 @@ static void tell_list(const struct door *door)
         log_warning("%s: holds no key: no coordinator is authorised; put NAME.pub of each there and send SIGHUP", door->list_path);
 }
 
+/* A folder may be the one where keygen made all keys. */
+static int read_list(const struct door *door, struct key_list *ret, struct why *why)
+{
+    struct stat status;
+    int r = key_list_read(door->list_path, ret, why);
+    if (r == 0 && stat(door->list_path, &status) == 0 && S_ISDIR(status.st_mode) && key_list_remove(ret, door->own))
+        log_info("%s: holds this worker's own key too, which is no coordinator's and is left out", door->list_path);
+    return r;
+}
+
 void door_reload(struct door *door)
 {
     struct key_list list;
     struct why why;
     if (!door->zap)
         return;
-    if (key_list_read(door->list_path, &list, &why) < 0) {
+    if (read_list(door, &list, &why) < 0) {
         log_error("%s; the keys stay as they were", why.text);
         return;
     }
@@ -156,7 +167,7 @@ static const char *shown(const char *given)
     return key_is_no_path(given) ? "(a key)" : given;
 }
 
-static int check_options(const struct worker_options *options, struct why *why)
+int door_check(const struct worker_options *options, struct why *why)
 {
     int r = options->listen ? listen_check(options->listen, why) : 0;
     if (r < 0)
@@ -177,8 +188,9 @@ static int check_options(const struct worker_options *options, struct why *why)
 static int open_keys(struct door *door, const struct worker_options *options, struct loop *loop, void *context, struct curve_pair *pair, struct why *why)
 {
     int r = curve_pair_read(options->key, pair, why);
+    memcpy(door->own, pair->public, sizeof(door->own));
     if (r == 0)
-        r = key_list_read(options->authorized, &door->authorized, why);
+        r = read_list(door, &door->authorized, why);
     if (r == 0)
         r = zap_open(context, judge, door, &door->zap, why);
     if (r == 0 && loop_add_socket(loop, zap_socket(door->zap), on_zap, door) < 0)
@@ -203,9 +215,7 @@ int door_open(struct door *door, const struct worker_options *options, struct lo
 {
     struct curve_pair pair = { "", "" };
     *door = (struct door){ .list_path = options->authorized, .failed = MONITOR_GREETED };
-    int r = check_options(options, why);
-    if (r == 0 && options->key)
-        r = open_keys(door, options, loop, context, &pair, why);
+    int r = options->key ? open_keys(door, options, loop, context, &pair, why) : 0;
     if (r == 0)
         r = bind_link(door, options, &pair, context, ret, why);
     curve_pair_wipe(&pair);

@@ -27,12 +27,16 @@ struct door {
     struct zap *zap; /* NULL: no keys */
     struct monitor *monitor;
     const char *list_path;
+    char own[KEY_TEXT]; /* this worker's public key */
     struct key_list authorized;
     struct guests guests;
     enum monitor_kind failed; /* how the handshake failed of the connection that goes next; MONITOR_GREETED: none */
     struct door_lines denials, strangers;
     uint64_t denied, garbage;
 };
+
+/* Whether where it listens and its keys go together, by the options alone. */
+int door_check(const struct worker_options *options, struct why *why);
 
 /* Binds the worker's link and adds what must be watched to the loop. */
 int door_open(struct door *door, const struct worker_options *options, struct loop *loop, void *context, struct link **ret, struct why *why);

@@ -27,6 +27,8 @@ struct network;
 struct ranges;
 struct weights;
 
+#define ENGINE_SIM_CLASSES 1000 /* of `sim`, which has no weights that say how many */
+
 enum emit {
     EMIT_TOPK,     /* the `top` most probable classes */
     EMIT_LOGITS,   /* those, and every class's logit */
@@ -50,7 +52,7 @@ struct engine_spec {
     const struct weights *weights; /* validated against the network by the engine; may be NULL likewise */
     int height, width;             /* of the crop, pixels */
     float mean[3], std[3];         /* input = (pixel / 255 - mean) / std, R G B; 0 and 1 for none */
-    int classes;                   /* outputs of `fc`; 0: as many as the weights have (`sim`: 1000) */
+    int classes;                   /* outputs of `fc`; 0: as many as the weights have (`sim`: ENGINE_SIM_CLASSES) */
     enum emit emit;
     int top;                       /* 1..classes; predictions a row */
     enum precision precision;      /* AUTO: what is fastest and agrees with f32; a CPU takes int8 when there are ranges */
@@ -124,9 +126,12 @@ struct engine_ops {
     /* A number that changes as long as it gets on with what was submitted, within a slot too: so a slow engine is told from one that
      * hangs. NULL: it cannot say, and is judged by the longest slot so far. Any thread, between open and close. */
     uint64_t (*moves)(const struct engine *engine);
+    /* Bytes of this machine's memory, not of a device's, that an engine of this spec will hold when all its slots are full: asked before open, of a
+     * spec whose `classes` are set. What a library takes for itself is not in it. */
+    uint64_t (*memory)(const struct engine_spec *spec);
 };
 
-#define ENGINE_ABI 4
+#define ENGINE_ABI 5
 
 /* A plugin exports one function of this name and type. */
 #define ENGINE_ENTRY_POINT "sleddog_engine"

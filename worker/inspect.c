@@ -116,6 +116,8 @@ int command_weights(int argc, char **argv)
     }
     if (r == 0 && first == argc)
         r = because(&why, -EINVAL, "no files given: %s weights FILE...", program_called("sleddog-worker"));
+    if (r == 0)
+        r = s3_options_check(&options.s3, &why);
     if (r < 0) {
         log_error("%s", why.text);
         return 2;

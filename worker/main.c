@@ -1,6 +1,9 @@
 /* main.c: sleddog-worker: options and commands. */
+#include "common/cache.h"
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/machine.h"
+#include "common/output.h"
 #include "common/program.h"
 #include "common/signals.h"
 #include "worker/commands.h"
@@ -48,6 +51,17 @@ static void print_help(void)
 
 static const struct worker_options defaults = { .tuning = TUNING_DEFAULTS, .weights = "", .drain_timeout = 30 };
 
+/* What can never work, whatever comes later. */
+static int check_options(const struct worker_options *options, struct why *why)
+{
+    int r = tuning_check(&options->tuning, why);
+    if (r == 0)
+        r = door_check(options, why);
+    if (r == 0 && (r = cache_check_given(options->weights, why)) < 0)
+        because_in(why, r, "--weights");
+    return r;
+}
+
 /* A configuration file gives defaults; the command line, read again after it, wins. */
 static int read_options(struct worker_options *options, struct config **config, int argc, char **argv, struct why *why)
 {
@@ -60,7 +74,7 @@ static int read_options(struct worker_options *options, struct config **config, 
     }
     if (r == 0 && first < argc)
         return because(why, -EINVAL, "\"%s\" is not a command; there are classify, info, weights, verify and calibrate", argv[first]);
-    return r < 0 || options->help || options->version ? r : tuning_check(&options->tuning, why);
+    return r < 0 || options->help || options->version ? r : check_options(options, why);
 }
 
 DEFINE_FREEP(config_free, struct config)
@@ -81,7 +95,7 @@ static int run_daemon(int argc, char **argv)
     CLEANUP(config_freep) struct config *config = NULL;
     struct why why;
     log_open("sleddog-worker", LOG_LEVEL_INFO);
-    if (read_options(&options, &config, argc, argv, &why) < 0) {
+    if (read_options(&options, &config, argc, argv, &why) < 0 || memory_check_limit((uint64_t)options.tuning.memory_limit, machine_resident(), &why) < 0) {
         log_error("%s; see %s --help", why.text, program_called("sleddog-worker"));
         return 2;
     }
@@ -123,6 +137,6 @@ int main(int argc, char **argv)
     };
     for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++)
         if (!strcmp(argv[1], commands[i].name))
-            return commands[i].run(argc - 1, argv + 1);
-    return run_daemon(argc, argv);
+            return output_end(commands[i].run(argc - 1, argv + 1));
+    return output_end(run_daemon(argc, argv));
 }

@@ -59,7 +59,7 @@ static int read_and_take(struct worker *worker, struct why *why)
     present->drain_timeout = future.drain_timeout;
     present->verbose = future.verbose;
     log_open("sleddog-worker", present->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-    outlook_start(&worker->outlook, present->weights);
+    outlook_start(&worker->outlook, present->weights, &present->tuning);
     return 0;
 }
 

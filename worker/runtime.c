@@ -4,7 +4,7 @@
 #include "common/machine.h"
 #include "common/cache.h"
 #include "common/log.h"
-#include "worker/engines.h"
+#include "worker/engine_memory.h"
 #include "worker/image/preprocess.h"
 #include "worker/memory.h"
 #include "worker/network.h"
@@ -100,23 +100,21 @@ static int open_engine(struct runtime *runtime, const struct tuning *tuning, str
         .cost_us = (int)tuning->sim_cost_us,
     };
     char plans[PATH_MAX];
+    uint64_t resident = machine_resident(); /* of the weights it will hold its own, in its own order: the file is let go of */
     runtime_tune(tuning, &engine, plans);
     memcpy(engine.mean, spec->preset.mean, sizeof(engine.mean));
     memcpy(engine.std, spec->preset.std, sizeof(engine.std));
     CLEANUP(weights_closep) struct weights *weights = NULL;
-    if (strcmp(tuning->engine, "sim")) {
-        int r = read_weights(runtime, tuning, courier, &weights, &engine.network, why);
-        if (r < 0)
-            return r;
-        engine.weights = weights;
-        engine.classes = runtime->classes;
-        if (engine.top > engine.classes)
-            engine.top = engine.classes;
+    bool has_weights = strcmp(tuning->engine, "sim");
+    int r = has_weights ? read_weights(runtime, tuning, courier, &weights, &engine.network, why) : 0;
+    engine.weights = weights;
+    engine.classes = has_weights ? runtime->classes : ENGINE_SIM_CLASSES;
+    if (engine.top > engine.classes)
+        engine.top = engine.classes;
+    if (r == 0 && has_weights)
         r = calibrated_find(&runtime->calibrated, tuning, &runtime->model, &engine, why);
-        if (r < 0)
-            return r;
-    }
-    int r = engines_open(tuning->engine, &engine, ret, why);
+    if (r == 0)
+        r = engine_memory_open(&engine, tuning, resident, ret, why);
     ranges_done(&runtime->calibrated.ranges);
     return r;
 }

@@ -1,5 +1,6 @@
 /* selftest.c: the command `verify`. */
 #include "common/log.h"
+#include "common/output.h"
 #include "common/program.h"
 #include "worker/commands.h"
 #include "worker/verify.h"
@@ -49,9 +50,8 @@ int command_verify(int argc, char **argv)
     r = verify(&options.tuning, print_check, &result, &why);
     if (r < 0) {
         log_error("cannot be verified: %s", why.text);
-        fflush(stdout);
         if (r == -ENOTRECOVERABLE)
-            _exit(EXIT_DEVICE_LOST); /* what a library does at an orderly end may wait for the GPU */
+            _exit(output_end(EXIT_DEVICE_LOST)); /* what a library does at an orderly end may wait for the GPU */
         return 1;
     }
     if (result.wrong)

@@ -2,8 +2,9 @@
  * wrong one is named; then its logits. The engine runs as it would for a job: same precision, same batch; without --recheck. */
 #include "worker/verify.h"
 
+#include "common/machine.h"
 #include "common/sha256.h"
-#include "worker/engines.h"
+#include "worker/engine_memory.h"
 #include "worker/image/preprocess.h"
 #include "worker/runtime.h"
 #include "worker/weights/ranges.h"
@@ -162,7 +163,7 @@ static int open_cut(const struct verification *v, const char *last, struct engin
     struct engine_spec spec = {
         .network = &cut, .weights = weights, .height = SIDE, .width = SIDE, .mean = { 0.485f, 0.456f, 0.406f },
         .std = { 0.229f, 0.224f, 0.225f }, .emit = strcmp(last, "fc") ? EMIT_FEATURES : EMIT_LOGITS, .top = 1,
-        .threads = 1,
+        .threads = 1, .classes = strcmp(last, "fc") ? 0 : CLASSES,
     };
     char plans[PATH_MAX];
     struct ranges ranges;
@@ -172,7 +173,7 @@ static int open_cut(const struct verification *v, const char *last, struct engin
         r = find_extents(&cut, &spec, &ranges, why);
         spec.ranges = &ranges;
     }
-    return r < 0 ? r : engines_open(v->tuning->engine, &spec, ret, why);
+    return r < 0 ? r : engine_memory_open(&spec, v->tuning, machine_resident(), ret, why);
 }
 
 /* The values of one image, every n-th; returns how many, or negative errno. */

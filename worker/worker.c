@@ -334,7 +334,7 @@ static int start(struct worker *worker, struct why *why)
     loop_timer_set(worker->loop, &worker->tick, clock_now_ns() + TICK_NS);
     trail_open(&worker->trail, link_endpoint(worker->link), worker->options->tuning.cache);
     log_info("version %s listens on %s", SLEDDOG_VERSION, link_endpoint(worker->link));
-    outlook_start(&worker->outlook, worker->options->weights);
+    outlook_start(&worker->outlook, worker->options->weights, &worker->options->tuning);
     service_open(&worker->service);
     service_tick(worker);
     daemon_ready();

@@ -66,13 +66,17 @@ bool s3_region_is_valid(const char *region)
     return size > 0 && size < S3_REGION_MAX && strspn(region, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == size;
 }
 
+static int check_region(const char *region, const char *place, struct why *why)
+{
+    return s3_region_is_valid(region) ? 0 : because(why, -EINVAL, "%s: \"%.80s\" is no region; they look like eu-west-1", place, region);
+}
+
 static int set_region(struct s3_config *config, const struct s3_options *options, struct why *why)
 {
     static const char *const names[] = { "AWS_REGION", "AWS_DEFAULT_REGION", NULL };
     struct found found = look_up(options->region, "--region", names, config, "region");
-    if (found.value && !s3_region_is_valid(found.value))
-        return because(why, -EINVAL, "%s: \"%.80s\" is no region; they look like eu-west-1", found.place, found.value);
-    return keep(&config->region, found.value ? found.value : REGION_DEFAULT, why);
+    int r = found.value ? check_region(found.value, found.place, why) : 0;
+    return r < 0 ? r : keep(&config->region, found.value ? found.value : REGION_DEFAULT, why);
 }
 
 static struct found find_endpoint(const struct s3_config *config, const struct s3_options *options)
@@ -163,6 +167,15 @@ static int set_attempts(struct s3_config *config, struct why *why)
         return because(why, -EINVAL, "%s: \"%.40s\" is no number from 1 to 100", found.place, found.value);
     config->max_attempts = (int)attempts;
     return 0;
+}
+
+int s3_options_check(const struct s3_options *options, struct why *why)
+{
+    CLEANUP(s3_config_closep) struct s3_config *parts = calloc(1, sizeof(*parts));
+    if (!parts)
+        return because(why, -ENOMEM, "out of memory");
+    int r = options->region && *options->region ? check_region(options->region, "--region", why) : 0;
+    return r == 0 && options->endpoint_url && *options->endpoint_url ? take_apart(parts, options->endpoint_url, "--endpoint-url", why) : r;
 }
 
 /* ---- all of them --------------------------------------------------------------------------------------------------------- */

@@ -62,6 +62,9 @@ struct s3_config {
 /* Fields of `options` that are not set are taken from `more`. `profile` and `ca_bundle` are left alone. */
 void s3_options_fill(struct s3_options *options, const struct s3_options *more);
 
+/* Whether what was given can be meant, by itself: what files and the environment say is not looked at. Sentences as below. */
+int s3_options_check(const struct s3_options *options, struct why *why);
+
 int s3_config_open(const struct s3_options *options, struct s3_config **ret, struct why *why);
 void s3_config_close(struct s3_config *config); /* accepts NULL */
 

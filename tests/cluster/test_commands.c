@@ -40,7 +40,7 @@ TEST(a_usage_error_of_the_coordinator_is_status_2_and_names_what_is_wrong)
         { 2, "gs:// is not read", { "run", "--engine", "sim", "gs://bucket/x" } },
         { 2, "an empty SOURCE", { "run", "--engine", "sim", "" } },
         { 2, "http://...: an address without a host", { "run", "--engine", "sim", "http://" } },
-        { 2, "--output \"\": tables are files", { "run", "--engine", "sim", "--output", "", "sim:1" } },
+        { 2, "--output \"-\": tables are files", { "run", "--engine", "sim", "--output", "-", "sim:1" } },
         { 2, "a: is named twice", { "keygen", "keys", "a", "b", "a" } },
         { 2, "a name has letters", { "keygen", "keys", "a/b" } },
         { 2, "run takes no option --frobnicate", { "run", "--frobnicate", "sim:1" } },
@@ -76,6 +76,25 @@ TEST(a_usage_error_of_the_coordinator_is_status_2_and_names_what_is_wrong)
     expect_all("sleddog-coordinator", mistakes, ARRAY_SIZE(mistakes));
 }
 
+TEST(an_option_whose_value_is_empty_is_refused_by_both_programs)
+{
+    static const struct mistake coordinator[] = {
+        { 2, "--labels: its value is empty; give one, or leave the option out", { "run", "--labels", "", "--engine", "sim", "sim:1" } },
+        { 2, "--truth: its value is empty", { "run", "--truth=", "--engine", "sim", "sim:1" } },
+        { 2, "--nodes: its value is empty", { "check", "--nodes", "" } },
+        { 2, "--group: its value is empty", { "nodes", "--nodes", "n", "--group", "" } },
+    };
+    static const struct mistake worker[] = {
+        { 2, "--weights: its value is empty", { "--weights", "" } },
+        { 2, "--devices: its value is empty", { "classify", "--devices", "", "photo.jpg" } },
+        { 2, "--profile: its value is empty", { "weights", "--profile", "", "model.pth" } },
+        { 2, "--cache: its value is empty", { "verify", "--cache=" } },
+        { 2, "--images: its value is empty", { "calibrate", "--images", "" } },
+    };
+    expect_all("sleddog-coordinator", coordinator, ARRAY_SIZE(coordinator));
+    expect_all("sleddog-worker", worker, ARRAY_SIZE(worker));
+}
+
 TEST(a_file_that_is_missing_or_wrong_is_named)
 {
     static const struct mistake mistakes[] = {
@@ -109,15 +128,15 @@ TEST(a_file_that_is_missing_or_wrong_is_named)
 TEST(a_worker_that_would_listen_beyond_this_machine_wants_insecure_said)
 {
     static const struct mistake mistakes[] = {
-        { 1, "--listen 0.0.0.0:0: anybody who reaches this address could use the worker; give it keys", { "--listen", "0.0.0.0:0" } },
-        { 1, "--listen tcp://*:0: anybody", { "--listen", "tcp://*:0" } },
-        { 1, "--listen [::]:0: anybody", { "--listen", "[::]:0" } },
-        { 1, "--listen 127.0.0.1:99999: the port must be a number from 0 to 65535; give ADDRESS:PORT", { "--listen", "127.0.0.1:99999" } },
-        { 1, "--listen 127.0.0.1: no port; give ADDRESS:PORT", { "--listen", "127.0.0.1" } },
-        { 1, "--listen foo: no port; give ADDRESS:PORT", { "--listen", "foo" } },
-        { 1, "--listen :5582: no address before the port; give ADDRESS:PORT", { "--listen", ":5582" } },
-        { 1, "--listen *:99999: the port must be a number from 0 to 65535; give ADDRESS:PORT", { "--listen", "*:99999" } },
-        { 1, "--listen foo: no port; give ADDRESS:PORT", { "--listen", "foo", "--insecure" } },
+        { 2, "--listen 0.0.0.0:0: anybody who reaches this address could use the worker; give it keys", { "--listen", "0.0.0.0:0" } },
+        { 2, "--listen tcp://*:0: anybody", { "--listen", "tcp://*:0" } },
+        { 2, "--listen [::]:0: anybody", { "--listen", "[::]:0" } },
+        { 2, "--listen 127.0.0.1:99999: the port must be a number from 0 to 65535; give ADDRESS:PORT", { "--listen", "127.0.0.1:99999" } },
+        { 2, "--listen 127.0.0.1: no port; give ADDRESS:PORT", { "--listen", "127.0.0.1" } },
+        { 2, "--listen foo: no port; give ADDRESS:PORT", { "--listen", "foo" } },
+        { 2, "--listen :5582: no address before the port; give ADDRESS:PORT", { "--listen", ":5582" } },
+        { 2, "--listen *:99999: the port must be a number from 0 to 65535; give ADDRESS:PORT", { "--listen", "*:99999" } },
+        { 2, "--listen foo: no port; give ADDRESS:PORT", { "--listen", "foo", "--insecure" } },
         { 1, "tcp://192.0.2.1:5: cannot listen: Cannot assign", { "--listen", "192.0.2.1:5", "--insecure" } },
         { 2, "sleddog-worker takes no option --frobnicate", { "--frobnicate" } },
         { 2, "sleddog-worker takes no option --preset", { "--preset", "article" } },
@@ -126,6 +145,7 @@ TEST(a_worker_that_would_listen_beyond_this_machine_wants_insecure_said)
         { 2, "no-config: No such file", { "--config", "no-config" } },
         { 2, "no files given", { "classify" } },
         { 2, "no weights given; sleddog-worker classify --weights FILE", { "classify", "photo.jpg" } },
+        { 2, "--decode none: gives no answers worth having", { "classify", "--decode", "none", "--weights", "model.pth", "photo.jpg" } },
     };
     expect_all("sleddog-worker", mistakes, ARRAY_SIZE(mistakes));
     struct process process;
@@ -149,6 +169,30 @@ TEST(classify_says_how_it_came_to_its_answers)
     CHECK_CONTAINS(text, " in f32: engine onednn on ");
 }
 
+/* ---- standard output ---- */
+
+/* The words of a command of this program, for a shell. */
+static void expect_untaken(const char *program, const char *words)
+{
+    CHECK_INT(test_shell(NULL, "(%s/%s %s >/dev/full 2>full.err)", test_build(), program, words), 1);
+    check_contains("full.err", "standard output: No space left on device");
+}
+
+TEST(what_standard_output_does_not_take_is_an_error_of_both_programs)
+{
+    model_write("model.safetensors", 10);
+    expect_untaken("sleddog-worker", "classify --engine sim sim:1");
+    expect_untaken("sleddog-worker", "info");
+    expect_untaken("sleddog-worker", "weights model.safetensors");
+    expect_untaken("sleddog-worker", "verify --engine sim --help");
+    expect_untaken("sleddog-worker", "calibrate --help");
+    expect_untaken("sleddog-worker", "--help");
+    expect_untaken("sleddog-worker", "--version");
+    expect_untaken("sleddog-coordinator", "--help");
+    expect_untaken("sleddog-coordinator", "--version");
+    expect_untaken("sleddog-coordinator", "run --help");
+}
+
 /* ---- models ---- */
 
 static void expect_failure(const char *part, const char *option, const char *value)
@@ -159,10 +203,10 @@ static void expect_failure(const char *part, const char *option, const char *val
     check_contains("failed.err", "nothing was classified; mend that, remove ");
 }
 
-static void expect_warning(const char *weights, const char *sentence)
+static void expect_warning(const char *option, const char *value, const char *sentence)
 {
     struct daemon daemon;
-    WORKER(&daemon, "warned", "--engine", "sim", "--weights", weights);
+    WORKER(&daemon, "warned", "--engine", "sim", option, value);
     WAIT_FOR(process_said(&daemon.process, sentence));
     daemon_stop(&daemon);
 }
@@ -177,9 +221,8 @@ static bool says_when_reloaded(struct daemon *daemon, const char *sentence)
 TEST(a_worker_whose_weights_are_not_there_says_so_at_its_start_and_works)
 {
     struct daemon daemon;
-    expect_warning("nix.pth", "--weights: nix.pth: cannot open the weights: No such file or directory; as long as that is so, jobs that name no weights are refused");
-    expect_warning("/", "--weights: /: not a regular file; give a .safetensors or .pth file; as long as that is so");
-    expect_warning("https://h/x.pth#nope", "--weights: https://h/x.pth: what follows # must be sha256= and 64 hex digits; as long as that is so");
+    expect_warning("--weights", "nix.pth", "--weights: nix.pth: cannot open the weights: No such file or directory; as long as that is so, jobs that name no weights are refused");
+    expect_warning("--weights", "/", "--weights: /: not a regular file; give a .safetensors or .pth file; as long as that is so");
     write_text("conf", "engine = sim\n");
     write_text("there", "x");
     WORKER(&daemon, "worker", "--config", "conf");
@@ -192,6 +235,49 @@ TEST(a_worker_whose_weights_are_not_there_says_so_at_its_start_and_works)
     CHECK_INT(COORDINATE("check", "check", "--nodes", "nodes"), 0);
     daemon_stop(&daemon);
     check_lacks("worker.err", "--weights: there");
+}
+
+TEST(what_the_options_of_a_worker_name_and_is_not_there_yet_is_told_at_its_start)
+{
+    setenv("AWS_CONFIG_FILE", "no-config", 1);
+    setenv("AWS_SHARED_CREDENTIALS_FILE", "no-credentials", 1);
+    expect_warning("--ranges", "nix.json", "--ranges: nix.json: No such file or directory; as long as that is so, jobs that would compute in int8 are refused");
+    expect_warning("--profile", "nope", "--profile: there is no profile \"nope\" in no-credentials and no-config; as long as that is so, nothing is read from s3://");
+    expect_warning("--ca-bundle", "nix.pem", "--ca-bundle: nix.pem: No such file or directory; as long as that is so, nothing is read from s3://");
+}
+
+TEST(a_worker_that_found_no_gpu_for_what_was_asked_of_one_says_so)
+{
+    struct daemon daemon;
+    if (test_shell(NULL, "%s/sleddog-worker info | grep '^cudnn  *not usable'", test_build()))
+        test_skip("there is a GPU here");
+    WORKER(&daemon, "worker", "--precision", "f16");
+    WAIT_FOR(process_said(&daemon.process, "--precision f16: engine onednn computes in f32 or int8; give one of these, or auto; as long as no GPU is found here, jobs are refused"));
+    daemon_stop(&daemon);
+}
+
+TEST(what_can_never_work_ends_a_worker_at_its_start_with_status_2)
+{
+    static const struct mistake mistakes[] = {
+        { 2, "--devices 7: names GPUs, and engine onednn computes on the CPU; leave the option out", { "--engine", "onednn", "--devices", "7" } },
+        { 2, "--devices x: not a list like 0,1", { "--devices", "x" } },
+        { 2, "--precision f16: engine onednn computes in f32 or int8", { "--engine", "onednn", "--precision", "f16" } },
+        { 2, "--memory-limit 1: this program needs ", { "--memory-limit", "1" } },
+        { 2, "--weights: https://h/x.pth: what follows # must be sha256= and 64 hex digits", { "--weights", "https://h/x.pth#nope" } },
+        { 2, "--weights: http://x/y.pth: over http:// anybody on the way can replace the file", { "--weights", "http://x/y.pth" } },
+        { 2, "--weights: ftp:// is not read", { "--weights", "ftp://x/y.pth" } },
+        { 2, "--weights: s3://bucket: a bucket, not a file in it", { "--weights", "s3://bucket" } },
+        { 2, "--endpoint-url: an endpoint begins with https:// or http://", { "--endpoint-url", "x" } },
+        { 2, "--region: \"no where\" is no region", { "--region", "no where" } },
+        { 2, "--weights: ftp:// is not read", { "classify", "--weights", "ftp://x/y.pth", "photo.jpg" } },
+        { 2, "--region: \"no where\" is no region", { "classify", "--region", "no where", "--weights", "w", "photo.jpg" } },
+        { 2, "--endpoint-url: an endpoint begins", { "weights", "--endpoint-url", "x", "s3://bucket/y.pth" } },
+        { 2, "--weights: ftp:// is not read", { "calibrate", "--images", ".", "--weights", "ftp://x/y.pth" } },
+    };
+    expect_all("sleddog-worker", mistakes, ARRAY_SIZE(mistakes));
+    CLEANUP(freep) char *text = NULL;
+    CHECK_INT(test_shell(&text, "%s/sleddog-worker weights ftp://x/y.pth", test_build()), 1);
+    CHECK_CONTAINS(text, "wrong       ftp:// is not read; copy the file and give its path, or an address with https:// or s3://");
 }
 
 TEST(weights_that_are_no_model_are_told_by_tensor_and_shape)

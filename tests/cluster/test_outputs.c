@@ -221,4 +221,9 @@ TEST(more_classes_asked_for_than_there_are_gives_all_of_them)
     table_read(&table, "job/predictions.jsonl");
     CHECK_INT(json_array_size(json_object_get(table.rows[0], "predictions")), 3);
     table_done(&table);
+    CHECK_INT(COORDINATE("made up", "run", "--engine", "sim", "--top", "1001", "--job", "sim", "sim:2"), 0);
+    table_read(&table, "sim/predictions.jsonl");
+    CHECK_INT(json_array_size(json_object_get(table.rows[0], "predictions")), 1000);
+    table_done(&table);
+    CHECK_INT(test_shell(NULL, "test $(%s/sleddog-worker classify --engine sim --top 1001 sim:1 | wc -l) = 1001", test_build()), 0); /* its name, and all */
 }

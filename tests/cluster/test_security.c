@@ -46,15 +46,16 @@ TEST(keygen_makes_pairs_that_only_their_owner_may_read_and_overwrites_none)
 TEST(keys_that_are_missing_open_to_others_or_half_given_are_told)
 {
     static const struct {
+        int status;
         const char *sentence;
         const char *arguments[8];
     } mistakes[] = {
-        { "--key keys/worker.key: needs --authorized PATH too", { "--key", "keys/worker.key" } },
-        { "--authorized authorized: needs --key FILE too", { "--authorized", "authorized" } },
-        { "--insecure and --key exclude each other", { KEYED, "--insecure" } },
-        { "keys/open.key: a secret key, but others than its owner may use it (mode 0644)", { "--key", "keys/open.key", "--authorized", "authorized" } },
-        { "keys/nothing.key: No such file or directory; sleddog-coordinator keygen DIR makes keys", { "--key", "keys/nothing.key", "--authorized", "authorized" } },
-        { "nowhere: No such file", { "--key", "keys/worker.key", "--authorized", "nowhere" } },
+        { 2, "--key keys/worker.key: needs --authorized PATH too", { "--key", "keys/worker.key" } },
+        { 2, "--authorized authorized: needs --key FILE too", { "--authorized", "authorized" } },
+        { 2, "--insecure and --key exclude each other", { KEYED, "--insecure" } },
+        { 1, "keys/open.key: a secret key, but others than its owner may use it (mode 0644)", { "--key", "keys/open.key", "--authorized", "authorized" } },
+        { 1, "keys/nothing.key: No such file or directory; sleddog-coordinator keygen DIR makes keys", { "--key", "keys/nothing.key", "--authorized", "authorized" } },
+        { 1, "nowhere: No such file", { "--key", "keys/worker.key", "--authorized", "nowhere" } },
     };
     char worker[4096];
     make_keys();
@@ -65,7 +66,7 @@ TEST(keys_that_are_missing_open_to_others_or_half_given_are_told)
         struct process process;
         memcpy(argv + 5, mistakes[i].arguments, sizeof(mistakes[i].arguments) - sizeof(char *));
         process_start(&process, "worker", argv);
-        CHECK_INT(process_end(&process), 1);
+        CHECK_INT(process_end(&process), mistakes[i].status);
         check_contains("worker.err", mistakes[i].sentence);
     }
     write_text("nodes", "127.0.0.1:1\n");
@@ -141,8 +142,8 @@ TEST(a_key_of_the_wrong_kind_is_refused_by_both_programs_and_no_secret_is_shown)
     EXPECT_WRONG_KIND("sleddog-worker", 1, "keys/coordinator.key, line 1: a secret key, and a public one is wanted; give keys/coordinator.pub", "--key", "keys/worker.key",
                       "--authorized", "keys/coordinator.key");
     EXPECT_WRONG_KIND("sleddog-worker", 1, "mixed/one.pub, line 1: a secret key, and a public one is wanted", "--key", "keys/worker.key", "--authorized", "mixed");
-    EXPECT_WRONG_KIND("sleddog-worker", 1, "--key (a key): needs --authorized PATH too", "--key", secret);
-    EXPECT_WRONG_KIND("sleddog-worker", 1, "--authorized (a key): needs --key FILE too", "--authorized", secret);
+    EXPECT_WRONG_KIND("sleddog-worker", 2, "--key (a key): needs --authorized PATH too", "--key", secret);
+    EXPECT_WRONG_KIND("sleddog-worker", 2, "--authorized (a key): needs --key FILE too", "--authorized", secret);
     EXPECT_WRONG_KIND("sleddog-worker", 2, "keys/worker.key, line 1: a key; is this a configuration file?", "--config", "keys/worker.key");
 }
 
@@ -271,6 +272,22 @@ TEST(keys_are_rotated_while_both_are_valid_and_one_that_is_taken_off_is_not_hear
     CHECK_INT(process_end(&run), 130);
     CHECK_INT(COORDINATE("resume", "resume", "--nodes", "nodes", "--key", "keys/second.key", "--node-key", "keys/worker.pub", "job"), 0);
     check_same_file("expected/predictions.jsonl", "job/predictions.jsonl");
+    daemon_stop(&daemon);
+}
+
+TEST(a_workers_own_key_in_the_folder_of_all_keys_is_no_coordinators)
+{
+    struct daemon daemon;
+    make_keys();
+    WORKER(&daemon, "worker", SIM, "--key", "keys/worker.key", "--authorized", "keys");
+    write_node("nodes", &daemon);
+    check_contains("worker.err", "keys: holds this worker's own key too, which is no coordinator's and is left out");
+    check_contains("worker.err", "keys: 3 coordinators are authorised");
+    CHECK_INT(COORDINATE("good", "run", "--nodes", "nodes", WITH_KEYS, "--job", "good", "sim:5"), 0);
+    CHECK_INT(COORDINATE("own", "check", "--nodes", "nodes", "--key", "keys/worker.key", "--node-key", "keys/worker.pub"), 1);
+    check_contains("worker.err", "is not in keys; 1 denied so far");
+    process_signal(&daemon.process, SIGHUP);
+    WAIT_FOR(test_shell(NULL, "test $(grep -c \"own key too\" worker.err) = 2") == 0);
     daemon_stop(&daemon);
 }
 

@@ -26,7 +26,7 @@ TEST(an_output_that_is_no_folder_is_told_before_anything_is_made)
     expect_refused("file/below/it", "/file/below/it: cannot be made, because ");
     expect_refused("link", "/link: cannot be written: a link that leads nowhere; give another --output");
     expect_refused("taken", "/taken/predictions.jsonl: a folder is in the way of this table: remove it or give another --output");
-    expect_refused("", "--output \"\": tables are files; name a folder");
+    expect_refused("", "--output: its value is empty; give one, or leave the option out");
     CHECK_INT(COORDINATE("good", "run", "--engine", "sim", "--job", "job", "--output", "new/folder/", "sim:100"), 0);
     CHECK(access("new/folder/predictions.jsonl", F_OK) == 0);
 }

@@ -175,6 +175,16 @@ TEST(impossible_addresses_are_refused_before_anything_is_sent)
     CHECK_INT(cache_check_url("https://host/a@b?download=true", &why), 0);
     CHECK_INT(cache_check_url("s3://bucket/a #b?c.pth", &why), 0); /* any letter is one of a key */
     refuse("s3://bucket", "", -EINVAL, "a bucket, not a file in it");
+    CHECK_INT(cache_check_given("ftp://me:hush@host/x.pth", &why), -ENOTSUP);
+    CHECK_STR(why.text, "ftp:// is not read; copy the file and give its path, or an address with https:// or s3://");
+    CHECK_INT(cache_check_given("http://host/x.pth", &why), -EINVAL);
+    CHECK_CONTAINS(why.text, "over http:// anybody on the way can replace the file");
+    CHECK_INT(cache_check_given("http://host/x-0123abcd.pth", &why), 0);
+    CHECK_INT(cache_check_given("http://127.0.0.1:80/x.pth", &why), 0);
+    CHECK_INT(cache_check_given("s3://bucket", &why), -EINVAL);
+    CHECK_INT(cache_check_given("s3://bucket/x.pth", &why), 0);
+    CHECK_INT(cache_check_given("../no such/file:", &why), 0);
+    CHECK_INT(cache_check_given("", &why), 0);
     refuse("s3://bucket/#sha256=0000000000000000000000000000000000000000000000000000000000000000", "", -EINVAL, "a bucket, not a file in it");
 }
 

@@ -3,6 +3,7 @@
 #include "tests/gpu_engine.h"
 #include "tests/test.h"
 #include "tests/cluster/lib/process.h"
+#include "worker/engines/cudnn.h"
 #include "worker/engines/rows.h"
 #include "worker/weights/seeded.h"
 
@@ -114,6 +115,20 @@ TEST(predictions_are_those_of_the_logits)
     }
     engine_close(it);
     fake_gpu_reset(&settings);
+}
+
+TEST(on_this_machine_it_will_hold_its_slots_and_nothing_else)
+{
+    CLEANUP(weights_closep) struct weights *weights = NULL;
+    struct engine_spec spec = engine_spec_of(&tiny_network, &weights);
+    uint64_t image = (uint64_t)spec.height * (uint64_t)spec.width * 3 + (uint64_t)spec.top * sizeof(struct prediction);
+    spec.emit = EMIT_TOPK;
+    spec.batch = 10;
+    CHECK_INT(cudnn_engine(NULL)->memory(&spec), 4 * 10 * image);
+    spec.device = "0,1,2";
+    CHECK_INT(cudnn_engine(NULL)->memory(&spec), 8 * 10 * image);
+    spec.batch = 0;
+    CHECK_INT(cudnn_engine(NULL)->memory(&spec), 8 * 256 * image);
 }
 
 TEST(rows_do_not_depend_on_place_slot_lane_or_device)

@@ -1,5 +1,7 @@
 /* The oneDNN engine: against PyTorch, and against itself in every position, batch and number of threads. */
 #include "common/cleanup.h"
+#include "common/machine.h"
+#include "tests/cluster/lib/process.h"
 #include "tests/engine_run.h"
 #include "tests/random_weights.h"
 #include "tests/test.h"
@@ -362,6 +364,60 @@ TEST(what_it_cannot_do_is_refused_in_words)
     spec.weights = NULL;
     check_refused(spec, -EINVAL, "weights");
     weights_close(weights);
+}
+
+/* Of an engine with all its slots in use, measured. */
+static void check_memory(const struct setting *setting)
+{
+    const struct engine_ops *ops;
+    struct why why;
+    find_plugins();
+    CHECK_INT(engines_find("onednn", &ops, &why), 0);
+    struct engine_spec spec = spec_for(setting);
+    spec.classes = setting->classes;
+    weights_path(setting);
+    uint64_t before = machine_resident(), said = ops->memory(&spec);
+    struct engines_opened it = open_engine(setting);
+    const struct engine_info *info = engine_info_of(it);
+    for (int i = 0; i < info->slots; i++)
+        memset(acquire(it)->pixels, i, (size_t)info->batch * info->image_bytes);
+    uint64_t held = machine_resident() - before;
+    if (said > held || said < held / 3 * 2)
+        test_fail(__FILE__, __LINE__, "%s at %d: said %llu bytes, holds %llu", setting->network, setting->size, (unsigned long long)said, (unsigned long long)held);
+}
+
+TEST(what_it_says_it_will_need_is_near_what_it_holds_and_never_more)
+{
+    static const struct setting settings[] = {
+        { "resnet18", 224, 1000, 4, 2, EMIT_TOPK, DTYPE_F32 },
+        { "resnet18", 96, 1000, 64, 1, EMIT_LOGITS, DTYPE_F32 },
+        { "resnet50", 224, 1000, 8, 1, EMIT_FEATURES, DTYPE_F32 },
+    };
+    if (is_sanitized())
+        test_skip("a sanitizer holds memory of its own");
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+        check_memory(&settings[i]);
+}
+
+TEST(what_it_needs_grows_with_images_batch_and_threads)
+{
+    const struct engine_ops *ops;
+    struct why why;
+    struct setting setting = { "resnet50", 224, 1000, 4, 1, EMIT_TOPK, DTYPE_F32 };
+    struct engine_spec spec = spec_for(&setting);
+    find_plugins();
+    CHECK_INT(engines_find("onednn", &ops, &why), 0);
+    spec.classes = 1000;
+    uint64_t small = ops->memory(&spec), weights = 25557032 * sizeof(float); /* the parameters of a ResNet-50 */
+    CHECK(small > weights);
+    spec.batch *= 2;
+    uint64_t batch = ops->memory(&spec);
+    CHECK(batch - weights > 19 * (small - weights) / 10 && batch - weights < 21 * (small - weights) / 10);
+    spec.threads = 8;
+    CHECK(ops->memory(&spec) - weights > 7 * (batch - weights));
+    spec.height = spec.width = 4096;
+    spec.batch = 4096;
+    CHECK(ops->memory(&spec) > 1ull << 40);
 }
 
 TEST(logits_that_overflow_are_told_at_open)

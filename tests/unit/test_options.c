@@ -125,6 +125,17 @@ TEST(what_is_wrong_with_the_words_is_said)
     CHECK_STR(why.text, "--flag takes no value");
 }
 
+TEST(an_empty_text_is_refused_on_the_command_line)
+{
+    VARIABLES;
+    CHECK_INT(PARSE("--text", ""), -EINVAL);
+    CHECK_STR(why.text, "--text: its value is empty; give one, or leave the option out");
+    CHECK_INT(PARSE("--text="), -EINVAL);
+    CHECK_INT(PARSE("-t", ""), -EINVAL);
+    CHECK_INT(options_set(table, &target, "text", "", &why), 0); /* a line of a file was written on purpose */
+    CHECK_STR(target.text, "");
+}
+
 TEST(an_abbreviation_of_several_options_is_told_which)
 {
     VARIABLES;

@@ -71,7 +71,7 @@ static void fake_close(struct engine *engine)
 }
 
 static const struct engine_ops fake = { ENGINE_ABI, "fake", NULL, fake_info, fake_acquire, fake_submit, fake_wait, fake_release,
-                                        fake_interrupt, fake_close, NULL, NULL };
+                                        fake_interrupt, fake_close, NULL, NULL, NULL };
 
 static void open_fake(struct engine *engine, enum breaks breaks, int good)
 {

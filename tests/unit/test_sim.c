@@ -246,6 +246,21 @@ TEST(many_threads_may_feed_one_engine)
     flood.it.ops->close(flood.it.engine);
 }
 
+TEST(what_its_slots_will_take_is_known_before_they_are_there)
+{
+    extern const struct engine_ops sim_engine;
+    struct engine_spec spec = { .height = 100, .width = 100, .top = 5, .classes = 1000, .batch = 10, .threads = 2 };
+    uint64_t image = 100 * 100 * 3 + 5 * sizeof(struct prediction);
+    CHECK_INT(sim_engine.memory(&spec), 4 * 10 * image);
+    spec.slots = 1;
+    CHECK_INT(sim_engine.memory(&spec), 10 * image);
+    spec.emit = EMIT_LOGITS;
+    CHECK_INT(sim_engine.memory(&spec), 10 * (image + 1000 * sizeof(float)));
+    spec.emit = EMIT_FEATURES;
+    spec.network = network_find("resnet18");
+    CHECK_INT(sim_engine.memory(&spec), 10 * (100 * 100 * 3 + 512 * sizeof(float)));
+}
+
 TEST(impossible_specs_are_refused)
 {
     struct engines_opened it;

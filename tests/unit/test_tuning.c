@@ -44,6 +44,47 @@ TEST(options_that_contradict_each_other_are_told)
     CHECK_INT(tuning_check(&tuning, &why), 0);
 }
 
+static void expect_refused(struct tuning tuning, const char *sentence)
+{
+    struct why why;
+    CHECK_INT(tuning_check(&tuning, &why), -EINVAL);
+    CHECK_STR(why.text, sentence);
+}
+
+static void expect_taken(struct tuning tuning)
+{
+    struct why why;
+    if (tuning_check(&tuning, &why) < 0)
+        test_fail(__FILE__, __LINE__, "%s", why.text);
+}
+
+#define TUNED(...) ((struct tuning){ .engine = "auto", .precision = "auto", .decode = "exact", __VA_ARGS__ })
+#define ON_CPU(...) ((struct tuning){ .engine = "onednn", .decode = "exact", __VA_ARGS__ })
+
+TEST(what_an_engine_will_never_do_is_told)
+{
+    static const char *const lists[] = { "x", "0,", ",0", "0,,1", "0 1", "-1", "All" };
+    expect_refused(ON_CPU(.precision = "f16"), "--precision f16: engine onednn computes in f32 or int8; give one of these, or auto");
+    expect_refused(ON_CPU(.precision = "bf16"), "--precision bf16: engine onednn computes in f32 or int8; give one of these, or auto");
+    expect_refused(ON_CPU(.precision = "f32", .devices = "7"), "--devices 7: names GPUs, and engine onednn computes on the CPU; leave the option out");
+    expect_taken(ON_CPU(.precision = "f32", .devices = "cpu"));
+    expect_taken(TUNED(.devices = "7")); /* there may be GPUs */
+    expect_taken(TUNED(.devices = "all"));
+    expect_taken(TUNED(.devices = "0,1,12"));
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+        char sentence[128];
+        snprintf(sentence, sizeof(sentence), "--devices %s: not a list like 0,1, and not \"all\"", lists[i]);
+        expect_refused(TUNED(.devices = lists[i]), sentence);
+    }
+}
+
+TEST(what_can_be_no_store_is_told)
+{
+    expect_refused(TUNED(.s3.region = "eu west"), "--region: \"eu west\" is no region; they look like eu-west-1");
+    expect_refused(TUNED(.s3.endpoint_url = "x"), "--endpoint-url: an endpoint begins with https:// or http://, such as https://ceph.example.org");
+    expect_taken(TUNED(.s3 = { .region = "eu-west-1", .endpoint_url = "https://host/path/", .profile = "may come", .ca_bundle = "/may/come" }));
+}
+
 TEST(tuning_survives_being_made_into_arguments)
 {
     struct tuning tuning = { .engine = "sim", .precision = "bf16", .ranges = "/some ranges", .recheck = 7, .engine_batch = 4096, .engine_threads = 1024, .threads = 1,

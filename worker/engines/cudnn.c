@@ -95,6 +95,11 @@ static void name_device(struct engine *engine, const struct engine_spec *spec)
              gpu->name, gpu->major, gpu->minor, gpu->processors, number_name(net->format), ranges, net->batch, KERNELS_VERSION, net->hash);
 }
 
+static int default_slots(int devices)
+{
+    return LANES * devices + 2;
+}
+
 static void describe(struct engine *engine, const struct engine_spec *spec, int wanted)
 {
     const struct net *net = &engine->devices[0].net;
@@ -103,7 +108,7 @@ static void describe(struct engine *engine, const struct engine_spec *spec, int 
         .engine = "cudnn",
         .precision = number_name(net->format),
         .batch = net->batch,
-        .slots = spec->slots ? spec->slots : LANES * engine->list.count + 2,
+        .slots = spec->slots ? spec->slots : default_slots(engine->list.count),
         .threads = engine->list.count, /* a device without work is worth a partial slot; a second one in flight is not */
         .image_bytes = (size_t)spec->height * (size_t)spec->width * 3,
         .image_read = (size_t)spec->height * (size_t)spec->width * 3,
@@ -298,6 +303,15 @@ static int cudnn_probe(char *text, size_t size, struct why *why)
     return 0;
 }
 
+/* The slots are pinned here; all else is the device's. Of "all" devices it is not known yet how many they are: at least one. */
+static uint64_t cudnn_memory(const struct engine_spec *spec)
+{
+    int devices = 1;
+    for (const char *at = spec->device; at && (at = strchr(at, ',')); at++)
+        devices++;
+    return slots_memory(spec, default_slots(devices), DEFAULT_BATCH);
+}
+
 const struct engine_ops *cudnn_engine(const struct gpu_ops *gpu)
 {
     static const struct engine_ops engine_ops = {
@@ -312,6 +326,7 @@ const struct engine_ops *cudnn_engine(const struct gpu_ops *gpu)
         .interrupt = cudnn_interrupt,
         .close = cudnn_close,
         .probe = cudnn_probe,
+        .memory = cudnn_memory,
     };
     ops = gpu;
     return &engine_ops;

@@ -165,10 +165,20 @@ static int check_spec(const struct engine_spec *spec, struct why *why)
     return slots_check_spec("onednn", spec, why);
 }
 
+static int streams(const struct engine_spec *spec)
+{
+    return spec->threads ? spec->threads : onednn_cores();
+}
+
+static int default_slots(int threads)
+{
+    return threads + 2;
+}
+
 static int describe(struct engine *engine, const struct engine_spec *spec, struct why *why)
 {
     bool features = spec->emit == EMIT_FEATURES;
-    int classes = engine->model.net.classes, threads = spec->threads ? spec->threads : onednn_cores();
+    int classes = engine->model.net.classes, threads = streams(spec);
     if (spec->classes && spec->classes != classes)
         return because(why, -EINVAL, "engine onednn: the weights have %d classes, expected %d", classes, spec->classes);
     if (!features && (spec->top < 1 || spec->top > classes))
@@ -177,7 +187,7 @@ static int describe(struct engine *engine, const struct engine_spec *spec, struc
         .engine = "onednn",
         .precision = !is_int8(spec) ? "f32" : onednn_model_rechecks(&engine->model) ? "int8+f32" : "int8",
         .batch = engine->model.net.batch,
-        .slots = spec->slots ? spec->slots : threads + 2,
+        .slots = spec->slots ? spec->slots : default_slots(threads),
         .threads = threads,
         .image_bytes = (size_t)spec->height * (size_t)spec->width * 3,
         .image_read = (size_t)spec->height * (size_t)spec->width * 3,
@@ -338,6 +348,15 @@ static int onednn_open(const struct engine_spec *given, struct engine **ret, str
     return 0;
 }
 
+static uint64_t onednn_memory(const struct engine_spec *given)
+{
+    struct engine_spec spec = *given;
+    struct why unused;
+    int threads = streams(given);
+    choose_precision(&spec, &unused);
+    return onednn_model_memory(&spec, spec.batch ? spec.batch : DEFAULT_BATCH, threads) + slots_memory(&spec, default_slots(threads), DEFAULT_BATCH);
+}
+
 static const struct engine_info *onednn_info(const struct engine *engine)
 {
     return &engine->info;
@@ -409,6 +428,7 @@ const struct engine_ops *sleddog_engine(void)
         .close = onednn_close,
         .probe = onednn_probe,
         .moves = onednn_moves,
+        .memory = onednn_memory,
     };
     return &ops;
 }

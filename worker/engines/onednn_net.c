@@ -300,30 +300,68 @@ static void size_arenas(struct builder *builder)
     }
 }
 
-int onednn_net_init(struct onednn_net *net, const struct engine_spec *spec, int batch, bool classify, struct why *why)
+/* All shapes, of a net that is zeroed but for its classes. */
+static int begin(struct builder *builder, struct onednn_net *net, const struct engine_spec *spec, int batch, struct why *why)
 {
-    struct builder builder = { .net = net, .spec = spec, .network = spec->network, .int8 = spec->precision == PRECISION_INT8, .why = why };
-    builder.vnni = builder.int8 && vnni_works() && onednn_isa_is_avx512_vnni();
-    memset(net, 0, sizeof(*net));
+    *builder = (struct builder){ .net = net, .spec = spec, .network = spec->network, .int8 = spec->precision == PRECISION_INT8, .why = why };
+    builder->vnni = builder->int8 && vnni_works() && onednn_isa_is_avx512_vnni();
     for (int a = 0; a <= spec->network->count; a++)
-        builder.forms[a] = FORM_PLAIN;
-    int r = weights_check(spec->weights, spec->network, &net->classes, why);
-    if (r == 0 && builder.int8 && (r = int8_forms(spec, builder.forms, why)) < 0)
-        because_in(why, r, "engine onednn");
+        builder->forms[a] = FORM_PLAIN;
+    int r = builder->int8 ? int8_forms(spec, builder->forms, why) : 0;
     if (r < 0)
-        return r;
-    net->padding = builder.int8 ? spec->network->layers[0].padding : 0;
+        return because_in(why, r, "engine onednn");
+    net->padding = builder->int8 ? spec->network->layers[0].padding : 0;
     net->batch = batch;
     net->height = spec->height;
     net->width = spec->width;
     net->features = spec->network->features;
-    if (network_planes(spec->network, (struct plane){ spec->height, spec->width }, builder.planes) < 0)
+    if (network_planes(spec->network, (struct plane){ spec->height, spec->width }, builder->planes) < 0)
         return because(why, -EINVAL, "engine onednn: %s cannot work on images of %dx%d pixels", spec->network->name, spec->width,
                        spec->height);
+    size_arenas(builder);
+    return 0;
+}
+
+/* As plain as can be: what a primitive lays out in its own way is hardly larger. */
+static uint64_t filter_memory(const struct builder *builder, const struct layer *layer)
+{
+    uint64_t outputs = (uint64_t)(layer->kind == LAYER_FC ? builder->net->classes : layer->outputs);
+    uint64_t inputs = (uint64_t)(layer->inputs / layer->groups), size = layer->kind == LAYER_FC ? 1 : (uint64_t)layer->kernel * (uint64_t)layer->kernel;
+    return outputs * (inputs * size * (builder->int8 && layer->kind == LAYER_CONV ? sizeof(int8_t) : sizeof(float)) + sizeof(float));
+}
+
+uint64_t onednn_net_memory(const struct engine_spec *spec, int batch, bool classify, int streams)
+{
+    CLEANUP(freep) struct onednn_net *net = calloc(1, sizeof(*net));
+    struct builder builder;
+    uint64_t weights = 0, activations = 0;
+    if (!net)
+        return 0;
+    net->classes = spec->classes;
+    if (begin(&builder, net, spec, batch, NULL) < 0)
+        return 0;
+    for (int i = 0; i < spec->network->count; i++) {
+        const struct layer *layer = &spec->network->layers[i];
+        if (layer->kind == LAYER_CONV || (layer->kind == LAYER_FC && classify))
+            weights += filter_memory(&builder, layer);
+    }
+    for (int i = 0; i < net->arenas; i++)
+        activations += net->arena_bytes[i];
+    return weights + (uint64_t)streams * activations;
+}
+
+int onednn_net_init(struct onednn_net *net, const struct engine_spec *spec, int batch, bool classify, struct why *why)
+{
+    struct builder builder;
+    memset(net, 0, sizeof(*net));
+    int r = weights_check(spec->weights, spec->network, &net->classes, why);
+    if (r == 0)
+        r = begin(&builder, net, spec, batch, why);
+    if (r < 0)
+        return r;
     dnnl_status_t status = dnnl_engine_create(&net->engine, dnnl_cpu, 0);
     if (status)
         return onednn_failed(status, "CPU", why);
-    size_arenas(&builder);
     for (int i = 0; i < spec->network->count && r == 0; i++)
         if (classify || spec->network->layers[i].kind != LAYER_FC)
             r = add_layer(&builder, i);

@@ -42,6 +42,10 @@ struct onednn_net {
 
 /* `batch` images at a time; without `classify` the network ends at the pooled features. */
 int onednn_net_init(struct onednn_net *net, const struct engine_spec *spec, int batch, bool classify, struct why *why);
+
+/* Bytes of its weights, and of the activations of so many streams: scratchpads, which are known when it is there, come on top. spec->classes is set. 0 for what
+ * cannot be. */
+uint64_t onednn_net_memory(const struct engine_spec *spec, int batch, bool classify, int streams);
 void onednn_net_done(struct onednn_net *net);
 
 /* Negative errno for a status, with a sentence: "engine onednn: WHAT: ...". */

@@ -7,10 +7,21 @@
 
 /* ---- the networks ----------------------------------------------------------------------------------------------------- */
 
-static int make_exact(struct onednn_model *model, const struct engine_spec *spec, struct why *why)
+static bool wants_exact(const struct engine_spec *spec)
+{
+    return spec->precision == PRECISION_INT8 && spec->recheck && spec->emit != EMIT_FEATURES;
+}
+
+static struct engine_spec in_f32(const struct engine_spec *spec)
 {
     struct engine_spec f32 = *spec;
     f32.precision = PRECISION_F32;
+    return f32;
+}
+
+static int make_exact(struct onednn_model *model, const struct engine_spec *spec, struct why *why)
+{
+    struct engine_spec f32 = in_f32(spec);
     return onednn_net_init(&model->exact, &f32, 1, true, why);
 }
 
@@ -21,9 +32,16 @@ int onednn_model_init(struct onednn_model *model, const struct engine_spec *spec
     memcpy(model->mean, spec->mean, sizeof(model->mean));
     memcpy(model->std, spec->std, sizeof(model->std));
     int r = onednn_net_init(&model->net, spec, batch, classifies, why);
-    if (r == 0 && spec->precision == PRECISION_INT8 && spec->recheck && classifies)
+    if (r == 0 && wants_exact(spec))
         r = make_exact(model, spec, why);
     return r;
+}
+
+uint64_t onednn_model_memory(const struct engine_spec *spec, int batch, int threads)
+{
+    struct engine_spec f32 = in_f32(spec);
+    uint64_t memory = onednn_net_memory(spec, batch, spec->emit != EMIT_FEATURES, threads);
+    return wants_exact(spec) ? memory + onednn_net_memory(&f32, 1, true, threads) : memory;
 }
 
 void onednn_model_done(struct onednn_model *model)

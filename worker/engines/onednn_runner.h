@@ -27,6 +27,8 @@ struct onednn_runner {
 
 /* `batch` images at a time. */
 int onednn_model_init(struct onednn_model *model, const struct engine_spec *spec, int batch, struct why *why);
+/* Bytes that the model and its runners, one a thread, will hold. */
+uint64_t onednn_model_memory(const struct engine_spec *spec, int batch, int threads);
 void onednn_model_done(struct onednn_model *model);
 
 /* Whether images may be computed again. Not where features are asked for: they decide nothing. */

@@ -17,7 +17,6 @@
 #include <time.h>
 
 #define SEED_BYTES       8
-#define DEFAULT_CLASSES  1000
 #define DEFAULT_FEATURES 2048 /* ResNet-50's */
 #define DEFAULT_BATCH    16
 #define NAP_NS           100000000u /* at least; an image is never cut */
@@ -147,9 +146,19 @@ static void sim_close(struct engine *engine)
 }
 DEFINE_FREEP(sim_close, struct engine)
 
+static int streams(const struct engine_spec *spec)
+{
+    return spec->threads ? spec->threads : 1;
+}
+
+static int default_slots(const struct engine_spec *spec)
+{
+    return streams(spec) + 2;
+}
+
 static int describe(struct engine *engine, const struct engine_spec *spec, struct why *why)
 {
-    int classes = spec->classes ? spec->classes : DEFAULT_CLASSES;
+    int classes = spec->classes ? spec->classes : ENGINE_SIM_CLASSES;
     bool features = spec->emit == EMIT_FEATURES;
     if (spec->height < 1 || spec->width < 1 || (size_t)spec->height * (size_t)spec->width * 3 < SEED_BYTES)
         return because(why, -EINVAL, "engine sim: cannot work on images of %dx%d pixels", spec->width, spec->height);
@@ -157,13 +166,13 @@ static int describe(struct engine *engine, const struct engine_spec *spec, struc
         return because(why, -EINVAL, "engine sim: top %d of %d classes is impossible", spec->top, classes);
     if (spec->cost_us < 0)
         return because(why, -EINVAL, "engine sim: a cost of %d us is impossible", spec->cost_us);
-    int threads = spec->threads ? spec->threads : 1;
+    int threads = streams(spec);
     size_t pooled = spec->network ? (size_t)spec->network->features : DEFAULT_FEATURES;
     engine->info = (struct engine_info){
         .engine = "sim",
         .precision = "none",
         .batch = spec->batch ? spec->batch : DEFAULT_BATCH,
-        .slots = spec->slots ? spec->slots : threads + 2,
+        .slots = spec->slots ? spec->slots : default_slots(spec),
         .threads = threads,
         .image_bytes = (size_t)spec->height * (size_t)spec->width * 3,
         .image_read = SEED_BYTES,
@@ -256,6 +265,11 @@ static uint64_t sim_moves(const struct engine *engine)
     return atomic_load(&engine->naps);
 }
 
+static uint64_t sim_memory(const struct engine_spec *spec)
+{
+    return slots_memory(spec, default_slots(spec), DEFAULT_BATCH);
+}
+
 const struct engine_ops sim_engine = {
     .abi = ENGINE_ABI,
     .name = "sim",
@@ -269,4 +283,5 @@ const struct engine_ops sim_engine = {
     .close = sim_close,
     .probe = sim_probe,
     .moves = sim_moves,
+    .memory = sim_memory,
 };

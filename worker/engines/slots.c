@@ -1,6 +1,7 @@
 #include "worker/engines/slots.h"
 
 #include "common/clock.h"
+#include "worker/network.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,6 +25,16 @@ int slots_check_spec(const char *engine, const struct engine_spec *spec, struct 
     if (r == 0)
         r = check_range(engine, "threads", spec->threads, THREADS_MAX, why);
     return r < 0 ? r : check_range(engine, "slots", spec->slots, SLOTS_MAX, why);
+}
+
+uint64_t slots_memory(const struct engine_spec *spec, int slots, int batch)
+{
+    uint64_t images = (uint64_t)(spec->slots ? spec->slots : slots) * (uint64_t)(spec->batch ? spec->batch : batch);
+    uint64_t pixels = (uint64_t)spec->height * (uint64_t)spec->width * 3;
+    uint64_t predictions = spec->emit == EMIT_FEATURES ? 0 : (uint64_t)spec->top * sizeof(struct prediction);
+    uint64_t features = spec->network ? (uint64_t)spec->network->features : 0;
+    uint64_t values = spec->emit == EMIT_FEATURES ? features : spec->emit == EMIT_LOGITS ? (uint64_t)spec->classes : 0;
+    return images * (pixels + predictions + values * sizeof(float));
 }
 
 /* Zeroed pages come on first use, so slots that are never filled cost nothing. */

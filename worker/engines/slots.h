@@ -39,6 +39,9 @@ struct slots {
 /* Are batch, threads and slots of a spec possible? For every engine to ask first; 0 (the engine's choice) is. */
 int slots_check_spec(const char *engine, const struct engine_spec *spec, struct why *why);
 
+/* Bytes of all slots of such an engine; slots and batch are those of the spec, or in their place what it would choose. */
+uint64_t slots_memory(const struct engine_spec *spec, int slots, int batch);
+
 /* Shapes come from `info`: slots, batch, image_bytes, top, values. */
 int slots_init(struct slots *slots, const struct engine_info *info, struct why *why);
 /* Accepts zeroed memory. */
