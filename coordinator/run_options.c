@@ -172,6 +172,8 @@ static int locate_weights(struct spec *spec, const struct run_options *options, 
     const char *given = options->weights;
     *hex = '\0';
     if (!cache_is_url(given)) {
+        if (*given && cache_check_given(given, why) < 0)
+            return because_in(why, -EINVAL, "--weights");
         int r = absolute(given, &spec->weights, why);
         if (r < 0 || !*given)
             return r;

@@ -38,6 +38,7 @@ TEST(a_usage_error_of_the_coordinator_is_status_2_and_names_what_is_wrong)
         { 2, "no SOURCE given", { "run" } },
         { 2, "sleddog-coordinator run --help", { "run" } },
         { 2, "gs:// is not read", { "run", "--engine", "sim", "gs://bucket/x" } },
+        { 2, "--weights: ftp:// is not read; copy", { "run", "--weights", "ftp://x", "sim:1" } },
         { 2, "an empty SOURCE", { "run", "--engine", "sim", "" } },
         { 2, "http://...: an address without a host", { "run", "--engine", "sim", "http://" } },
         { 2, "--output \"-\": tables are files", { "run", "--engine", "sim", "--output", "-", "sim:1" } },
