@@ -35,7 +35,7 @@ static const struct option_row export_rows[] = {
 /* _SUCCESS holds the summary, which a job has once it was finished. */
 static int open_store(struct db *db, const struct spec *spec, const char *job_dir, const struct s3_options *options, struct s3_session **ret, struct why *why)
 {
-    return summary_exists(job_dir) ? objectstore_session(spec, options, ret, why) : hint_incomplete(db, job_dir, why);
+    return summary_exists(job_dir) ? objectstore_session(spec, options, ret, why) : hint_not_yet(db, job_dir, why);
 }
 
 static int write_tables(struct db *db, const struct spec *spec, const struct labels *labels, const char *job_dir, const struct finish_output *output,

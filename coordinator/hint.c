@@ -109,14 +109,19 @@ int hint_check_rows(struct db *db, const char *job_dir, struct why *why)
 {
     struct job_state state;
     int r = job_state_read(db, &state, why);
-    return r < 0 || state.all_rows ? r : hint_incomplete(db, job_dir, why);
+    return r < 0 || state.all_rows ? r : hint_not_yet(db, job_dir, why);
+}
+
+int hint_not_yet(struct db *db, const char *job_dir, struct why *why)
+{
+    char who[400];
+    if (!jobdir_is_running(job_dir, who, sizeof(who)))
+        return hint_incomplete(db, job_dir, why);
+    return because(why, -EBUSY, "%s: this job is not complete, %s runs it; wait for it, and see %s status %s", job_dir, who, program_called(HINT_PROGRAM), job_dir);
 }
 
 int hint_incomplete(struct db *db, const char *job_dir, struct why *why)
 {
-    char who[400];
-    if (jobdir_is_running(job_dir, who, sizeof(who)))
-        return because(why, -EBUSY, "%s: this job is not complete, %s runs it; wait for it, and see %s status %s", job_dir, who, program_called(HINT_PROGRAM), job_dir);
     CLEANUP(freep) char *whole = realpath(job_dir, NULL), *command = hint_resume(db, whole ? whole : job_dir);
     return because(why, -EBUSY, "%s: this job is not complete; go on with it first: %s", job_dir, command ? command : HINT_RESUME);
 }

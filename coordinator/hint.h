@@ -22,8 +22,11 @@ int hint_command(const char *command, const struct run_options *options, const c
 /* How to go on with a job of which there is only job.db: as it ran last. To be freed; NULL: no memory. */
 char *hint_resume(struct db *db, const char *job_dir);
 
-/* -EBUSY: a job that must be complete is not; how to go on with it. */
+/* -EBUSY: a job that must be complete is not; how to go on with it. For who holds it (jobdir_open()). */
 int hint_incomplete(struct db *db, const char *job_dir, struct why *why);
+
+/* The same for who only looks: another process may be running it, and is to be waited for. */
+int hint_not_yet(struct db *db, const char *job_dir, struct why *why);
 
 /* The same, unless every image has a row. */
 int hint_check_rows(struct db *db, const char *job_dir, struct why *why);

@@ -88,7 +88,7 @@ static int report_image(const char *job_dir, const char *image, struct why *why)
     if (r == 0)
         r = finish_walk(db, spec, labels, print_if_meant, &search, why);
     if (r == -EBUSY)
-        r = search.found ? 0 : hint_incomplete(db, job_dir, why);
+        r = search.found ? 0 : hint_not_yet(db, job_dir, why);
     if (r == 0 && !search.found)
         r = because(why, -ENOENT, "%s: no image of this job has this URI", shown);
     return r;

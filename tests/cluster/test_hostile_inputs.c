@@ -165,8 +165,8 @@ TEST(a_source_that_cannot_be_is_named_before_anything_is_made)
     expect_refusal("missing-folder", 1, "missing-folder: No such file");
     expect_refusal("missing/*.jpg", 1, "/missing/: there is no such folder");
     expect_refusal("@missing-list", 1, "@missing-list: the list cannot be read: No such file");
-    expect_refusal("ftp://host/photos/", 1, "ftp://host/photos/: ftp:// is not read");
-    expect_refusal("", 1, "empty SOURCE");
+    expect_refusal("ftp://host/photos/", 2, "ftp://host/photos/: ftp:// is not read");
+    expect_refusal("", 2, "empty SOURCE");
     expect_refusal("sim:many", 2, "sim:many");
     CHECK(access("refused-job", F_OK) < 0);
 }

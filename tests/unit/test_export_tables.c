@@ -149,8 +149,8 @@ TEST(too_few_rows_are_no_table)
     struct exporters *exporters = opened(EXPORT_JSONL, 2);
     struct rec_row row = answer(1, 0.5f);
     put(exporters, "/x", &row, NULL, MATCH_NONE);
-    CHECK_INT(exporters_close(exporters, &why), -EINVAL);
-    CHECK_CONTAINS(why.text, "1 rows were exported of a job with 2");
+    CHECK_INT(exporters_close(exporters, &why), -EBADMSG);
+    CHECK_CONTAINS(why.text, "1 rows were read of a job with 2");
     CHECK_INT(rmdir("out"), 0);
     labels_close(take(labels));
 }
