@@ -144,9 +144,12 @@ static int report_summary(const char *job_dir, struct why *why)
     return print_text(&text, summary_print(summary, false, &text), why);
 }
 
-/* A file that is no page: a photo, or job.db itself. */
+/* A file that is no page: a photo, job.db itself, or a device, whose place the page would take. */
 static bool is_something_else(const char *path)
 {
+    struct stat status;
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+        return true;
     char begin[sizeof(HTML_BEGIN)] = "";
     CLEANUP(fclosep) FILE *file = fopen(path, "re");
     size_t size = file ? fread(begin, 1, sizeof(begin) - 1, file) : 0;

@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Folders, file names and labels that would break a page if they were let in as they are. A random model answers mostly one class, so
@@ -105,6 +106,9 @@ TEST(a_page_takes_the_place_of_a_page_and_of_nothing_else)
     CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--job", "job", "sim:10"), 0);
     CHECK_INT(COORDINATE("over", "report", "job", "--html", "job/job.db"), 1);
     check_contains("over.err", "--html job/job.db: is there already, and is no page; remove it or name another file");
+    CHECK_INT(mkfifo("pipe", 0600), 0);
+    CHECK_INT(COORDINATE("pipe", "report", "job", "--html", "pipe"), 1);
+    check_contains("pipe.err", "--html pipe: is there already, and is no page");
     CHECK_INT(COORDINATE("page", "report", "job", "--html", "page.html"), 0);
     CHECK_INT(COORDINATE("again", "report", "job", "--html", "page.html"), 0);
     CHECK_INT(COORDINATE("report", "report", "job"), 0);
