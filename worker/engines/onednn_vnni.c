@@ -222,7 +222,9 @@ void vnni_conv_run(const struct vnni_conv *conv, const uint8_t *source, uint8_t 
 {
     size_t left = (size_t)conv->images * (size_t)conv->height * (size_t)conv->width;
     struct walk walk = { .image = source };
-    for (struct tile tile = { .target = target }; left; left -= tile.pixels, tile.target += tile.pixels * (size_t)conv->outputs) {
+    struct tile tile;
+    tile.target = target;
+    for (; left; left -= tile.pixels, tile.target += tile.pixels * (size_t)conv->outputs) {
         tile.pixels = left < TILE ? left : TILE;
         for (size_t p = 0; p < tile.pixels; p++)
             tile.windows[p] = next_window(conv, &walk);
