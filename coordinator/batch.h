@@ -57,6 +57,7 @@ struct batch {
     bool *suspects;     /* (count) items that were being worked on when a worker died; NULL: none */
     bool refused;       /* its result was held back: see refusals.h */
     struct node *doubters[BATCH_DOUBTS]; /* could read none of it: see doubts.h */
+    uint64_t doubt_eras[BATCH_DOUBTS];   /* node->doubt_era then */
     int doubts;
     struct batch_hold holds[BATCH_HOLDS];
     struct store_batch *stored; /* its items, encoded */

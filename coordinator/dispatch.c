@@ -197,7 +197,7 @@ static struct batch *next_batch(struct coordinator *c, struct node **ret)
     struct batch *batch = c->batches.queue.first;
     for (; batch; batch = batch->next) {
         *ret = quarantine_wants(batch) ? NULL : pick_node(c, batch);
-        if (*ret || !batch->doubts)
+        if (*ret || !batch->doubts || quarantine_wants(batch))
             break;
     }
     return batch;

@@ -25,7 +25,7 @@ static bool has_doubted(const struct node *node, const struct batch *batch)
 
 bool doubts_is_witness(const struct coordinator *c, const struct node *node, const struct batch *batch)
 {
-    return node->state == NODE_READY && node != c->guard && !node->doubted && !has_doubted(node, batch);
+    return batch->doubts < BATCH_DOUBTS && node->state == NODE_READY && node != c->guard && !node->doubted && !has_doubted(node, batch);
 }
 
 bool doubts_has_witness(const struct coordinator *c, const struct batch *batch)
@@ -48,6 +48,7 @@ void doubts_forget(struct node *node)
 {
     node->reads = node->doubted = false;
     node->disproved = 0;
+    node->doubt_era++;
 }
 
 /* Another one has read what this one could not. */
@@ -70,7 +71,7 @@ static void has_read(struct node *node, struct batch *batch)
     doubts_forget(node);
     node->reads = true;
     for (int i = 0; i < batch->doubts; i++)
-        if (batch->doubters[i] != node)
+        if (batch->doubters[i] != node && batch->doubt_eras[i] == batch->doubters[i]->doubt_era)
             disprove(batch->doubters[i], node, batch);
     batch->doubts = 0;
 }
@@ -85,8 +86,10 @@ static void agree(struct batch *batch)
 
 static void keep_doubt(struct node *node, struct batch *batch, const struct rec_row *row)
 {
-    if (batch->doubts < BATCH_DOUBTS)
+    if (batch->doubts < BATCH_DOUBTS) {
+        batch->doubt_eras[batch->doubts] = node->doubt_era;
         batch->doubters[batch->doubts++] = node;
+    }
     node->doubted = !node->reads;
     snprintf(node->doubt, sizeof(node->doubt), "%.60s: %.420s", row_error_name(row->error), row->detail ? row->detail : "");
 }

@@ -11,11 +11,11 @@
 
 /* Denied, or missing where it was seen: in a bucket, or in a folder here that workers do not have. A web address that leads nowhere is that image's own
  * trouble, and so is a file of somebody's list. */
-static bool is_refused(const struct spec *spec, const struct rec_item *item, const struct rec_row *row)
+static bool is_refused(const struct run_plan *plan, const struct rec_item *item, const struct rec_row *row)
 {
     bool is_local = item->uri.size && item->uri.data[0] == '/';
     if (is_local)
-        return !spec_has_list(spec);
+        return !spec_has_list(plan->spec) && !plan->local; /* workers here see what is listed here */
     return row->error == ROW_DENIED || s3_uri_is(item->uri.data, item->uri.size);
 }
 
@@ -27,7 +27,7 @@ static bool has_error_in_each(const struct msg_result *result)
     return i == result->rows_count;
 }
 
-static bool refuses_all(const struct spec *spec, const struct batch *batch, const struct msg_result *result)
+static bool refuses_all(const struct run_plan *plan, const struct batch *batch, const struct msg_result *result)
 {
     struct rec_item *items;
     struct arena arena;
@@ -36,7 +36,7 @@ static bool refuses_all(const struct spec *spec, const struct batch *batch, cons
         return false;
     arena_init(&arena, SIZE_MAX / 2);
     if (items_decode(batch->stored->items, batch->stored->size, &arena, &items, &count) == 0 && count == result->rows_count)
-        while (refused < count && is_refused(spec, &items[refused], &result->rows[refused]))
+        while (refused < count && is_refused(plan, &items[refused], &result->rows[refused]))
             refused++;
     arena_done(&arena);
     return count && refused == count;
@@ -54,7 +54,7 @@ static bool nothing_else_comes(const struct coordinator *c)
 
 bool refusals_hold(struct coordinator *c, struct batch *batch, const struct msg_result *result)
 {
-    if (c->trusted || c->counts.done_images || !refuses_all(c->spec, batch, result)) {
+    if (c->trusted || c->counts.done_images || !refuses_all(c->plan, batch, result)) {
         c->trusted = true; /* the store gives something to somebody */
         return false;
     }
