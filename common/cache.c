@@ -3,6 +3,7 @@
 #include "common/cache_address.h"
 #include "common/cleanup.h"
 #include "common/download.h"
+#include "common/redact.h"
 #include "common/s3/client.h"
 
 #include <ctype.h>
@@ -141,8 +142,8 @@ static int understand(const char *folder, const char *uri, const char *sha256, c
 int cache_check_given(const char *given, struct why *why)
 {
     struct wanted wanted = { .s3 = NULL };
-    size_t scheme = strspn(given, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
-    if (scheme && !cache_is_url(given) && !strncmp(given + scheme, "://", 3))
+    size_t scheme = uri_scheme(given);
+    if (scheme && !cache_is_url(given))
         return because(why, -ENOTSUP, "%.*s:// is not read; copy the file and give its path, or an address with https:// or s3://", (int)scheme, given);
     if (!cache_is_url(given))
         return 0;

@@ -22,6 +22,12 @@ static size_t span_until(const char *text, size_t size, const char *ends)
     return i;
 }
 
+size_t uri_scheme(const char *text)
+{
+    size_t size = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
+    return strncmp(text + size, "://", 3) ? 0 : size;
+}
+
 int uri_redact(struct bytes *out, const char *uri, size_t size)
 {
     size_t start = scheme_size(uri, size);

@@ -9,5 +9,8 @@
  * letter of an S3 key). */
 int uri_redact(struct bytes *out, const char *uri, size_t size);
 
-/* The same for a sentence, cut off at `room` bytes; `otherwise`, where there is nothing to show or no memory. */
+/* Length of the scheme of "SCHEME://..." (RFC 3986, 3.1); 0: it has none. */
+size_t uri_scheme(const char *text);
+
+/* uri_redact() for a sentence, cut off at `room` bytes; `otherwise`, where there is nothing to show or no memory. */
 void uri_show(char *text, size_t room, const char *uri, size_t size, const char *otherwise);

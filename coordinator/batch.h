@@ -35,6 +35,12 @@ struct batch_hold {
     struct batch_hold *next;  /* among its node's */
 };
 
+/* That a node could read none of it: doubts.h. */
+struct doubt {
+    struct node *node;
+    uint64_t era; /* of the node, then */
+};
+
 /* What a piece is besides a batch. */
 struct piece {
     struct batch *whole;
@@ -56,8 +62,7 @@ struct batch {
     uint32_t deaths;    /* of workers that had it, not explained by others' suspects */
     bool *suspects;     /* (count) items that were being worked on when a worker died; NULL: none */
     bool refused;       /* its result was held back: see refusals.h */
-    struct node *doubters[BATCH_DOUBTS]; /* could read none of it: see doubts.h */
-    uint64_t doubt_eras[BATCH_DOUBTS];   /* node->doubt_era then */
+    struct doubt doubt[BATCH_DOUBTS];
     int doubts;
     struct batch_hold holds[BATCH_HOLDS];
     struct store_batch *stored; /* its items, encoded */

@@ -118,6 +118,7 @@ void coordinator_copy(struct coordinator *c, struct node *node); /* towards the 
 
 /* results.c */
 void coordinator_commit(struct coordinator *c, struct node *node, uint64_t batch);
+void coordinator_cancel(struct coordinator *c, struct node *node, uint64_t batch); /* it need not finish it, and keeps no result */
 void coordinator_convict(struct coordinator *c, struct node *node, struct batch *piece); /* its row says so */
 
 /* nodes.c */
@@ -128,6 +129,7 @@ int node_connect(struct node *node, struct why *why); /* a new socket, and hello
 void node_disconnect(struct node *node);
 struct resolved;
 void node_resolved(const struct resolved *resolved); /* where a node is */
+int nodes_count(const struct coordinator *c, enum node_state state);
 struct node *node_find(struct coordinator *c, const char *name);
 void node_refused(struct node *node, const char *reason); /* for this job; the next reading of the node list tries again */
 void node_dismiss(struct node *node); /* says bye */

@@ -91,8 +91,6 @@ static int to_errno(int code)
     }
 }
 
-#define DAMAGED "; it was damaged from outside: put a copy of the whole folder back, or begin a new job"
-
 static const char *advice(int r, int code)
 {
     switch (r) {
@@ -112,10 +110,10 @@ static const char *advice(int r, int code)
         return "; another process holds it: end that and go on";
     case -EIO:
         if ((code & 0xff) == SQLITE_ERROR) /* no such table, no such column */
-            return DAMAGED;
+            return "; it " DB_DAMAGED;
         return "; look at the disk or the mount, then go on";
     case -EBADMSG:
-        return code == SQLITE_NOTADB ? "; this is not a job.db of sleddog" : DAMAGED;
+        return code == SQLITE_NOTADB ? "; this is not a job.db of sleddog" : "; it " DB_DAMAGED;
     default:
         return "";
     }

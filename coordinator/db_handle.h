@@ -8,6 +8,9 @@
 #include <limits.h>
 #include <sqlite3.h>
 
+/* What else there is to say of a file that cannot be as it is. */
+#define DB_DAMAGED "was damaged from outside: put a copy of the whole folder back, or begin a new job"
+
 enum db_statement {
     SQL_BEGIN, SQL_COMMIT, SQL_SET, SQL_GET, SQL_ADD_BATCH, SQL_ADD_RESULT, SQL_COUNT_BATCHES, SQL_COUNT_RESULTS, SQL_COUNT_RETRIES, SQL_PENDING, SQL_LAST,
     SQL_WALK, SQL_FAILED, SQL_VERIFY, SQL_NODES, SQL_ADD_RETRY, SQL_RETRY, SQL_RETRY_DONE, SQL_ROWS, SQL_SET_ROWS, SQL_FORGET_RETRIES,

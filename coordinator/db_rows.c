@@ -228,8 +228,7 @@ static int verify_next(struct db *db, sqlite3_stmt *statement, uint64_t *batches
 {
     uint64_t id = (uint64_t)sqlite3_column_int64(statement, 0);
     if (id != *batches || (uint64_t)sqlite3_column_int64(statement, 1) != *images)
-        return because(why, -EBADMSG, "%s: batch %" PRIu64 " of the list is not in its place; the file was damaged from outside: put a copy of the whole "
-                       "folder back, or begin a new job", db->path, id);
+        return because(why, -EBADMSG, "%s: batch %" PRIu64 " of the list is not in its place; the file " DB_DAMAGED, db->path, id);
     if (!sqlite3_column_int(statement, 3))
         return because(why, -EBUSY, "%s: this job is not complete: batch %" PRIu64 " (image %" PRIu64 " and those behind it) has no rows; go on with it: "
                        "sleddog-coordinator resume", db->path, id, *images);
@@ -261,8 +260,7 @@ int db_verify(struct db *db, struct why *why)
     if (r == 0 && db_get(db, "listed", &listed, NULL) < 0)
         r = because(why, -EBUSY, "%s: this job is not complete: its list is not; go on with it: sleddog-coordinator resume", db->path);
     if (r == 0 && (counts.done_batches != batches || counts.done_images != images))
-        r = because(why, -EBADMSG, "%s: has rows for %" PRIu64 " images, and the list has %" PRIu64 "; the file was damaged from outside: put a copy of the "
-                    "whole folder back, or begin a new job", db->path, counts.done_images, images);
+        r = because(why, -EBADMSG, "%s: has rows for %" PRIu64 " images, and the list has %" PRIu64 "; the file " DB_DAMAGED, db->path, counts.done_images, images);
     return r;
 }
 

@@ -192,32 +192,21 @@ static void load_more(struct coordinator *c)
 }
 
 /* A batch in doubt waits for some node; those behind it do not. */
-static struct batch *next_batch(struct coordinator *c, struct node **ret)
-{
-    struct batch *batch = c->batches.queue.first;
-    for (; batch; batch = batch->next) {
-        *ret = quarantine_wants(batch) ? NULL : pick_node(c, batch);
-        if (*ret || !batch->doubts || quarantine_wants(batch))
-            break;
-    }
-    return batch;
-}
-
 static bool dispatch_one(struct coordinator *c)
 {
+    struct batch *batch = c->batches.queue.first;
     struct node *node = NULL;
-    struct batch *batch = next_batch(c, &node);
-    if (!batch)
-        return false;
-    bool suspect = quarantine_wants(batch);
-    if (!suspect && !node)
+    while (batch && !quarantine_wants(batch) && !(node = pick_node(c, batch)) && batch->doubts)
+        batch = batch->next;
+    if (!batch || (!node && !quarantine_wants(batch)))
         return false;
     batches_unqueue(&c->batches, batch);
-    if (suspect) {
+    if (node)
+        send_batch(c, node, batch);
+    else {
         isolate(c, batch);
         dispatch_suspect(c);
-    } else
-        send_batch(c, node, batch);
+    }
     return true;
 }
 

@@ -18,7 +18,7 @@ static bool reads_nothing(const struct msg_result *result)
 static bool has_doubted(const struct node *node, const struct batch *batch)
 {
     for (int i = 0; i < batch->doubts; i++)
-        if (batch->doubters[i] == node)
+        if (batch->doubt[i].node == node)
             return true;
     return false;
 }
@@ -32,14 +32,6 @@ bool doubts_has_witness(const struct coordinator *c, const struct batch *batch)
 {
     const struct node *node = c->nodes;
     while (node && !doubts_is_witness(c, node, batch))
-        node = node->next;
-    return node;
-}
-
-static bool somebody_is_loading(const struct coordinator *c)
-{
-    const struct node *node = c->nodes;
-    while (node && node->state != NODE_LOADING)
         node = node->next;
     return node;
 }
@@ -71,8 +63,8 @@ static void has_read(struct node *node, struct batch *batch)
     doubts_forget(node);
     node->reads = true;
     for (int i = 0; i < batch->doubts; i++)
-        if (batch->doubters[i] != node && batch->doubt_eras[i] == batch->doubters[i]->doubt_era)
-            disprove(batch->doubters[i], node, batch);
+        if (batch->doubt[i].node != node && batch->doubt[i].era == batch->doubt[i].node->doubt_era)
+            disprove(batch->doubt[i].node, node, batch);
     batch->doubts = 0;
 }
 
@@ -80,26 +72,23 @@ static void has_read(struct node *node, struct batch *batch)
 static void agree(struct batch *batch)
 {
     for (int i = 0; i < batch->doubts; i++)
-        batch->doubters[i]->doubted = false;
+        batch->doubt[i].node->doubted = false;
     batch->doubts = 0;
 }
 
 static void keep_doubt(struct node *node, struct batch *batch, const struct rec_row *row)
 {
-    if (batch->doubts < BATCH_DOUBTS) {
-        batch->doubt_eras[batch->doubts] = node->doubt_era;
-        batch->doubters[batch->doubts++] = node;
-    }
+    if (batch->doubts < BATCH_DOUBTS)
+        batch->doubt[batch->doubts++] = (struct doubt){ node, node->doubt_era };
     node->doubted = !node->reads;
     snprintf(node->doubt, sizeof(node->doubt), "%.60s: %.420s", row_error_name(row->error), row->detail ? row->detail : "");
 }
 
 static void take_away(struct coordinator *c, struct node *node, struct batch *batch)
 {
-    struct message message = { .kind = MESSAGE_cancel, .cancel = { c->plan->epoch, batch->id } };
     if (!batch_hold_of(batch, node))
         return;
-    coordinator_send(c, node, &message);
+    coordinator_cancel(c, node, batch->id);
     node_unhold(node, batch);
     if (!batch_holders(batch))
         batches_requeue(&c->batches, batch);
@@ -118,7 +107,7 @@ bool doubts_defer(struct coordinator *c, struct node *node, struct batch *batch,
         keep_doubt(node, batch, &result->rows[0]);
     }
     if (!doubts_has_witness(c, batch)) {
-        if (somebody_is_loading(c) && !node->reads)
+        if (nodes_count(c, NODE_LOADING) && !node->reads)
             return true; /* it offers it again */
         if (c->trusted)
             agree(batch);

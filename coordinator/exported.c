@@ -54,9 +54,9 @@ bool exported_is_failed(struct db *db)
     return is_set(db, UNWRITTEN);
 }
 
-bool exported_is_written(struct db *db)
+bool exported_is_written(struct db *db, const char *job_dir)
 {
-    return is_set(db, PATHS);
+    return is_set(db, PATHS) && summary_exists(job_dir);
 }
 
 int exported_forget(struct db *db, struct why *why)

@@ -19,7 +19,7 @@ int exported_mark(struct db *db, const struct bytes *files, struct why *why);
 /* They cannot be, and the summary is there. */
 int exported_fail(struct db *db, struct why *why);
 bool exported_is_failed(struct db *db);
-bool exported_is_written(struct db *db);
+bool exported_is_written(struct db *db, const char *job_dir); /* and so is the summary */
 
 /* Within a transaction: rows will change. */
 int exported_forget(struct db *db, struct why *why);

@@ -5,7 +5,6 @@
 #include "coordinator/exported.h"
 #include "coordinator/job_state.h"
 #include "coordinator/jobdir.h"
-#include "coordinator/summary.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -147,7 +146,7 @@ struct hint_next hint_next(struct db *db, const struct spec *spec, const char *j
     struct job_state state;
     if (job_state_read(db, &state, NULL) < 0 || !state.complete)
         return (struct hint_next){ "", "go on with", hint_resume(db, job_dir) };
-    if (exported_is_written(db) && summary_exists(job_dir))
+    if (exported_is_written(db, job_dir))
         return (struct hint_next){ ", complete", "see", make_command("report", job_dir, "") };
     return (struct hint_next){ ", complete but for its tables", "write the tables of",
                                exported_is_failed(db) ? hint_elsewhere(spec, job_dir) : hint_resume(db, job_dir) };

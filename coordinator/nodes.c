@@ -318,7 +318,7 @@ static void describe_nodes(const struct coordinator *c, char *text, size_t size)
     }
 }
 
-static int count_nodes(const struct coordinator *c, enum node_state state)
+int nodes_count(const struct coordinator *c, enum node_state state)
 {
     int count = 0;
     for (const struct node *node = c->nodes; node; node = node->next)
@@ -328,7 +328,7 @@ static int count_nodes(const struct coordinator *c, enum node_state state)
 
 void nodes_start_if_enough(struct coordinator *c)
 {
-    if (count_nodes(c, NODE_READY) >= c->plan->min_nodes)
+    if (nodes_count(c, NODE_READY) >= c->plan->min_nodes)
         c->started = true;
     if (c->started && !c->started_ns)
         c->started_ns = clock_now_ns();
@@ -347,7 +347,7 @@ static void check_enough(struct coordinator *c, uint64_t now)
 {
     int wanted = c->started ? 1 : c->plan->min_nodes;
     uint64_t patience = patience_s(c);
-    if (count_nodes(c, NODE_READY) + count_nodes(c, NODE_LOADING) >= wanted)
+    if (nodes_count(c, NODE_READY) + nodes_count(c, NODE_LOADING) >= wanted)
         c->enough_ns = now;
     else if (now - c->enough_ns > patience * NS_PER_S) {
         char text[600];

@@ -33,23 +33,21 @@ static int is_no_folder(const char *output, const char *path, bool there, struct
     return because(why, -ENOTDIR, "%.600s: cannot be made, because %.600s is no folder: give another --output", output, path);
 }
 
-static int begin_tables(const struct spec *spec, const struct labels *labels, struct exporters **ret, struct why *why)
+static int try_files(const struct spec *spec, const struct labels *labels, bool is_new, struct why *why)
 {
     struct export_options options = { .directory = spec->output, .emit = spec->emit, .labels = labels };
+    struct exporters *exporters = NULL;
     int r = export_formats(spec->formats, &options.formats, why);
     options.formats |= spec->per_image ? EXPORT_PER_IMAGE : 0;
-    return r < 0 ? r : exporters_open(&options, ret, why);
-}
-
-static int try_files(const struct spec *spec, const struct labels *labels, struct why *why)
-{
-    struct exporters *exporters = NULL;
-    int r = begin_tables(spec, labels, &exporters, why);
+    if (r == 0)
+        r = exporters_open(&options, &exporters, why);
     for (int i = 0; r == 0 && exporters_path(exporters, i); i++) {
         struct stat status;
         const char *path = exporters_path(exporters, i);
         if (lstat(path, &status) == 0 && S_ISDIR(status.st_mode))
             r = because(why, -EISDIR, "%.600s: a folder is in the way of this table: remove it or give another --output", path);
+        else if (is_new && access(path, F_OK) == 0)
+            log_warning("%.600s: a table is there already; this job's takes its place when it is complete", path);
     }
     exporters_abort(exporters);
     return r;
@@ -75,7 +73,7 @@ static void go_up(char *path)
     drop_slashes(path);
 }
 
-int output_check(const struct spec *spec, const struct labels *labels, struct why *why)
+int output_check(const struct spec *spec, const struct labels *labels, bool is_new, struct why *why)
 {
     struct stat status;
     if (s3_uri_is(spec->output, strlen(spec->output)))
@@ -95,25 +93,13 @@ int output_check(const struct spec *spec, const struct labels *labels, struct wh
     }
     if (!S_ISDIR(status.st_mode))
         return is_no_folder(spec->output, path, there, why);
-    return there ? try_files(spec, labels, why) : try_parent(spec->output, path, why);
-}
-
-void output_warn_of_tables(const struct spec *spec, const struct labels *labels)
-{
-    struct exporters *exporters = NULL;
-    const char *path;
-    if (s3_uri_is(spec->output, strlen(spec->output)) || access(spec->output, F_OK) < 0 || begin_tables(spec, labels, &exporters, NULL) < 0)
-        return;
-    for (int i = 0; (path = exporters_path(exporters, i)); i++)
-        if (access(path, F_OK) == 0)
-            log_warning("%.600s: a table is there already; this job's takes its place when it is complete", path);
-    exporters_abort(exporters);
+    return there ? try_files(spec, labels, is_new, why) : try_parent(spec->output, path, why);
 }
 
 void output_warn(const struct spec *spec, const struct labels *labels, const char *job_dir)
 {
     struct why why;
-    if (output_check(spec, labels, &why) == 0)
+    if (output_check(spec, labels, false, &why) == 0)
         return;
     CLEANUP(freep) char *command = hint_elsewhere(spec, job_dir);
     log_warning("%s. The job goes on; if that is not mended when it is done, its tables can be written elsewhere: %s", why.text,

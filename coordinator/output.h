@@ -13,10 +13,8 @@
  * address of anything else. To be freed. */
 int output_locate(const char *given, char **ret, struct why *why);
 
-int output_check(const struct spec *spec, const struct labels *labels, struct why *why);
-
-/* A warning if tables of another job are there: this one's will take their place. */
-void output_warn_of_tables(const struct spec *spec, const struct labels *labels);
+/* `is_new`: tables that are there are another job's, whose place this one's will take, which is told. */
+int output_check(const struct spec *spec, const struct labels *labels, bool is_new, struct why *why);
 
 /* For a job that goes on: its rows are worth having all the same, and `export` can write them elsewhere. */
 void output_warn(const struct spec *spec, const struct labels *labels, const char *job_dir);

@@ -56,16 +56,21 @@ void coordinator_commit(struct coordinator *c, struct node *node, uint64_t batch
         coordinator_send(c, node, &message);
 }
 
+void coordinator_cancel(struct coordinator *c, struct node *node, uint64_t batch)
+{
+    struct message message = { .kind = MESSAGE_cancel, .cancel = { c->plan->epoch, batch } };
+    coordinator_send(c, node, &message);
+}
+
 /* Whoever has it besides `winner` need not finish it. Afterwards it is neither out nor queued. */
 static void withdraw(struct coordinator *c, struct batch *batch, const struct node *winner)
 {
-    struct message message = { .kind = MESSAGE_cancel, .cancel = { c->plan->epoch, batch->id } };
     if (batch->state == BATCH_QUEUED)
         batches_unqueue(&c->batches, batch);
     for (int i = 0; i < BATCH_HOLDS; i++) {
         struct node *node = batch->holds[i].node;
         if (node && node != winner)
-            coordinator_send(c, node, &message);
+            coordinator_cancel(c, node, batch->id);
         if (node)
             node_unhold(node, batch);
     }

@@ -226,9 +226,7 @@ static int prepare_run(struct session *session, char **sources, int count, struc
     if (r == 0)
         r = check_sources(session, why);
     if (r == 0 && !session->spec->output_inside)
-        r = output_check(session->spec, session->labels, why);
-    if (r == 0 && !session->spec->output_inside)
-        output_warn_of_tables(session->spec, session->labels);
+        r = output_check(session->spec, session->labels, true, why);
     if (r == 0)
         r = jobdir_create(job_dir, session->spec, &session->dir, &session->db, why);
     session->epoch = 1;

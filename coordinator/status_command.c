@@ -12,7 +12,6 @@
 #include "coordinator/job_state.h"
 #include "coordinator/jobdir.h"
 #include "coordinator/node.h"
-#include "coordinator/summary.h"
 #include "coordinator/tally.h"
 #include "coordinator/usage.h"
 
@@ -72,7 +71,7 @@ static int look(const char *folder, struct status *ret, struct why *why)
         r = db_walk_failed(db, count_kinds, ret->failed, why);
     if (r < 0)
         return r;
-    ret->exported = exported_is_written(db) && summary_exists(folder);
+    ret->exported = exported_is_written(db, folder);
     ret->unwritten = exported_is_failed(db);
     CLEANUP(freep) char *whole = realpath(folder, NULL);
     ret->hint = hint_resume(db, whole ? whole : folder);

@@ -2,6 +2,7 @@
 #include "coordinator/source/kind.h"
 
 #include "common/cleanup.h"
+#include "common/redact.h"
 #include "common/s3/uri.h"
 
 #include <errno.h>
@@ -36,10 +37,10 @@ static int check_plain(const char *uri, struct why *why)
 
 int source_remote(const char *text, struct rec_item *ret, struct why *why)
 {
-    size_t size = strlen(text), scheme = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
+    size_t size = strlen(text), scheme = uri_scheme(text);
     struct s3_uri s3;
     int r;
-    if (!scheme || strncmp(text + scheme, "://", 3))
+    if (!scheme)
         return 0;
     if (is_plain(text))
         r = check_plain(text, why);
