@@ -66,15 +66,19 @@ static int describe_nodes(const struct coordinator *c, struct node **nodes, stru
     return count;
 }
 
-static struct node *pick_node(struct coordinator *c, const struct batch *batch)
+static bool all_is_loaded(const struct coordinator *c)
+{
+    return c->listed && c->load_next >= c->counts.batches;
+}
+
+static struct node *pick_node(struct coordinator *c, const struct batch *batch, enum witness who)
 {
     struct sched_node choice[c->node_count];
     struct node *nodes[c->node_count];
     int count = describe_nodes(c, nodes, choice);
-    bool all_loaded = c->listed && c->load_next >= c->counts.batches, has_witness = doubts_has_witness(c, batch);
-    for (int i = 0; i < count && has_witness; i++)
-        choice[i].ready &= doubts_is_witness(c, nodes[i], batch);
-    int picked = sched_pick(choice, count, batch->count, all_loaded ? c->batches.queue.count : 0);
+    for (int i = 0; i < count && who != WITNESS_NONE; i++)
+        choice[i].ready &= doubts_is_witness(c, nodes[i], batch, who);
+    int picked = sched_pick(choice, count, batch->count, all_is_loaded(c) ? c->batches.queue.count : 0);
     return picked < 0 ? NULL : nodes[picked];
 }
 
@@ -121,6 +125,7 @@ static void dispatch_suspect(struct coordinator *c)
 static void isolate(struct coordinator *c, struct batch *batch)
 {
     uint64_t id = batch->piece ? batch->piece->whole->id : batch->id, before = c->batches.alone.count;
+    doubts_drop(batch);
     int r = quarantine_split(&c->batches, batch);
     if (r < 0)
         coordinator_fail(c, r, "batch %" PRIu64 " cannot be split: %s", id, strerror(-r));
@@ -162,11 +167,23 @@ static struct batch *find_copy(const struct coordinator *c, const struct node *i
     return oldest ? oldest->batch : NULL;
 }
 
+/* Something is queued that waits for a node like this. */
+static bool is_wanted(const struct coordinator *c, const struct node *node)
+{
+    struct witnesses witnesses;
+    doubts_count(c, &witnesses);
+    for (const struct batch *batch = c->batches.queue.first; batch; batch = batch->next) {
+        enum witness who = doubts_who(c, &witnesses, batch);
+        if (who == WITNESS_NONE || doubts_is_witness(c, node, batch, who))
+            return true;
+    }
+    return false;
+}
+
 void coordinator_copy(struct coordinator *c, struct node *node)
 {
-    bool all_loaded = c->listed && c->load_next >= c->counts.batches;
-    if (!c->started || c->stopping || !all_loaded || c->batches.queue.count || node->state != NODE_READY || node->holds || node == c->guard ||
-        node->doubted)
+    if (!c->started || c->stopping || !all_is_loaded(c) || node->state != NODE_READY || node->holds || node == c->guard || node->doubted ||
+        is_wanted(c, node))
         return;
     struct batch *batch = find_copy(c, node, clock_now_ns());
     if (!batch)
@@ -191,14 +208,30 @@ static void load_more(struct coordinator *c)
     store_post(c->store, request);
 }
 
-/* A batch in doubt waits for some node; those behind it do not. */
+static uint64_t most_credit(const struct coordinator *c)
+{
+    uint64_t most = 0;
+    for (const struct node *node = c->nodes; node; node = node->next)
+        if (node->state == NODE_READY && node_credit(node) > most)
+            most = node_credit(node);
+    return most;
+}
+
+/* A batch in doubt waits for a witness; those behind it do not. */
 static bool dispatch_one(struct coordinator *c)
 {
     struct batch *batch = c->batches.queue.first;
     struct node *node = NULL;
-    while (batch && !quarantine_wants(batch) && !(node = pick_node(c, batch)) && batch->doubts)
-        batch = batch->next;
-    if (!batch || (!node && !quarantine_wants(batch)))
+    uint64_t credit = most_credit(c);
+    struct witnesses witnesses;
+    doubts_count(c, &witnesses);
+    for (; batch && !quarantine_wants(batch); batch = batch->next) {
+        if (credit >= batch->count && (node = pick_node(c, batch, doubts_who(c, &witnesses, batch))))
+            break;
+        if (!batch->doubts)
+            return false;
+    }
+    if (!batch)
         return false;
     batches_unqueue(&c->batches, batch);
     if (node)

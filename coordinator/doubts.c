@@ -1,9 +1,11 @@
 #include "coordinator/doubts.h"
 
+#include "common/clock.h"
 #include "common/counted.h"
 #include "common/log.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static bool reads_nothing(const struct msg_result *result)
 {
@@ -23,23 +25,63 @@ static bool has_doubted(const struct node *node, const struct batch *batch)
     return false;
 }
 
-bool doubts_is_witness(const struct coordinator *c, const struct node *node, const struct batch *batch)
+static bool may_be_asked(const struct coordinator *c, const struct node *node)
 {
-    return batch->doubts < BATCH_DOUBTS && node->state == NODE_READY && node != c->guard && !node->doubted && !has_doubted(node, batch);
+    return node->state == NODE_READY && node != c->guard;
 }
 
-bool doubts_has_witness(const struct coordinator *c, const struct batch *batch)
+void doubts_count(const struct coordinator *c, struct witnesses *ret)
 {
+    *ret = (struct witnesses){ 0 };
+    for (const struct node *node = c->nodes; node; node = node->next)
+        if (may_be_asked(c, node)) {
+            ret->any++;
+            ret->undoubted += !node->doubted;
+        }
+}
+
+enum witness doubts_who(const struct coordinator *c, const struct witnesses *witnesses, const struct batch *batch)
+{
+    int any = witnesses->any, undoubted = witnesses->undoubted;
+    for (int i = 0; i < batch->doubts; i++)
+        if (may_be_asked(c, batch->doubt[i].node)) {
+            any--;
+            undoubted -= !batch->doubt[i].node->doubted;
+        }
+    if (batch->doubts == BATCH_DOUBTS || any <= 0)
+        return WITNESS_NONE;
+    return undoubted > 0 ? WITNESS_UNDOUBTED : WITNESS_ANY;
+}
+
+bool doubts_is_witness(const struct coordinator *c, const struct node *node, const struct batch *batch, enum witness who)
+{
+    return who != WITNESS_NONE && may_be_asked(c, node) && !(node->doubted && who == WITNESS_UNDOUBTED) && !has_doubted(node, batch);
+}
+
+/* One that could not be asked so far. That it is busy with another job may last. */
+static bool may_come(const struct coordinator *c, const struct node *node, const struct batch *batch, uint64_t now)
+{
+    if (has_doubted(node, batch))
+        return false;
+    uint64_t heard = node->heard_ns > c->start_ns ? node->heard_ns : c->start_ns;
+    if (node->state == NODE_CALLING)
+        return !node->turned_away && now - heard < (uint64_t)c->plan->node_timeout_s * NS_PER_S;
+    return node->state == NODE_LOADING || node == c->guard;
+}
+
+static bool witness_may_come(const struct coordinator *c, const struct batch *batch)
+{
+    uint64_t now = clock_now_ns();
     const struct node *node = c->nodes;
-    while (node && !doubts_is_witness(c, node, batch))
+    while (node && !may_come(c, node, batch, now))
         node = node->next;
     return node;
 }
 
 void doubts_forget(struct node *node)
 {
-    node->reads = node->doubted = false;
-    node->disproved = 0;
+    node->reads = false;
+    node->doubted = node->disproved = 0;
     node->doubt_era++;
 }
 
@@ -50,7 +92,7 @@ static void disprove(struct node *node, const struct node *reader, const struct 
     node->disproved++;
     if (!node_serves(node))
         return;
-    if (node->reads && node->disproved < DOUBTS_DISPROVED) {
+    if (node->disproved < DOUBTS_DISPROVED) {
         log_info("%s: could not read batch %" PRIu64 ", which %s has read: %s", node->name, batch->id, reader->name, node->doubt);
         return;
     }
@@ -58,29 +100,39 @@ static void disprove(struct node *node, const struct node *reader, const struct 
     node_refused(node, text);
 }
 
-static void has_read(struct node *node, struct batch *batch)
+/* It was raised by the node as it still is. */
+static bool is_of_today(const struct doubt *doubt)
 {
-    doubts_forget(node);
-    node->reads = true;
+    return doubt->era == doubt->node->doubt_era;
+}
+
+void doubts_drop(struct batch *batch)
+{
     for (int i = 0; i < batch->doubts; i++)
-        if (batch->doubt[i].node != node && batch->doubt[i].era == batch->doubt[i].node->doubt_era)
-            disprove(batch->doubt[i].node, node, batch);
+        if (is_of_today(&batch->doubt[i]) && batch->doubt[i].node->doubted)
+            batch->doubt[i].node->doubted--;
     batch->doubts = 0;
 }
 
-/* They all say the same, so it is the images. */
-static void agree(struct batch *batch)
+static void has_read(struct node *node, struct batch *batch)
 {
-    for (int i = 0; i < batch->doubts; i++)
-        batch->doubt[i].node->doubted = false;
-    batch->doubts = 0;
+    struct doubt doubt[BATCH_DOUBTS];
+    int doubts = batch->doubts;
+    memcpy(doubt, batch->doubt, sizeof(doubt));
+    doubts_forget(node);
+    node->reads = true;
+    doubts_drop(batch);
+    for (int i = 0; i < doubts; i++)
+        if (doubt[i].node != node && is_of_today(&doubt[i]))
+            disprove(doubt[i].node, node, batch);
 }
 
 static void keep_doubt(struct node *node, struct batch *batch, const struct rec_row *row)
 {
-    if (batch->doubts < BATCH_DOUBTS)
-        batch->doubt[batch->doubts++] = (struct doubt){ node, node->doubt_era };
-    node->doubted = !node->reads;
+    if (batch->doubts == BATCH_DOUBTS)
+        return;
+    batch->doubt[batch->doubts++] = (struct doubt){ node, node->doubt_era };
+    node->doubted += !node->reads;
     snprintf(node->doubt, sizeof(node->doubt), "%.60s: %.420s", row_error_name(row->error), row->detail ? row->detail : "");
 }
 
@@ -106,13 +158,10 @@ bool doubts_defer(struct coordinator *c, struct node *node, struct batch *batch,
         log_debug("%s: reads none of %s of batch %" PRIu64, node->name, COUNTED(batch->count, "image", "images"), batch->id);
         keep_doubt(node, batch, &result->rows[0]);
     }
-    if (!doubts_has_witness(c, batch)) {
-        if (nodes_count(c, NODE_LOADING) && !node->reads)
-            return true; /* it offers it again */
-        if (c->trusted)
-            agree(batch);
-        return false;
-    }
+    struct witnesses witnesses;
+    doubts_count(c, &witnesses);
+    if (doubts_who(c, &witnesses, batch) == WITNESS_NONE)
+        return batch->doubts < BATCH_DOUBTS && !node->reads && witness_may_come(c, batch); /* it offers it again */
     take_away(c, node, batch);
     coordinator_dispatch(c);
     return true;

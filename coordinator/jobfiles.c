@@ -13,7 +13,7 @@ bool jobfiles_are_in(int folder)
 bool jobfiles_have(const char *name)
 {
     /* Tables have the ending of a file that is not whole yet behind theirs. */
-    static const char *const patterns[] = { "job.db*", "job.lock", "private.db*", "*.json", "predictions.jsonl*", "predictions.csv*",
+    static const char *const patterns[] = { "job.db*", "job.lock", "private.db*", "*.json", "*.html", "predictions.jsonl*", "predictions.csv*",
                                             "features.npy*", "logits.npy*", "worker-*.log", "status.json*", "summary.json*" };
     for (size_t i = 0; i < ARRAY_SIZE(patterns); i++)
         if (!fnmatch(patterns[i], name, 0))

@@ -1,6 +1,6 @@
 /* jobfiles.h: what a job writes into its folder, so that a folder of photos that jobs were run in, or below, can be listed again.
  *
- * Threads: no state. Errors: none. */
+ * Threads: no state. Ownership: none. Errors: none. */
 #pragma once
 
 #include <stdbool.h>

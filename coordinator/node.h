@@ -83,7 +83,7 @@ struct node {
     uint64_t failures;    /* to load the model, in a row */
     /* can it read? See doubts.h */
     bool reads;           /* an image, of this job */
-    bool doubted;         /* none yet, and there is one that it could not read */
+    int doubted;          /* batches that it could not read and others are asked for, while it has read nothing */
     uint64_t doubt_era;   /* raised when it reads something, or begins anew: older doubts do not count */
     int disproved;        /* batches in a row that another one could read */
     char doubt[512];      /* what it said of the last one */

@@ -191,6 +191,7 @@ void coordinator_on_result(struct coordinator *c, struct node *node, const struc
     if (batch_hold_of(batch, node))
         node_finished(node, batch->count, now);
     if (!batch->piece) {
+        doubts_drop(batch);
         (void)take_whole(c, node, batch, result->rows); /* out of memory: it offers it again */
         return;
     }

@@ -2,6 +2,7 @@
  * how large the images are, the coordinator says.
  *
  * Threads:   any; no state.
+ * Ownership: the opened engines are the caller's.
  * Errors:    -EINVAL with a sentence that names the options to change. */
 #pragma once
 

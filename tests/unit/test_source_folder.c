@@ -246,7 +246,7 @@ TEST(a_pattern_that_does_not_end_in_an_asterisk_excludes_files_only)
 TEST(what_jobs_wrote_into_a_folder_of_photos_is_left_out_and_photos_are_not)
 {
     static const char *const files[] = { "job.db", "job.db-wal", "job.lock", "private.db", "predictions.jsonl", "predictions.csv", "summary.json",
-                                         "worker-1.log", "sub/a.json" };
+                                         "worker-1.log", "report.html", "sub/a.json" };
     char path[64];
     for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
         snprintf(path, sizeof(path), "d/sleddog-job-1/%s", files[i]);

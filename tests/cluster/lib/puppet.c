@@ -2,7 +2,7 @@
 
 #include "common/cleanup.h"
 
-#define PUPPETS_MAX 8
+#define PUPPETS_MAX 16
 #define WINDOW      200 /* images */
 
 static struct puppet *stage[PUPPETS_MAX];
@@ -24,6 +24,12 @@ static void grant(struct puppet *puppet)
     puppet_send(puppet, &message);
 }
 
+void puppet_grant(struct puppet *puppet, uint64_t images)
+{
+    puppet->granted = images;
+    grant(puppet);
+}
+
 static void welcome(struct puppet *puppet)
 {
     struct message message = {
@@ -35,13 +41,14 @@ static void welcome(struct puppet *puppet)
     puppet->received = 0;
     puppet->granted = puppet->closed_purse ? 0 : WINDOW;
     puppet->welcomes++;
+    puppet->welcomed = puppet->call;
     puppet_send(puppet, &message);
     grant(puppet);
 }
 
 static void on_hello(struct puppet *puppet, const struct message *message)
 {
-    bool again = puppet->coordinator == message->from && puppet->call == message->hello.call && puppet->welcomes;
+    bool again = puppet->coordinator == message->from && puppet->welcomed == message->hello.call && puppet->welcomes;
     puppet->coordinator = message->from;
     puppet->epoch = message->hello.epoch;
     puppet->call = message->hello.call;
@@ -181,18 +188,31 @@ long puppet_image(const struct message *batch, uint32_t item)
     return atol(batch->batch.items[item].uri.data + 4);
 }
 
+static void send_rows(struct puppet *puppet, const struct message *batch, struct rec_row *rows)
+{
+    struct message message = { .kind = MESSAGE_result,
+                               .result = { .epoch = puppet->epoch, .batch = batch->batch.batch, .attempt = batch->batch.attempt, .rows = rows,
+                                           .rows_count = batch->batch.items_count, .stages = puppet->stages, .stages_count = 3 } };
+    puppet_send(puppet, &message);
+}
+
 void puppet_answer(struct puppet *puppet, const struct message *batch)
 {
     struct rec_prediction predictions[LIMIT_BATCH];
     struct rec_row rows[LIMIT_BATCH];
-    struct message message = { .kind = MESSAGE_result,
-                               .result = { .epoch = puppet->epoch, .batch = batch->batch.batch, .attempt = batch->batch.attempt, .rows = rows,
-                                           .rows_count = batch->batch.items_count, .stages = puppet->stages, .stages_count = 3 } };
     for (uint32_t i = 0; i < batch->batch.items_count; i++) {
         predictions[i] = (struct rec_prediction){ (uint32_t)(puppet_image(batch, i) % 1000), 0.5f };
         rows[i] = (struct rec_row){ .predictions = &predictions[i], .predictions_count = 1 };
     }
-    puppet_send(puppet, &message);
+    send_rows(puppet, batch, rows);
+}
+
+void puppet_fail(struct puppet *puppet, const struct message *batch, enum row_error error)
+{
+    struct rec_row rows[LIMIT_BATCH];
+    for (uint32_t i = 0; i < batch->batch.items_count; i++)
+        rows[i] = (struct rec_row){ .error = error, .detail = "as the test wants it" };
+    send_rows(puppet, batch, rows);
 }
 
 void puppet_return(struct puppet *puppet, const struct message *batch)

@@ -22,7 +22,7 @@ struct puppet {
     int port;
     struct link *link;
     struct peer peer;
-    uint64_t incarnation, coordinator, epoch, call;
+    uint64_t incarnation, coordinator, epoch, call, welcomed; /* the last: the call that was answered with a welcome */
     bool silent;            /* hears everything and says nothing */
     bool closed_purse;      /* grants nothing */
     bool loading;           /* has not got its model yet */
@@ -45,6 +45,8 @@ void puppet_die(struct puppet *puppet);
 struct message *puppet_batch(struct puppet *puppet);
 
 void puppet_answer(struct puppet *puppet, const struct message *batch);
+void puppet_fail(struct puppet *puppet, const struct message *batch, enum row_error error); /* with a row of it for each image */
+void puppet_grant(struct puppet *puppet, uint64_t images); /* that many since its welcome, with a closed purse */
 void puppet_return(struct puppet *puppet, const struct message *batch);
 void puppet_send(struct puppet *puppet, struct message *message); /* from and to are filled in where they are 0 */
 void puppet_blame(struct puppet *puppet, const struct message *batch, uint32_t item); /* after puppet_die() */
