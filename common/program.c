@@ -4,11 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char *file = "sleddog";
 static char *called; /* NULL: found on the PATH */
 
-void program_remember(const char *argv0)
+void program_remember(const char *name, const char *argv0)
 {
     struct bytes text;
+    file = name;
     bytes_init(&text, 65536);
     if (argv0 && strchr(argv0, '/'))
         program_quote(&text, argv0);
@@ -17,9 +19,9 @@ void program_remember(const char *argv0)
     bytes_done(&text);
 }
 
-const char *program_called(const char *name)
+const char *program_called(void)
 {
-    return called ? called : name;
+    return called ? called : file;
 }
 
 void program_quote(struct bytes *out, const char *word)

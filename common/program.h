@@ -8,11 +8,11 @@
 
 #include "common/bytes.h"
 
-/* main()'s argv[0]; NULL is allowed. */
-void program_remember(const char *argv0);
+/* `name`: its file's, which is kept as it is; `argv0`: main()'s, NULL is allowed. */
+void program_remember(const char *name, const char *argv0);
 
-/* Its path, quoted for a shell, if it was called by one; else `name`, which the shell has found on its PATH. */
-const char *program_called(const char *name);
+/* Its path, quoted for a shell, if it was called by one; else its name, which the shell has found on its PATH. */
+const char *program_called(void);
 
 /* A word, quoted where a shell wants it. */
 void program_quote(struct bytes *out, const char *word);

@@ -6,11 +6,11 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/options.h"
+#include "common/usage.h"
 #include "coordinator/check_table.h"
 #include "coordinator/handshake.h"
 #include "coordinator/nodelist.h"
 #include "coordinator/resolver.h"
-#include "coordinator/usage.h"
 
 #include <errno.h>
 #include <string.h>

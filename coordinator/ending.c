@@ -20,7 +20,7 @@ int session_resume_command(const struct session *session, const struct coordinat
     bool keys_are_wanted = options.trust.key != session->options.trust.key || options.trust.node_key != session->options.trust.node_key;
     if (!kept || (keys_are_wanted && !strstr(kept, " --key ")) || nothing_worked(c) || (c && c->introduced))
         return hint_command("resume", &options, session->dir.path, out);
-    bytes_printf(out, "%s resume%s", program_called(HINT_PROGRAM), kept);
+    bytes_printf(out, "%s resume%s", program_called(), kept);
     hint_word(out, session->dir.path);
     return bytes_error(out);
 }

@@ -3,15 +3,15 @@
 
 #include "common/options.h"
 #include "common/s3/uri.h"
+#include "common/usage.h"
+#include "coordinator/destination.h"
 #include "coordinator/export/success.h"
 #include "coordinator/exported.h"
 #include "coordinator/finish.h"
 #include "coordinator/hint.h"
 #include "coordinator/jobdir.h"
 #include "coordinator/objectstore.h"
-#include "coordinator/output.h"
 #include "coordinator/summary.h"
-#include "coordinator/usage.h"
 
 #include <errno.h>
 #include <string.h>
@@ -64,7 +64,7 @@ static int export_job(const char *job_dir, const struct export_command *options,
     if (r == 0)
         r = export_formats(options->format ? options->format : spec->formats, &output.formats, why);
     if (r == 0)
-        r = output_locate(options->output ? options->output : spec->output, &place, why);
+        r = destination_locate(options->output ? options->output : spec->output, &place, why);
     if (r < 0)
         return r;
     output.formats |= options->per_image ? EXPORT_PER_IMAGE : 0;

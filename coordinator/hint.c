@@ -55,7 +55,7 @@ int hint_options(const struct run_options *options, struct bytes *out)
 
 int hint_command(const char *command, const struct run_options *options, const char *job_dir, struct bytes *out)
 {
-    bytes_printf(out, "%s %s", program_called(HINT_PROGRAM), command);
+    bytes_printf(out, "%s %s", program_called(), command);
     hint_options(options, out);
     hint_word(out, job_dir);
     return bytes_error(out);
@@ -94,11 +94,11 @@ char *hint_resume(struct db *db, const char *job_dir)
     CLEANUP(bytes_done) struct bytes command;
     bytes_init(&command, 65536);
     if (db_get(db, HINT_PLACEMENT, &placement, NULL) == 0)
-        bytes_printf(&command, "%s resume%s", program_called(HINT_PROGRAM), placement);
+        bytes_printf(&command, "%s resume%s", program_called(), placement);
     else {
         const char *text = db_get(db, HINT_BEFORE, &before, NULL) == 0 ? before : HINT_RESUME;
         size_t name = strncmp(text, HINT_PROGRAM " ", sizeof(HINT_PROGRAM)) ? 0 : strlen(HINT_PROGRAM);
-        bytes_printf(&command, "%s%s", name ? program_called(HINT_PROGRAM) : "", text + name);
+        bytes_printf(&command, "%s%s", name ? program_called() : "", text + name);
     }
     hint_word(&command, job_dir);
     return bytes_error(&command) ? NULL : strdup(command.data);
@@ -116,7 +116,7 @@ int hint_not_yet(struct db *db, const char *job_dir, struct why *why)
     char who[400];
     if (!jobdir_is_running(job_dir, who, sizeof(who)))
         return hint_incomplete(db, job_dir, why);
-    return because(why, -EBUSY, "%s: this job is not complete, %s runs it; wait for it, and see %s status %s", job_dir, who, program_called(HINT_PROGRAM), job_dir);
+    return because(why, -EBUSY, "%s: this job is not complete, %s runs it; wait for it, and see %s status %s", job_dir, who, program_called(), job_dir);
 }
 
 int hint_incomplete(struct db *db, const char *job_dir, struct why *why)
@@ -130,7 +130,7 @@ static char *make_command(const char *name, const char *job_dir, const char *res
 {
     struct bytes command;
     bytes_init(&command, 65536);
-    bytes_printf(&command, "%s %s", program_called(HINT_PROGRAM), name);
+    bytes_printf(&command, "%s %s", program_called(), name);
     hint_word(&command, job_dir);
     bytes_append_text(&command, rest);
     return bytes_take(&command);

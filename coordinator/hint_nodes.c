@@ -31,7 +31,7 @@ static void put(struct bytes *out, const char *option, const char *value)
 
 int hint_check(const struct run_options *options, struct bytes *out)
 {
-    bytes_printf(out, "%s check", program_called(HINT_PROGRAM));
+    bytes_printf(out, "%s check", program_called());
     put(out, " --nodes", options->nodes);
     for (int i = 0; i < options->group.count; i++)
         put(out, " --group", options->group.text[i]);

@@ -52,7 +52,7 @@ static int lock(int fd, const char *path, struct why *why)
         return 0;
     if (errno == EAGAIN || errno == EACCES) {
         read_owner(fd, owner, sizeof(owner));
-        return because(why, -EBUSY, "%s: %s runs this job; wait for it or end it, and see %s status %s", path, owner, program_called("sleddog-coordinator"), path);
+        return because(why, -EBUSY, "%s: %s runs this job; wait for it or end it, and see %s status %s", path, owner, program_called(), path);
     }
     return because(why, -errno, "%s: cannot be locked: %s; without locks two processes could run one job: use a folder on another file system", path,
                    strerror(errno));

@@ -4,7 +4,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/options.h"
-#include "coordinator/usage.h"
+#include "common/usage.h"
 #include "proto/curve.h"
 
 #include <ctype.h>

@@ -45,10 +45,10 @@ static void print_help(void)
 int main(int argc, char **argv)
 {
     log_open("sleddog-coordinator", LOG_LEVEL_INFO);
-    program_remember(argv[0]);
+    program_remember("sleddog-coordinator", argv[0]);
     limits_prepare();
     if (argc < 2) {
-        log_error("no command given; see %s --help", program_called("sleddog-coordinator"));
+        log_error("no command given; see %s --help", program_called());
         return 2;
     }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
@@ -62,6 +62,6 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
         if (!strcmp(argv[1], commands[i].name))
             return output_end(commands[i].run(argc - 1, argv + 1));
-    log_error("there is no command \"%s\"; see %s --help", argv[1], program_called("sleddog-coordinator"));
+    log_error("there is no command \"%s\"; see %s --help", argv[1], program_called());
     return 2;
 }

@@ -4,8 +4,8 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "common/usage.h"
 #include "coordinator/nodelist.h"
-#include "coordinator/usage.h"
 
 #include <errno.h>
 #include <string.h>

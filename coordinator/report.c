@@ -6,6 +6,7 @@
 #include "common/options.h"
 #include "common/program.h"
 #include "common/s3/uri.h"
+#include "common/usage.h"
 #include "coordinator/evaluation_json.h"
 #include "coordinator/export/outfile.h"
 #include "coordinator/finish.h"
@@ -16,7 +17,6 @@
 #include "coordinator/row_print.h"
 #include "coordinator/shown.h"
 #include "coordinator/summary.h"
-#include "coordinator/usage.h"
 
 #include <errno.h>
 #include <string.h>
@@ -103,7 +103,7 @@ static int load_summary(const char *job_dir, struct json_t **ret, struct why *wh
     if (r != -ENOENT)
         return r;
     int is_job = jobdir_read(job_dir, &db, &spec, why);
-    return is_job < 0 ? is_job : because(why, r, "%s: has no summary yet; see %s status %s", job_dir, program_called("sleddog-coordinator"), job_dir);
+    return is_job < 0 ? is_job : because(why, r, "%s: has no summary yet; see %s status %s", job_dir, program_called(), job_dir);
 }
 
 /* summary.json with all that the rows themselves tell. */

@@ -5,12 +5,12 @@
 #include "common/log.h"
 #include "common/program.h"
 #include "common/sha256.h"
+#include "common/usage.h"
+#include "coordinator/destination.h"
 #include "coordinator/hint.h"
 #include "coordinator/objectstore.h"
-#include "coordinator/output.h"
 #include "coordinator/session.h"
 #include "coordinator/summary.h"
-#include "coordinator/usage.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -109,7 +109,7 @@ int session_prepare_work(struct session *session, const char *path, struct why *
     if (r == 0 && chdir(session->spec->folder) < 0)
         r = because(why, -errno, "%s: the folder that the job was begun in: %s", session->spec->folder, strerror(errno));
     if (r == 0)
-        output_warn(session->spec, session->labels, session->dir.path);
+        destination_warn(session->spec, session->labels, session->dir.path);
     return r < 0 ? r : raise_epoch(session, why);
 }
 
@@ -135,7 +135,7 @@ static int resume(struct session *session, const char *path, struct why *why)
         CLEANUP(bytes_done) struct bytes word;
         bytes_init(&word, 65536);
         hint_word(&word, path);
-        log_info("%s: this job is complete and its tables are written: nothing to do; see %s report%s", path, program_called("sleddog-coordinator"),
+        log_info("%s: this job is complete and its tables are written: nothing to do; see %s report%s", path, program_called(),
                  word.data ? word.data : "");
         return session_nothing_to_do(session, &state);
     }

@@ -2,10 +2,10 @@
 #include "coordinator/commands.h"
 
 #include "common/log.h"
+#include "common/usage.h"
 #include "coordinator/hint.h"
 #include "coordinator/retries.h"
 #include "coordinator/session.h"
-#include "coordinator/usage.h"
 
 #include <inttypes.h>
 

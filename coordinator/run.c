@@ -4,19 +4,19 @@
 #include "common/counted.h"
 #include "common/log.h"
 #include "common/signals.h"
+#include "common/usage.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/destination.h"
 #include "coordinator/export/success.h"
 #include "coordinator/finish.h"
 #include "coordinator/hint.h"
 #include "coordinator/limits.h"
 #include "coordinator/lister.h"
 #include "coordinator/objectstore.h"
-#include "coordinator/output.h"
 #include "coordinator/session.h"
 #include "coordinator/shown.h"
 #include "coordinator/source/source.h"
 #include "coordinator/truth.h"
-#include "coordinator/usage.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -178,7 +178,7 @@ int session_run(struct session *session)
     struct finished finished;
     r = finish_job(session->dir.path, session->spec, session->labels, session->s3, c, &finished, &why);
     if (r < 0)
-        return finished.unwritten ? output_tell(session->spec, session->dir.path, options, &why) : print_end(session, c, r, &why);
+        return finished.unwritten ? destination_tell(session->spec, session->dir.path, options, &why) : print_end(session, c, r, &why);
     print_retry(session, &finished);
     return options->strict && finished.failed ? 3 : 0;
 }
@@ -226,7 +226,7 @@ static int prepare_run(struct session *session, char **sources, int count, struc
     if (r == 0)
         r = check_sources(session, why);
     if (r == 0 && !session->spec->output_inside)
-        r = output_check(session->spec, session->labels, true, why);
+        r = destination_check(session->spec, session->labels, true, why);
     if (r == 0)
         r = jobdir_create(job_dir, session->spec, &session->dir, &session->db, why);
     session->epoch = 1;

@@ -7,9 +7,9 @@
 #include "common/log.h"
 #include "common/s3/uri.h"
 #include "common/sha256.h"
+#include "coordinator/destination.h"
 #include "coordinator/export/export.h"
 #include "coordinator/objectstore.h"
-#include "coordinator/output.h"
 #include "proto/link.h"
 #include "proto/preset.h"
 
@@ -219,7 +219,7 @@ static int set_labels(struct spec *spec, const struct run_options *options, stru
 static int locate_output(const char *given, char **ret, struct why *why)
 {
     CLEANUP(freep) char *place = NULL;
-    int r = output_locate(given, &place, why);
+    int r = destination_locate(given, &place, why);
     if (r == 0 && !s3_uri_is(place, strlen(place)))
         return absolute(place, ret, why);
     *ret = take(place);

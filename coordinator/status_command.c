@@ -7,13 +7,13 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "common/usage.h"
 #include "coordinator/exported.h"
 #include "coordinator/hint.h"
 #include "coordinator/job_state.h"
 #include "coordinator/jobdir.h"
 #include "coordinator/node.h"
 #include "coordinator/tally.h"
-#include "coordinator/usage.h"
 
 #include <errno.h>
 #include <inttypes.h>

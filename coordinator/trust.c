@@ -57,7 +57,7 @@ int trust_node(const struct trust *trust, struct nodelist_node *node, struct why
         return because(why, -EINVAL, "%s: which key has it? add key= to its line of the node list, or give --node-key", node->name);
     if (!has_key && !trust->insecure && !is_here(node->name))
         return because(why, -EPERM, "%s: is beyond this machine, and there are no keys: anybody on the way could read and change what is said; give --key and --node-key "
-                       "(%s keygen makes them), or --insecure if the network is trusted", node->name, program_called("sleddog-coordinator"));
+                       "(%s keygen makes them), or --insecure if the network is trusted", node->name, program_called());
     if (!*node->key)
         memcpy(node->key, trust->node_key, KEY_TEXT);
     return 0;

@@ -1,7 +1,7 @@
 /* calibrate.c: the command of this name: measures activation ranges and keeps them beside the weights. */
 #include "common/counted.h"
 #include "common/log.h"
-#include "common/program.h"
+#include "common/usage.h"
 #include "worker/calibration/calibration.h"
 #include "worker/commands.h"
 #include "worker/locate.h"
@@ -154,10 +154,8 @@ int command_calibrate(int argc, char **argv)
         because_in(&why, r, "--weights");
     if (r == 0)
         r = s3_options_check(&options.s3, &why);
-    if (r < 0) {
-        log_error("%s; see %s calibrate --help", why.text, program_called("sleddog-worker"));
-        return 2;
-    }
+    if (r < 0)
+        return usage_error("calibrate", &why);
     r = run(&options, &preset, &why);
     if (r < 0)
         log_error("%s", why.text);

@@ -6,6 +6,7 @@
 #include "common/output.h"
 #include "common/program.h"
 #include "common/thread.h"
+#include "common/usage.h"
 #include "proto/preset.h"
 #include "worker/commands.h"
 #include "worker/fetch/loops.h"
@@ -175,17 +176,15 @@ int command_classify(int argc, char **argv)
     int first;
     log_open("sleddog-worker classify", LOG_LEVEL_INFO);
     if (options_parse(rows, &options, argc, argv, &first, &why) < 0 ||
-        preset_from_options(&options.preset, &preset, &why) < 0 || (!options.help && check_options(&options, &why) < 0)) {
-        log_error("%s; see %s classify --help", why.text, program_called("sleddog-worker"));
-        return 2;
-    }
+        preset_from_options(&options.preset, &preset, &why) < 0 || (!options.help && check_options(&options, &why) < 0))
+        return usage_error("classify", &why);
     if (options.help) {
         puts("sleddog-worker classify [OPTIONS] FILE...: classifies files here, without a cluster\n");
         options_print(rows, stdout);
         return 0;
     }
     if (first == argc || (!*options.weights && strcmp(options.tuning.engine, "sim"))) {
-        log_error("no %s given; %s classify --weights FILE PHOTO...", first == argc ? "files" : "weights", program_called("sleddog-worker"));
+        log_error("no %s given; %s classify --weights FILE PHOTO...", first == argc ? "files" : "weights", program_called());
         return 2;
     }
     /* A handful of photos must not wait for threads nobody needs. */

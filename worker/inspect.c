@@ -70,7 +70,7 @@ static int print_ranges(const struct weights *weights, const struct network *net
     if (r < 0)
         return r;
     if (access(path, F_OK) < 0) {
-        printf("  ranges      none beside it: a CPU computes in f32; %s calibrate makes them, for int8\n", program_called("sleddog-worker"));
+        printf("  ranges      none beside it: a CPU computes in f32; %s calibrate makes them, for int8\n", program_called());
         return 0;
     }
     return ranges_each(path, weights, network, print_set, NULL, why);
@@ -115,7 +115,7 @@ int command_weights(int argc, char **argv)
         return 0;
     }
     if (r == 0 && first == argc)
-        r = because(&why, -EINVAL, "no files given: %s weights FILE...", program_called("sleddog-worker"));
+        r = because(&why, -EINVAL, "no files given: %s weights FILE...", program_called());
     if (r == 0)
         r = s3_options_check(&options.s3, &why);
     if (r < 0) {

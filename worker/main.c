@@ -6,6 +6,7 @@
 #include "common/output.h"
 #include "common/program.h"
 #include "common/signals.h"
+#include "common/usage.h"
 #include "worker/commands.h"
 #include "worker/memory.h"
 #include "worker/worker.h"
@@ -95,10 +96,8 @@ static int run_daemon(int argc, char **argv)
     CLEANUP(config_freep) struct config *config = NULL;
     struct why why;
     log_open("sleddog-worker", LOG_LEVEL_INFO);
-    if (read_options(&options, &config, argc, argv, &why) < 0 || memory_check_limit((uint64_t)options.tuning.memory_limit, machine_resident(), &why) < 0) {
-        log_error("%s; see %s --help", why.text, program_called("sleddog-worker"));
-        return 2;
-    }
+    if (read_options(&options, &config, argc, argv, &why) < 0 || memory_check_limit((uint64_t)options.tuning.memory_limit, machine_resident(), &why) < 0)
+        return usage_error("", &why);
     if (options.help) {
         print_help();
         return 0;
@@ -124,7 +123,7 @@ static int run_daemon(int argc, char **argv)
 int main(int argc, char **argv)
 {
     memory_prepare();
-    program_remember(argv[0]);
+    program_remember("sleddog-worker", argv[0]);
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);

@@ -1,7 +1,7 @@
 /* selftest.c: the command `verify`. */
 #include "common/log.h"
 #include "common/output.h"
-#include "common/program.h"
+#include "common/usage.h"
 #include "worker/commands.h"
 #include "worker/verify.h"
 
@@ -36,10 +36,8 @@ int command_verify(int argc, char **argv)
         r = because(&why, -EINVAL, "takes no arguments, \"%s\" was given", argv[first]);
     if (r == 0 && !options.help)
         r = tuning_check(&options.tuning, &why);
-    if (r < 0) {
-        log_error("%s; see %s verify --help", why.text, program_called("sleddog-worker"));
-        return 2;
-    }
+    if (r < 0)
+        return usage_error("verify", &why);
     if (options.help) {
         puts("sleddog-worker verify [OPTIONS]: are the answers of this machine PyTorch's?\n");
         options_print(rows, stdout);

@@ -1,5 +1,6 @@
 #include "coordinator/jobdir.h"
 
+#include "common/program.h"
 #include "tests/test.h"
 
 #include <errno.h>
@@ -76,6 +77,7 @@ TEST(a_job_is_made_with_its_folders_and_can_be_opened)
 
 TEST(a_folder_with_a_job_takes_no_other)
 {
+    program_remember("sleddog-coordinator", NULL);
     struct jobdir dir;
     struct db *db;
     make_job("job");
@@ -149,6 +151,7 @@ TEST(a_running_job_is_one_processs_and_can_be_looked_at)
 {
     int end;
     char who[300], expected[100];
+    program_remember("sleddog-coordinator", NULL);
     make_job("job");
     CHECK(!jobdir_is_running("job", who, sizeof(who)));
     pid_t pid = lock_elsewhere("job", &end);

@@ -26,20 +26,20 @@ TEST(a_word_is_quoted_where_a_shell_would_take_it_apart)
 
 TEST(a_program_is_called_by_the_path_it_was_called_by)
 {
-    CHECK_STR(program_called("sleddog"), "sleddog");
-    program_remember("build/sleddog");
-    CHECK_STR(program_called("sleddog"), "build/sleddog");
-    program_remember("./my sleddog");
-    CHECK_STR(program_called("sleddog"), "'./my sleddog'");
+    CHECK_STR(program_called(), "sleddog");
+    program_remember("sleddog", "build/sleddog");
+    CHECK_STR(program_called(), "build/sleddog");
+    program_remember("sleddog", "./my sleddog");
+    CHECK_STR(program_called(), "'./my sleddog'");
 }
 
 TEST(a_program_that_the_shell_found_has_its_name)
 {
-    program_remember("build/sleddog");
-    program_remember("sleddog");
-    CHECK_STR(program_called("sleddog"), "sleddog");
-    program_remember(NULL);
-    CHECK_STR(program_called("sleddog"), "sleddog");
-    program_remember("");
-    CHECK_STR(program_called("sleddog"), "sleddog");
+    program_remember("sleddog", "build/sleddog");
+    program_remember("sleddog", "sleddog");
+    CHECK_STR(program_called(), "sleddog");
+    program_remember("sleddog", NULL);
+    CHECK_STR(program_called(), "sleddog");
+    program_remember("sleddog", "");
+    CHECK_STR(program_called(), "sleddog");
 }

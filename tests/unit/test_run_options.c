@@ -1,6 +1,7 @@
 #include "coordinator/hint.h"
 #include "coordinator/run_options.h"
 
+#include "common/program.h"
 #include "tests/test.h"
 
 #include <limits.h>
@@ -191,6 +192,7 @@ static char *hint_of(const struct run_options *options)
 TEST(the_command_that_goes_on_proposes_nothing_that_would_be_refused)
 {
     struct run_options options = RUN_DEFAULTS;
+    program_remember("sleddog-coordinator", NULL);
     options.tuning.engine = "sim";
     options.tuning.store_timeout = 5;
     options.trust.key = "k";

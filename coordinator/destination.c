@@ -1,4 +1,4 @@
-#include "coordinator/output.h"
+#include "coordinator/destination.h"
 
 #include "common/log.h"
 #include "common/s3/uri.h"
@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int output_locate(const char *given, char **ret, struct why *why)
+int destination_locate(const char *given, char **ret, struct why *why)
 {
     struct s3_uri uri;
     size_t size = strlen(given);
@@ -73,7 +73,7 @@ static void go_up(char *path)
     drop_slashes(path);
 }
 
-int output_check(const struct spec *spec, const struct labels *labels, bool is_new, struct why *why)
+int destination_check(const struct spec *spec, const struct labels *labels, bool is_new, struct why *why)
 {
     struct stat status;
     if (s3_uri_is(spec->output, strlen(spec->output)))
@@ -96,17 +96,17 @@ int output_check(const struct spec *spec, const struct labels *labels, bool is_n
     return there ? try_files(spec, labels, is_new, why) : try_parent(spec->output, path, why);
 }
 
-void output_warn(const struct spec *spec, const struct labels *labels, const char *job_dir)
+void destination_warn(const struct spec *spec, const struct labels *labels, const char *job_dir)
 {
     struct why why;
-    if (output_check(spec, labels, false, &why) == 0)
+    if (destination_check(spec, labels, false, &why) == 0)
         return;
     CLEANUP(freep) char *command = hint_elsewhere(spec, job_dir);
     log_warning("%s. The job goes on; if that is not mended when it is done, its tables can be written elsewhere: %s", why.text,
                 command ? command : "sleddog-coordinator export");
 }
 
-int output_tell(const struct spec *spec, const char *job_dir, const struct run_options *options, const struct why *reason)
+int destination_tell(const struct spec *spec, const char *job_dir, const struct run_options *options, const struct why *reason)
 {
     CLEANUP(freep) char *elsewhere = hint_elsewhere(spec, job_dir);
     CLEANUP(bytes_done) struct bytes again;

@@ -1,4 +1,4 @@
-#include "coordinator/usage.h"
+#include "common/usage.h"
 
 #include "common/log.h"
 #include "common/program.h"
@@ -7,7 +7,7 @@
 
 int usage_error(const char *command, const struct why *why)
 {
-    log_error("%s; see %s %s --help", why->text, program_called("sleddog-coordinator"), command);
+    log_error("%s; see %s%s%s --help", why->text, program_called(), *command ? " " : "", command);
     return 2;
 }
 

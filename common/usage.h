@@ -5,7 +5,7 @@
 
 #include "common/why.h"
 
-/* Says why, and where a command's help is. Returns the exit status. */
+/* Says why, and where a command's help is; "": the program has none, or this is its own. Returns the exit status. */
 int usage_error(const char *command, const struct why *why);
 
 /* The exit status of a command with this result, which is told: 2 for -EINVAL, 1 for other errors. */
