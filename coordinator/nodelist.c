@@ -3,6 +3,7 @@
 #include "common/bytes.h"
 #include "common/cleanup.h"
 #include "common/hostport.h"
+#include "coordinator/nodegroups.h"
 #include "coordinator/noderange.h"
 
 #include <ctype.h>
@@ -11,10 +12,7 @@
 #include <search.h>
 #include <string.h>
 
-#define MAX_FILE   (4u << 20)
-#define MAX_GROUP  63
-#define MAX_GROUPS 256
-
+#define MAX_FILE (4u << 20)
 
 /* A node while the list is read. */
 struct said {
@@ -26,95 +24,14 @@ struct said {
 
 struct reader {
     const char *path;
-    const struct texts *wanted;
     struct said *first, **last;
     void *names;   /* of entries: a tree */
     int count;
-    char groups[MAX_GROUPS + 1][MAX_GROUP + 1]; /* from 1 on */
-    int group_count;
+    struct nodegroups groups;
     int group;     /* the present one */
-    bool selected; /* whether its nodes are wanted */
     int line;
     const char *key; /* of the present line; "": none */
 };
-
-/* ---- groups ---- */
-
-/* Whether a comma-separated list has the name in it. */
-static bool has_word(const char *list, const char *word)
-{
-    size_t size = strlen(word);
-    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
-        if (strcspn(at, ",") == size && !strncmp(at, word, size))
-            return true;
-    return false;
-}
-
-static bool is_wanted(const struct texts *wanted, const char *group)
-{
-    for (int i = 0; wanted && i < wanted->count; i++)
-        if (has_word(wanted->text[i], group))
-            return true;
-    return !wanted || !wanted->count;
-}
-
-static int find_group(const struct reader *reader, const char *name)
-{
-    int i = reader->group_count;
-    while (i && strcmp(reader->groups[i], name))
-        i--;
-    return i;
-}
-
-static int read_heading(struct reader *reader, const char *line, size_t size, struct why *why)
-{
-    char name[MAX_GROUP + 1];
-    if (size < 3 || size - 2 > MAX_GROUP)
-        return because(why, -EINVAL, "the name of a group has 1 to %d characters", MAX_GROUP);
-    for (size_t i = 1; i < size - 1; i++)
-        if (!isalnum((unsigned char)line[i]) && (!line[i] || !strchr("-._", line[i])))
-            return because(why, -EINVAL, "\"%.*s\": the name of a group has letters, digits, '-', '.' and '_'", (int)size, line);
-    snprintf(name, sizeof(name), "%.*s", (int)size - 2, line + 1);
-    reader->group = find_group(reader, name);
-    if (!reader->group && reader->group_count == MAX_GROUPS)
-        return because(why, -EINVAL, "more than %d groups", MAX_GROUPS);
-    if (!reader->group) {
-        reader->group = ++reader->group_count;
-        snprintf(reader->groups[reader->group], sizeof(name), "%s", name);
-    }
-    reader->selected = is_wanted(reader->wanted, name);
-    return 0;
-}
-
-static void list_groups(const struct reader *reader, char *text, size_t size)
-{
-    size_t used = 0;
-    snprintf(text, size, "none");
-    for (int i = 1; i <= reader->group_count && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", reader->groups[i]);
-}
-
-static int check_group(const struct reader *reader, const char *name, struct why *why)
-{
-    char known[400];
-    int group = find_group(reader, name);
-    list_groups(reader, known, sizeof(known));
-    return group ? 0 : because(why, -EINVAL, "%s: has no group \"%.63s\"; its groups: %s", reader->path, name, known);
-}
-
-/* A group that was asked for and is not there. */
-static int check_wanted(const struct reader *reader, struct why *why)
-{
-    for (int i = 0; reader->wanted && i < reader->wanted->count; i++)
-        for (const char *at = reader->wanted->text[i]; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
-            char name[MAX_GROUP + 2];
-            snprintf(name, sizeof(name), "%.*s", (int)strcspn(at, ","), at);
-            int r = check_group(reader, name, why);
-            if (r < 0)
-                return r;
-        }
-    return 0;
-}
 
 /* ---- keys ---- */
 
@@ -209,12 +126,12 @@ static int add_node(struct reader *reader, const char *name, struct why *why)
         if (old->group == reader->group)
             return because(why, -EINVAL, "%s is there already, in line %d; one line a node", name, old->node.line);
         old->group = reader->group;
-        old->selected |= reader->selected;
+        old->selected |= nodegroups_is_wanted(&reader->groups, reader->group);
         return set_key(reader, old, why);
     }
     entry->node.line = reader->line;
     entry->group = reader->group;
-    entry->selected = reader->selected;
+    entry->selected = nodegroups_is_wanted(&reader->groups, reader->group);
     *reader->last = entry;
     reader->last = &entry->next;
     reader->count++;
@@ -306,7 +223,7 @@ static int parse_words(struct reader *reader, const char *line, size_t size, str
     if (!length)
         return 0;
     if (is_heading(line, length, size))
-        return read_heading(reader, line, length, why);
+        return nodegroups_enter(&reader->groups, line + 1, length - 2, &reader->group, why);
     int r = read_key(line + length, size - length, key, why);
     if (r < 0)
         return r;
@@ -386,12 +303,11 @@ int nodelist_parse(const char *name, const char *text, size_t size, const struct
     if (!reader)
         return because(why, -ENOMEM, "out of memory");
     reader->path = name;
-    reader->wanted = groups;
+    reader->groups.wanted = groups;
     reader->last = &reader->first;
-    reader->selected = !groups || !groups->count;
     int r = read_lines(reader, text, size, why);
     if (r == 0)
-        r = check_wanted(reader, why);
+        r = nodegroups_check(&reader->groups, name, why);
     return r < 0 ? r : collect(reader, ret, why);
 }
 
