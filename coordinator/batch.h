@@ -3,8 +3,9 @@
  *                load                 send                 first valid result               commit
  *     (job.db) ---------> BATCH_QUEUED ----> BATCH_OUT ---------------------> BATCH_STORING ---------> (job.db)
  *                          | |  ^               |                                 ^ ^
- *                          | |  +---------------+  returned by, or lost with,     | |
- *                          | |                     the last node that had it      | |
+ *                          | |  +---------------+  returned by, lost with, or     | |
+ *                          | |                     in doubt of the last node      | |
+ *                          | |                     that had it                    | |
  *                          | +--late result of a node given up for lost-----------+ |
  *                          +--suspects--> BATCH_SPLIT --every piece has rows, or----+
  *                                                       such a late result of all
@@ -38,7 +39,8 @@ struct batch_hold {
 /* That a node could read none of it: doubts.h. */
 struct doubt {
     struct node *node;
-    uint64_t era; /* of the node, then */
+    uint64_t era;     /* of the node, then */
+    uint64_t process; /* its incarnation, then */
 };
 
 /* What a piece is besides a batch. */
@@ -64,6 +66,7 @@ struct batch {
     bool refused;       /* its result was held back: see refusals.h */
     struct doubt doubt[BATCH_DOUBTS];
     int doubts;
+    uint64_t doubted_ns; /* since when, if there are any */
     struct batch_hold holds[BATCH_HOLDS];
     struct store_batch *stored; /* its items, encoded */
     struct piece *piece;        /* NULL: a batch of job.db */

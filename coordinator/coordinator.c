@@ -16,7 +16,6 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define CHATTER_A_BATCH 4 /* messages that a worker says about it */
 #define TICK_NS (100 * NS_PER_MS)
 
 /* ---- ending ---- */
@@ -85,7 +84,7 @@ static void take_result(struct coordinator *c, struct store_request *request)
         c->counts.errors += request->errors;
         node->images_done += batch->count;
         node->batches_done++;
-        node->chatter.spent -= CHATTER_A_BATCH; /* may be below nothing, for a moment: see allowance.c */
+        node_was_useful(node);
         node->starts = 1; /* it works: only deaths in a row count */
         node->deaths_alone = 0;
     }

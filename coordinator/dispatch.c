@@ -14,6 +14,7 @@
 
 #define QUEUE_LOW    128 /* batches in memory below which more are loaded */
 #define LOAD_AT_ONCE 256
+#define DOUBT_MOST   512
 #define FAIR_NS      (3 * NS_PER_S) /* how long ready nodes leave the share of loading ones alone */
 
 /* ---- sending ---- */
@@ -71,18 +72,18 @@ static bool all_is_loaded(const struct coordinator *c)
     return c->listed && c->load_next >= c->counts.batches;
 }
 
-static struct node *pick_node(struct coordinator *c, const struct batch *batch, enum witness who)
+static struct node *pick_node(struct coordinator *c, const struct batch *batch, enum doubts_rank rank)
 {
     struct sched_node choice[c->node_count];
     struct node *nodes[c->node_count];
     int count = describe_nodes(c, nodes, choice);
-    for (int i = 0; i < count && who != WITNESS_NONE; i++)
-        choice[i].ready &= doubts_is_witness(c, nodes[i], batch, who);
+    for (int i = 0; i < count && rank != RANK_NONE; i++)
+        choice[i].ready &= doubts_rank(c, nodes[i], batch) == rank;
     int picked = sched_pick(choice, count, batch->count, all_is_loaded(c) ? c->batches.queue.count : 0);
     return picked < 0 ? NULL : nodes[picked];
 }
 
-/* Not the one that it was blamed for: should that worker be at fault, another one will show it. */
+/* Not the one that it was blamed for: should that worker be at fault, another one will show it. Nor one that may not be able to read it. */
 static struct node *pick_guard(struct coordinator *c, const struct batch *piece)
 {
     struct sched_node choice[c->node_count];
@@ -90,7 +91,7 @@ static struct node *pick_guard(struct coordinator *c, const struct batch *piece)
     c->guard = NULL;
     int count = describe_nodes(c, nodes, choice);
     for (int i = 0; i < count; i++)
-        choice[i].avoid = nodes[i] == piece->piece->killed;
+        choice[i].avoid = nodes[i] == piece->piece->killed || nodes[i]->doubted || nodes[i]->disproved;
     int picked = sched_pick_alone(choice, count);
     return picked < 0 ? NULL : nodes[picked];
 }
@@ -170,20 +171,18 @@ static struct batch *find_copy(const struct coordinator *c, const struct node *i
 /* Something is queued that waits for a node like this. */
 static bool is_wanted(const struct coordinator *c, const struct node *node)
 {
-    struct witnesses witnesses;
-    doubts_count(c, &witnesses);
-    for (const struct batch *batch = c->batches.queue.first; batch; batch = batch->next) {
-        enum witness who = doubts_who(c, &witnesses, batch);
-        if (who == WITNESS_NONE || doubts_is_witness(c, node, batch, who))
+    struct crowd crowd;
+    doubts_look_around(c, &crowd);
+    for (const struct batch *batch = c->batches.queue.first; batch; batch = batch->next)
+        if (doubts_rank(c, node, batch) == doubts_best_rank(c, &crowd, batch))
             return true;
-    }
     return false;
 }
 
 void coordinator_copy(struct coordinator *c, struct node *node)
 {
-    if (!c->started || c->stopping || !all_is_loaded(c) || node->state != NODE_READY || node->holds || node == c->guard || node->doubted ||
-        is_wanted(c, node))
+    if (!c->started || c->stopping || !all_is_loaded(c) || node->state != NODE_READY || node->holds || node == c->guard ||
+        doubts_may_be_blind(node) || is_wanted(c, node))
         return;
     struct batch *batch = find_copy(c, node, clock_now_ns());
     if (!batch)
@@ -194,9 +193,20 @@ void coordinator_copy(struct coordinator *c, struct node *node)
 
 /* ---- all of it ---- */
 
+/* How many wait for a second node: those keep nothing else from being loaded, as long as they are not too many. They are before all that was never sent. */
+static uint64_t count_in_doubt(const struct coordinator *c)
+{
+    uint64_t count = 0;
+    for (const struct batch *batch = c->batches.queue.first; batch && batch->attempt && count < DOUBT_MOST; batch = batch->next)
+        count += batch->doubts != 0;
+    return count;
+}
+
 static void load_more(struct coordinator *c)
 {
-    if (c->load_asked || c->batches.queue.count >= QUEUE_LOW || c->load_next >= c->counts.batches)
+    if (c->load_asked || c->load_next >= c->counts.batches)
+        return;
+    if (c->batches.queue.count >= QUEUE_LOW && c->batches.queue.count - count_in_doubt(c) >= QUEUE_LOW)
         return;
     struct store_request *request = store_request_new(STORE_LOAD, 0);
     if (!request)
@@ -208,25 +218,16 @@ static void load_more(struct coordinator *c)
     store_post(c->store, request);
 }
 
-static uint64_t most_credit(const struct coordinator *c)
-{
-    uint64_t most = 0;
-    for (const struct node *node = c->nodes; node; node = node->next)
-        if (node->state == NODE_READY && node_credit(node) > most)
-            most = node_credit(node);
-    return most;
-}
-
-/* A batch in doubt waits for a witness; those behind it do not. */
+/* A batch in doubt waits for a node that may say more; those behind it do not. */
 static bool dispatch_one(struct coordinator *c)
 {
     struct batch *batch = c->batches.queue.first;
     struct node *node = NULL;
-    uint64_t credit = most_credit(c);
-    struct witnesses witnesses;
-    doubts_count(c, &witnesses);
+    struct crowd crowd;
+    doubts_look_around(c, &crowd);
     for (; batch && !quarantine_wants(batch); batch = batch->next) {
-        if (credit >= batch->count && (node = pick_node(c, batch, doubts_who(c, &witnesses, batch))))
+        enum doubts_rank rank = doubts_best_rank(c, &crowd, batch);
+        if (doubts_most_credit(&crowd, batch, rank) >= batch->count && (node = pick_node(c, batch, rank)))
             break;
         if (!batch->doubts)
             return false;

@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define LOADS_AWAITED 3 /* that fail, of a node, in a row */
+
 static bool reads_nothing(const struct msg_result *result)
 {
     for (uint32_t i = 0; i < result->rows_count; i++) {
@@ -17,59 +19,85 @@ static bool reads_nothing(const struct msg_result *result)
     return true;
 }
 
+static bool is_of_this_process(const struct doubt *doubt)
+{
+    return doubt->process == doubt->node->served;
+}
+
 static bool has_doubted(const struct node *node, const struct batch *batch)
 {
     for (int i = 0; i < batch->doubts; i++)
-        if (batch->doubt[i].node == node)
+        if (batch->doubt[i].node == node && is_of_this_process(&batch->doubt[i]))
             return true;
     return false;
 }
+
+bool doubts_may_be_blind(const struct node *node)
+{
+    return node->doubted && !node->reads;
+}
+
+/* ---- who is asked ---- */
 
 static bool may_be_asked(const struct coordinator *c, const struct node *node)
 {
     return node->state == NODE_READY && node != c->guard;
 }
 
-void doubts_count(const struct coordinator *c, struct witnesses *ret)
+enum doubts_rank doubts_rank(const struct coordinator *c, const struct node *node, const struct batch *batch)
 {
-    *ret = (struct witnesses){ 0 };
-    for (const struct node *node = c->nodes; node; node = node->next)
-        if (may_be_asked(c, node)) {
-            ret->any++;
-            ret->undoubted += !node->doubted;
-        }
+    if (!may_be_asked(c, node) || batch->doubts == BATCH_DOUBTS || has_doubted(node, batch))
+        return RANK_NONE;
+    return (batch->doubts ? node->doubted : doubts_may_be_blind(node)) ? RANK_IN_DOUBT : RANK_BEST;
 }
 
-enum witness doubts_who(const struct coordinator *c, const struct witnesses *witnesses, const struct batch *batch)
+void doubts_look_around(const struct coordinator *c, struct crowd *ret)
 {
-    int any = witnesses->any, undoubted = witnesses->undoubted;
+    *ret = (struct crowd){ 0 };
+    for (const struct node *node = c->nodes; node; node = node->next) {
+        if (!may_be_asked(c, node))
+            continue;
+        uint64_t credit = node_credit(node);
+        ret->all++;
+        ret->undoubted += !node->doubted;
+        ret->sighted += !doubts_may_be_blind(node);
+        ret->credit = credit > ret->credit ? credit : ret->credit;
+        if (!node->doubted && credit > ret->undoubted_credit)
+            ret->undoubted_credit = credit;
+    }
+}
+
+/* As if each node were asked: but there may be a thousand nodes, and hundreds of batches in doubt. */
+enum doubts_rank doubts_best_rank(const struct coordinator *c, const struct crowd *crowd, const struct batch *batch)
+{
+    int all = crowd->all, best = batch->doubts ? crowd->undoubted : crowd->sighted;
     for (int i = 0; i < batch->doubts; i++)
-        if (may_be_asked(c, batch->doubt[i].node)) {
-            any--;
-            undoubted -= !batch->doubt[i].node->doubted;
+        if (may_be_asked(c, batch->doubt[i].node) && is_of_this_process(&batch->doubt[i])) {
+            all--;
+            best -= !batch->doubt[i].node->doubted;
         }
-    if (batch->doubts == BATCH_DOUBTS || any <= 0)
-        return WITNESS_NONE;
-    return undoubted > 0 ? WITNESS_UNDOUBTED : WITNESS_ANY;
+    if (all <= 0 || batch->doubts == BATCH_DOUBTS)
+        return RANK_NONE;
+    return best > 0 ? RANK_BEST : RANK_IN_DOUBT;
 }
 
-bool doubts_is_witness(const struct coordinator *c, const struct node *node, const struct batch *batch, enum witness who)
+uint64_t doubts_most_credit(const struct crowd *crowd, const struct batch *batch, enum doubts_rank rank)
 {
-    return who != WITNESS_NONE && may_be_asked(c, node) && !(node->doubted && who == WITNESS_UNDOUBTED) && !has_doubted(node, batch);
+    return batch->doubts && rank == RANK_BEST ? crowd->undoubted_credit : crowd->credit;
 }
 
-/* One that could not be asked so far. That it is busy with another job may last. */
+/* One that could not be asked so far. That it is busy with another job may last, and so may that it cannot load its model. */
 static bool may_come(const struct coordinator *c, const struct node *node, const struct batch *batch, uint64_t now)
 {
-    if (has_doubted(node, batch))
+    if (has_doubted(node, batch) || node->turned_away || node->failures >= LOADS_AWAITED)
         return false;
-    uint64_t heard = node->heard_ns > c->start_ns ? node->heard_ns : c->start_ns;
+    uint64_t heard = node->heard_ns > c->start_ns ? node->heard_ns : c->start_ns, patience = (uint64_t)c->plan->node_timeout_s * NS_PER_S;
     if (node->state == NODE_CALLING)
-        return !node->turned_away && now - heard < (uint64_t)c->plan->node_timeout_s * NS_PER_S;
+        return now - heard < patience && now - batch->doubted_ns < patience;
     return node->state == NODE_LOADING || node == c->guard;
 }
 
-static bool witness_may_come(const struct coordinator *c, const struct batch *batch)
+static bool somebody_may_come(const struct coordinator *c, const struct batch *batch)
 {
     uint64_t now = clock_now_ns();
     const struct node *node = c->nodes;
@@ -77,6 +105,24 @@ static bool witness_may_come(const struct coordinator *c, const struct batch *ba
         node = node->next;
     return node;
 }
+
+/* A copy that runs, with one that leaves, maybe, or the guard. */
+static bool is_at_another(const struct node *node, const struct batch *batch)
+{
+    for (int i = 0; i < BATCH_HOLDS; i++) {
+        const struct node *holder = batch->holds[i].node;
+        if (holder && holder != node && !has_doubted(holder, batch))
+            return true;
+    }
+    return false;
+}
+
+static bool is_believed(const struct coordinator *c, const struct node *node, const struct batch *batch)
+{
+    return batch->doubts == BATCH_DOUBTS || node->reads || !somebody_may_come(c, batch);
+}
+
+/* ---- what becomes of doubts ---- */
 
 void doubts_forget(struct node *node)
 {
@@ -93,7 +139,7 @@ static void disprove(struct node *node, const struct node *reader, const struct 
     if (!node_serves(node))
         return;
     if (node->disproved < DOUBTS_DISPROVED) {
-        log_info("%s: could not read batch %" PRIu64 ", which %s has read: %s", node->name, batch->id, reader->name, node->doubt);
+        log_info("%s: could not read batch %" PRIu64 ", which %s has read; it said lately: %s", node->name, batch->id, reader->name, node->doubt);
         return;
     }
     snprintf(text, sizeof(text), "it cannot read what %.300s reads: %s", reader->name, node->doubt);
@@ -129,39 +175,49 @@ static void has_read(struct node *node, struct batch *batch)
 
 static void keep_doubt(struct node *node, struct batch *batch, const struct rec_row *row)
 {
+    log_debug("%s: reads none of %s of batch %" PRIu64, node->name, COUNTED(batch->count, "image", "images"), batch->id);
     if (batch->doubts == BATCH_DOUBTS)
         return;
-    batch->doubt[batch->doubts++] = (struct doubt){ node, node->doubt_era };
-    node->doubted += !node->reads;
+    if (!batch->doubts)
+        batch->doubted_ns = clock_now_ns();
+    batch->doubt[batch->doubts++] = (struct doubt){ .node = node, .era = node->doubt_era, .process = node->served };
+    node->doubted++;
+    node_was_useful(node);
     snprintf(node->doubt, sizeof(node->doubt), "%.60s: %.420s", row_error_name(row->error), row->detail ? row->detail : "");
 }
 
+/* Also what it brings back from before it was lost: it would keep that for ever, and its credit with it. */
 static void take_away(struct coordinator *c, struct node *node, struct batch *batch)
 {
+    coordinator_cancel(c, node, batch->id);
     if (!batch_hold_of(batch, node))
         return;
-    coordinator_cancel(c, node, batch->id);
     node_unhold(node, batch);
+    node->busy_since_ns = clock_now_ns(); /* it got on, but how fast it is nobody knows by that */
     if (!batch_holders(batch))
         batches_requeue(&c->batches, batch);
 }
 
+/* ---- the result ---- */
+
 bool doubts_defer(struct coordinator *c, struct node *node, struct batch *batch, const struct msg_result *result)
 {
-    if (batch->piece || batch->state == BATCH_SPLIT)
-        return false;
+    struct crowd crowd;
     if (!reads_nothing(result)) {
         has_read(node, batch);
         return false;
     }
-    if (!has_doubted(node, batch)) {
-        log_debug("%s: reads none of %s of batch %" PRIu64, node->name, COUNTED(batch->count, "image", "images"), batch->id);
-        keep_doubt(node, batch, &result->rows[0]);
+    if (batch->state == BATCH_SPLIT) {
+        coordinator_cancel(c, node, batch->id);
+        return true;
     }
-    struct witnesses witnesses;
-    doubts_count(c, &witnesses);
-    if (doubts_who(c, &witnesses, batch) == WITNESS_NONE)
-        return batch->doubts < BATCH_DOUBTS && !node->reads && witness_may_come(c, batch); /* it offers it again */
+    if (batch_is_alone(batch))
+        return false;
+    if (!has_doubted(node, batch))
+        keep_doubt(node, batch, &result->rows[0]);
+    doubts_look_around(c, &crowd);
+    if (doubts_best_rank(c, &crowd, batch) == RANK_NONE && !is_at_another(node, batch))
+        return !is_believed(c, node, batch); /* it offers it again */
     take_away(c, node, batch);
     coordinator_dispatch(c);
     return true;

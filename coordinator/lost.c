@@ -65,6 +65,7 @@ static void lose(struct node *node, const char *reason)
     uint64_t count = node_give_back(node);
     if (c->stopping)
         return;
+    node->failures += state == NODE_LOADING;
     if (state != NODE_CALLING && (count || !node->leaving))
         log_warning("%s: %s; %s to others", node->name, reason, COUNTED(count, "batch goes", "batches go"));
     snprintf(node->why_not, sizeof(node->why_not), "%s", reason);

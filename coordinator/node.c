@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define CHATTER_A_BATCH 4 /* messages that a worker says about it */
+
 const char *node_state_name(enum node_state state)
 {
     static const char *const names[] = {
@@ -80,6 +82,11 @@ void node_finished(struct node *node, uint32_t images, uint64_t now_ns)
 uint64_t node_ns_image(const struct node *node)
 {
     return node->busy_images ? node->busy_ns / node->busy_images : 0;
+}
+
+void node_was_useful(struct node *node)
+{
+    node->chatter.spent -= CHATTER_A_BATCH; /* may be below nothing, for a moment: see allowance.c */
 }
 
 uint64_t node_waited_ns(const struct node *node, uint64_t now_ns)

@@ -13,7 +13,7 @@
  *     NODE_CALLING is shown as "left" after bye, until somebody else answers there
  *     NODE_LOADING --its welcome was lost on the way, or it knows nothing of the job any more--> NODE_CALLING
  *     NODE_CALLING, NODE_LOADING --refuse (mismatch, model, fenced), another fingerprint--> NODE_REFUSED (for this job)
- *     NODE_READY, NODE_DRAINING --a nonsensical result--> NODE_REFUSED
+ *     NODE_READY, NODE_DRAINING --a nonsensical result; it cannot read what others read--> NODE_REFUSED
  *     any --nothing that comes is a message of this protocol; its process, a local one, cannot stay alive--> NODE_REFUSED
  *     NODE_CALLING, NODE_LOADING --taken off the list--> NODE_GONE;  NODE_DRAINING --put on it again--> NODE_READY
  *     NODE_GONE, NODE_REFUSED --on the list when it is read again--> NODE_CALLING
@@ -80,10 +80,10 @@ struct node {
     uint64_t still_ms;    /* how long the stage that has stood still for longest has, by its last word */
     char still_stage[33]; /* which */
     bool reads_nothing;   /* it was given up because its files give nothing; until the next welcome */
-    uint64_t failures;    /* to load the model, in a row */
+    uint64_t failures;    /* to load the model, in a row; that it was lost meanwhile is one */
     /* can it read? See doubts.h */
     bool reads;           /* an image, of this job */
-    int doubted;          /* batches that it could not read and others are asked for, while it has read nothing */
+    int doubted;          /* batches that others are asked for, because it could not read them */
     uint64_t doubt_era;   /* raised when it reads something, or begins anew: older doubts do not count */
     int disproved;        /* batches in a row that another one could read */
     char doubt[512];      /* what it said of the last one */
@@ -134,6 +134,9 @@ uint64_t node_stalled_ns(const struct node *node);
 /* Whether something that was sent to the worker, or that it returned, was lost on the way. What it holds it may hold for other reasons too, but once all
  * that was sent has arrived there cannot be less than what is out there. */
 bool node_misses_batches(const struct node *node, const struct msg_heartbeat *beat);
+
+/* What it said of a batch brought the job on: that was no chatter. */
+void node_was_useful(struct node *node);
 
 /* Another process answers from now on: its counters begin at 0. */
 void node_restarted(struct node *node);

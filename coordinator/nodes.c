@@ -255,6 +255,7 @@ void node_refused(struct node *node, const char *reason)
     node_give_back(node);
     node_dismiss(node);
     node->state = NODE_REFUSED;
+    node->removed = false;
     snprintf(node->why_not, sizeof(node->why_not), "%s", reason);
     if (c->node_count > 1)
         log_warning("%s takes no part in this job: %s", node->name, reason);

@@ -65,6 +65,7 @@ void coordinator_cancel(struct coordinator *c, struct node *node, uint64_t batch
 /* Whoever has it besides `winner` need not finish it. Afterwards it is neither out nor queued. */
 static void withdraw(struct coordinator *c, struct batch *batch, const struct node *winner)
 {
+    doubts_drop(batch);
     if (batch->state == BATCH_QUEUED)
         batches_unqueue(&c->batches, batch);
     for (int i = 0; i < BATCH_HOLDS; i++) {
@@ -191,7 +192,6 @@ void coordinator_on_result(struct coordinator *c, struct node *node, const struc
     if (batch_hold_of(batch, node))
         node_finished(node, batch->count, now);
     if (!batch->piece) {
-        doubts_drop(batch);
         (void)take_whole(c, node, batch, result->rows); /* out of memory: it offers it again */
         return;
     }

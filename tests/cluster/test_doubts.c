@@ -117,3 +117,15 @@ TEST(a_node_that_loses_its_mount_on_the_way_is_dismissed)
     CHECK_INT(count_dismissed("run.err"), 1);
     stop_nodes(daemons);
 }
+
+TEST(workers_that_say_of_tens_of_thousands_of_batches_that_they_are_not_there_do_not_flood_the_coordinator)
+{
+    struct table table;
+    CHECK_INT(test_shell(NULL, "seq 40000 | sed \"s,.*,$PWD/none/&.jpg,\" >list"), 0);
+    CHECK_INT(COORDINATE("run", "run", "--local", "8", "--min-nodes", "8", "--engine", "sim", "--decode", "none", "--threads", "1", "--fetch-threads", "1",
+                         "--batch", "1", "--job", "job", "@list"), 0);
+    check_lacks("run.err", "floods");
+    table_read(&table, "job/predictions.jsonl");
+    CHECK_INT(table_count(&table, "not_found"), 40000);
+    table_done(&table);
+}
