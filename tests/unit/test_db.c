@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static struct why why;
 
@@ -108,6 +109,14 @@ static int see(void *arg, const struct db_batch *batch, struct why *reason)
     return seen->count == seen->stop_at ? -ECANCELED : 1;
 }
 
+static int see_id(void *arg, const struct db_batch *batch, struct why *reason)
+{
+    struct seen *seen = arg;
+    (void)reason;
+    seen->ids[seen->count++] = batch->id;
+    return 0;
+}
+
 TEST(pending_batches_come_in_order_from_a_place_and_not_too_many)
 {
     struct db *db = create("job.db");
@@ -123,6 +132,100 @@ TEST(pending_batches_come_in_order_from_a_place_and_not_too_many)
     seen.count = 0;
     CHECK_INT(db_pending(db, 8, 100, see, &seen, &why), 0);
     CHECK_INT(seen.count + seen.with_rows, 0);
+    db_close(db);
+}
+
+TEST(retries_come_behind_the_batches_from_a_place_too)
+{
+    struct db *db = create("job.db");
+    struct seen seen = { 0 };
+    add_batches(db, 2);
+    CHECK_INT(db_add_result(db, 1, "rows", 4, 1, "n", 0, &why), 1);
+    for (uint64_t id = 2; id < 6; id++) {
+        struct db_retry retry = { .id = id, .count = 1, .items = "again", .items_size = 5, .places = "x", .places_size = 1 };
+        CHECK_INT(db_add_retry(db, &retry, &why), 0);
+    }
+    CHECK_INT(db_retry_done(db, 3, &why), 1);
+    CHECK_INT(db_pending(db, 0, 2, see_id, &seen, &why), 0);
+    CHECK(seen.count == 2 && seen.ids[0] == 0 && seen.ids[1] == 2);
+    seen.count = 0;
+    CHECK_INT(db_pending(db, 3, 100, see_id, &seen, &why), 0);
+    CHECK(seen.count == 2 && seen.ids[0] == 4 && seen.ids[1] == 5);
+    db_close(db);
+}
+
+static int join_names(void *arg, const char *node, uint64_t images, uint64_t batches, struct why *reason)
+{
+    char *names = arg, one[64];
+    (void)reason;
+    snprintf(one, sizeof(one), "%s %d/%d, ", node, (int)images, (int)batches);
+    strcat(names, one);
+    return 0;
+}
+
+TEST(nodes_are_told_in_the_order_of_their_first_batch)
+{
+    struct db *db = create("job.db");
+    char names[256] = "";
+    add_batches(db, 4);
+    CHECK_INT(db_add_result(db, 2, "rows", 4, 1, "alpha", 0, &why), 1);
+    CHECK_INT(db_add_result(db, 3, "rows", 4, 1, "zulu", 0, &why), 1);
+    CHECK_INT(db_add_result(db, 1, "rows", 4, 1, "mike", 0, &why), 1);
+    CHECK_INT(db_add_result(db, 0, "rows", 4, 1, "zulu", 0, &why), 1);
+    CHECK_INT(db_nodes(db, join_names, names, &why), 0);
+    CHECK_STR(names, "zulu 20/2, mike 10/1, alpha 10/1, ");
+    db_close(db);
+}
+
+static void keep_private(struct db *db, int64_t id, const char *text, int r)
+{
+    CHECK_INT(db_begin(db, &why), 0);
+    CHECK_INT(db_keep_private(db, id, text, strlen(text), &why), r);
+    CHECK_INT(db_commit(db, &why), 0);
+}
+
+TEST(what_is_private_is_kept_in_no_file_of_others_and_in_none_that_others_may_read)
+{
+    struct db *db = create("job.db");
+    struct stat status;
+    CHECK_INT(symlink("elsewhere", "private.db"), 0);
+    test_write_file("elsewhere", "", 0);
+    keep_private(db, 1, "hush", -ELOOP);
+    CHECK_CONTAINS(why.text, "private.db: ");
+    CHECK_INT(stat("elsewhere", &status), 0);
+    CHECK_INT(status.st_size, 0);
+    CHECK_INT(unlink("private.db"), 0);
+    test_write_file("private.db", "", 0);
+    CHECK_INT(chmod("private.db", 0666), 0);
+    keep_private(db, 1, "hush", 0);
+    CHECK_INT(stat("private.db", &status), 0);
+    CHECK_INT(status.st_mode & 0777, 0600);
+    db_close(db);
+}
+
+TEST(what_is_private_and_forgotten_is_not_in_the_file_any_more)
+{
+    struct db *db = create("job.db");
+    void *data;
+    size_t size;
+    keep_private(db, 1, "a known one", 0);
+    keep_private(db, 2, "hushhush 2", 0);
+    keep_private(db, 3, "hushhush 3", 0);
+    CHECK_INT(test_shell(NULL, "grep -aq hushhush private.db"), 0);
+    CHECK_INT(db_forget_private(db, 2, &why), 0);
+    CHECK_INT(db_get_private(db, 1, &data, &size, &why), 0);
+    CHECK(size == 11 && !memcmp(data, "a known one", 11));
+    free(data);
+    CHECK_INT(db_get_private(db, 2, &data, &size, &why), -ENOENT);
+    CHECK_INT(db_get_private(db, 3, &data, &size, &why), -ENOENT);
+    CHECK_INT(test_shell(NULL, "cat private.db* | grep -aq hushhush"), 1);
+    test_write_file("private.db-journal", "hushhush", 8);
+    CHECK_INT(db_remove_private(db, &why), 0);
+    CHECK(access("private.db", F_OK) < 0 && access("private.db-journal", F_OK) < 0);
+    CHECK_INT(db_get_private(db, 1, &data, &size, &why), -ENOENT);
+    db_close(db);
+    CHECK_INT(db_open("job.db", false, &db, &why), 0);
+    CHECK_INT(db_get_private(db, 1, &data, &size, &why), -ENOENT); /* and is not missed */
     db_close(db);
 }
 
@@ -157,6 +260,11 @@ TEST(what_is_no_job_is_refused)
     db_close(create("job.db"));
     execute("job.db", "PRAGMA user_version = 99");
     check_refused("job.db", -EBADMSG, "made by another release of sleddog (schema 99, this one reads 2)");
+    execute("job.db", "PRAGMA user_version = 1");
+    check_refused("job.db", -EBADMSG, "made by another release of sleddog (schema 1, this one reads 2)");
+    CHECK_INT(mkdir("folder.db", 0777), 0);
+    check_refused("folder.db", -EROFS, "folder.db: ");
+    CHECK(access("folder.db-try", F_OK) < 0);
 }
 
 TEST(a_damaged_job_is_told_and_nothing_crashes)

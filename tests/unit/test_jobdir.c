@@ -249,3 +249,22 @@ TEST(queries_and_passwords_of_a_job_are_in_a_file_that_only_its_owner_may_read)
     CHECK_INT(jobdir_open("job", &dir, &db, &read, &why), -ENODATA);
     CHECK_CONTAINS(why.text, "private.db: is missing");
 }
+
+TEST(a_lock_that_is_a_link_is_not_followed)
+{
+    struct jobdir dir;
+    struct db *db;
+    test_write_file("elsewhere", "of others", 9);
+    CHECK_INT(mkdir("job", 0777), 0);
+    CHECK_INT(symlink("../elsewhere", "job/job.lock"), 0);
+    CHECK_INT(create("job", &dir, &db), -ELOOP);
+    CHECK_CONTAINS(why.text, "job/job.lock: ");
+    CHECK_INT(unlink("job/job.lock"), 0);
+    make_job("job");
+    CHECK_INT(unlink("job/job.lock"), 0);
+    CHECK_INT(symlink("../elsewhere", "job/job.lock"), 0);
+    CHECK_INT(open_job("job"), -ELOOP);
+    char *text = test_read_file("elsewhere", NULL);
+    CHECK_STR(text, "of others");
+    free(text);
+}
