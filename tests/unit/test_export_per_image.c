@@ -2,6 +2,7 @@
 #include "coordinator/export/image_path.h"
 
 #include "common/cleanup.h"
+#include "common/utf8.h"
 #include "tests/test.h"
 
 #include <sys/stat.h>
@@ -81,6 +82,11 @@ TEST(a_name_too_long_for_a_file_is_cut_and_stays_its_own)
     CHECK_INT(strlen(first), 180 + 17 + 5);
     a[298] = 'y';
     CHECK(strcmp(first, path_of(&paths, a, 2)));
+    for (int i = 0; i < 3; i++) { /* never in the middle of a character */
+        memset(a, 'x', 177 + i);
+        memcpy(a + 177 + i, "\xe2\x82\xac", 3);
+        CHECK(utf8_valid(path_of(&paths, a, 2), strlen(path_of(&paths, a, 2))));
+    }
     char deep[4001];
     memset(deep, '/', 4000);
     deep[4000] = '\0';
@@ -156,6 +162,17 @@ TEST(a_link_in_the_output_folder_is_not_followed)
     CHECK_CONTAINS(why.text, "in the way");
     exporters_abort(exporters);
     CHECK_INT(test_shell(NULL, "test -z \"$(ls elsewhere)\" && test -f out/f.json && ! test -L out/f.json"), 0);
+    labels_close(labels);
+}
+
+TEST(a_link_in_place_of_an_unfinished_file_is_not_followed)
+{
+    CHECK_INT(test_shell(NULL, "mkdir -p out && ln -s ../elsewhere out/.sleddog.part"), 0);
+    struct exporters *exporters = opened(1);
+    CHECK_INT(put(exporters, "/d/f", 3), -ELOOP);
+    CHECK_CONTAINS(why.text, "out/f.json: cannot be written");
+    exporters_abort(exporters);
+    CHECK(access("elsewhere", F_OK) < 0);
     labels_close(labels);
 }
 

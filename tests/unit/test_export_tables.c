@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static struct why why;
@@ -155,6 +156,29 @@ TEST(too_few_rows_are_no_table)
     labels_close(take(labels));
 }
 
+TEST(too_many_rows_are_no_table_either)
+{
+    struct exporters *exporters = opened(EXPORT_JSONL, 1);
+    struct rec_row row = answer(1, 0.5f);
+    for (int i = 0; i < 2; i++)
+        put(exporters, "/x", &row, NULL, MATCH_NONE);
+    CHECK_INT(exporters_close(exporters, &why), -EBADMSG);
+    CHECK_CONTAINS(why.text, "2 rows were read of a job with 1");
+    CHECK_INT(rmdir("out"), 0);
+    labels_close(take(labels));
+}
+
+TEST(a_link_in_place_of_an_unfinished_table_is_not_followed)
+{
+    CHECK_INT(test_shell(NULL, "mkdir out && ln -s ../elsewhere out/.predictions.jsonl.part"), 0);
+    struct export_options wanted = options(EXPORT_JSONL, 0);
+    struct exporters *exporters;
+    CHECK_INT(exporters_open(&wanted, &exporters, &why), -ELOOP);
+    CHECK_CONTAINS(why.text, "out/predictions.jsonl: cannot be written");
+    CHECK(access("elsewhere", F_OK) < 0);
+    labels_close(take(labels));
+}
+
 TEST(an_old_table_stays_until_the_new_one_is_whole)
 {
     mkdir("out", 0755);
@@ -177,6 +201,33 @@ TEST(two_writers_of_one_table_are_told_apart)
     CHECK_INT(access("out/predictions.jsonl", F_OK), 0);
 }
 
+/* Between the opening of a part and its lock another process may end with it, and a third one begin. */
+static bool taken_away;
+
+__attribute__((visibility("default"))) int flock(int fd, int operation)
+{
+    if (taken_away) {
+        CHECK_INT(rename("out/.predictions.jsonl.part", "out/predictions.jsonl"), 0);
+        test_write_file("out/.predictions.jsonl.part", "", 0);
+    }
+    taken_away = false;
+    return (int)syscall(SYS_flock, fd, operation);
+}
+
+TEST(a_part_that_took_its_place_before_it_was_locked_is_not_written_to)
+{
+    CHECK_INT(mkdir("out", 0755), 0);
+    test_write_file("out/.predictions.jsonl.part", "whole", 5);
+    taken_away = true;
+    struct exporters *exporters = opened(EXPORT_JSONL, 1);
+    CHECK(!taken_away);
+    check_file("out/predictions.jsonl", "whole");
+    exporters_abort(exporters);
+    check_file("out/predictions.jsonl", "whole");
+    CHECK(access("out/.predictions.jsonl.part", F_OK) < 0);
+    labels_close(take(labels));
+}
+
 TEST(a_full_disk_is_one_sentence_about_the_file)
 {
     signal(SIGXFSZ, SIG_IGN);
@@ -192,6 +243,20 @@ TEST(a_full_disk_is_one_sentence_about_the_file)
     CHECK_INT(r, -EFBIG);
     CHECK_CONTAINS(why.text, "out/predictions.jsonl: cannot be written: File too large; ");
     exporters_abort(exporters);
+    CHECK_INT(rmdir("out"), 0);
+    labels_close(take(labels));
+}
+
+TEST(where_the_end_of_one_table_cannot_be_written_there_is_none)
+{
+    signal(SIGXFSZ, SIG_IGN);
+    struct exporters *exporters = opened(EXPORT_JSONL | EXPORT_CSV, 1);
+    struct rlimit limit = { 10, 10 };
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    struct rec_row row = answer(1, 0.5f);
+    put(exporters, "/x.jpg", &row, NULL, MATCH_NONE);
+    CHECK_INT(exporters_close(exporters, &why), -EFBIG);
+    CHECK_CONTAINS(why.text, "out/predictions.jsonl: cannot be written: File too large");
     CHECK_INT(rmdir("out"), 0);
     labels_close(take(labels));
 }
