@@ -121,6 +121,39 @@ TEST(a_disk_that_became_read_only_can_be_looked_at_and_gone_on_with_later)
     expect_resumed("disk/job");
 }
 
+/* What lies beside job.db is part of the job: whoever cannot read that does not take the rest for the whole. */
+TEST(a_copy_of_a_killed_job_on_a_read_only_disk_is_not_taken_for_less_than_it_is)
+{
+    struct process run;
+    make_disk(65536);
+    BEGIN(&run, "first", "run", "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "2000", "--job", "job", SOURCE);
+    WAIT_FOR(job_done("job") > 0);
+    process_signal(&run, SIGKILL);
+    process_end(&run);
+    CHECK_INT(test_shell(NULL, "mkdir disk/job && cp job/job.db job/job.db-wal disk/job"), 0);
+    WAIT_FOR(mount("none", "disk", "tmpfs", MS_REMOUNT | MS_RDONLY, NULL) == 0);
+    CHECK_INT(COORDINATE("status", "status", "disk/job"), 1);
+    check_contains("status.err", "disk/job/job.db: ");
+    mount_enlarge("disk");
+    CHECK_INT(job_done("disk/job"), job_done("job"));
+}
+
+/* Who looks leaves the journal to who goes on. */
+TEST(looking_at_a_killed_job_changes_none_of_its_files)
+{
+    struct process run;
+    CLEANUP(freep) char *before = NULL, *behind = NULL;
+    BEGIN(&run, "run", "run", "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "2000", "--job", "job", SOURCE);
+    WAIT_FOR(job_done("job") > 0);
+    process_signal(&run, SIGKILL);
+    process_end(&run);
+    CHECK_INT(test_shell(&before, "test -s job/job.db-wal && sha256sum job/job.db job/job.db-wal"), 0);
+    CHECK_INT(COORDINATE("status", "status", "job"), 0);
+    CHECK_INT(COORDINATE("one", "report", "job", "--image", "sim:0"), 0);
+    CHECK_INT(test_shell(&behind, "sha256sum job/job.db job/job.db-wal"), 0);
+    CHECK_STR(behind, before);
+}
+
 static int limited(const char *limit, const char *arguments)
 {
     CLEANUP(freep) char *output = NULL;

@@ -211,6 +211,29 @@ TEST(features_and_logits_are_arrays_that_numpy_reads)
     expect_judged("features features 512");
 }
 
+/* How long a row of the array is, another image must say. */
+TEST(the_first_image_of_an_array_may_be_one_that_failed)
+{
+    photos_draw("photos", 3);
+    write_text("list", "missing.jpg\nphotos/a/000.jpg\nmissing too.jpg\nphotos/b/001.jpg\n");
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--batch", "1", "--emit", "logits", "--job", "job", "@list"), 0);
+    CHECK_INT(test_shell(NULL, "head -c 128 job/logits.npy | grep -aq \"'shape': (4, 1000)\" && test $(stat -c %%s job/logits.npy) = 16128"), 0);
+}
+
+/* Said once, and not for every image. */
+TEST(ids_that_labels_without_ids_cannot_match_are_told_once)
+{
+    CLEANUP(freep) char *times = NULL;
+    model_write("model.safetensors", 3);
+    write_text("names", "one\ntwo\nthree\n");
+    photo_draw("photo.jpg", 3);
+    CHECK_INT(test_shell(NULL, "mkdir -p n02085620 n02085782 && cp photo.jpg n02085620 && cp photo.jpg n02085782"), 0);
+    CHECK_INT(COORDINATE("run", "run", "--weights", "model.safetensors", "--labels", "names", "--truth", "/(n[0-9]{8})/", "--job", "job", "n02085620", "n02085782"), 0);
+    check_contains("run.err", "the truth \"n02085620\" is a WordNet id, but the labels have none: no answer can match");
+    CHECK_INT(test_shell(&times, "grep -c 'is a WordNet id' run.err"), 0);
+    CHECK_STR(times, "1\n");
+}
+
 TEST(more_classes_asked_for_than_there_are_gives_all_of_them)
 {
     struct table table;

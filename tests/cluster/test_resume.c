@@ -218,6 +218,29 @@ TEST(a_job_is_not_resumed_with_another_model_or_other_numerics)
     daemon_stop(&daemon);
 }
 
+/* Names of two lists, or rows of two releases, would stand in one table. */
+TEST(a_job_is_not_resumed_with_other_labels_or_by_another_version)
+{
+    struct process run;
+    model_write("model.safetensors", 3);
+    photos_draw("photos", 30);
+    write_text("names", "one\ntwo\nthree\n");
+    BEGIN(&run, "run", "run", "--local", "1", "--engine-threads", "1", "--engine-batch", "1", "--batch", "1", "--weights", "model.safetensors", "--labels", "names",
+          "--job", "job", "photos");
+    WAIT_FOR(job_done("job") > 0);
+    process_signal(&run, SIGKILL);
+    process_end(&run);
+    write_text("names", "one\nthree\ntwo\n");
+    CHECK_INT(COORDINATE("labels", "resume", "job"), 1);
+    check_contains("labels.err", "names: is another file than when the job was begun");
+    write_text("names", "one\ntwo\nthree\n");
+    CHECK_INT(test_shell(NULL, "sqlite3 job/job.db \"UPDATE meta SET value = json_set(value, '$.version', '0.0.9') WHERE key = 'spec'\""), 0);
+    CHECK_INT(COORDINATE("version", "resume", "job"), 1);
+    check_contains("version.err", "this job was begun by version 0.0.9, this is ");
+    CHECK_INT(COORDINATE("retry", "retry", "job"), 1);
+    check_contains("retry.err", "this job was begun by version 0.0.9, this is ");
+}
+
 /* Kills a job early on and resumes it. */
 static void resume_long(struct process *resume, const char *job, const char *source)
 {

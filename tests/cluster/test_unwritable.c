@@ -133,6 +133,10 @@ TEST(a_job_that_was_stuck_is_gone_on_with_when_that_is_mended)
     check_contains("status.out", "state     complete\n");
     CHECK_INT(COORDINATE("report", "report", "the job"), 0);
     check_contains("report.out", "/out/predictions.jsonl\n");
+    CHECK_INT(COORDINATE("export", "export", "the job", "-o", "one more"), 0); /* that was only a copy */
+    CHECK_INT(COORDINATE("report", "report", "the job"), 0);
+    check_contains("report.out", "/out/predictions.jsonl\n");
+    check_lacks("report.out", "one more");
 }
 
 /* What was written before is of no use any more, if it is there at all. */
@@ -178,6 +182,42 @@ TEST(an_export_in_the_middle_of_a_retry_does_not_pass_for_its_end)
     CHECK_INT(COORDINATE("export", "export", "the job", "-o", "elsewhere"), 0);
     CHECK_INT(COORDINATE("status", "status", "the job"), 0);
     check_lacks("status.out", "state     complete\n");
+}
+
+/* Nor when it was tried before, in vain, to write the tables. */
+TEST(an_export_in_the_middle_of_a_retry_of_a_job_that_was_stuck_does_not_pass_for_its_end)
+{
+    struct process run;
+    write_text("list", "a.jpg\nb.jpg\nc.jpg\n");
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--batch", "1", "--job", "the job", "--output", "out", "@list"), 0);
+    CHECK_INT(test_shell(NULL, "rm -r out && touch out"), 0);
+    CHECK_INT(COORDINATE("resume", "resume", "the job"), 1);
+    write_text("nobody", "127.0.0.1:1\n");
+    BEGIN(&run, "retry", "retry", "--nodes", "nobody", "--node-timeout", "60", "the job");
+    WAIT_FOR(process_said(&run, "run again; the other rows stay"));
+    process_signal(&run, SIGKILL);
+    process_end(&run);
+    CHECK_INT(COORDINATE("export", "export", "the job", "-o", "elsewhere"), 0);
+    CHECK_INT(COORDINATE("status", "status", "the job"), 0);
+    check_lacks("status.out", "state     complete");
+}
+
+/* A folder took the place of a table: that is seen when the others have been written. */
+TEST(a_table_that_did_not_come_to_its_place_is_not_among_the_files_of_the_summary)
+{
+    struct process run;
+    BEGIN(&run, "run", "run", "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "50000", "--batch", "10", "--job", "the job", "--output", "out", "sim:400");
+    WAIT_FOR(job_done("the job") > 0);
+    CHECK_INT(test_shell(NULL, "mkdir -p out/predictions.jsonl"), 0);
+    process_signal(&run, SIGINT);
+    CHECK_INT(process_end(&run), 130);
+    CHECK_INT(COORDINATE("resume", "resume", "--sim-cost-us", "0", "the job"), 1);
+    check_contains("resume.err", "/out/predictions.jsonl: cannot be written: Is a directory");
+    check_contains("the job/summary.json", "\"files\": []");
+    CHECK_INT(COORDINATE("report", "report", "the job"), 0);
+    check_contains("report.out", "files                 none: the tables could not be written");
+    paste("resume.err", "write its tables elsewhere with: ");
+    expect_content();
 }
 
 TEST(tables_of_another_job_are_told_before_they_are_replaced)
