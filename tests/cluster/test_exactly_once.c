@@ -4,6 +4,7 @@
 
 #include "common/cleanup.h"
 
+#include <math.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -170,6 +171,55 @@ TEST(a_result_with_a_row_too_few_is_refused_with_its_worker)
     for (int i = 0; i < 9; i++)
         rows[i] = (struct rec_row){ .predictions = &prediction, .predictions_count = 1 };
     expect_refusal(&(struct message){ .result = { .rows = rows, .rows_count = 9 } });
+}
+
+/* Among good ones. */
+static void expect_row_refused(struct rec_row bad)
+{
+    struct rec_prediction prediction = { 1, 0.5f };
+    struct rec_row rows[10];
+    for (int i = 0; i < 10; i++)
+        rows[i] = i == 4 ? bad : (struct rec_row){ .predictions = &prediction, .predictions_count = 1 };
+    expect_refusal(&(struct message){ .result = { .rows = rows, .rows_count = 10 } });
+}
+
+static struct rec_prediction six[6] = { { 1, 0.5f }, { 2, 0.25f }, { 3, 0.125f }, { 4, 0.0625f }, { 5, 0.03125f }, { 6, 0.015625f } };
+
+TEST(a_probability_that_is_no_number_is_refused_with_its_worker)
+{
+    six[0].probability = nanf("");
+    expect_row_refused((struct rec_row){ .predictions = six, .predictions_count = 1 });
+}
+
+TEST(a_class_that_the_model_does_not_have_is_refused_with_its_worker)
+{
+    six[0].index = 1000;
+    expect_row_refused((struct rec_row){ .predictions = six, .predictions_count = 1 });
+}
+
+TEST(more_predictions_than_were_asked_for_are_refused_with_their_worker)
+{
+    expect_row_refused((struct rec_row){ .predictions = six, .predictions_count = 6 });
+}
+
+TEST(a_row_without_predictions_and_without_an_error_is_refused_with_its_worker)
+{
+    expect_row_refused((struct rec_row){ .predictions_count = 0 });
+}
+
+TEST(predictions_beside_an_error_are_refused_with_their_worker)
+{
+    expect_row_refused((struct rec_row){ .error = ROW_DECODE, .predictions = six, .predictions_count = 1 });
+}
+
+TEST(an_error_that_nobody_knows_is_refused_with_its_worker)
+{
+    expect_row_refused((struct rec_row){ .error = ROW_ERRORS });
+}
+
+TEST(numbers_that_were_not_asked_for_are_refused_with_their_worker)
+{
+    expect_row_refused((struct rec_row){ .predictions = six, .predictions_count = 1, .values = { "four", 4 } });
 }
 
 TEST(a_result_for_a_batch_that_was_never_there_is_refused_with_its_worker)

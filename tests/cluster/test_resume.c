@@ -214,6 +214,8 @@ TEST(a_job_is_not_resumed_with_another_model_or_other_numerics)
     CHECK_INT(COORDINATE("model", "resume", "--nodes", "nodes", "job"), 1);
     check_contains("model.err", "model.safetensors: is another file than when the job was begun");
     model_write("model.safetensors", 1000);
+    CHECK_INT(test_shell(NULL, "cp -r job copy"), 0);
+    CHECK_INT(COORDINATE("mixed", "resume", "--local", "1", "--engine-batch", "2", "--mixed", "copy"), 0); /* unless that is asked for */
     CHECK_INT(COORDINATE("right", "resume", "--nodes", "nodes", "job"), 0);
     daemon_stop(&daemon);
 }
@@ -239,6 +241,27 @@ TEST(a_job_is_not_resumed_with_other_labels_or_by_another_version)
     check_contains("version.err", "this job was begun by version 0.0.9, this is ");
     CHECK_INT(COORDINATE("retry", "retry", "job"), 1);
     check_contains("retry.err", "this job was begun by version 0.0.9, this is ");
+}
+
+/* The paths of its sources are meant from where it was begun. */
+TEST(a_list_that_was_not_complete_is_gone_on_with_from_another_folder)
+{
+    struct process run;
+    CHECK_INT(mkfifo("list", 0666), 0);
+    BEGIN(&run, "run", "run", "--engine", "sim", "--batch", "10", "--job", "job", "@list");
+    FILE *list = fopen("list", "w");
+    CHECK(list);
+    for (int i = 0; i < 30; i++)
+        fprintf(list, "photos/%d.jpg\n", i);
+    fflush(list);
+    WAIT_FOR(job_done("job") == 30);
+    process_signal(&run, SIGKILL);
+    process_end(&run);
+    fclose(list);
+    CHECK_INT(test_shell(NULL, "rm list && seq 0 59 | sed 's,.*,photos/&.jpg,' >list && mkdir elsewhere"), 0);
+    CHECK_INT(chdir("elsewhere"), 0);
+    CHECK_INT(COORDINATE("resume", "resume", "../job"), 0);
+    CHECK_INT(test_shell(NULL, "test $(grep -c '\"uri\":\"[^\"]*[^e]/photos/' ../job/predictions.jsonl) = 60"), 0);
 }
 
 /* Kills a job early on and resumes it. */

@@ -319,17 +319,44 @@ TEST(pages_that_are_listed_ahead_are_few_however_little_they_bring)
     keytree_close(tree);
 }
 
+static void expect_refused(struct keytree_options options, const char *said)
+{
+    struct keytree *tree;
+    struct keytree_key key;
+    struct why why;
+    options.threads = THREADS;
+    CHECK_INT(keytree_open(&options, &tree, &why), 0);
+    CHECK_INT(keytree_next(tree, &key, &why), -EBADMSG);
+    CHECK_CONTAINS(why.text, said);
+    keytree_close(tree);
+}
+
 TEST(keys_out_of_order_are_refused)
 {
     static const char *const keys[] = { "b", "a" };
     struct store store = { .keys = keys, .count = 2, .page = 5 };
     pthread_mutex_init(&store.lock, NULL);
-    struct keytree_options options = { .list = list, .arg = &store, .threads = THREADS, .prefix = "" };
-    struct keytree *tree;
-    struct keytree_key key;
-    struct why why;
-    CHECK_INT(keytree_open(&options, &tree, &why), 0);
-    CHECK_INT(keytree_next(tree, &key, &why), -EBADMSG);
-    CHECK_CONTAINS(why.text, "in order (a after b)");
-    keytree_close(tree);
+    expect_refused((struct keytree_options){ .list = list, .arg = &store, .prefix = "" }, "in order (a after b)");
+}
+
+TEST(a_key_that_comes_twice_is_refused)
+{
+    static const char *const keys[] = { "a", "a" };
+    struct store store = { .keys = keys, .count = 2, .page = 5 };
+    pthread_mutex_init(&store.lock, NULL);
+    expect_refused((struct keytree_options){ .list = list, .arg = &store, .prefix = "" }, "in order (a after a)");
+}
+
+/* Whatever it is asked for. */
+static int list_something_else(void *arg, int thread, const struct keytree_page *page, s3_on_item *on_item, void *on_item_arg, char token[S3_TOKEN_MAX],
+                               struct why *why)
+{
+    (void)arg, (void)thread, (void)page, (void)why;
+    *token = '\0';
+    return on_item(on_item_arg, &(struct s3_item){ .key = "x", .key_size = 1, .size = 1, .etag = "" });
+}
+
+TEST(keys_that_were_not_asked_for_are_refused)
+{
+    expect_refused((struct keytree_options){ .list = list_something_else, .prefix = "a/folder/", .prefix_size = 9, .folder_size = 9 }, "the store lists x, which was not asked for");
 }

@@ -203,4 +203,63 @@ TEST(rows_that_do_not_fit_a_retry_are_refused)
     CHECK_INT(take_rows(db, 3, 4, 9), -EBADMSG);
     CHECK_CONTAINS(why.text, "batch 3 is damaged");
     db_close(db);
+    CHECK_INT(db_open("job.db", false, &db, &why), 0);
+    CHECK_INT(db_begin(db, &why), 0);
+    CHECK_INT(take_rows(db, 3, 6, 9), -EBADMSG);
+    CHECK_CONTAINS(why.text, "batch 3 is damaged");
+    db_close(db);
+}
+
+TEST(a_retry_whose_places_are_in_no_batch_is_refused)
+{
+    struct db *db = make_job();
+    uint64_t images;
+    CHECK_INT(retries_plan(db, 60, &images, &why), 0);
+    db_close(db);
+    CHECK_INT(test_shell(NULL, "sqlite3 job.db \"UPDATE retry SET places = x'000000000000000004000000' || substr(places, 13)\""), 0); /* place 4 of batch 0, which has 4 */
+    CHECK_INT(db_open("job.db", false, &db, &why), 0);
+    CHECK_INT(db_begin(db, &why), 0);
+    CHECK_INT(take_rows(db, 3, 5, 9), -EBADMSG);
+    CHECK_CONTAINS(why.text, "batch 0 is damaged");
+    db_close(db);
+}
+
+/* What the addresses of batch 0 hide. */
+static void hide_queries(struct db *db)
+{
+    struct rec_item items[4];
+    char names[4][32];
+    struct bytes bytes;
+    bytes_init(&bytes, 1 << 20);
+    for (int i = 0; i < 4; i++) {
+        int size = snprintf(names[i], sizeof(names[i]), "http://h/0/%d?sig=hush", i);
+        items[i] = (struct rec_item){ .uri = { names[i], (uint32_t)size }, .base = 1, .size = 100, .etag = "tag" };
+    }
+    CHECK_INT(items_encode(items, 4, &bytes), 0);
+    CHECK_INT(db_begin(db, &why), 0);
+    CHECK_INT(db_keep_private(db, 0, bytes.data, bytes.size, &why), 0);
+    CHECK_INT(db_commit(db, &why), 0);
+    bytes_done(&bytes);
+}
+
+/* The numbers of a retry are given out again. */
+TEST(what_the_addresses_of_one_retry_hide_is_not_that_of_the_next)
+{
+    struct db *db = make_job();
+    uint64_t images;
+    void *whole;
+    size_t size;
+    hide_queries(db);
+    CHECK_INT(retries_plan(db, 1, &images, &why), 0);
+    CHECK_INT(db_get_private(db, 3, &whole, &size, &why), 0);
+    CHECK(memmem(whole, size, "http://h/0/0?sig=hush", 21));
+    free(whole);
+    CHECK_INT(take_rows(db, 3, 1, 9), 1);
+    CHECK_INT(take_rows(db, 4, 1, 9), 1);
+    CHECK_INT(retries_plan(db, 1, &images, &why), 0);
+    expect_pending(db, "3: /2/1\n4: /2/2\n5: /2/3\n");
+    CHECK_INT(db_get_private(db, 3, &whole, &size, &why), -ENOENT);
+    CHECK_INT(db_get_private(db, 0, &whole, &size, &why), 0); /* the list's own stays */
+    free(whole);
+    db_close(db);
 }

@@ -4,6 +4,9 @@
 #include "common/cleanup.h"
 #include "tests/test.h"
 
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -260,4 +263,29 @@ TEST(what_jobs_wrote_into_a_folder_of_photos_is_left_out_and_photos_are_not)
     touch("d/job.db");
     touch("d/job.lock");
     CHECK_STR(listed("d"), "a.jpg|sleddog-job-1/photo.jpg|sleddog-job-1/sub/photo.png|");
+}
+
+/* Names that folders still give; then the disk fails. -1: all. */
+static int names_left = -1;
+
+__attribute__((visibility("default"))) struct dirent *readdir(DIR *folder)
+{
+    struct dirent *(*real)(DIR *);
+    *(void **)&real = dlsym(RTLD_NEXT, "readdir");
+    if (!names_left)
+        errno = EIO;
+    return names_left && names_left-- ? real(folder) : NULL;
+}
+
+TEST(a_folder_that_breaks_off_is_an_error_and_no_shorter_list)
+{
+    for (int i = 0; i < 10; i++) {
+        char path[16];
+        snprintf(path, sizeof(path), "d/%d.jpg", i);
+        touch(path);
+    }
+    names_left = 6;
+    const char *said = listed((char *)"d");
+    names_left = -1;
+    CHECK_CONTAINS(said, "/d/: this folder cannot be read: Input/output error");
 }
