@@ -307,6 +307,33 @@ TEST(labels_that_do_not_fit_the_model_are_refused_with_both_counts)
     check_contains("sim.err", "the model has 1000 classes, the labels have 3 names");
 }
 
+/* A job that names no weights takes those of its workers, if all have the same. */
+TEST(workers_that_have_other_weights_of_their_own_do_not_work_together)
+{
+    struct daemon one, two;
+    struct process run;
+    model_write("one.safetensors", 3);
+    write_text("names", "a\nb\nc\n");
+    photos_draw("photos", 2);
+    CHECK_INT(test_shell(NULL, "cp one.safetensors two.safetensors && printf '\\001' | dd of=two.safetensors bs=1 conv=notrunc status=none "
+                               "seek=$(($(stat -c %%s two.safetensors) - 4))"), 0);
+    WORKER(&one, "one", "--weights", "one.safetensors");
+    WORKER(&two, "two", "--weights", "two.safetensors");
+    write_nodes("nodes", (const struct daemon *[]){ &one, &two }, 2);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--min-nodes", "2", "--labels", "names", "--job", "job", "photos");
+    WAIT_FOR(process_said(&run, "takes no part in this job: its own weights (sha256 "));
+    CHECK(process_said(&run, "are not those of the first worker ("));
+    CHECK(process_said(&run, "give --weights FILE to the run"));
+    process_signal(&run, SIGINT);
+    CHECK_INT(process_end(&run), 130);
+    daemon_stop(&two);
+    WORKER(&two, "two", "--weights", "one.safetensors");
+    write_nodes("nodes", (const struct daemon *[]){ &one, &two }, 2);
+    CHECK_INT(COORDINATE("same", "run", "--nodes", "nodes", "--min-nodes", "2", "--labels", "names", "--job", "same", "photos"), 0);
+    daemon_stop(&one);
+    daemon_stop(&two);
+}
+
 TEST(a_job_directory_is_used_by_one_coordinator_and_for_one_job)
 {
     struct process first;

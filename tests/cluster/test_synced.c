@@ -142,6 +142,7 @@ TEST(tables_are_on_the_disk_before_they_take_their_place_and_the_job_before_it_i
     CLEANUP(order_done) struct order order;
     CHECK_INT(coordinate_in_order("", RUN), 0);
     order_read(&order);
+    check_move(&order, "/job/job.db", "/job");
     check_move(&order, "/out/predictions.jsonl", "/out");
     check_move(&order, "/out/predictions.csv", "/out");
     check_move(&order, "/out/logits.npy", "/out");
@@ -158,6 +159,7 @@ TEST(a_job_on_a_network_file_system_is_synced_as_well)
     CHECK_INT(coordinate_in_order("remote", ARGV("run", "--engine", "sim", "--job", "job", "sim:300")), 0);
     order_read(&order);
     CHECK_INT(last(&order, order.count, "write", "/job/job.db-wal"), -1);
+    check_move(&order, "/job/job.db", "/job");
     check_behind(&order, "/job/job.db", "/job/job.db-journal");
     check_end(&order, "/job/job.db");
 }
