@@ -147,6 +147,39 @@ TEST(a_result_of_a_worker_that_was_given_up_for_lost_counts_when_it_is_back)
     check_table(20);
 }
 
+/* Only several in a row are another language. */
+TEST(frames_that_are_garbled_now_and_then_cost_a_worker_nothing)
+{
+    struct process run;
+    begin(&run, (struct puppet *const[]){ &one, &two }, 2, "sim:20");
+    const struct message *batch = puppet_batch(&one);
+    for (int i = 0; i < 12; i++) {
+        CHECK_INT(link_send_frame(one.link, &one.peer, "noise", 5), 0);
+        puppet_grant(&one, one.granted);
+    }
+    puppet_answer(&one, batch);
+    PUPPETS(one.commits == 1);
+    finish(&run, (struct puppet *const[]){ &one, &two }, 2);
+    check_lacks("run.err", "does not speak this protocol");
+    check_table(20);
+}
+
+TEST(a_worker_that_loaded_other_weights_than_the_job_names_takes_no_part)
+{
+    struct process run;
+    write_text("model", "of the job");
+    puppet_start(&one, 0);
+    puppet_start(&two, 0);
+    two.weights = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    puppets_list("nodes", (struct puppet *const[]){ &one, &two }, 2);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--min-nodes", "1", "--batch", "10", "--weights", "model", "--job", "job", "sim:20");
+    PUPPETS(two.byes == 1);
+    finish(&run, (struct puppet *const[]){ &one }, 1);
+    check_contains("run.err", "takes no part in this job: it loaded other weights (sha256 0123456789ab...)");
+    CHECK_INT(two.arrived, 0);
+    check_table(20);
+}
+
 static void expect_refusal(struct message *nonsense)
 {
     struct process run;

@@ -2,6 +2,7 @@
 #include "tests/cluster/lib/cluster.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 
 #define IMAGES "sim:4500" /* some three seconds for three workers */
 
@@ -148,4 +149,17 @@ TEST(a_local_worker_that_cannot_stay_alive_is_given_up_with_its_log_named)
     CHECK_INT(process_end(&run), 1);
     check_contains("run.err", "local 1: its process was ended by signal 9");
     check_contains("run.err", "worker-1.log");
+}
+
+/* What an earlier process wrote into the same log is not what this one died of. */
+TEST(a_local_worker_that_ends_without_a_word_is_not_given_those_of_another)
+{
+    struct process run;
+    CHECK_INT(test_shell(NULL, "mkdir bin && cp %s/sleddog-coordinator bin", test_build()), 0);
+    write_text("bin/sleddog-worker", "#!/bin/sh\n[ -e told ] && exit 4\ntouch told\necho 'sleddog-worker: some last words' >&2\nexit 3\n");
+    CHECK_INT(chmod("bin/sleddog-worker", 0755), 0);
+    process_start(&run, "run", ARGV("bin/sleddog-coordinator", "run", "--engine", "sim", "--job", "job", "sim:10"));
+    CHECK_INT(process_end(&run), 1);
+    check_contains("job/worker-1.log", "some last words");
+    check_contains("run.err", "local 1: its process ended with status 4; its log is ");
 }

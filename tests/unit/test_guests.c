@@ -148,6 +148,7 @@ TEST(one_that_says_nothing_goes_after_a_while)
     CHECK_INT(guests_tick(&guests, now), 1);
     CHECK_INT(guests_tick(&guests, now), 0);
     CHECK(is_shut(&silent) && !is_shut(&useful));
+    CHECK(!guests_went(&guests, silent.here, out, sizeof(out))); /* that was told when it was put out */
     guests_done(&guests);
 }
 

@@ -169,6 +169,10 @@ TEST(a_list_of_items_is_read_back_with_any_bytes_in_its_names)
     CHECK_INT(count, 2);
     CHECK(got[0].uri.size == 6 && !memcmp(got[0].uri.data, "/a\xff\n\0b", 6));
     CHECK(got[1].size == 1ull << 50);
+    for (size_t size = 0; size < out.size; size++)
+        CHECK_INT(items_decode(out.data, size, &arena, &got, &count) < 0, true);
+    bytes_append_char(&out, '\0');
+    CHECK_INT(items_decode(out.data, out.size, &arena, &got, &count), -EBADMSG);
     arena_done(&arena);
     bytes_done(&out);
 }
