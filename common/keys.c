@@ -287,6 +287,8 @@ int key_write(const char *path, const char *key, const char *note, bool secret, 
         r = write_all(fd, text.data, text.size);
     if (r == 0 && fsync(fd) < 0)
         r = -errno;
+    if (r < 0 && fd >= 0)
+        unlink(path); /* no key, and in the way of one */
     wipe(&text);
     return r < 0 ? because(why, r, "%s: cannot be written: %s", path, strerror(-r)) : 0;
 }

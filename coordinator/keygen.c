@@ -76,20 +76,24 @@ static int make_pair(struct curve_pair *pair, struct why *why)
     return r;
 }
 
+/* Both or none. */
 static int make(const char *folder, const char *name, struct why *why)
 {
     struct curve_pair pair = { "", "" };
-    char path[PATH_MAX], note[128];
+    char secret[PATH_MAX], public[PATH_MAX], note[128];
     int r = make_pair(&pair, why);
-    place(path, folder, name, "key");
+    place(secret, folder, name, "key");
+    place(public, folder, name, "pub");
     snprintf(note, sizeof(note), "secret key of %s", name);
     if (r == 0)
-        r = key_write(path, pair.secret, note, true, why);
-    place(path, folder, name, "pub");
+        r = key_write(secret, pair.secret, note, true, why);
+    if (r == 0) {
+        r = key_write(public, pair.public, name, false, why);
+        if (r < 0)
+            unlink(secret);
+    }
     if (r == 0)
-        r = key_write(path, pair.public, name, false, why);
-    if (r == 0)
-        printf("%s  %s\n", pair.public, path);
+        printf("%s  %s\n", pair.public, public);
     curve_pair_wipe(&pair);
     return r;
 }

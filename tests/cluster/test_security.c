@@ -41,6 +41,10 @@ TEST(keygen_makes_pairs_that_only_their_owner_may_read_and_overwrites_none)
     CHECK_INT(COORDINATE("name", "keygen", "keys", "../x"), 2);
     check_contains("name.err", "\"../x\": a name has letters");
     CHECK_INT(COORDINATE("none", "keygen"), 2);
+    CHECK_INT(test_shell(NULL, "ln -s nowhere keys/half.pub"), 0);
+    CHECK_INT(COORDINATE("half", "keygen", "keys", "half"), 1);
+    check_contains("half.err", "keys/half.pub: cannot be written: File exists");
+    CHECK(access("keys/half.key", F_OK) < 0); /* without the other it would only be in the way */
 }
 
 TEST(keys_that_are_missing_open_to_others_or_half_given_are_told)

@@ -3,6 +3,8 @@
 #include "proto/curve.h"
 #include "tests/test.h"
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -309,4 +311,18 @@ TEST(a_file_of_a_key_is_never_overwritten)
     CHECK_CONTAINS(why.text, "new.key: cannot be written: File exists");
     CHECK_INT(key_read_secret("new.key", key, &why), 0);
     CHECK_STR(key, MANUAL_SECRET);
+}
+
+TEST(a_file_of_a_key_that_cannot_be_written_whole_does_not_stay)
+{
+    struct rlimit limit = { 20, RLIM_INFINITY };
+    signal(SIGXFSZ, SIG_IGN);
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    CHECK_INT(key_write("new.key", MANUAL_SECRET, "secret key of new", true, &why), -EFBIG);
+    CHECK_CONTAINS(why.text, "new.key: cannot be written: File too large");
+    CHECK(access("new.key", F_OK) < 0);
+    limit.rlim_cur = RLIM_INFINITY;
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    CHECK_INT(key_write("new.key", MANUAL_SECRET, "secret key of new", true, &why), 0);
+    CHECK_INT(key_read_secret("new.key", key, &why), 0);
 }
