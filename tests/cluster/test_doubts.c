@@ -129,3 +129,19 @@ TEST(workers_that_say_of_tens_of_thousands_of_batches_that_they_are_not_there_do
     CHECK_INT(table_count(&table, "not_found"), 40000);
     table_done(&table);
 }
+
+/* What somebody wrote into a list need not be there. */
+TEST(files_of_a_list_that_are_nowhere_are_rows_on_a_node_too)
+{
+    struct daemon daemon;
+    struct table table;
+    WORKER(&daemon, "one", "--engine", "sim");
+    write_node("nodes", &daemon);
+    write_text("list", "/nowhere/a.jpg\n/nowhere/b.jpg\n/nowhere/c.jpg\n");
+    CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", "--job", "job", "@list"), 0);
+    table_read(&table, "job/predictions.jsonl");
+    CHECK_INT(table.count, 3);
+    CHECK_INT(table_count(&table, "not_found"), 3);
+    table_done(&table);
+    daemon_stop(&daemon);
+}

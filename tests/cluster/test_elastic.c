@@ -72,6 +72,27 @@ TEST(a_bad_list_is_told_with_its_line_and_changes_nothing)
     CHECK_INT(one.welcomes, 1);
 }
 
+TEST(a_name_in_other_letters_is_the_same_node)
+{
+    struct process run;
+    char text[64];
+    puppet_start(&one, 0);
+    snprintf(text, sizeof(text), "localhost:%d\n", one.port);
+    write_text("nodes", text);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--batch", "10", "--job", "job", "sim:20");
+    PUPPETS(one.arrived == 2);
+    snprintf(text, sizeof(text), "LocalHost:%d\n", one.port);
+    write_text("nodes", text);
+    process_signal(&run, SIGHUP);
+    PUPPETS(process_said(&run, "nodes is read again"));
+    puppet_answer(&one, puppet_batch(&one));
+    puppet_answer(&one, puppet_batch(&one));
+    CHECK_INT(process_end(&run), 0);
+    check_lacks("run.err", "is off the node list");
+    check_lacks("run.err", "joins");
+    CHECK_INT(one.welcomes, 1);
+}
+
 TEST(a_removed_node_gets_no_new_batch_finishes_what_it_has_and_may_come_back)
 {
     struct process run;
@@ -94,6 +115,32 @@ TEST(a_removed_node_gets_no_new_batch_finishes_what_it_has_and_may_come_back)
     puppets_list("nodes", (struct puppet *const[]){ &one, &two }, 2);
     process_signal(&run, SIGHUP);
     PUPPETS(one.welcomes == 2 && one.arrived > 20);
+    process_signal(&run, SIGINT);
+    CHECK_INT(process_end(&run), 130);
+}
+
+TEST(a_removed_node_that_leaves_and_is_back_on_the_list_gets_no_new_batch_all_the_same)
+{
+    struct process run;
+    puppet_start(&one, 0);
+    puppet_start(&two, 0);
+    puppets_list("nodes", (struct puppet *const[]){ &one, &two }, 2);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--min-nodes", "2", "--batch", "10", "--job", "job", "sim:900");
+    PUPPETS(one.arrived == 20 && two.arrived == 20);
+    puppets_list("nodes", (struct puppet *const[]){ &two }, 1);
+    process_signal(&run, SIGHUP);
+    PUPPETS(process_said(&run, "is off the node list"));
+    puppet_send(&one, &(struct message){ .kind = MESSAGE_leaving, .leaving = { "it was asked to stop" } });
+    puppet_answer(&one, puppet_batch(&one));
+    PUPPETS(one.commits == 1);
+    puppets_list("nodes", (struct puppet *const[]){ &one, &two }, 2);
+    process_signal(&run, SIGHUP);
+    PUPPETS(process_said(&run, ": joins"));
+    for (int i = 0; i < 19; i++)
+        puppet_answer(&one, puppet_batch(&one));
+    PUPPETS(one.commits == 20 && one.byes == 1);
+    CHECK_INT(one.arrived, 20);
+    PUPPETS(process_said(&run, ": it left: it was asked to stop"));
     process_signal(&run, SIGINT);
     CHECK_INT(process_end(&run), 130);
 }

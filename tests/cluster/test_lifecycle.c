@@ -1,6 +1,8 @@
 /* Workers leave, die, hang and come back in the middle of a job; the table is that of an undisturbed run. */
 #include "tests/cluster/lib/cluster.h"
 
+#include "common/cleanup.h"
+
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -151,15 +153,32 @@ TEST(a_local_worker_that_cannot_stay_alive_is_given_up_with_its_log_named)
     check_contains("run.err", "worker-1.log");
 }
 
+/* A coordinator whose local workers are this script. */
+static void begin_with_script(struct process *run, const char *script)
+{
+    CHECK_INT(test_shell(NULL, "mkdir bin && cp %s/sleddog-coordinator bin", test_build()), 0);
+    write_text("bin/sleddog-worker", script);
+    CHECK_INT(chmod("bin/sleddog-worker", 0755), 0);
+    process_start(run, "run", ARGV("bin/sleddog-coordinator", "run", "--engine", "sim", "--job", "job", "sim:10"));
+}
+
 /* What an earlier process wrote into the same log is not what this one died of. */
 TEST(a_local_worker_that_ends_without_a_word_is_not_given_those_of_another)
 {
     struct process run;
-    CHECK_INT(test_shell(NULL, "mkdir bin && cp %s/sleddog-coordinator bin", test_build()), 0);
-    write_text("bin/sleddog-worker", "#!/bin/sh\n[ -e told ] && exit 4\ntouch told\necho 'sleddog-worker: some last words' >&2\nexit 3\n");
-    CHECK_INT(chmod("bin/sleddog-worker", 0755), 0);
-    process_start(&run, "run", ARGV("bin/sleddog-coordinator", "run", "--engine", "sim", "--job", "job", "sim:10"));
+    begin_with_script(&run, "#!/bin/sh\n[ -e told ] && exit 4\ntouch told\necho 'sleddog-worker: some last words' >&2\nexit 3\n");
     CHECK_INT(process_end(&run), 1);
     check_contains("job/worker-1.log", "some last words");
     check_contains("run.err", "local 1: its process ended with status 4; its log is ");
+}
+
+TEST(a_local_worker_that_does_not_end_when_it_is_asked_to_is_killed)
+{
+    struct process run;
+    begin_with_script(&run, "#!/bin/sh\ntrap '' TERM\necho $$ >began\nwhile :; do sleep 0.1; done\n");
+    WAIT_FOR(test_shell(NULL, "test -s began") == 0);
+    CLEANUP(freep) char *pid = read_text("began");
+    process_signal(&run, SIGINT);
+    CHECK_INT(process_end(&run), 130);
+    WAIT_FOR(is_gone(atoi(pid)));
 }

@@ -315,7 +315,10 @@ TEST(a_run_in_the_folder_of_a_complete_job_is_shown_its_report)
 
 TEST(a_summary_that_is_gone_is_written_again)
 {
+    CLEANUP(freep) char *model = NULL, *again = NULL;
+    static const char told[] = "grep -A6 '\"model\": {' job/summary.json";
     CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--job", "job", "sim:100"), 0);
+    CHECK_INT(test_shell(&model, "%s", told), 0);
     CHECK_INT(unlink("job/summary.json"), 0);
     CHECK_INT(COORDINATE("report", "report", "job"), 1);
     check_contains("report.err", "job: has no summary yet; see sleddog-coordinator status job");
@@ -324,6 +327,8 @@ TEST(a_summary_that_is_gone_is_written_again)
     CHECK_INT(COORDINATE("resume", "resume", "job"), 0);
     CHECK_INT(COORDINATE("again", "report", "job"), 0);
     check_contains("again.out", "images examined       100\n");
+    CHECK_INT(test_shell(&again, "%s", told), 0);
+    CHECK_STR(again, model); /* what the workers said, of whom there were none this time */
 }
 
 /* All rows that are there are not all that there will be. */

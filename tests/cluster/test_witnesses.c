@@ -202,3 +202,23 @@ TEST(what_waits_for_a_slow_node_keeps_nothing_else_from_being_loaded)
     process_signal(&run, SIGKILL);
     (void)process_end(&run);
 }
+
+/* ---- a store that lets nobody in ---- */
+
+/* What was refused stays where it is, and takes the room of what is still queued. */
+TEST(a_store_that_refuses_all_that_the_nodes_can_hold_stops_the_job_though_more_is_queued)
+{
+    puppet_start(&cast[0], 0);
+    cast[0].closed_purse = true;
+    puppets_list("nodes", (struct puppet *const[]){ &cast[0] }, 1);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--batch", "10", "--job", "job", "sim:200");
+    PUPPETS(cast[0].welcomes == 1);
+    puppet_grant(&cast[0], 20);
+    for (int i = 0; i < 2; i++)
+        puppet_fail(&cast[0], puppet_batch(&cast[0]), ROW_DENIED);
+    PUPPETS(!process_running(&run));
+    CHECK_INT(process_end(&run), 1);
+    check_contains("run.err", "all 20 images asked for so far are refused (denied), so nothing was kept; the first of the last ones: as the test wants it");
+    CHECK_INT(cast[0].arrived, 2);
+    CHECK_INT(job_done("job"), 0);
+}

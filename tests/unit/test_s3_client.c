@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "tests/s3_bed.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sys/socket.h>
@@ -304,6 +305,15 @@ TEST(a_part_is_not_taken_for_the_whole)
     CHECK_STR(out.data, "content");
     CHECK_INT(origin_count(s3_bed.store), 5);
     bytes_done(&out);
+    s3_bed_end();
+    s3_bed_begin(send_part, NULL);
+    int fd = open("saved", O_RDWR | O_CREAT, 0666);
+    MUST(s3_client_save(s3_bed.client, &s3_bed_object, fd, 100, why));
+    CHECK_INT(origin_count(s3_bed.store), 3);
+    size_t size;
+    CLEANUP(freep) char *saved = test_read_file("saved", &size);
+    CHECK(size == 7 && !memcmp(saved, "content", 7));
+    close(fd);
     s3_bed_end();
 }
 

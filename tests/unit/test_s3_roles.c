@@ -106,7 +106,8 @@ static void be_elsewhen(void *arg, int fd, const struct origin_request *request)
     snprintf(answer, sizeof(answer), "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>LATE</AccessKeyId><SecretAccessKey>hush</SecretAccessKey>"
              "<SessionToken>t</SessionToken><Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>", expiry);
     bool good = llabs((long long)timegm(&tm) - (long long)there) < 300 && !strstr(request->body, "refused");
-    origin_answer(fd, good ? 200 : 403, headers, good ? answer : expired, strlen(good ? answer : expired));
+    int refusal = there < time(NULL) - 3600 ? 400 : 403; /* both are said */
+    origin_answer(fd, good ? 200 : refusal, headers, good ? answer : expired, strlen(good ? answer : expired));
 }
 
 static struct origin *start_elsewhen(time_t *offset_s)

@@ -13,6 +13,7 @@ struct upload_store {
     const char *fail_complete; /* the code in the body of a 200; "": it breaks off */
     int lose_answer;    /* how many answers to "complete" never arrive */
     int puts;
+    char type[64];      /* of the content, as the request said that began the object last */
 };
 
 static void take_parts(void *arg, int fd, const struct origin_request *request)
@@ -21,6 +22,9 @@ static void take_parts(void *arg, int fd, const struct origin_request *request)
     static const char id[] = "<InitiateMultipartUploadResult><UploadId>i+d/&amp;=</UploadId></InitiateMultipartUploadResult>";
     static const char gone[] = "<Error><Code>NoSuchUpload</Code></Error>", made[] = " <CompleteMultipartUploadResult><Key>k</Key></CompleteMultipartUploadResult>";
     char text[128];
+    bool begins = strstr(request->target, "?uploads=") || (!strcmp(request->method, "PUT") && !strchr(request->target, '?'));
+    if (begins && !origin_header(request, "Content-Type", upload->type, sizeof(upload->type)))
+        *upload->type = '\0';
     if (!strcmp(request->method, "POST") && strstr(request->target, "?uploads=")) {
         origin_answer(fd, 200, "", id, strlen(id));
     } else if (!strcmp(request->method, "PUT") && strstr(request->target, "partNumber=")) {
@@ -79,13 +83,16 @@ TEST(a_small_object_is_one_request_and_a_large_one_comes_in_parts)
     MUST(upload_all(0, 10, why));
     origin_count(s3_bed.store);
     CHECK(upload.puts == 1 && upload.size == 0);
+    CHECK_STR(upload.type, "text/plain");
     MUST(upload_all(PART, 1000000, why));
     origin_count(s3_bed.store);
     CHECK(upload.puts == 2 && upload.size == PART && upload.parts == 0);
     upload.size = 0;
+    *upload.type = '\0';
     MUST(upload_all(2 * PART + 1, 3000000, why));
     origin_count(s3_bed.store);
     CHECK(upload.puts == 2 && upload.size == 2 * PART + 1 && upload.parts == 3 && upload.completed == 1 && upload.aborted == 0);
+    CHECK_STR(upload.type, "text/plain");
     s3_bed_end();
 }
 
