@@ -20,7 +20,7 @@ static void put(struct block *block, uint32_t value, int bytes, bool little)
 /* An entry with one value of a type. */
 static void put_entry(struct block *block, uint32_t tag, uint32_t type, uint32_t value, bool little)
 {
-    int bytes = type == 3 ? 2 : 4;
+    int bytes = type == 1 || type == 6 ? 1 : type == 3 || type == 8 ? 2 : 4;
     put(block, tag, 2, little);
     put(block, type, 2, little);
     put(block, 1, 4, little);
@@ -64,6 +64,18 @@ static void add_jpeg(struct trial *trial, const struct jpeg_recipe *recipe, uint
     struct block block = exif_of(orientation, type, little);
     CLEANUP(freep) uint8_t *file = jpeg_with(recipe, &block, &size);
     trial_add(trial, file, size, recipe->name, orientation);
+}
+
+/* A JPEG that has something between its begin and the block. */
+static void add_jpeg_behind(struct trial *trial, const struct jpeg_recipe *recipe, uint32_t orientation, const char *between, size_t count)
+{
+    size_t size;
+    struct block block = exif_of(orientation, 3, true);
+    CLEANUP(freep) uint8_t *file = jpeg_with(recipe, &block, &size), *whole = malloc(size + count);
+    memcpy(whole, file, 2);
+    memcpy(whole + 2, between, count);
+    memcpy(whole + 2 + count, file + 2, size - 2);
+    trial_add(trial, whole, size + count, recipe->name, orientation);
 }
 
 static void add_png(struct trial *trial, uint32_t orientation, bool interlaced, const char *before)
@@ -137,6 +149,36 @@ TEST(photos_are_not_turned_unless_asked)
     compare_turns(INTERPOLATION_BILINEAR, 48, 40, false);
 }
 
+TEST(orientations_of_all_types_are_taken_as_pillow_takes_them)
+{
+    static const struct jpeg_recipe wide = { .name = "wide", .width = 101, .height = 63 };
+    static const uint32_t types[] = { 1, 3, 4, 6, 8, 9, 13 };
+    struct trial trial;
+    int accepted;
+    trial_new_spec(&trial, &(struct preprocess_spec){ .resize = 48, .crop = 40, .exif_orient = true });
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        add_jpeg(&trial, &wide, 6, types[i], true);
+        add_jpeg(&trial, &wide, 6, types[i], false);
+    }
+    trial_end(&trial, &accepted);
+    CHECK_INT(accepted, trial.count);
+}
+
+TEST(an_orientation_is_found_behind_other_markers_as_pillow_finds_it)
+{
+    static const struct jpeg_recipe wide = { .name = "wide", .width = 101, .height = 63 };
+    struct trial trial;
+    int accepted;
+    trial_new_spec(&trial, &(struct preprocess_spec){ .resize = 48, .crop = 40, .exif_orient = true });
+    add_jpeg_behind(&trial, &wide, 6, "\xff\xfe\0\4no", 6);
+    add_jpeg_behind(&trial, &wide, 6, "\xff\xff\xff", 3);
+    add_jpeg_behind(&trial, &wide, 6, "\xff\xd9\xff\xd8", 4); /* tables only, and then the image */
+    add_jpeg_behind(&trial, &wide, 6, "\xff\xd0\xff\xd7", 4);
+    add_jpeg_behind(&trial, &wide, 6, "\xff\xe1\0\4no", 6);
+    trial_end(&trial, &accepted);
+    CHECK_INT(accepted, trial.count);
+}
+
 static int orientation_of(const struct block *block, size_t size)
 {
     CLEANUP(freep) uint8_t *copy = malloc(size + !size); /* exactly as large, so that ASan sees a read past the end */
@@ -176,6 +218,26 @@ TEST(blocks_that_lie_mean_nothing)
     block = exif_of(6, 3, true);
     memset(block.data + 32, 0xff, 4); /* four billion values, elsewhere */
     CHECK_INT(orientation_of(&block, block.size), 1);
+}
+
+TEST(the_last_orientation_of_a_block_counts)
+{
+    struct block block = { "II*\0\10\0\0\0\3\0", 10 };
+    put_entry(&block, 0x0112, 3, 6, true);
+    put_entry(&block, 0x0112, 3, 8, true);
+    put_entry(&block, 0x0112, 2, 3, true); /* a text is none */
+    CHECK_INT(orientation_of(&block, block.size), 8);
+}
+
+TEST(a_segment_that_reaches_beyond_the_file_means_nothing)
+{
+    static const struct jpeg_recipe recipe = { .name = "wide", .width = 101, .height = 63 };
+    size_t size;
+    struct block block = exif_of(6, 3, true);
+    CLEANUP(freep) uint8_t *file = jpeg_with(&recipe, &block, &size);
+    CHECK_INT(exif_orientation_of_jpeg(file, 6 + block.size), 6);
+    for (size_t cut = 0; cut < 6 + block.size; cut++)
+        CHECK_INT(exif_orientation_of_jpeg(file, cut), 1);
 }
 
 TEST(a_jpeg_of_nothing_but_segments_is_searched_once)
