@@ -76,6 +76,23 @@ TEST(images_in_a_slot_that_waits_for_more_are_not_being_worked_on)
     close_scene(&scene);
 }
 
+TEST(a_slot_that_is_not_full_waits_as_long_as_the_engine_has_work)
+{
+    struct scene scene;
+    struct why why;
+    open_scene(&scene);
+    for (int i = 0; i < BATCH + 2; i++)
+        put(&scene, i);
+    CHECK_INT(batcher_flush(scene.batcher, &why), 0);
+    CHECK_INT(batcher_submitted(scene.batcher), BATCH);
+    collect(&scene, BATCH);
+    CHECK_INT(batcher_submitted(scene.batcher), 0);
+    CHECK_INT(batcher_flush(scene.batcher, &why), 0);
+    CHECK_INT(batcher_submitted(scene.batcher), 2);
+    collect(&scene, 2);
+    close_scene(&scene);
+}
+
 TEST(all_images_of_submitted_slots_have_a_crumb_until_they_come_out)
 {
     struct scene scene;

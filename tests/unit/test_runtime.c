@@ -128,4 +128,9 @@ TEST(specs_are_equal_when_all_their_numbers_are)
     DIFFERS(other.emit = EMIT_LOGITS);
     DIFFERS(other.top++);
     DIFFERS(other.batch++);
+    DIFFERS(strcpy(other.ranges_sha256, "a"));
+    DIFFERS(strcpy(other.store.endpoint_url, "http://x"));
+    DIFFERS(strcpy(other.store.region, "x"));
+    DIFFERS(strcpy(other.store.addressing_style, "path"));
+    DIFFERS(other.store.no_sign_request = true);
 }
