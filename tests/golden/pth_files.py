@@ -79,9 +79,9 @@ def legacy(path, content, keys, data):
         file.write(data)
 
 
-def storage(key, count, view=b"N"):
+def storage(key, count, view=b"N", kind=b"Float"):
     text = lambda s: b"U" + bytes([len(s)]) + s
-    return b"(" + text(b"storage") + b"ctorch\nFloatStorage\n" + text(key) + text(b"cpu") + b"\x8a\x01" + bytes([count]) + view + b"tQ"
+    return b"(" + text(b"storage") + b"ctorch\n" + kind + b"Storage\n" + text(key) + text(b"cpu") + b"\x8a\x01" + bytes([count]) + view + b"tQ"
 
 
 def write_old():
@@ -94,6 +94,14 @@ def write_old():
            struct.pack("<q", 6) + values.tobytes())
     same = torch.from_numpy(values).view(2, 3)
     write_safetensors("good-old-legacy.safetensors", {"a": same, "b": same})
+    one_of = lambda storage, offset: b"ctorch._utils\n_rebuild_tensor\n(" + storage + b"K" + bytes([offset]) + b"(K\x01t(K\x01ttR"
+    both = lambda a, b: b"\x80\x02}(U\x01a" + one_of(storage(b"k", 6), a) + b"U\x01b" + b + b"u."
+    numbers = struct.pack("<q", 6) + values.tobytes()
+    legacy("bad-beyond.pth", both(7, one_of(storage(b"k", 6), 0)), ["k"], numbers)
+    legacy("bad-twice.pth", both(0, one_of(storage(b"k", 6), 0)), ["k", "k"], 2 * numbers)
+    legacy("bad-counts.pth", both(0, one_of(storage(b"k", 7), 0)), ["k"], numbers)
+    legacy("bad-kinds.pth", both(0, one_of(storage(b"k", 6, kind=b"Half"), 0)), ["k"], numbers)
+    legacy("bad-absent.pth", both(0, one_of(storage(b"m", 6), 0)), ["k"], numbers)
     legacy("bad-view.pth", b"\x80\x02" + storage(b"k", 6, b"(U\x01vK\x00K\x06t") + b".", ["k"], b"")
 
 

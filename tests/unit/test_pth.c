@@ -95,6 +95,11 @@ TEST(what_is_no_state_dict_is_refused_in_words)
     check_bad("seed", "holds more than weights: a number of more than 64 bits");
     check_bad("history", "holds more than weights: more than 65536 values that are referred to");
     check_bad("view", "storage k is a view of another");
+    check_bad("beyond", "tensor a needs numbers 7 to 8 of storage k, which has 6");
+    check_bad("twice", "storage k is there twice");
+    check_bad("counts", "storage k is described in two ways");
+    check_bad("kinds", "storage k is described in two ways");
+    check_bad("absent", "the numbers of tensor b (storage m) are missing");
     check_bad("tar", "a tar archive");
     check_bad("pickle", "a pickle, but none that torch.save() wrote");
     check_bad("compressed", "entry p/data.pkl is compressed");

@@ -162,4 +162,8 @@ TEST(folding_that_overflows_is_refused)
     CHECK_INT(fold_conv(weights, &conv, weight, bias, &why), -ERANGE);
     CHECK_CONTAINS(why.text, "conv: n folded into c overflows");
     weights_close(weights);
+    weights = one_conv((float[]){ 1, 1e30f, 0, 0, 0, 1e30f, 1, 1 }); /* the filters do not */
+    CHECK_INT(fold_conv(weights, &conv, weight, bias, &why), -ERANGE);
+    CHECK_CONTAINS(why.text, "conv: n folded into c overflows");
+    weights_close(weights);
 }
