@@ -247,9 +247,13 @@ static int choose_recheck(const float *values)
     test_fail(__FILE__, __LINE__, "all images are equally undecided");
 }
 
-static void check_rows(struct bed *bed, const float *int8, const float *f32)
+/* The last layer is f32's in int8, too, and on some CPUs its bytes are not those of another batch. */
+static void check_rows(struct bed *bed, const float *f32)
 {
     struct prediction best[IMAGES], expected;
+    struct engine_spec plain = bed->spec;
+    plain.recheck = 0;
+    CLEANUP(freep) float *int8 = run_all(&plain, bed->pixels);
     struct engines_opened it = open_engine(&bed->spec);
     CLEANUP(freep) float *values = engine_run(it, bed->pixels, IMAGES, best);
     engine_close(it);
@@ -273,10 +277,10 @@ TEST(an_image_that_int8_leaves_undecided_has_the_bytes_of_f32_and_the_others_tho
     for (int batch = 1; batch <= IMAGES; batch += 2) {
         bed.spec.batch = batch;
         bed.spec.threads = 1 + batch % 3;
-        check_rows(&bed, int8, f32);
+        check_rows(&bed, f32);
     }
     bed.spec.recheck = 100;
-    check_rows(&bed, int8, f32);
+    check_rows(&bed, f32);
     CHECK(memcmp(f32, int8, IMAGES * CLASSES * sizeof(*f32)));
     done_bed(&bed);
 }
