@@ -6,6 +6,8 @@
 #include "tests/test.h"
 #include "tests/trial.h"
 
+#include <malloc.h>
+
 struct block {
     uint8_t data[128];
     size_t size;
@@ -177,6 +179,60 @@ TEST(an_orientation_is_found_behind_other_markers_as_pillow_finds_it)
     add_jpeg_behind(&trial, &wide, 6, "\xff\xe1\0\4no", 6);
     trial_end(&trial, &accepted);
     CHECK_INT(accepted, trial.count);
+}
+
+static int admit(void *arg, uint64_t bytes, struct why *why)
+{
+    (void)why;
+    *(uint64_t *)arg = bytes;
+    return 0;
+}
+
+/* What a photo of 640 x 480 that is needed up to its middle square takes. */
+static uint64_t asked_for(uint32_t orientation)
+{
+    static const struct jpeg_recipe photo = { .name = "photo", .width = 640, .height = 480 };
+    uint64_t asked = 0;
+    struct preprocess_spec spec = { .resize = 240, .crop = 240, .exif_orient = true, .admit = admit, .admit_arg = &asked };
+    CLEANUP(preprocess_freep) struct preprocess *p = NULL;
+    struct block block = exif_of(orientation, 3, true);
+    struct why why;
+    size_t size;
+    CLEANUP(freep) uint8_t *file = jpeg_with(&photo, &block, &size);
+    CHECK_INT(preprocess_new(&spec, &p), 0);
+    CHECK_INT(preprocess_decode(p, file, size, &why), 0);
+    return asked;
+}
+
+TEST(memory_for_a_picture_whose_rows_become_columns_is_asked_for)
+{
+    uint64_t upright = asked_for(1), square = 480 * 480 * 3;
+    CHECK(asked_for(3) < upright + square / 10);
+    CHECK(asked_for(6) > upright + square / 10 * 9);
+}
+
+static size_t in_use(void)
+{
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+TEST(memory_of_a_large_picture_is_given_back_before_the_next)
+{
+    static const struct jpeg_recipe large = { .name = "large", .width = 1500, .height = 1200 };
+    struct preprocess_spec spec = { .resize = 1200, .crop = 1200, .exif_orient = true };
+    CLEANUP(preprocess_freep) struct preprocess *p = NULL;
+    struct block block = exif_of(6, 3, true);
+    struct why why;
+    size_t size, scratch = 1200 * 1200 * 3; /* of its rows, and as much for its columns */
+    CLEANUP(freep) uint8_t *file = jpeg_with(&large, &block, &size);
+    CHECK_INT(preprocess_new(&spec, &p), 0);
+    size_t before = in_use();
+    CHECK_INT(preprocess_decode(p, file, size, &why), 0);
+    if (in_use() < before + 2 * scratch)
+        test_skip("this allocator does not say what is in use");
+    preprocess_trim(p);
+    CHECK(in_use() < before + scratch / 2);
 }
 
 static int orientation_of(const struct block *block, size_t size)

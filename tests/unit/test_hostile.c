@@ -263,6 +263,36 @@ TEST(an_image_has_so_much_processor_time_and_no_more)
     }
 }
 
+static int decode_within(struct preprocess_spec spec, const uint8_t *file, size_t size, uint64_t *ret_ns)
+{
+    CLEANUP(preprocess_freep) struct preprocess *p = NULL;
+    struct why why;
+    CHECK_INT(preprocess_new(&spec, &p), 0);
+    uint64_t begin = clock_thread_cpu_ns();
+    int r = preprocess_decode(p, file, size, &why);
+    *ret_ns = clock_thread_cpu_ns() - begin;
+    return r;
+}
+
+TEST(an_image_whose_time_is_over_in_the_middle_is_not_decoded_to_its_end)
+{
+    struct preprocess_spec spec = { .resize = RESIZE, .crop = CROP };
+    struct jpeg_recipe jpeg = { .name = "jpeg", .width = 3000, .height = 2000 };
+    struct png_recipe png = { .name = "png", .width = 3000, .height = 2000, .bits = 8, .type = 2 };
+    size_t sizes[4];
+    uint64_t whole, ns;
+    uint8_t *files[] = { jpeg_draw(&jpeg, &sizes[0]), jpeg_draw((jpeg.progressive = true, &jpeg), &sizes[1]), png_draw(&png, &sizes[2]),
+                         png_draw((png.interlaced = true, &png), &sizes[3]) };
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        spec.cpu_limit_ns = 0;
+        CHECK_INT(decode_within(spec, files[i], sizes[i], &whole), 0);
+        CHECK_INT(decode_within(spec, files[i], sizes[i], &whole), 0); /* all that is slow but once is behind us */
+        spec.cpu_limit_ns = whole / 4;
+        CHECK_INT(decode_within(spec, files[i], sizes[i], &ns), -ETIMEDOUT);
+        free(files[i]);
+    }
+}
+
 /* Its pixels cost no bits, so the decoder would not come up for air. */
 TEST(a_webp_that_could_take_too_long_is_not_begun)
 {
