@@ -276,6 +276,25 @@ TEST(blocks_that_lie_mean_nothing)
     CHECK_INT(orientation_of(&block, block.size), 1);
 }
 
+TEST(of_two_blocks_in_a_png_the_last_counts_as_in_pillow)
+{
+    struct png_recipe recipe = { .name = "png", .width = 75, .height = 52, .bits = 8, .type = 2 };
+    struct block first = exif_of(6, 3, true), last = exif_of(8, 3, true);
+    struct trial trial;
+    int accepted;
+    trial_new_spec(&trial, &(struct preprocess_spec){ .resize = 48, .crop = 40, .exif_orient = true });
+    for (int i = 0; i < 2; i++) {
+        size_t size;
+        uint8_t *file = png_draw(&recipe, &size);
+        file = png_insert(file, &size, "IDAT", "eXIf", first.data + 6, first.size - 6);
+        file = png_insert(file, &size, i ? "IEND" : "IDAT", "eXIf", last.data + 6, last.size - 6);
+        trial_add(&trial, file, size, "twice", (size_t)i);
+        free(file);
+    }
+    trial_end(&trial, &accepted);
+    CHECK_INT(accepted, trial.count);
+}
+
 TEST(the_last_orientation_of_a_block_counts)
 {
     struct block block = { "II*\0\10\0\0\0\3\0", 10 };

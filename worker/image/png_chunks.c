@@ -113,14 +113,15 @@ int png_chunks_open(struct png_chunks *chunks)
     return chunks->header ? 0 : because(chunks->why, -EBADMSG, "PNG without a header");
 }
 
+/* What is behind the image counts where nothing is in front of it. */
 int png_chunks_orientation(const struct png_chunks *chunks)
 {
     struct png_chunk chunk;
-    int orientation = 1;
-    for (size_t at = SIGNATURE; chunk_at(chunks, at, &chunk) && !is(&chunk, "IEND"); at = chunk_end(chunks, &chunk))
+    int orientation = 0;
+    for (size_t at = SIGNATURE; chunk_at(chunks, at, &chunk) && !is(&chunk, "IEND") && !(orientation && is(&chunk, "IDAT")); at = chunk_end(chunks, &chunk))
         if (is(&chunk, "eXIf"))
             orientation = exif_orientation(chunk.data, chunk.there);
-    return orientation;
+    return orientation ? orientation : 1;
 }
 
 int png_chunks_check_tail(const struct png_chunks *chunks)
