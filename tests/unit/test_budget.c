@@ -128,7 +128,10 @@ TEST(leaving_the_line_lets_those_behind_come_forward)
     CHECK_INT(budget_ask(&budget, &small, 5), 0);
     CHECK_INT(budget_leave(&budget, &large), 0);
     CHECK(budget_given(&budget, &small) && calls == 1);
+    CHECK_INT(budget_ask(&budget, &large, 6), 0);
     budget_close(&budget);
+    CHECK(!budget_given(&budget, &large) && calls == 2);
+    CHECK_INT(budget_leave(&budget, &large), 0);
     CHECK_INT(budget_ask(&budget, &large, 1), -EPIPE);
     budget_done(&budget);
 }

@@ -366,6 +366,10 @@ TEST(memory_for_whole_pictures_is_asked_for_before_it_is_taken)
     file = webp_draw(&webp, &size);
     double tables = (double)(2 << 20) + 4 * (double)size;
     check_asked(file, size, pixels, 8 + tables / pixels, 8.5 + tables / pixels);
+    webp = (struct webp_recipe){ .name = "webp", .width = 640, .height = 480, .alpha = true };
+    file = webp_draw(&webp, &size);
+    tables = (double)(2 << 20) + 4 * (double)size;
+    check_asked(file, size, pixels, 9 + tables / pixels, 9.5 + tables / pixels);
 }
 
 /* Tables of one file must not serve the next. */

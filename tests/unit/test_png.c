@@ -231,6 +231,41 @@ TEST(what_is_wrong_with_a_png_is_said)
     refused(file, size, -EBADMSG, "checksum wrong");
 }
 
+static uint8_t *draw_animated(uint32_t width, uint32_t height, uint32_t x, uint32_t y, const char *before, size_t control, size_t *ret_size)
+{
+    const struct png_recipe recipe = { .name = "animated", .width = 60, .height = 50, .bits = 8, .type = 2 };
+    const uint32_t numbers[] = { 0, width, height, x, y };
+    uint8_t data[26] = { 0 };
+    for (size_t i = 0; i < sizeof(numbers); i++)
+        data[i] = (uint8_t)(numbers[i / 4] >> (24 - 8 * (i % 4)));
+    return png_insert(png_draw(&recipe, ret_size), ret_size, before, "fcTL", data, control);
+}
+
+static void refused_frame(uint32_t width, uint32_t height, uint32_t x, uint32_t y, const char *before, size_t control, int r, const char *part)
+{
+    size_t size;
+    CLEANUP(freep) uint8_t *file = draw_animated(width, height, x, y, before, control, &size);
+    refused(file, size, r, part);
+}
+
+TEST(an_animation_is_read_if_its_first_frame_is_the_whole_picture)
+{
+    struct trial trial;
+    int accepted;
+    size_t size;
+    CLEANUP(freep) uint8_t *file = draw_animated(60, 50, 0, 0, "IDAT", 26, &size);
+    trial_new(&trial, RESIZE, CROP);
+    trial_add(&trial, file, size, "animated", 0);
+    trial_end(&trial, &accepted);
+    CHECK_INT(accepted, 1);
+    refused_frame(59, 50, 0, 0, "IDAT", 26, -EOPNOTSUPP, "first frame is a part of the picture");
+    refused_frame(60, 49, 0, 0, "IDAT", 26, -EOPNOTSUPP, "first frame is a part of the picture");
+    refused_frame(60, 50, 1, 0, "IDAT", 26, -EOPNOTSUPP, "first frame is a part of the picture");
+    refused_frame(60, 50, 0, 1, "IDAT", 26, -EOPNOTSUPP, "first frame is a part of the picture");
+    refused_frame(60, 50, 0, 0, "IDAT", 25, -EBADMSG, "fcTL chunk is too short or comes first");
+    refused_frame(60, 50, 0, 0, "IHDR", 26, -EBADMSG, "fcTL chunk is too short or comes first");
+}
+
 /* Two gigabytes of zeros behind the rows are not inflated. */
 TEST_WITHIN(20, data_behind_the_last_row_costs_nothing)
 {
