@@ -4,6 +4,7 @@
 good-NAME-FORM.pth has beside it good-NAME-FORM.safetensors with the tensors that must be found; bad-NAME.pth must be refused."""
 import argparse
 import collections
+import copy
 import json
 import os
 import pickle
@@ -140,6 +141,13 @@ def write_bad():
     rezip("bad-missing.pth", {"data.pkl": content["data.pkl"]})
     rezip("bad-short.pth", {**content, "data/0": content["data/0"][:-4]})
     rezip("bad-no-pickle.pth", {"data/0": content["data/0"]})
+    with zipfile.ZipFile("bad-overlap.pth", "w") as archive:
+        archive.writestr("p/data.pkl", content["data.pkl"])
+        archive.writestr("p/data/0", bytes(5000))
+        for i in range(1, 4):
+            again = copy.copy(archive.getinfo("p/data/0"))
+            again.filename = f"p/data/{i}"
+            archive.filelist.append(again)
     with zipfile.ZipFile("bad-photo.pth", "w") as archive:
         archive.writestr("photo", b"1234")
 

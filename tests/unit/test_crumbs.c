@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define JOB   0xfeedu
@@ -319,6 +320,17 @@ TEST(a_file_that_others_can_reach_is_not_touched)
     expect_refused(-ELOOP, "cannot open");
     CLEANUP(freep) char *text = test_read_file("d", NULL);
     CHECK_STR(text, "precious\n");
+}
+
+/* A disk that is full later must not end the process. */
+TEST(the_file_has_all_its_blocks_from_the_beginning)
+{
+    struct scene scene;
+    struct stat status;
+    open_scene(&scene);
+    CHECK_INT(stat("c", &status), 0);
+    CHECK(status.st_blocks * 512 >= status.st_size && status.st_size > 0);
+    crumbs_close(scene.crumbs);
 }
 
 TEST(two_processes_do_not_share_a_file)

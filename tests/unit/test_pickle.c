@@ -45,7 +45,10 @@ TEST(numbers_of_every_length_are_read)
     CHECK_INT(NUMBER("K\xff."), 255);
     CHECK_INT(NUMBER("M\x34\x12."), 0x1234);
     CHECK_INT(NUMBER("J\xff\xff\xff\xff."), -1);
+    CHECK_INT(NUMBER("J\xff\xff\xff\x7f."), INT32_MAX);
     CHECK_INT(NUMBER("\x8a\0."), 0);
+    CHECK_INT(NUMBER("\x8a\x01\x7f."), 127);
+    CHECK_INT(NUMBER("\x8a\x02\xff\0."), 255);
     CHECK_INT(NUMBER("\x8a\x01\xfe."), -2);
     CHECK_INT(NUMBER("\x8a\x05\0\0\0\0\x01."), 1ll << 32);
     CHECK_INT(NUMBER("\x8a\x08\0\0\0\0\0\0\0\x80."), INT64_MIN);

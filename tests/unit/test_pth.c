@@ -106,6 +106,7 @@ TEST(what_is_no_state_dict_is_refused_in_words)
     check_bad("order", "not little-endian");
     check_bad("missing", "entry p/data/0 is missing");
     check_bad("short", "another size than its tensors need");
+    check_bad("overlap", "entries of the zip archive overlap");
     check_bad("no-pickle", "without p/data.pkl");
     check_bad("photo", "not one of PyTorch's");
 }

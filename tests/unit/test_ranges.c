@@ -3,9 +3,12 @@
 #include "tests/test.h"
 #include "worker/weights/ranges.h"
 
+#include <fcntl.h>
 #include <float.h>
 #include <math.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static const float imagenet_mean[] = { 0.485f, 0.456f, 0.406f }, imagenet_std[] = { 0.229f, 0.224f, 0.225f };
 static const float none_mean[] = { 0, 0, 0 }, none_std[] = { 1, 1, 1 };
@@ -75,6 +78,60 @@ TEST(a_file_holds_a_set_for_each_normalisation_and_the_newest_of_one_wins)
     CHECK_INT(ranges_open("file", &weights, network, imagenet_mean, imagenet_std, &back, NULL), 0);
     check_equal(&third, &back);
     CHECK(strcmp(third.sha256, first.sha256));
+}
+
+TEST(a_full_file_loses_a_set_for_a_new_one_and_is_read_again)
+{
+    const struct weights weights = weights_of('a');
+    const struct network *network = network_find("resnet18");
+    struct ranges ranges, back;
+    for (int i = 0; i < RANGES_SETS_MAX + 2; i++) {
+        float mean[] = { (float)i / 32, 0, 0 };
+        ranges = make(network, mean, none_std, 1);
+        CHECK_INT(ranges_save("file", &ranges, &weights, network, NULL), 0);
+        CHECK_INT(ranges_open("file", &weights, network, mean, none_std, &back, NULL), 0);
+        check_equal(&ranges, &back);
+    }
+}
+
+TEST(ranges_with_other_means_are_other_ranges)
+{
+    const struct network *network = network_find("resnet18");
+    struct ranges ranges = make(network, imagenet_mean, imagenet_std, 1);
+    char without[SHA256_HEX], with[SHA256_HEX];
+    strcpy(without, ranges.sha256);
+    ranges.means = calloc(ranges_means_offset(network, network->count + 1), sizeof(*ranges.means));
+    CHECK_INT(ranges_finish(&ranges, network, NULL), 0);
+    strcpy(with, ranges.sha256);
+    CHECK(strcmp(with, without));
+    ranges.means[ranges_means_offset(network, network->count + 1) - 1] = 0.5f;
+    CHECK_INT(ranges_finish(&ranges, network, NULL), 0);
+    CHECK(strcmp(ranges.sha256, with));
+    ranges_done(&ranges);
+}
+
+static int synced, synced_at_rename;
+
+/* In place of libc's. */
+int fsync(int fd)
+{
+    synced++;
+    return (int)syscall(SYS_fsync, fd);
+}
+
+int rename(const char *from, const char *to)
+{
+    synced_at_rename = synced;
+    return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+TEST(ranges_are_on_the_disk_before_they_are_in_place)
+{
+    const struct weights weights = weights_of('a');
+    const struct network *network = network_find("resnet18");
+    struct ranges ranges = make(network, imagenet_mean, imagenet_std, 1);
+    CHECK_INT(ranges_save("file", &ranges, &weights, network, NULL), 0);
+    CHECK_INT(synced_at_rename, 1);
 }
 
 TEST(a_missing_file_and_a_missing_normalisation_are_told_apart_from_damage)
@@ -156,6 +213,9 @@ TEST(damaged_ranges_are_refused_naming_file_and_tensor)
     refuse("ranges 1", "ranges 2", "is \"sleddog ranges 2\", and this program reads \"sleddog ranges 1\"");
     refuse("sleddog ranges 1", "recipe", "not a file of activation ranges");
     refuse("\"images\": 7", "\"images\": -7", "\"images\"");
+    refuse("\"images\": 7", "\"images\": 0", "\"images\"");
+    refuse("\"crop\": 224", "\"crop\": 1000000001", "\"crop\"");
+    refuse("\"resize\": 256", "\"resize\": 4294967552", "\"resize\"");
     refuse("\"clipping\"", "\"trimming\"", "\"clipping\"");
     refuse("\"mean\"", "\"mode\"", "set 0 has no \"mean\"");
     refuse("\"sets\"", "\"bets\"", "\"sets\" is not a list");
