@@ -32,15 +32,25 @@ static void open_sim(int batch, int threads, int cost_us, struct engines_opened 
     CHECK_INT(engines_open("sim", &spec, ret, &why), 0);
 }
 
-static void start(struct setting *setting, int batch, int engine_threads, int cost_us, size_t fetch_bytes)
+static void start_spec(struct setting *setting, int batch, int engine_threads, int cost_us, const struct pipeline_spec *spec)
 {
-    struct pipeline_spec spec = { .fetch_threads = 4, .decode_threads = 32, .fetch_bytes = fetch_bytes, .window = 2000,
-                                  .preprocess = { .resize = RESIZE, .crop = CROP } };
     struct engines_opened opened;
     struct why why;
     CHECK_INT(mailbox_init(&setting->box), 0);
     open_sim(batch, engine_threads, cost_us, &opened);
-    CHECK_INT(pipeline_new(&spec, opened.ops, opened.engine, &setting->box, &setting->pipeline, &why), 0);
+    CHECK_INT(pipeline_new(spec, opened.ops, opened.engine, &setting->box, &setting->pipeline, &why), 0);
+}
+
+static struct pipeline_spec spec_of(size_t fetch_bytes)
+{
+    return (struct pipeline_spec){ .fetch_threads = 4, .decode_threads = 32, .fetch_bytes = fetch_bytes, .window = 2000,
+                                   .preprocess = { .resize = RESIZE, .crop = CROP } };
+}
+
+static void start(struct setting *setting, int batch, int engine_threads, int cost_us, size_t fetch_bytes)
+{
+    struct pipeline_spec spec = spec_of(fetch_bytes);
+    start_spec(setting, batch, engine_threads, cost_us, &spec);
 }
 
 static void stop(struct setting *setting)
@@ -275,4 +285,41 @@ TEST(a_file_that_fails_while_it_is_read_holds_no_budget)
         CHECK_CONTAINS(((struct work *)all)->rows[i].detail, "became shorter");
     free_works(all);
     stop(&setting);
+}
+
+static void check_limited(struct setting *setting, const struct pipeline_spec *spec, enum row_error error, const char *detail)
+{
+    start_spec(setting, 4, 1, 0, spec);
+    pipeline_submit(setting->pipeline, make_work(setting, 1, setting->photos, 1));
+    struct mail *all = wait_for(setting, 1);
+    const struct rec_row *row = &((struct work *)all)->rows[0];
+    CHECK_INT(row->error, error);
+    if (error)
+        CHECK_CONTAINS(row->detail, detail);
+    free_works(all);
+    stop(setting);
+}
+
+TEST(a_file_may_be_as_large_as_its_limit_and_no_larger)
+{
+    static struct setting setting;
+    struct pipeline_spec spec = spec_of(1 << 20);
+    size_t size;
+    draw_photos(&setting);
+    free(test_read_file(setting.photos[0], &size));
+    spec.file_bytes = size;
+    check_limited(&setting, &spec, ROW_OK, NULL);
+    spec.file_bytes = size - 1;
+    check_limited(&setting, &spec, ROW_TOO_LARGE, "more than --memory-limit allows");
+}
+
+TEST(a_picture_that_takes_more_memory_than_there_is_for_pictures_is_too_large)
+{
+    static struct setting setting;
+    struct pipeline_spec spec = spec_of(1 << 20);
+    draw_photos(&setting);
+    spec.decode_bytes = 100;
+    check_limited(&setting, &spec, ROW_TOO_LARGE, "--memory-limit leaves 0 for pictures");
+    spec.decode_bytes = 1 << 20;
+    check_limited(&setting, &spec, ROW_OK, NULL);
 }
