@@ -2,9 +2,11 @@
  * went to the wrong image is noticed. */
 #include "worker/engines.h"
 #include "worker/image/preprocess.h"
-#include "worker/pipeline.h"
+#include "worker/job.h"
+#include "worker/pipeline_parts.h"
 #include "worker/sim.h"
 
+#include "tests/cluster/lib/process.h"
 #include "tests/jpegs.h"
 #include "tests/test.h"
 
@@ -322,4 +324,45 @@ TEST(a_picture_that_takes_more_memory_than_there_is_for_pictures_is_too_large)
     check_limited(&setting, &spec, ROW_TOO_LARGE, "--memory-limit leaves 0 for pictures");
     spec.decode_bytes = 1 << 20;
     check_limited(&setting, &spec, ROW_OK, NULL);
+}
+
+/* One photo and an address of nothing, and what only stores bring. */
+static void serve(struct setting *setting)
+{
+    const struct stage *decode = &setting->pipeline->stages[STAGE_DECODE];
+    uint64_t before = stage_record(decode).items;
+    static char uris[2][PATH_MAX] = { "", "/nothing" };
+    strcpy(uris[0], setting->photos[0]);
+    pipeline_submit(setting->pipeline, make_work(setting, 1, uris, 2));
+    free_works(wait_for(setting, 1));
+    WAIT_FOR(stage_record(decode).items == before + 1); /* it counts what it has passed on */
+    stage_count_retry(&setting->pipeline->stages[STAGE_FETCH]);
+    stage_count_copy(&setting->pipeline->stages[STAGE_FETCH]);
+}
+
+TEST(a_job_counts_what_was_done_since_it_was_ready)
+{
+    static struct setting setting;
+    static struct job job;
+    struct rec_stage since[STAGE_COUNT], all[STAGE_COUNT];
+    size_t size;
+    draw_photos(&setting);
+    free(test_read_file(setting.photos[0], &size));
+    start(&setting, 4, 1, 0, 1 << 20);
+    serve(&setting);
+    serve(&setting);
+    pipeline_stages(setting.pipeline, job.base);
+    serve(&setting);
+    job_stages(&job, setting.pipeline, since);
+    pipeline_stages(setting.pipeline, all);
+    CHECK(job.base[STAGE_FETCH].busy_ns > 0 && job.base[STAGE_FETCH].wait_ns > 0);
+    CHECK(since[STAGE_FETCH].items == 2 && since[STAGE_DECODE].items == 1 && since[STAGE_ENGINE].items == 1);
+    CHECK(since[STAGE_FETCH].errors == 1 && since[STAGE_DECODE].errors == 0);
+    CHECK_INT(since[STAGE_FETCH].bytes, size);
+    CHECK(since[STAGE_FETCH].retries == 1 && since[STAGE_FETCH].copies == 1);
+    for (int i = 0; i < STAGE_COUNT; i++) {
+        CHECK(since[i].busy_ns <= all[i].busy_ns - job.base[i].busy_ns);
+        CHECK(since[i].wait_ns <= all[i].wait_ns - job.base[i].wait_ns);
+    }
+    stop(&setting);
 }
