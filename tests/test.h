@@ -68,6 +68,17 @@ __attribute__((format(printf, 1, 2))) void test_note(const char *format, ...);
             test_fail(__FILE__, __LINE__, "%s is \"%s\", lacks \"%s\"", #text, text_, part_);             \
     } while (0)
 
+/* Whether a sanitizer is in the program, which needs all the address space. */
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || defined(__SANITIZE_ADDRESS__) || \
+    defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
 /* The shared test data (real weights, photos, PyTorch's answers): SLEDDOG_TEST_DATA, else ../shared/data beside the
  * checkout. Skips the test, saying so, when it is not there. */
 const char *test_data(void);

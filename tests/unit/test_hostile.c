@@ -159,16 +159,6 @@ static void limit_memory(size_t bytes)
     CHECK_INT(setrlimit(RLIMIT_AS, &limit), 0);
 }
 
-#ifndef __has_feature
-#define __has_feature(feature) 0
-#endif
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || defined(__SANITIZE_ADDRESS__) || \
-    defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-
 TEST(a_header_that_claims_too_much_is_refused_before_memory_is_taken)
 {
     size_t size;

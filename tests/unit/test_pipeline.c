@@ -8,10 +8,12 @@
 
 #include "tests/cluster/lib/process.h"
 #include "tests/jpegs.h"
+#include "tests/pictures.h"
 #include "tests/test.h"
 
 #include <limits.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define RESIZE 32
@@ -364,5 +366,39 @@ TEST(a_job_counts_what_was_done_since_it_was_ready)
         CHECK(since[i].busy_ns <= all[i].busy_ns - job.base[i].busy_ns);
         CHECK(since[i].wait_ns <= all[i].wait_ns - job.base[i].wait_ns);
     }
+    stop(&setting);
+}
+
+/* So much more than there is now, of this process. */
+static void limit_memory(size_t more)
+{
+    CLEANUP(freep) char *pages = test_read_file("/proc/self/statm", NULL);
+    size_t bytes = strtoul(pages, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE) + more;
+    CHECK_INT(setrlimit(RLIMIT_AS, &(struct rlimit){ bytes, bytes }), 0);
+}
+
+/* An interlaced picture is held whole: 432 MB. */
+TEST(an_image_that_memory_is_refused_for_is_not_called_damaged)
+{
+    static struct setting setting;
+    const struct png_recipe recipe = { .name = "large", .width = 60, .height = 50, .bits = 8, .type = 2, .interlaced = true };
+    size_t size;
+    CLEANUP(freep) uint8_t *file = png_draw(&recipe, &size);
+    uint8_t *header = png_find(file, size, "IHDR");
+    if (SANITIZED)
+        test_skip("sanitizers need all the address space");
+    draw_photos(&setting);
+    memcpy(header + 8, "\0\0\x2e\xe0\0\0\x2e\xe0", 8);
+    png_seal(header);
+    test_write_file(setting.photos[0], file, size);
+    start(&setting, 4, 1, 0, 1 << 20);
+    limit_memory(200 << 20);
+    pipeline_submit(setting.pipeline, make_work(&setting, 1, setting.photos, 2));
+    struct mail *all = wait_for(&setting, 1);
+    const struct rec_row *rows = ((struct work *)all)->rows;
+    CHECK_INT(rows[0].error, ROW_FETCH);
+    CHECK_STR(rows[0].detail, "the worker is out of memory");
+    CHECK_INT(rows[1].error, ROW_OK);
+    free_works(all);
     stop(&setting);
 }
