@@ -37,6 +37,8 @@ TEST(a_limit_that_leaves_nothing_is_refused_with_one_that_does)
     CHECK_INT(memory_plan(400 * MIB, 8192 * MIB, 390 * MIB, MIB, &memory, &why), -EINVAL);
     CHECK_CONTAINS(why.text, "--memory-limit of 400 MiB: the model and the engine alone hold 390 MiB; give at least 423 MiB");
     plan(423 * MIB, 8192 * MIB, 390 * MIB, MIB);
+    plan(422 * MIB, 8192 * MIB, 390 * MIB, MIB); /* the least is for what is no whole MiB, too */
+    CHECK_INT(memory_plan(422 * MIB, 8192 * MIB, 390 * MIB + 1, MIB, &memory, &why), -EINVAL);
 }
 
 TEST(a_limit_below_what_the_program_needs_is_told_without_a_model)

@@ -7,14 +7,15 @@
 
 static struct work *new_work(uint32_t count, int top, size_t values)
 {
-    char uri[] = "/a\xff\nb";
-    struct rec_item item = { .uri = { uri, 6 }, .base = 1, .size = 9, .etag = "foreign" };
+    char uri[] = "/a\xff\nb", etag[] = "foreign";
+    struct rec_item item = { .uri = { uri, 6 }, .base = 1, .size = 9, .etag = etag };
     struct rec_item items[count + 1];
     struct work *work;
     for (uint32_t i = 0; i <= count; i++)
         items[i] = item;
     CHECK_INT(work_new(7, 3, items, count, top, values, &work), 0);
     memset(uri, 'x', sizeof(uri));
+    memset(etag, 'x', sizeof(etag));
     memset(items, 0xff, sizeof(items));
     return work;
 }
