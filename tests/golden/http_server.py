@@ -59,6 +59,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def get_down(self):
         self.answer(302, Location="http://127.0.0.1/file")
 
+    def get_to(self):
+        self.answer(302, Location=self.path.split("?", 1)[1])
+
     def get_huge(self):
         self.answer(200, b"x", **{"Content-Length": 1 << 40})
 

@@ -2,6 +2,7 @@
 #include "tests/fetch_bed.h"
 
 #include "common/clock.h"
+#include "tests/origin.h"
 
 #include <time.h>
 #include <unistd.h>
@@ -32,6 +33,22 @@ TEST(a_refusal_is_a_row_of_its_kind_and_is_not_repeated)
     }
     CHECK_INT(web_counts(web).requests, ARRAY_SIZE(cases));
     web_stop(web);
+}
+
+static void answer_203(void *arg, int fd, const struct origin_request *request)
+{
+    (void)arg;
+    (void)request;
+    origin_answer(fd, 203, "", fetch_bed_body(), FETCH_BODY);
+}
+
+TEST(what_a_proxy_has_changed_is_an_answer)
+{
+    struct origin *origin = origin_start(answer_203, NULL);
+    struct fetch_setting setting = { 0 };
+    CHECK_INT(fetch_bed_fetch(&setting, origin_url(origin))->error, ROW_OK);
+    CHECK(fetch_bed.outcomes[0].right);
+    origin_stop(origin);
 }
 
 TEST(an_impossible_address_is_told)
@@ -131,10 +148,10 @@ TEST(redirects_are_followed_but_not_anywhere)
     web_stop(web);
 }
 
-TEST(an_untrusted_certificate_is_told)
+/* The port of a server of fetch_bed_body() that has a certificate of its own. */
+static int serve_secure(void)
 {
     struct timespec nap = { 0, 20 * NS_PER_MS };
-    char uri[64];
     test_write_file("file", fetch_bed_body(), FETCH_BODY);
     CHECK_INT(test_shell(NULL, "openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out certificate -days 2 -subj /CN=test "
                                "-addext subjectAltName=IP:127.0.0.1 2>openssl.log"), 0);
@@ -142,12 +159,42 @@ TEST(an_untrusted_certificate_is_told)
     for (int i = 0; i < 1000 && access("port", F_OK) < 0; i++)
         nanosleep(&nap, NULL);
     CLEANUP(freep) char *port = test_read_file("port", NULL);
-    snprintf(uri, sizeof(uri), "https://127.0.0.1:%d/file", atoi(port));
+    return atoi(port);
+}
+
+TEST(an_untrusted_certificate_is_told)
+{
     struct fetch_setting setting = { 0 };
+    char uri[64];
+    snprintf(uri, sizeof(uri), "https://127.0.0.1:%d/file", serve_secure());
     CHECK_INT(fetch_bed_fetch(&setting, uri)->error, ROW_FETCH);
     CHECK_CONTAINS(fetch_bed.outcomes[0].detail, "certificate is not trusted");
     CHECK_INT(fetch_bed.stage.retries, 0);
     setenv("SSL_CERT_FILE", "certificate", 1);
     CHECK_INT(fetch_bed_fetch(&setting, uri)->error, ROW_OK);
     CHECK(fetch_bed.outcomes[0].right);
+}
+
+TEST(a_redirect_from_a_secure_address_to_another_that_is_not_is_not_followed)
+{
+    struct web *web = fetch_bed_serve(&(struct web_spec){ 0 });
+    struct fetch_setting setting = { .concurrency = 1 };
+    char uris[4][300];
+    int port = serve_secure();
+    setenv("SSL_CERT_FILE", "certificate", 1);
+    snprintf(uris[0], sizeof(uris[0]), "%s", web_url(web, "/a?redirect=/b"));
+    snprintf(uris[1], sizeof(uris[1]), "https://127.0.0.1:%d/to?https://127.0.0.1:%d/file", port, port);
+    snprintf(uris[2], sizeof(uris[2]), "https://127.0.0.1:%d/to?%s", port, web_url(web, "/b"));
+    snprintf(uris[3], sizeof(uris[3]), "%s%s", web_url(web, "/a?redirect="), uris[1]);
+    struct rec_item items[8];
+    for (int i = 0; i < 8; i++)
+        items[i] = fetch_bed_item(uris[i % 4]);
+    fetch_bed_open(&setting); /* one after the other, by one transfer */
+    fetch_bed_submit(items, 8);
+    fetch_bed_wait(8);
+    for (int i = 0; i < 8; i++)
+        CHECK_INT(fetch_bed.outcomes[i].error, i % 4 == 2 ? ROW_FETCH : ROW_OK);
+    CHECK_CONTAINS(fetch_bed.outcomes[2].detail, "only http:// and https:// are followed");
+    fetch_bed_close();
+    web_stop(web);
 }

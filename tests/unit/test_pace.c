@@ -32,6 +32,14 @@ TEST(patience_is_three_times_what_nineteen_of_twenty_take)
     CHECK(is_about(pace_patience_ns(&mixed), 300));
 }
 
+TEST(what_was_long_ago_counts_for_less)
+{
+    struct pace pace = { 0 };
+    add(&pace, 40000, 100);
+    add(&pace, 1500, 4000); /* less than one of twenty in all, and most of the last ones */
+    CHECK(is_about(pace_patience_ns(&pace), 12000));
+}
+
 TEST(what_is_quick_anyway_is_not_copied)
 {
     struct pace pace = { 0 };
