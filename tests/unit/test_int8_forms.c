@@ -48,6 +48,19 @@ TEST(the_mean_of_the_input_takes_the_rounding_out_of_the_bias)
     CHECK(fabs((double)bias[0] * 0.02 - (1 + 2 * 0.4)) < 1e-5); /* the filter's 0.4 is gone, and comes back for the mean */
 }
 
+TEST(the_filters_of_a_group_meet_the_means_of_its_own_channels)
+{
+    const struct layer layer = { .kind = LAYER_CONV, .inputs = 4, .outputs = 4, .kernel = 1, .groups = 2 };
+    const float weight[] = { 127, 0.4f, 127, 0.4f, 127, 0.4f, 127, 0.4f }, means[] = { 0.1f, 2, 0.3f, 5 };
+    const struct int8_place place = { .in = { .kind = FORM_U8, .low = 0, .step = 0.02f }, .out = { .kind = FORM_U8, .low = 0, .step = 0.01f },
+                                      .in_means = means, .most = INT8_MOST };
+    float bias[] = { 1, 1, 1, 1 }, scale[4];
+    int8_t rounded[8];
+    int8_quantise(&layer, &place, weight, bias, rounded, scale);
+    for (int o = 0; o < 4; o++)
+        CHECK(fabs((double)bias[o] * 0.02 - (1 + (o < 2 ? 2 : 5) * 0.4)) < 1e-5);
+}
+
 /* ---- how activations are kept ------------------------------------------------------------------------------------------- */
 
 /* The forms of a network whose activations all lie between 0 and 1. */
