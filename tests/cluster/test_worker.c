@@ -128,6 +128,90 @@ TEST(an_idle_worker_that_is_killed_accuses_nobody)
     end(&daemon, &caller);
 }
 
+/* ---- credit ---- */
+
+static uint64_t images_granted(struct caller *caller)
+{
+    struct message beat;
+    caller_send(caller, &(struct message){ .kind = MESSAGE_ping, .ping = { caller->epoch, 0 } });
+    caller_expect(caller, MESSAGE_heartbeat, &beat);
+    uint64_t images = beat.heartbeat.images;
+    message_free(&beat);
+    return images;
+}
+
+TEST(more_images_than_were_granted_are_given_back)
+{
+    struct daemon daemon;
+    struct caller caller;
+    begin(&daemon, &caller, "job", 1);
+    uint64_t window = images_granted(&caller);
+    CHECK(window >= 400 && window < LIMIT_BATCH);
+    caller_send_batch(&caller, 1, (uint32_t)window, false);
+    caller_send_batch(&caller, 2, 3, false);
+    caller_expect_returned(&caller, 2);
+    CHECK_INT(images_granted(&caller), window + 3);
+    caller_cancel(&caller, 1);
+    CHECK_INT(images_granted(&caller), 2 * window + 3);
+    caller_send_batch(&caller, 3, 1, false);
+    caller_expect_result(&caller, 3);
+    end(&daemon, &caller);
+}
+
+TEST(a_batch_that_is_sent_again_is_answered_for_its_new_attempt_and_costs_no_credit)
+{
+    struct daemon daemon;
+    struct caller caller;
+    struct message message;
+    begin(&daemon, &caller, "job", 1);
+    uint64_t window = images_granted(&caller);
+    caller_send_batch(&caller, 1, 2, false);
+    caller_expect_result(&caller, 1);
+    caller_reconnect(&caller, daemon.port);
+    caller_hello(&caller, "job", 1);
+    caller_expect_welcome(&caller, &message);
+    message_free(&message);
+    CHECK_INT(images_granted(&caller), window - 2);
+    caller.attempt = 2;
+    caller_send_batch(&caller, 1, 2, false);
+    CHECK_INT(images_granted(&caller), window);
+    caller_expect(&caller, MESSAGE_result, &message); /* the next offer */
+    CHECK_INT(message.result.batch, 1);
+    CHECK_INT(message.result.attempt, 2);
+    message_free(&message);
+    end(&daemon, &caller);
+}
+
+static void expect_heartbeat_first(struct caller *caller)
+{
+    struct message message = { .kind = MESSAGE_ping, .ping = { caller->epoch, 0 } };
+    caller_send(caller, &message);
+    for (struct why why; message.kind != MESSAGE_heartbeat;) {
+        WAIT_FOR(link_receive(caller->link, NULL, &message, &why) == 0);
+        CHECK(message.kind != MESSAGE_welcome);
+        message_free(&message);
+    }
+}
+
+TEST(an_introduction_that_comes_late_changes_nothing)
+{
+    struct daemon daemon;
+    struct caller caller;
+    struct message message;
+    begin(&daemon, &caller, "job", 1);
+    caller_reconnect(&caller, daemon.port);
+    caller_hello(&caller, "job", 1);
+    caller_expect_welcome(&caller, &message);
+    message_free(&message);
+    caller.call--;
+    caller_hello(&caller, "job", 1);
+    caller.call++;
+    expect_heartbeat_first(&caller);
+    caller_send_batch(&caller, 1, 1, false);
+    caller_expect_result(&caller, 1);
+    end(&daemon, &caller);
+}
+
 /* ---- alone ---- */
 
 TEST(a_batch_that_must_be_alone_is_done_alone_or_given_back)

@@ -108,6 +108,51 @@ TEST(a_get_that_is_much_slower_than_the_others_has_one_copy)
     web_stop(web);
 }
 
+/* So many quick ones that there is patience with others, and a ration of copies. */
+static void open_quick(struct web *web)
+{
+    fetch_bed_open(&(struct fetch_setting){ .concurrency = 8 });
+    fetch_bed_submit_many(web, 300, "/%d.jpg");
+    fetch_bed_check_all_right(300);
+    work_free(fetch_bed.work);
+    fetch_bed.done = 0;
+}
+
+TEST(a_get_whose_copy_is_slow_too_has_no_other)
+{
+    struct web *web = fetch_bed_serve(&(struct web_spec){ .delay_ms = 5 });
+    open_quick(web);
+    uint64_t copies = fetch_bed.stage.copies;
+    web_put(web, "/slow", fetch_bed_body(), FETCH_BODY);
+    struct rec_item item = fetch_bed_item(web_url(web, "/slow?delay=3000&times=2"));
+    fetch_bed_submit(&item, 1);
+    fetch_bed_wait(1);
+    CHECK(fetch_bed.outcomes[0].right);
+    CHECK_INT(fetch_bed.stage.copies, copies + 1);
+    CHECK_INT(web_requests_of(web, "/slow"), 2);
+    fetch_bed_close();
+    web_stop(web);
+}
+
+TEST(a_copy_that_shows_what_cannot_be_mended_ends_the_get)
+{
+    struct web *web = fetch_bed_serve(&(struct web_spec){ .delay_ms = 5 });
+    open_quick(web);
+    web_put(web, "/slow", fetch_bed_body(), FETCH_BODY);
+    struct rec_item item = fetch_bed_item(web_url(web, "/slow?delay=30000&times=1"));
+    item.size = FETCH_BODY + 1;
+    double start = now_s();
+    fetch_bed_submit(&item, 1);
+    fetch_bed_wait(1);
+    CHECK_INT(fetch_bed.outcomes[0].error, ROW_FETCH);
+    CHECK_CONTAINS(fetch_bed.outcomes[0].detail, "has changed since it was listed");
+    CHECK(now_s() - start < 25);
+    CHECK_INT(web_requests_of(web, "/slow"), 2);
+    fetch_bed_close();
+    CHECK_INT(fetch_bed.done, 1);
+    web_stop(web);
+}
+
 TEST(copies_are_rationed_when_everything_is_slow)
 {
     struct web *web = fetch_bed_serve(&(struct web_spec){ .delay_ms = 2 });

@@ -148,6 +148,27 @@ TEST(unused_origins_are_forgotten_when_there_are_many)
     leave_all();
 }
 
+TEST(an_origin_whose_turn_it_is_can_be_forgotten)
+{
+    char uri[64];
+    for (int i = 0; i < 256; i++) {
+        snprintf(uri, sizeof(uri), "http://host%d/x", i);
+        wait_at(0, uri);
+        CHECK_INT(next_number(0), 0);
+        origins_leave(&origins, &gets[0]);
+    }
+    struct origin *newest = origins.first;
+    wait_at(0, "http://a/x");
+    CHECK(origins.first->next != newest); /* it made room */
+    newest = origins.first->next;
+    CHECK_INT(next_number(0), 0);
+    CHECK(origins.turn == newest);
+    wait_at(1, "http://b/x");
+    CHECK(origins.turn != newest);
+    CHECK_INT(next_number(0), 1);
+    leave_all();
+}
+
 TEST(the_guess_at_a_size_follows_what_came)
 {
     struct get *a = wait_at(0, "http://h/a");

@@ -17,6 +17,7 @@ struct caller {
     uint64_t epoch, call;
     uint64_t batches; /* sent since the welcome */
     uint32_t stall_ms; /* for the next hello; 0: long */
+    uint32_t attempt;  /* of the batches to come; 0: the first */
 };
 
 void caller_open(struct caller *caller, int port);
