@@ -182,6 +182,26 @@ TEST(a_batch_that_is_sent_again_is_answered_for_its_new_attempt_and_costs_no_cre
     end(&daemon, &caller);
 }
 
+TEST(the_same_introduction_again_begins_no_new_count_of_batches)
+{
+    struct daemon daemon;
+    struct caller caller;
+    struct message message;
+    begin(&daemon, &caller, "job", 1);
+    caller_send_batch(&caller, 1, 1, false);
+    caller_expect_result(&caller, 1);
+    caller_commit(&caller, 1);
+    uint64_t granted = images_granted(&caller);
+    caller_hello(&caller, "job", 1);
+    caller_expect_welcome(&caller, &message);
+    message_free(&message);
+    CHECK_INT(images_granted(&caller), granted);
+    caller.batches = 1;
+    caller_send_batch(&caller, 2, 1, false);
+    caller_expect_result(&caller, 2);
+    end(&daemon, &caller);
+}
+
 static void expect_heartbeat_first(struct caller *caller)
 {
     struct message message = { .kind = MESSAGE_ping, .ping = { caller->epoch, 0 } };

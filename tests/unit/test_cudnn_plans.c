@@ -276,6 +276,28 @@ TEST(a_full_book_forgets_its_oldest_lines)
     fake_gpu_reset(&settings);
 }
 
+TEST(two_that_tune_at_once_keep_what_both_have_found)
+{
+    struct book first, second;
+    struct why why = { "" };
+    CHECK_INT(book_open(&first, "plans", "a key", &why), 0);
+    CHECK_INT(book_open(&second, "plans", "a key", &why), 0);
+    CHECK_INT(book_put(&first, "a", "1"), 0);
+    CHECK_INT(book_put(&first, "both", "1"), 0);
+    CHECK_INT(book_save(&first, &why), 0);
+    CHECK_INT(book_put(&second, "b", "2"), 0);
+    CHECK_INT(book_put(&second, "both", "2"), 0);
+    CHECK_INT(book_save(&second, &why), 0);
+    book_done(&first);
+    book_done(&second);
+    CHECK_INT(book_open(&first, "plans", "a key", &why), 0);
+    CHECK_INT(first.count, 3);
+    CHECK_STR(book_find(&first, "a"), "1");
+    CHECK_STR(book_find(&first, "b"), "2");
+    CHECK_STR(book_find(&first, "both"), "2");
+    book_done(&first);
+}
+
 TEST(a_book_of_the_longest_lines_can_be_read_again)
 {
     struct book book;
