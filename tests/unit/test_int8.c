@@ -340,6 +340,19 @@ TEST(the_fingerprint_and_the_precision_say_what_is_computed_again)
     done_bed(&bed);
 }
 
+TEST(what_computes_in_f32_anyway_computes_nothing_again)
+{
+    struct bed bed;
+    make_bed(&bed, "resnet18", 64);
+    CLEANUP(freep) float *expected = measure(&bed);
+    bed.spec.precision = PRECISION_F32;
+    bed.spec.recheck = 100;
+    CLEANUP(freep) float *values = run_all(&bed.spec, bed.pixels);
+    CHECK(!memcmp(values, expected, IMAGES * CLASSES * sizeof(*values)));
+    CHECK_INT(count_rechecked(&bed), 0);
+    done_bed(&bed);
+}
+
 /* ---- what is not rounded ------------------------------------------------------------------------------------------------ */
 
 /* Coarse steps where blocks end: what the convolutions read suffers, but not what is added. Residuals as coarse would double the error. */

@@ -1,7 +1,11 @@
 #include "worker/runtime.h"
 
+#include "common/machine.h"
+#include "tests/origin.h"
 #include "tests/random_weights.h"
 #include "tests/test.h"
+#include "worker/memory.h"
+#include "worker/pipeline_parts.h"
 
 #include <unistd.h>
 
@@ -35,6 +39,25 @@ TEST(the_sim_engine_needs_no_weights)
     runtime_free(NULL);
 }
 
+TEST(a_memory_limit_is_one_of_files_of_all_that_is_fetched_and_of_pictures)
+{
+    static struct mailbox box;
+    struct tuning tuning = TUNING_DEFAULTS;
+    struct runtime *runtime;
+    struct why why;
+    const int64_t limit = (int64_t)machine_resident() + 400 * (int64_t)MIB;
+    tuning.engine = "sim";
+    tuning.threads = 2;
+    tuning.memory_limit = limit;
+    CHECK_INT(mailbox_init(&box), 0);
+    CHECK_INT(runtime_open(&tuning, &spec, &box, NULL, NULL, &runtime, &why), 0);
+    const struct pipeline_spec *pipeline = &runtime->pipeline->spec;
+    CHECK(pipeline->file_bytes >= 32 * MIB && pipeline->file_bytes <= 100 * MIB);
+    CHECK(pipeline->fetch_bytes >= 32 * MIB && pipeline->fetch_bytes <= 100 * MIB);
+    CHECK(pipeline->decode_bytes >= 64 * MIB && pipeline->decode_bytes <= 200 * MIB);
+    runtime_free(runtime);
+}
+
 TEST(missing_weights_are_told_with_what_to_do)
 {
     struct runtime_spec wanted = spec;
@@ -65,6 +88,34 @@ static void write_weights(const char *path, int classes)
     struct why why;
     if (random_weights_write(path, network_find("resnet18"), classes, DTYPE_BF16, 1, &why) < 0)
         test_fail(__FILE__, __LINE__, "%s", why.text);
+}
+
+static void answer_model(void *arg, int fd, const struct origin_request *request)
+{
+    size_t size;
+    CLEANUP(freep) char *data = test_read_file(arg, &size);
+    (void)request;
+    origin_answer(fd, 200, "", data, size);
+}
+
+TEST(a_model_that_was_downloaded_makes_room_in_a_cache_that_it_fills)
+{
+    static const char old[] = "cache/sha256-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    struct model model = MODEL_NONE;
+    struct weights *weights;
+    struct why why;
+    char path[] = "model.safetensors";
+    write_weights(path, 3);
+    CHECK_INT(test_shell(NULL, "mkdir -m 700 cache && truncate -s 1M %s", old), 0);
+    struct origin *origin = origin_start(answer_model, path);
+    const struct model_wish wish = { .weights = origin_url(origin), .sha256 = "", .ranges_sha256 = "", .cache = "cache", .cache_limit = 22 << 20 };
+    if (model_open(&wish, NULL, &model, &weights, &why) < 0)
+        test_fail(__FILE__, __LINE__, "%s", why.text);
+    CHECK(weights->size > 21 << 20 && weights->size < 22 << 20); /* it has room, but not beside the old one */
+    CHECK(access(old, F_OK) < 0 && access(model.weights, F_OK) == 0);
+    weights_close(weights);
+    model_done(&model);
+    origin_stop(origin);
 }
 
 TEST(a_runtime_notices_that_its_weights_were_replaced)
