@@ -208,6 +208,26 @@ TEST(a_wrong_beginning_of_an_earlier_process_costs_one_more_transfer)
     lender_close(&lender);
 }
 
+TEST(a_coordinator_that_cannot_lend_now_is_answered_that_it_may_ask_again)
+{
+    struct lender lender;
+    struct msg_want_model want;
+    struct message refuse;
+    lender_open(&lender);
+    lend_hello(&lender, 1, 600000);
+    expect_wish(&lender, &want);
+    caller_send(&lender.caller, &(struct message){
+        .kind = MESSAGE_model_chunk, .model_chunk = { .epoch = 1, .sha256 = lent_hash, .offset = want.offset, .detail = "its mount is away" } });
+    caller_expect(&lender.caller, MESSAGE_refuse, &refuse);
+    CHECK_INT(refuse.refuse.reason, REFUSE_FAILED);
+    CHECK_CONTAINS(refuse.refuse.detail, "the coordinator cannot lend its model: its mount is away");
+    message_free(&refuse);
+    lend_hello(&lender, 1, 600000);
+    lend(&lender, lent_size);
+    expect_ready(&lender);
+    lender_close(&lender);
+}
+
 /* ---- workers made by hand ---- */
 
 static void refuse_wish(const char *sentence, const char *sha256, uint64_t offset, uint32_t length)

@@ -202,6 +202,38 @@ TEST(the_same_introduction_again_begins_no_new_count_of_batches)
     end(&daemon, &caller);
 }
 
+static uint64_t items_of_engine(struct caller *caller)
+{
+    struct message beat;
+    caller_send(caller, &(struct message){ .kind = MESSAGE_ping, .ping = { caller->epoch, 0 } });
+    caller_expect(caller, MESSAGE_heartbeat, &beat);
+    CHECK_INT(beat.heartbeat.stages_count, 3);
+    uint64_t items = beat.heartbeat.stages[2].items;
+    message_free(&beat);
+    return items;
+}
+
+TEST(a_job_is_told_nothing_of_what_was_done_for_the_one_before)
+{
+    struct daemon daemon;
+    struct caller caller;
+    struct message message;
+    begin(&daemon, &caller, "job", 1);
+    caller_send_batch(&caller, 1, 3, false);
+    caller_expect_result(&caller, 1);
+    CHECK_INT(items_of_engine(&caller), 3);
+    caller_commit(&caller, 1);
+    say_bye(&caller);
+    caller_hello(&caller, "other", 1);
+    caller_expect_welcome(&caller, &message);
+    message_free(&message);
+    CHECK_INT(items_of_engine(&caller), 0);
+    caller_send_batch(&caller, 1, 2, false);
+    caller_expect_result(&caller, 1);
+    CHECK_INT(items_of_engine(&caller), 2);
+    end(&daemon, &caller);
+}
+
 static void expect_heartbeat_first(struct caller *caller)
 {
     struct message message = { .kind = MESSAGE_ping, .ping = { caller->epoch, 0 } };
