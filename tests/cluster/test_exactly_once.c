@@ -98,6 +98,30 @@ TEST(introductions_that_come_late_change_nothing)
     check_table(30);
 }
 
+/* The worker is still loading, and says so; the word of an earlier connection comes from somewhere. */
+TEST(a_welcome_to_an_earlier_call_is_no_welcome)
+{
+    struct process run;
+    struct msg_welcome welcome = { .version = "0", .host = "stage", .engine = "puppet", .device = "strings", .precision = "none", .fingerprint = "puppet 1",
+                                   .network = "none", .model_sha256 = "", .classes = 1000, .engine_batch = 1, .threads = 1 };
+    puppet_start(&one, 0);
+    one.loading = true;
+    puppets_list("nodes", (struct puppet *const[]){ &one }, 1);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--expiry", "60", "--batch", "10", "--job", "job", "sim:20");
+    PUPPETS(one.hellos > 0);
+    welcome.epoch = one.epoch;
+    welcome.call = one.call - 1;
+    puppet_send(&one, &(struct message){ .kind = MESSAGE_welcome, .welcome = welcome });
+    puppet_grant(&one, 1000);
+    puppets_play(0.5);
+    CHECK_INT(one.arrived, 0);
+    welcome.call = one.call;
+    puppet_send(&one, &(struct message){ .kind = MESSAGE_welcome, .welcome = welcome });
+    puppet_grant(&one, 1000);
+    finish(&run, (struct puppet *const[]){ &one }, 1);
+    check_table(20);
+}
+
 TEST(the_first_result_wins_and_what_comes_later_is_only_confirmed)
 {
     struct process run;

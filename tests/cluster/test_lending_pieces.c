@@ -259,4 +259,7 @@ TEST(a_coordinator_lends_its_own_model_and_refuses_who_asks_for_anything_else)
     refuse_wish("it asks for 2 bytes at ", lent_hash, lent_size - 1, 2);
     refuse_wish("it asks for 1 bytes at 18446744073709551615 ", lent_hash, UINT64_MAX, 1);
     refuse_wish("it asks for 4294967295 bytes at 0 ", lent_hash, 0, UINT32_MAX);
+    CHECK(lent_size > 2 * LIMIT_CHUNK);
+    refuse_wish("it asks for 131073 bytes at 0 ", lent_hash, 0, LIMIT_CHUNK + 1); /* more than a message holds */
+    refuse_wish("it asks for 0 bytes at 0 ", lent_hash, 0, 0);
 }

@@ -371,6 +371,25 @@ TEST(what_the_store_refuses_is_renewed_at_once)
     credentials_release(second);
 }
 
+TEST(a_new_token_for_the_same_keys_is_something_new)
+{
+    credentials_bed_clear();
+    credentials_bed_write("credentials", "[default]\naws_access_key_id=SAME\naws_secret_access_key=hush\naws_session_token=first\n");
+    CLEANUP(credentials_bed_closep) struct credentials_bed opened = credentials_bed_open(NULL);
+    CHECK_INT(opened.r, 0);
+    credentials_bed_write("credentials", "[default]\naws_access_key_id=SAME\naws_secret_access_key=hush\naws_session_token=second\n");
+    struct credentials *now = NULL;
+    do {
+        credentials_release(now);
+        CHECK(credentials_renew(opened.store, opened.now));
+        nanosleep(&(struct timespec){ 0, 20 * NS_PER_MS }, NULL);
+        now = credentials_get(opened.store);
+    } while (now == opened.now);
+    CHECK_STR(now->id, "SAME");
+    CHECK_STR(now->token, "second");
+    credentials_release(now);
+}
+
 TEST(a_renewal_in_progress_does_not_hold_up_the_end)
 {
     use_process();

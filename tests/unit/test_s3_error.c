@@ -25,6 +25,7 @@ TEST(each_refusal_has_its_own_sentence)
     check_fault(403, ERROR("AccessDenied"), S3_DENIED, -EACCES, "access denied (AccessDenied) with the credentials of profile p");
     check_fault(400, ERROR("ExpiredToken"), S3_EXPIRED, -EKEYEXPIRED, "the session token of profile p has expired");
     check_fault(403, ERROR("InvalidAccessKeyId"), S3_BAD_ID, -EKEYREJECTED, "does not know the access key");
+    check_fault(400, ERROR("InvalidToken"), S3_BAD_ID, -EKEYREJECTED, "does not know the access key (or token) of profile p");
     check_fault(403, ERROR("SignatureDoesNotMatch"), S3_BAD_SECRET, -EKEYREJECTED, "the secret key of profile p");
     check_fault(403, ERROR("RequestTimeTooSkewed"), S3_SKEW, -EACCES, "clocks here and at store differ");
     check_fault(412, ERROR("PreconditionFailed"), S3_CHANGED, -ESTALE, "changed since it was listed");
