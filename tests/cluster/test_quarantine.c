@@ -141,6 +141,30 @@ TEST(a_suspect_that_survives_alone_is_innocent)
     check_table(20, 0);
 }
 
+/* Something else is there: it is not asked again and again meanwhile. */
+TEST(a_suspect_that_is_given_back_comes_again_after_a_rest)
+{
+    struct process run;
+    int returned = 0;
+    begin(&run, (struct puppet *const[]){ &one }, 1, "sim:10");
+    const struct message *batch = puppet_batch(&one);
+    puppet_die(&one);
+    puppet_blame(&one, batch, 7);
+    double start = now_s(), until = start + patience(40);
+    for (; returned < 5; rest(until, __FILE__, __LINE__, "the suspect comes again")) {
+        puppets_step();
+        for (; one.taken < one.arrived; one.taken++)
+            if (one.batches[one.taken].batch.alone) {
+                puppet_return(&one, &one.batches[one.taken]);
+                returned++;
+            } else
+                puppet_answer(&one, &one.batches[one.taken]);
+    }
+    CHECK(now_s() - start >= 4 * 0.2);
+    CHECK_INT(play(&run, (struct puppet *const[]){ &one }, 1, 0), 0);
+    check_table(10, 0);
+}
+
 TEST(one_death_alone_convicts_nobody_nor_do_deaths_that_have_another_reason)
 {
     struct process run;

@@ -133,15 +133,38 @@ TEST(a_bomb_is_refused_and_a_cut_file_harmless)
     free(data);
 }
 
+/* Each is a pass over the whole picture. */
+TEST(a_progressive_photo_with_very_many_scans_is_refused)
+{
+    enum { TIMES = 100 };
+    const struct jpeg_recipe recipe = { .name = "scans", .width = 64, .height = 64, .colour = JPEG_GREY, .progressive = true };
+    size_t size;
+    CLEANUP(freep) uint8_t *file = jpeg_draw(&recipe, &size);
+    const uint8_t *scan = memmem(file, size, "\xff\xda", 2), *end = memmem(scan + 2, size - (size_t)(scan + 2 - file), "\xff", 1);
+    size_t head = (size_t)(scan - file), one = (size_t)(end - scan), used = head;
+    CLEANUP(freep) uint8_t *many = malloc(size + TIMES * one);
+    memcpy(many, file, head);
+    for (int i = 0; i < TIMES; i++, used += one)
+        memcpy(many + used, scan, one);
+    memcpy(many + used, end, size - head - one);
+    test_write_file("scans.jpg", many, used + size - head - one);
+    CHECK_INT(make("scans.jpg", "out"), -EINVAL);
+    test_write_file("scans.jpg", file, size);
+    CHECK_INT(make("scans.jpg", "out"), 0);
+}
+
 TEST(pngs_and_webps_that_would_take_much_or_are_cut_are_refused)
 {
     const struct png_recipe png = { .name = "png", .width = 64, .height = 48, .bits = 8, .type = 6 };
     const struct webp_recipe lossless = { .name = "webp", .width = 64, .height = 48, .lossless = true };
-    const struct webp_recipe lossy = { .name = "webp", .width = 64, .height = 48 };
+    const struct webp_recipe lossy = { .name = "webp", .width = 64, .height = 48 }, alpha = { .name = "webp", .width = 64, .height = 48, .alpha = true };
     size_t size;
     CLEANUP(freep) uint8_t *file = png_draw(&png, &size), *tables = webp_draw(&lossless, &size), *other = NULL;
     test_write_file("lossless.webp", tables, size);
     CHECK_INT(make("lossless.webp", "out"), -EINVAL);
+    CLEANUP(freep) uint8_t *transparent = webp_draw(&alpha, &size);
+    test_write_file("alpha.webp", transparent, size);
+    CHECK_INT(make("alpha.webp", "out"), -EINVAL); /* that is lossless */
     other = webp_draw(&lossy, &size);
     for (size_t cut = 0; cut < size; cut += 1 + size / 97) {
         test_write_file("cut.webp", other, cut);
