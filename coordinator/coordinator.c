@@ -212,6 +212,7 @@ static void read_facts(struct coordinator *c, struct db *db)
 {
     read_fact(db, "fingerprint", c->fingerprint, sizeof(c->fingerprint));
     read_fact(db, "network", c->network, sizeof(c->network));
+    read_fact(db, "precision", c->precision, sizeof(c->precision));
     read_fact(db, "model_sha256", c->model_sha256, sizeof(c->model_sha256));
     c->classes = (uint32_t)db_get_number(db, "classes");
     c->values = (uint32_t)db_get_number(db, "values");
@@ -253,6 +254,11 @@ static int start(struct coordinator *c, struct db *db, struct why *why)
     }
     c->resumed_images = c->counts.done_images;
     read_facts(c, db);
+    r = provenance_read(&c->provenance, db, why);
+    if (r < 0) {
+        db_close(db);
+        return r;
+    }
     r = store_start(db, &c->box, &c->store, why);
     if (r == 0 && !c->listed)
         r = lister_start(c->spec, c->plan->s3, c->store, &c->box, &place, &c->lister, why);
@@ -371,6 +377,7 @@ void coordinator_free(struct coordinator *c)
     }
     link_context_free(c->context);
     lender_free(c->lender);
+    provenance_done(&c->provenance);
     loop_free(c->loop);
     mailbox_done(&c->box);
     free(c);

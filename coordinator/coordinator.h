@@ -14,6 +14,7 @@
 #include "coordinator/node.h"
 #include "coordinator/nodelist.h"
 #include "coordinator/progress.h"
+#include "coordinator/provenance.h"
 #include "coordinator/spec.h"
 #include "coordinator/trust.h"
 #include "proto/tuning.h"
@@ -65,7 +66,9 @@ struct coordinator {
     uint64_t enough_ns; /* when there were last enough nodes */
     char fingerprint[LIMIT_TEXT];
     char network[64], model_sha256[65];
+    char precision[16]; /* of the first worker; "": not known */
     uint32_t classes, values;
+    struct provenance provenance;
 
     struct batches batches;
     struct node *guard; /* has the suspects, one by one, and nothing else; NULL: there are none to hand out */

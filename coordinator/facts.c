@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "coordinator/shown.h"
 #include "coordinator/summary.h"
+#include "coordinator/value.h"
 
 #include <errno.h>
 #include <string.h>
@@ -36,19 +37,44 @@ struct gathering {
     uint32_t count;
 };
 
-static int gather_node(void *arg, const char *name, uint64_t images, uint64_t batches, struct why *why)
+/* What is known of a worker of an earlier run. */
+static void worker_facts(const struct json_t *worker, struct node_facts *ret)
+{
+    ret->version = text_at(worker, "version");
+    ret->engine = text_at(worker, "engine");
+    ret->device = text_at(worker, "device");
+    ret->precision = text_at(worker, "precision");
+    ret->fingerprint = text_at(worker, "fingerprint");
+    ret->threads = (uint32_t)count_at(worker, "threads");
+    ret->engine_batch = (uint32_t)count_at(worker, "engine_batch");
+}
+
+/* Rows of a former release, and nodes without rows, have no number. */
+static bool is_that(const struct node *node, const char *name, uint32_t record)
+{
+    return !strcmp(node->name, name) && (record == UINT32_MAX || (node->is_recorded && node->record == record));
+}
+
+static int gather_node(void *arg, const char *label, uint64_t images, uint64_t batches, struct why *why)
 {
     struct gathering *all = arg;
     struct node_facts *nodes = realloc(all->nodes, (all->count + 1) * sizeof(*nodes));
-    char *copy = arena_take(&all->arena, strlen(name) + 1);
+    size_t name_size;
+    uint32_t record;
+    const struct json_t *worker = provenance_find(&all->c->provenance, label, &name_size, &record);
+    char *name = arena_take(&all->arena, name_size + 1);
     if (nodes)
         all->nodes = nodes;
-    if (!nodes || !copy)
+    if (!nodes || !name)
         return because(why, -ENOMEM, "out of memory");
+    memcpy(name, label, name_size);
+    name[name_size] = '\0';
     struct node_facts *facts = &nodes[all->count++];
-    *facts = (struct node_facts){ .name = strcpy(copy, name), .version = "", .engine = "", .device = "", .precision = "", .fingerprint = "" };
+    *facts = (struct node_facts){ .name = name, .version = "", .engine = "", .device = "", .precision = "", .fingerprint = "" };
+    if (worker)
+        worker_facts(worker, facts);
     for (const struct node *node = all->c->nodes; node; node = node->next)
-        if (!strcmp(node->name, name))
+        if (is_that(node, name, record))
             node_facts(node, facts);
     facts->images = images;
     facts->batches = batches;
@@ -69,7 +95,7 @@ static int gather_nodes(struct gathering *all, struct db *db, struct why *why)
     int r = db_nodes(db, gather_node, all, why);
     for (const struct node *node = all->c->nodes; node && r == 0; node = node->next) {
         uint32_t i = 0;
-        while (i < all->count && strcmp(all->nodes[i].name, node->name))
+        while (i < all->count && (strcmp(all->nodes[i].name, node->name) || strcmp(all->nodes[i].fingerprint, node->fingerprint)))
             i++;
         if (i == all->count && has_worked(node))
             r = gather_node(all, node->name, 0, 0, why);

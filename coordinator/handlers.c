@@ -45,6 +45,9 @@ static bool agrees(struct coordinator *c, const struct msg_welcome *welcome, cha
     else if (topk && welcome->classes != labels)
         snprintf(text, size, "the model has %s, the labels have %s; give the model's own with --labels",
                  COUNTED(welcome->classes, "class", "classes"), COUNTED(labels, "name", "names"));
+    else if (*c->precision && strcmp(c->precision, welcome->precision) && !c->spec->mixed)
+        snprintf(text, size, "it computes in %.20s, and the job in %.20s; give it --precision %.*s, or --mixed takes both", welcome->precision, c->precision,
+                 (int)strcspn(c->precision, "+"), c->precision);
     else if (*c->fingerprint && strcmp(c->fingerprint, welcome->fingerprint) && !c->spec->mixed)
         snprintf(text, size, "its numbers may differ in the last digits: \"%.200s\", the job has \"%.200s\"; --mixed allows it",
                  welcome->fingerprint, c->fingerprint);
@@ -67,6 +70,7 @@ static void keep_facts(struct coordinator *c)
     if (request) {
         put_fact(&request->data, "fingerprint", c->fingerprint);
         put_fact(&request->data, "network", c->network);
+        put_fact(&request->data, "precision", c->precision);
         put_fact(&request->data, "model_sha256", c->model_sha256);
         snprintf(number, sizeof(number), "%u", c->classes);
         put_fact(&request->data, "classes", number);
@@ -107,10 +111,12 @@ static void remember(struct coordinator *c, struct node *node, const struct msg_
     snprintf(node->version, sizeof(node->version), "%s", welcome->version);
     node->threads = welcome->threads;
     node->engine_batch = welcome->engine_batch;
+    node->is_recorded = false;
     if (*c->fingerprint)
         return;
     snprintf(c->fingerprint, sizeof(c->fingerprint), "%s", welcome->fingerprint);
     snprintf(c->network, sizeof(c->network), "%s", welcome->network);
+    snprintf(c->precision, sizeof(c->precision), "%s", welcome->precision);
     snprintf(c->model_sha256, sizeof(c->model_sha256), "%s", welcome->model_sha256);
     c->classes = welcome->classes;
     c->values = welcome->values;

@@ -96,6 +96,8 @@ struct node {
     char engine[64], precision[16], device[LIMIT_TEXT], fingerprint[LIMIT_TEXT], host[256];
     char version[64];
     uint32_t threads, engine_batch;
+    bool is_recorded;     /* as it is: see provenance.h */
+    uint32_t record;      /* then: its number */
     uint64_t images_done, batches_done;
     struct rec_stage stages[LIMIT_STAGES]; /* of all its processes in this job */
     struct rec_stage before[LIMIT_STAGES]; /* of those that are gone */

@@ -94,6 +94,10 @@ static int store_rows(struct coordinator *c, struct node *node, struct batch *ba
         store_request_free(request);
         return -ENOMEM;
     }
+    if (provenance_label(&c->provenance, c->store, node, request->node, sizeof(request->node)) < 0) {
+        store_request_free(request);
+        return -ENOMEM;
+    }
     uint64_t now = clock_now_ns();
     request->id = batch->id;
     request->attempt = batch->attempt;
@@ -102,7 +106,6 @@ static int store_rows(struct coordinator *c, struct node *node, struct batch *ba
     node->storing++;
     request->elapsed_ms = coordinator_elapsed_ms(c, now);
     request->working_ms = coordinator_working_ms(c, now);
-    snprintf(request->node, sizeof(request->node), "%s", node->name);
     store_post(c->store, request);
     return 0;
 }

@@ -40,7 +40,7 @@ struct store_request {
     uint32_t count, attempt, errors, limit, source;
     uint64_t at; /* `source` and this: the place of its last item, as in db.h */
     uint64_t skipped; /* things that are no images, up to there */
-    char node[300];
+    char node[320]; /* a label: see provenance.h */
     struct bytes data, whole;
     void *user;
     int r;

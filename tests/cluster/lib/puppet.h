@@ -26,6 +26,7 @@ struct puppet {
     bool silent;            /* hears everything and says nothing */
     bool closed_purse;      /* grants nothing */
     bool loading;           /* has not got its model yet */
+    const char *precision;  /* that it computes in, and its fingerprint; NULL: "none" and "puppet 1" */
     const char *weights;    /* the hash of its model; NULL: it has none */
     struct rec_suspect suspects[8]; /* for the next welcomes of this process */
     uint32_t suspect_count;

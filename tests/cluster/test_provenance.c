@@ -1,0 +1,79 @@
+/* test_provenance.c: which worker computed which rows, as it was then: also when a job goes on with another one of the same name. */
+#include "tests/cluster/lib/cast.h"
+
+#include <jansson.h>
+#include <signal.h>
+
+static struct process run;
+
+static void answer(struct puppet *puppet, const struct message *batch, long image)
+{
+    (void)image;
+    puppet_answer(puppet, batch);
+}
+
+/* One batch of ten in f32, then an interruption; the process behind the same address computes in int8 from now on. */
+static void begin_in_f32(void)
+{
+    cast_begin(&run, 1, "sim:40", "60");
+    cast[0].precision = "f32";
+    cast_narrow(0);
+    puppet_answer(&cast[0], puppet_batch(&cast[0]));
+    PUPPETS(cast[0].commits == 1);
+    process_signal(&run, SIGINT);
+    PUPPETS(!process_running(&run));
+    CHECK_INT(process_end(&run), 128 + SIGINT);
+    CHECK_INT(job_done("job"), 10);
+    puppet_die(&cast[0]);
+    cast[0].precision = "int8";
+    cast[0].closed_purse = false;
+}
+
+static json_t *load_summary(void)
+{
+    json_t *summary = json_load_file("job/summary.json", 0, NULL);
+    CHECK(summary);
+    return summary;
+}
+
+static void check_worker(const json_t *summary, size_t i, const char *precision, int images)
+{
+    const json_t *node = json_array_get(json_object_get(summary, "nodes"), i);
+    CHECK_STR(json_string_value(json_object_get(node, "precision")), precision);
+    CHECK_STR(json_string_value(json_object_get(node, "fingerprint")), precision);
+    CHECK_STR(json_string_value(json_object_get(node, "engine")), "puppet");
+    CHECK_INT(json_integer_value(json_object_get(node, "images")), images);
+}
+
+static void check_both(void)
+{
+    json_t *summary = load_summary();
+    CHECK_INT(json_array_size(json_object_get(summary, "nodes")), 2);
+    check_worker(summary, 0, "f32", 10);
+    check_worker(summary, 1, "int8", 30);
+    json_decref(summary);
+    CHECK_INT(COORDINATE("report", "report", "job"), 0);
+    check_contains("report.out", "precision             f32, int8\n");
+}
+
+TEST(a_job_that_goes_on_in_another_precision_says_so_and_how_to_go_on_in_its_own)
+{
+    begin_in_f32();
+    BEGIN(&run, "resume", "resume", "--nodes", "nodes", "job");
+    PUPPETS(!process_running(&run));
+    CHECK_INT(process_end(&run), 1);
+    check_contains("resume.err", "it computes in int8, and the job in f32; give it --precision f32, or --mixed takes both");
+}
+
+TEST(a_job_of_two_precisions_says_how_many_images_each_of_them_has_and_still_does_when_its_tables_are_written_again)
+{
+    begin_in_f32();
+    BEGIN(&run, "resume", "resume", "--nodes", "nodes", "--mixed", "job");
+    cast_play(&run, 1, answer);
+    cast_check_rows("", 40);
+    check_both();
+    CHECK_INT(test_shell(NULL, "rm job/predictions.jsonl job/summary.json"), 0);
+    CHECK_INT(COORDINATE("again", "resume", "job"), 0);
+    cast_check_rows("", 40);
+    check_both();
+}
