@@ -57,7 +57,8 @@ void caller_send_batch(struct caller *caller, uint64_t batch, uint32_t count, bo
         items[i].uri = (struct span){ uris[i], (uint32_t)snprintf(uris[i], sizeof(uris[i]), "sim:%u", i) };
     caller_send(caller, &(struct message){
         .kind = MESSAGE_batch,
-        .batch = { .epoch = caller->epoch, .batch = batch, .attempt = caller->attempt ? caller->attempt : 1, .alone = alone, .call = caller->call, .number = ++caller->batches,
+        .batch = { .epoch = caller->epoch, .batch = batch, .attempt = caller->attempt ? caller->attempt : 1, .alone = alone,
+                   .call = caller->call, .number = ++caller->batches,
                    .items = items, .items_count = count },
     });
 }
