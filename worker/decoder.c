@@ -27,8 +27,25 @@ struct decoder_thread {
     struct preprocess *preprocess;
     struct crumb *crumb; /* says which image it has; NULL: nobody asks */
     size_t admitted;    /* bytes of the budget that the present picture holds */
-    uint64_t waited_ns; /* for room in the budget, or for a place */
+    uint64_t size;      /* of the present file, bytes */
+    uint64_t waited_ns; /* for a file, for room in the budget, or for a place; not counted yet */
+    uint64_t cpu_ns;    /* of this thread, counted until then */
 };
+
+static void count_time(struct decoder_thread *thread)
+{
+    uint64_t cpu = clock_thread_cpu_ns();
+    stage_count_time(&thread->pipeline->stages[STAGE_DECODE], cpu - thread->cpu_ns, thread->waited_ns);
+    thread->cpu_ns = cpu;
+    thread->waited_ns = 0;
+}
+
+/* Before others have it: its result may be sent at once then, with what the stages say. */
+static void count_image(struct decoder_thread *thread, int error)
+{
+    stage_count_item(&thread->pipeline->stages[STAGE_DECODE], thread->size, error);
+    count_time(thread);
+}
 
 /* What follows is no work on the image. Returns since when. */
 static uint64_t begin_wait(struct decoder_thread *thread)
@@ -60,12 +77,14 @@ static void place_image(struct decoder_thread *thread, struct task *task)
     struct why why = { "the engine stopped" };
     int r = take_place(thread, task, &place);
     if (r < 0) {
+        count_image(thread, r);
         pipeline_broke(pipeline, r, &why);
         pipeline_spoil(pipeline, task, why.text);
         return;
     }
     preprocess_render(thread->preprocess, place.pixels);
     pipeline_placed(task->work);
+    count_image(thread, 0);
     r = batcher_fill(pipeline->batcher, &place, &why);
     if (r < 0)
         pipeline_broke(pipeline, r, &why);
@@ -97,27 +116,31 @@ static void release_picture(struct decoder_thread *thread)
 }
 
 /* --decode none: the engine gets a number made of the file's first bytes. */
-static int pass_undecoded(struct decoder_thread *thread, struct task *task)
+static void pass_undecoded(struct decoder_thread *thread, struct task *task)
 {
     struct pipeline *pipeline = thread->pipeline;
     uint64_t number = 0;
     memcpy(&number, task->data, task->size < sizeof(number) ? task->size : sizeof(number));
     pipeline_free_data(pipeline, task);
+    count_image(thread, 0);
     uint64_t since = begin_wait(thread);
     simulator_place(pipeline, task, number);
     end_wait(thread, since);
-    return 0;
 }
 
-static int decode_task(struct decoder_thread *thread, struct task *task)
+static void decode_task(struct decoder_thread *thread, struct task *task)
 {
-    if (thread->pipeline->spec.decode_none)
-        return pass_undecoded(thread, task);
+    if (thread->pipeline->spec.decode_none) {
+        pass_undecoded(thread, task);
+        return;
+    }
     struct pipeline *pipeline = thread->pipeline;
     struct why why = { "" };
     bool abandoned = atomic_load(&task->work->abandoned);
     int r = abandoned ? -ECANCELED : preprocess_decode(thread->preprocess, task->data, task->size, &why);
     pipeline_free_data(pipeline, task);
+    if (r < 0)
+        count_image(thread, r);
     if (r == 0)
         place_image(thread, task);
     else if (r == -ENOMEM)
@@ -125,7 +148,6 @@ static int decode_task(struct decoder_thread *thread, struct task *task)
     else
         pipeline_fail(pipeline, task, decode_error(r), why.text);
     release_picture(thread);
-    return r;
 }
 
 static int decoder_open(struct decoder_thread *thread, struct pipeline *pipeline, void *stack)
@@ -153,24 +175,25 @@ void decoder_run(void *arg)
         pipeline_broke(pipeline, r, &why);
     void *item;
     for (;;) {
-        uint64_t start = clock_now_ns(), cpu = clock_thread_cpu_ns();
+        uint64_t start = clock_now_ns();
+        thread.cpu_ns = clock_thread_cpu_ns();
         if (queue_pop(pipeline->decode_queue, &item) < 0)
             break;
         thread.waited_ns = clock_now_ns() - start;
         struct task *task = item;
-        uint64_t size = task->size;
-        int error = r;
-        crumb_leave(thread.crumb, task, CRUMB_DECODE, cpu);
+        thread.size = task->size;
+        crumb_leave(thread.crumb, task, CRUMB_DECODE, thread.cpu_ns);
         stage_enter(stage);
         if (r == 0)
-            error = decode_task(&thread, task);
+            decode_task(&thread, task);
         else {
+            count_image(&thread, r);
             pipeline_free_data(pipeline, task);
             pipeline_spoil(pipeline, task, why.text);
         }
         crumb_sweep(thread.crumb);
         stage_leave(stage);
-        stage_count(stage, cpu, thread.waited_ns, size, error);
+        count_time(&thread);
     }
     preprocess_free(thread.preprocess);
 }

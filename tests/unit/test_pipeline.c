@@ -231,6 +231,24 @@ TEST(a_slot_that_nothing_can_fill_is_flushed)
     stop(&setting);
 }
 
+/* Its last image was counted by whoever had it before that was handed on. */
+TEST(what_has_come_back_was_counted_by_every_stage)
+{
+    static struct setting setting;
+    draw_photos(&setting);
+    start(&setting, 1, 1, 0, 1 << 20);
+    for (uint64_t count = 1; count < 2000; count++) {
+        struct rec_stage stages[STAGE_COUNT];
+        pipeline_submit(setting.pipeline, make_work(&setting, count, setting.photos, 1));
+        struct mail *all = wait_for(&setting, 1);
+        pipeline_stages(setting.pipeline, stages);
+        for (int i = 0; i < STAGE_COUNT; i++)
+            CHECK_INT(stages[i].items, count);
+        free_works(all);
+    }
+    stop(&setting);
+}
+
 TEST(a_work_without_images_comes_back)
 {
     static struct setting setting;
