@@ -49,3 +49,23 @@ int utf8_append(struct bytes *out, const char *data, size_t size)
     }
     return bytes_append(out, data + from, size - from);
 }
+
+/* One character of UTF-8 that steers a terminal: C0, DEL, C1. */
+static bool is_control(const char *c)
+{
+    unsigned char byte = (unsigned char)c[0];
+    return byte < ' ' || byte == 0x7f || (byte == 0xc2 && (unsigned char)c[1] < 0xa0);
+}
+
+int utf8_append_shown(struct bytes *out, const char *data, size_t size)
+{
+    for (size_t i = 0; i < size;) {
+        int n = utf8_next(data + i, size - i);
+        if (n < 0 || is_control(data + i))
+            bytes_append_char(out, '?');
+        else
+            bytes_append(out, data + i, (size_t)n);
+        i += (size_t)(n < 0 ? -n : n);
+    }
+    return bytes_error(out);
+}

@@ -3,7 +3,7 @@
  * Well-formed sequences are those of table 3-7 of the Unicode standard; what is not gets one U+FFFD for each maximal subpart
  * (section 3.9, "U+FFFD Substitution of Maximal Subparts"), as browsers and Python do.
  *
- * Threads: any. Ownership: none taken. Errors: utf8_append() those of bytes.h. */
+ * Threads: any. Ownership: none taken. Errors: utf8_append...() those of bytes.h. */
 #pragma once
 
 #include "common/bytes.h"
@@ -20,3 +20,6 @@ bool utf8_valid(const char *data, size_t size);
 
 /* Appends the text with what is not UTF-8 replaced. */
 int utf8_append(struct bytes *out, const char *data, size_t size);
+
+/* The same for a terminal: with '?' for that, and for what would steer it. */
+int utf8_append_shown(struct bytes *out, const char *data, size_t size);

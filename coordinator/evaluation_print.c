@@ -58,6 +58,15 @@ static void print_confusions(struct bytes *out, const json_t *evaluation, size_t
     }
 }
 
+/* An expression that takes the wrong part of a path looks like a model that is always wrong. */
+static void print_doubt(struct bytes *out, const json_t *evaluation)
+{
+    line_subject(out, "  is --truth right?");
+    bytes_append_text(out, "no truth is or names a class of this model, such as ");
+    show_truth(out, json_array_get(json_object_get(evaluation, "confusions"), 0));
+    line_end(out);
+}
+
 void evaluation_print(struct bytes *out, const json_t *evaluation, size_t confusions)
 {
     const json_t *match = json_object_get(evaluation, "match"), *exact = json_object_get(evaluation, "exact");
@@ -70,6 +79,8 @@ void evaluation_print(struct bytes *out, const json_t *evaluation, size_t confus
     }
     if (count_at(exact, "of"))
         print_judged(out, exact, "  exactly");
+    else if (!count_at(match, "top1") && !count_at(match, "top5") && json_array_size(json_object_get(evaluation, "confusions")))
+        print_doubt(out, evaluation);
     print_calibration(out, json_object_get(evaluation, "calibration"));
     print_confusions(out, evaluation, confusions);
 }

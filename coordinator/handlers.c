@@ -136,6 +136,8 @@ void coordinator_on_welcome(struct coordinator *c, struct node *node, const stru
     node_judge(node, message);
     if (node->state == NODE_REFUSED || c->stopping)
         return;
+    if (node->served && c->started)
+        log_info("%s: is there again", node->name);
     if (node->served && node->served != message->from)
         node_restarted(node);
     node->incarnation = node->served = message->from;

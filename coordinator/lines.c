@@ -4,35 +4,15 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #define TEXT_SHOWN 400 /* bytes of one foreign text */
 
-/* One character of UTF-8 that steers a terminal: C0, DEL, C1. */
-static bool is_control(const char *c)
-{
-    unsigned char byte = (unsigned char)c[0];
-    return byte < ' ' || byte == 0x7f || (byte == 0xc2 && (unsigned char)c[1] < 0xa0);
-}
-
-void line_clean(struct bytes *out, const char *data, size_t size)
-{
-    for (size_t i = 0; i < size;) {
-        int n = utf8_next(data + i, size - i);
-        if (n < 0 || is_control(data + i))
-            bytes_append_char(out, '?');
-        else
-            bytes_append(out, data + i, (size_t)n);
-        i += (size_t)(n < 0 ? -n : n);
-    }
-}
-
 void line_text(struct bytes *out, const char *text)
 {
     size_t size = strlen(text), shown = size > TEXT_SHOWN ? TEXT_SHOWN : size;
-    line_clean(out, text, shown);
+    utf8_append_shown(out, text, shown);
     if (shown < size)
         bytes_append_text(out, "...");
 }

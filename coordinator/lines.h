@@ -19,8 +19,7 @@
 void line_subject(struct bytes *out, const char *name);
 void line_end(struct bytes *out);
 
-/* Foreign text, line_text() 400 bytes of it at most. What is not UTF-8 is shown as '?', too. */
-void line_clean(struct bytes *out, const char *data, size_t size);
+/* Foreign text, 400 bytes of it at most. What is not UTF-8 is shown as '?', too. */
 void line_text(struct bytes *out, const char *text);
 
 void line_count(struct bytes *out, uint64_t value);                  /* 20,580 */

@@ -165,8 +165,8 @@ static int write_page(const char *path, const struct json_t *all, const struct e
     const char *name = slash ? path + (slash - folder) + 1 : path;
     if (!folder)
         return because(why, -ENOMEM, "out of memory");
-    if (!*name)
-        return because(why, -EINVAL, "--html %s: name a file", path);
+    if (!*name || !strcmp(path, "-"))
+        return because(why, -EINVAL, "--html %s: name a file, such as report.html", path);
     struct stat status;
     if (!s3 && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
         return because(why, -EINVAL, "--html %s: is a folder; name a file in it, such as %s/report.html", path, path);

@@ -1,5 +1,6 @@
 #include "coordinator/row_print.h"
 
+#include "common/utf8.h"
 #include "coordinator/lines.h"
 #include "coordinator/tally.h"
 
@@ -22,11 +23,11 @@ static void print_predictions(const struct rec_row *row, const struct labels *la
 int row_print(const struct export_row *row, const struct labels *labels, struct bytes *out)
 {
     line_subject(out, "image");
-    line_clean(out, row->item->uri.data, row->item->uri.size);
+    utf8_append_shown(out, row->item->uri.data, row->item->uri.size);
     line_end(out);
     if (row->truth.data) {
         line_subject(out, "truth");
-        line_clean(out, row->truth.data, row->truth.size);
+        utf8_append_shown(out, row->truth.data, row->truth.size);
         line_end(out);
     }
     if (row->row->error) {

@@ -23,6 +23,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 void session_done(struct session *session)
@@ -195,21 +196,23 @@ void run_help(void)
     options_print(run_rows(), stdout);
 }
 
-static void default_job_dir(char *path, size_t size)
+/* Makes a folder that nobody has, also where two begin in the same second. What stands in the way of making any is told when the job is made. */
+static bool reserve_job_dir(char *path, size_t size)
 {
     time_t now = time(NULL);
     struct tm local;
     localtime_r(&now, &local);
-    strftime(path, size, "sleddog-job-%Y%m%d-%H%M%S", &local);
+    size_t used = strftime(path, size, "sleddog-job-%Y%m%d-%H%M%S", &local);
+    for (int number = 2; mkdir(path, 0777) < 0; number++) {
+        if (errno != EEXIST)
+            return false;
+        snprintf(path + used, size - used, "-%d", number);
+    }
+    return true;
 }
 
-static int prepare_run(struct session *session, char **sources, int count, struct why *why)
+static int prepare(struct session *session, char **sources, int count, const char *job_dir, struct why *why)
 {
-    char job_dir[PATH_MAX];
-    if (session->options.job)
-        snprintf(job_dir, sizeof(job_dir), "%s", session->options.job);
-    else
-        default_job_dir(job_dir, sizeof(job_dir));
     int r = run_options_check(&session->options, why);
     if (r == 0)
         r = spec_from_options(&session->options, sources, count, job_dir, &session->spec, why);
@@ -230,6 +233,20 @@ static int prepare_run(struct session *session, char **sources, int count, struc
     if (r == 0)
         r = jobdir_create(job_dir, session->spec, &session->dir, &session->db, why);
     session->epoch = 1;
+    return r;
+}
+
+static int prepare_run(struct session *session, char **sources, int count, struct why *why)
+{
+    char job_dir[PATH_MAX];
+    bool reserved = false;
+    if (session->options.job)
+        snprintf(job_dir, sizeof(job_dir), "%s", session->options.job);
+    else
+        reserved = reserve_job_dir(job_dir, sizeof(job_dir));
+    int r = prepare(session, sources, count, job_dir, why);
+    if (r < 0 && reserved)
+        (void)rmdir(job_dir); /* nothing is in it yet */
     return r;
 }
 

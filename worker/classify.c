@@ -1,5 +1,7 @@
 /* classify.c: one-off classification here, no cluster: the same pipeline, fed from the command line. */
+#include "common/bytes.h"
 #include "common/cache.h"
+#include "common/cleanup.h"
 #include "common/counted.h"
 #include "common/labels.h"
 #include "common/log.h"
@@ -7,6 +9,7 @@
 #include "common/program.h"
 #include "common/thread.h"
 #include "common/usage.h"
+#include "common/utf8.h"
 #include "proto/preset.h"
 #include "worker/commands.h"
 #include "worker/fetch/loops.h"
@@ -43,15 +46,24 @@ const struct option_row *classify_rows(void)
     return rows;
 }
 
+/* Names may hold anything, also what would steer the terminal. */
+static void print_line(const char *text)
+{
+    CLEANUP(bytes_done) struct bytes line;
+    bytes_init(&line, 1 << 20);
+    (void)utf8_append_shown(&line, text, strlen(text));
+    puts(line.data ? line.data : "");
+}
+
 static void print_row(const struct rec_item *item, const struct rec_row *row, const struct labels *labels)
 {
-    printf("%s\n", item->uri.data);
+    print_line(item->uri.data);
     if (row->error)
         printf("  %s: %s\n", row_error_name(row->error), row->detail);
     for (uint32_t k = 0; k < row->predictions_count; k++) {
         const struct rec_prediction *p = &row->predictions[k];
-        const char *name = p->index < labels_count(labels) ? labels_name(labels, p->index) : "(no label)";
-        printf("  %9.6f  %4u  %s\n", (double)p->probability, p->index, name);
+        printf("  %9.6f  %4u  ", (double)p->probability, p->index);
+        print_line(p->index < labels_count(labels) ? labels_name(labels, p->index) : "(no label)");
     }
 }
 

@@ -158,6 +158,30 @@ TEST(a_worker_that_would_listen_beyond_this_machine_wants_insecure_said)
     CHECK_INT(process_end(&process), 0);
 }
 
+TEST(names_that_would_steer_a_terminal_are_shown_without_that)
+{
+    CLEANUP(freep) char *text = NULL;
+    test_write_file("a\033[31mb.jpg", "x", 1);
+    CHECK_INT(test_shell(&text, "%s/sleddog-worker classify --engine sim --decode none a*b.jpg 2>/dev/null", test_build()), 0);
+    CHECK_CONTAINS(text, "a?[31mb.jpg\n");
+    CHECK(!strchr(text, '\033'));
+}
+
+TEST(runs_that_begin_in_the_same_second_have_a_folder_each)
+{
+    struct process runs[4];
+    for (int i = 0; i < 4; i++) {
+        char name[8];
+        snprintf(name, sizeof(name), "run%d", i);
+        BEGIN(&runs[i], name, "run", "--engine", "sim", "sim:5");
+    }
+    for (int i = 0; i < 4; i++)
+        CHECK_INT(process_end(&runs[i]), 0);
+    CHECK_INT(test_shell(NULL, "test $(ls -d sleddog-job-* | wc -l) = 4"), 0);
+    CHECK_INT(COORDINATE("wrong", "run", "--engine", "sim", "--min-nodes", "2", "sim:5"), 2);
+    CHECK_INT(test_shell(NULL, "test $(ls -d sleddog-job-* | wc -l) = 4"), 0);
+}
+
 TEST(classify_says_how_it_came_to_its_answers)
 {
     CLEANUP(freep) char *text = NULL;

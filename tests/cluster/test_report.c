@@ -73,6 +73,8 @@ TEST(a_report_tells_of_classes_and_is_written_whole_or_not_at_all)
     check_contains("nowhere.err", "no/such/folder/page.html: cannot be written: No such file or directory; its folder is not there: make it or give another --html FILE");
     CHECK_INT(COORDINATE("folder", "report", "job", "--html", "photos/"), 2);
     CHECK_INT(COORDINATE("here", "report", "job", "--html", "."), 2);
+    CHECK_INT(COORDINATE("dash", "report", "job", "--html", "-"), 2);
+    check_contains("dash.err", "--html -: name a file, such as report.html");
     check_contains("here.err", "--html .: is a folder; name a file in it, such as ./report.html");
     CHECK_INT(COORDINATE("sim", "run", "--engine", "sim", "--job", "sim", "sim:1000"), 0);
     CHECK_INT(COORDINATE("page", "report", "sim", "--html", "sim.html"), 0);
@@ -153,4 +155,13 @@ TEST(what_a_running_job_cannot_give_yet_is_to_be_waited_for)
     check_contains("image.out", "sim:0\n");
     process_signal(&run, SIGINT);
     process_end(&run);
+}
+
+TEST(truths_that_name_no_class_are_told_apart_from_a_model_that_is_always_wrong)
+{
+    CHECK_INT(test_shell(NULL, "mkdir dogs && for i in 1 2 3; do touch dogs/n02085936-Maltese_dog.$i.jpg dogs/Chihuahua.$i.jpg; done"), 0);
+    CHECK_INT(COORDINATE("odd", "run", "--engine", "sim", "--decode", "none", "--truth", "/dogs/(n[^.]*)", "--job", "odd", "dogs/n*"), 0);
+    check_contains("odd.out", "  is --truth right?   no truth is or names a class of this model, such as n02085936-Maltese_dog\n");
+    CHECK_INT(COORDINATE("name", "run", "--engine", "sim", "--decode", "none", "--truth", "/dogs/(C[^.]*)", "--job", "name", "dogs/C*"), 0);
+    check_lacks("name.out", "is --truth right?");
 }
