@@ -17,7 +17,7 @@
 #include <string.h>
 
 struct export_command {
-    const char *format, *output;
+    const char *format, *output, *truth;
     struct s3_options s3;
     bool per_image, help;
 };
@@ -27,6 +27,7 @@ static const struct option_row export_rows[] = {
       NULL },
     { 0, "per-image", OPTION_FLAG, offsetof(struct export_command, per_image), NULL, "also write one JSON file an image", 0, 0, NULL },
     { 'o', "output", OPTION_TEXT, offsetof(struct export_command, output), "DIR|URI", "where to, a folder or s3://BUCKET/PREFIX/; the job's own output by default", 0, 0, NULL },
+    { 0, "truth", OPTION_TEXT, offsetof(struct export_command, truth), "REGEX", "judge by this in place of what the job was run with; with -o only", 0, 0, NULL },
     S3_ROWS(struct export_command, s3),
     { 'h', "help", OPTION_FLAG, offsetof(struct export_command, help), NULL, "print this help", 0, 0, NULL },
     { 0 },
@@ -56,7 +57,11 @@ static int export_job(const char *job_dir, const struct export_command *options,
     CLEANUP(bytes_done) struct bytes files;
     struct finish_output output = { 0 };
     bytes_init(&files, 1 << 20);
+    if (options->truth && !options->output)
+        return because(why, -EINVAL, "--truth: give -o DIR, too: the job's own tables agree with its summary");
     int r = jobdir_look(job_dir, &db, &spec, &labels, why);
+    if (r == 0)
+        r = finish_judge_by(spec, options->truth, why);
     if (r == 0)
         r = hint_check_rows(db, job_dir, why);
     if (r == 0)

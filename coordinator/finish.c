@@ -63,6 +63,21 @@ static int walk_batch(void *arg, const struct db_batch *batch, struct why *why)
     return r;
 }
 
+int finish_judge_by(struct spec *spec, const char *truth, struct why *why)
+{
+    char *copy = NULL;
+    if (!truth)
+        return 0;
+    int r = truth_check(truth, why);
+    if (r == 0 && !(copy = strdup(truth)))
+        r = because(why, -ENOMEM, "out of memory");
+    if (r < 0)
+        return r;
+    free(spec->truth);
+    spec->truth = copy;
+    return 0;
+}
+
 int finish_walk(struct db *db, const struct spec *spec, const struct labels *labels, finish_each *each, void *arg, struct why *why)
 {
     struct walk walk = { .labels = labels, .each = each, .arg = arg, .path = db_path(db) };

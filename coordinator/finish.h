@@ -22,6 +22,9 @@ struct finished {
 int finish_job(const char *job_dir, const struct spec *spec, const struct labels *labels, struct s3_session *s3, const struct coordinator *c,
                struct finished *ret, struct why *why);
 
+/* Has the rows judged by another expression than the job was run with; NULL: by its own. -EINVAL for one that is none. */
+int finish_judge_by(struct spec *spec, const char *truth, struct why *why);
+
 /* Calls `each` for every row in list order, with its truth and match. -EBUSY for a job that is not complete. */
 typedef int finish_each(void *arg, const struct export_row *row, struct why *why);
 int finish_walk(struct db *db, const struct spec *spec, const struct labels *labels, finish_each *each, void *arg, struct why *why);

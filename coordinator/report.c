@@ -23,7 +23,7 @@
 #include <sys/stat.h>
 
 struct report_options {
-    const char *image, *html;
+    const char *image, *html, *truth;
     bool classes, json, help;
 };
 
@@ -32,6 +32,7 @@ static const struct option_row report_rows[] = {
     { 0, "json", OPTION_FLAG, offsetof(struct report_options, json), NULL, "everything, as JSON", 0, 0, NULL },
     { 0, "html", OPTION_TEXT, offsetof(struct report_options, html), "FILE", "write everything as one page for a browser", 0, 0, NULL },
     { 0, "image", OPTION_TEXT, offsetof(struct report_options, image), "URI", "one image's row: its URI, or the end of it", 0, 0, NULL },
+    { 0, "truth", OPTION_TEXT, offsetof(struct report_options, truth), "REGEX", "judge by this in place of what the job was run with, for this report", 0, 0, NULL },
     { 'h', "help", OPTION_FLAG, offsetof(struct report_options, help), NULL, "print this help", 0, 0, NULL },
     { 0 },
 };
@@ -75,7 +76,7 @@ static int print_if_meant(void *arg, const struct export_row *row, struct why *w
     return r < 0 ? because(why, r, "%s: its row cannot be shown", search->image) : 0;
 }
 
-static int report_image(const char *job_dir, const char *image, struct why *why)
+static int report_image(const char *job_dir, const char *image, const char *truth, struct why *why)
 {
     CLEANUP(db_closep) struct db *db = NULL;
     CLEANUP(spec_freep) struct spec *spec = NULL;
@@ -83,6 +84,8 @@ static int report_image(const char *job_dir, const char *image, struct why *why)
     int r = jobdir_look(job_dir, &db, &spec, &labels, why);
     CLEANUP(freep) char *shown = shown_text(image);
     struct search search = { .image = shown, .labels = labels };
+    if (r == 0)
+        r = finish_judge_by(spec, truth, why);
     if (r == 0 && !shown)
         r = because(why, -ENOMEM, "out of memory");
     if (r == 0)
@@ -107,7 +110,7 @@ static int load_summary(const char *job_dir, struct json_t **ret, struct why *wh
 }
 
 /* summary.json with all that the rows themselves tell. */
-static int load_everything(const char *job_dir, struct json_t **ret, struct evaluation **ret_evaluation, struct why *why)
+static int load_everything(const char *job_dir, const char *truth, struct json_t **ret, struct evaluation **ret_evaluation, struct why *why)
 {
     CLEANUP(db_closep) struct db *db = NULL;
     CLEANUP(spec_freep) struct spec *spec = NULL;
@@ -117,7 +120,11 @@ static int load_everything(const char *job_dir, struct json_t **ret, struct eval
     if (r == 0)
         r = jobdir_look(job_dir, &db, &spec, &labels, why);
     if (r == 0)
+        r = finish_judge_by(spec, truth, why);
+    if (r == 0)
         r = finish_evaluate(db, spec, labels, ret_evaluation, why);
+    if (r == 0 && truth && summary_set_truth(summary, truth, (*ret_evaluation)->match.of, (*ret_evaluation)->match.top1) < 0)
+        r = because(why, -ENOMEM, "out of memory");
     if (r == 0 && summary_set_evaluation(summary, evaluation_full(*ret_evaluation)) < 0)
         r = because(why, -ENOMEM, "out of memory");
     if (r == 0)
@@ -219,7 +226,7 @@ static int report_everything(const char *job_dir, const struct report_options *o
     CLEANUP(summary_freep) struct json_t *all = NULL;
     CLEANUP(evaluation_freep) struct evaluation *evaluation = NULL;
     struct bytes text;
-    int r = load_everything(job_dir, &all, &evaluation, why);
+    int r = load_everything(job_dir, options->truth, &all, &evaluation, why);
     if (r < 0)
         return r;
     bytes_init(&text, SIZE_MAX / 2);
@@ -234,8 +241,8 @@ static int report(const char *job_dir, const struct report_options *options, str
     if (options->json + options->classes + (options->html != NULL) + (options->image != NULL) > 1)
         return because(why, -EINVAL, "report: one of --classes, --json, --html and --image at a time");
     if (options->image)
-        return report_image(job_dir, options->image, why);
-    return options->json || options->classes || options->html ? report_everything(job_dir, options, why) : report_summary(job_dir, why);
+        return report_image(job_dir, options->image, options->truth, why);
+    return options->json || options->classes || options->html || options->truth ? report_everything(job_dir, options, why) : report_summary(job_dir, why);
 }
 
 int command_report(int argc, char **argv)

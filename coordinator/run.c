@@ -41,17 +41,6 @@ void session_done(struct session *session)
 
 /* ---- checks that cost nothing, before anything is made ---- */
 
-static int check_truth(const struct spec *spec, struct why *why)
-{
-    struct truth *truth;
-    if (!*spec->truth)
-        return 0;
-    int r = truth_open(spec->truth, &truth, why);
-    if (r == 0)
-        truth_close(truth);
-    return r;
-}
-
 static int check_sources(const struct session *session, struct why *why)
 {
     const struct spec *spec = session->spec;
@@ -217,7 +206,7 @@ static int prepare(struct session *session, char **sources, int count, const cha
     if (r == 0)
         r = spec_from_options(&session->options, sources, count, job_dir, &session->spec, why);
     if (r == 0)
-        r = check_truth(session->spec, why);
+        r = truth_check(session->spec->truth, why);
     if (r == 0)
         r = session_open_labels(session, why);
     if (r == 0)

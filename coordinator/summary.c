@@ -58,11 +58,18 @@ static json_t *time_of(double seconds)
     return json_string(iso);
 }
 
+static void set_judged(json_t *images, uint64_t with_truth, uint64_t correct)
+{
+    json_object_set_new(images, "with_truth", value_count(with_truth));
+    json_object_set_new(images, "correct", value_count(correct));
+    json_object_set_new(images, "accuracy", value_real((double)correct / (double)with_truth));
+}
+
 static json_t *images(const struct tally *tally)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "examined", value_count(tally->examined), "with_truth", value_count(tally->with_truth),
-                     "correct", value_count(tally->correct), "accuracy", value_real((double)tally->correct / (double)tally->with_truth),
-                     "failed", value_count(tally->failed));
+    json_t *object = json_pack("{s:o, s:o}", "examined", value_count(tally->examined), "failed", value_count(tally->failed));
+    set_judged(object, tally->with_truth, tally->correct);
+    return object;
 }
 
 static json_t *failures(const struct tally *tally)
@@ -271,6 +278,14 @@ int summary_new(const struct job_facts *facts, const struct tally *tally, struct
         "history", history(facts->history), "evaluation", facts->evaluation ? facts->evaluation : nothing);
     *ret = value_whole(summary);
     return *ret ? 0 : -ENOMEM;
+}
+
+int summary_set_truth(struct json_t *summary, const char *truth, uint64_t with_truth, uint64_t correct)
+{
+    json_watch();
+    set_judged(json_object_get(summary, "images"), with_truth, correct);
+    json_object_set_new(json_object_get(summary, "options"), "truth", value_text(truth));
+    return json_refused() ? -ENOMEM : 0;
 }
 
 int summary_set_evaluation(struct json_t *summary, struct json_t *evaluation)

@@ -65,6 +65,9 @@ int summary_new(const struct job_facts *facts, const struct tally *tally, struct
 void summary_free(struct json_t *summary); /* accepts NULL */
 DEFINE_FREEP(summary_free, struct json_t)
 
+/* Its images were judged again, by this expression: so many have a truth, and so many of those are right. */
+int summary_set_truth(struct json_t *summary, const char *truth, uint64_t with_truth, uint64_t correct);
+
 /* Takes over `evaluation` (evaluation_full()); -ENOMEM if that is NULL. */
 int summary_set_evaluation(struct json_t *summary, struct json_t *evaluation);
 

@@ -32,7 +32,7 @@ static void print_correct(struct bytes *out, const json_t *summary)
     uint64_t judged = count_at(images, "with_truth"), correct = count_at(images, "correct");
     line_subject(out, "classified correctly");
     if (!json_is_string(json_object_get(json_object_get(summary, "options"), "truth")))
-        bytes_append_text(out, "not judged: no --truth was given");
+        bytes_append_text(out, "not judged: no --truth was given; report --truth REGEX does it");
     else if (!strcmp(text_at(json_object_get(summary, "options"), "emit"), "features"))
         bytes_append_text(out, "not judged: features are no predictions");
     else if (!judged)

@@ -51,6 +51,14 @@ int truth_open(const char *regex, struct truth **ret, struct why *why)
     return 0;
 }
 
+int truth_check(const char *regex, struct why *why)
+{
+    struct truth *truth = NULL;
+    int r = *regex ? truth_open(regex, &truth, why) : 0;
+    truth_close(truth);
+    return r;
+}
+
 struct span truth_of(const struct truth *truth, struct span uri)
 {
     size_t groups = truth ? truth->regex.re_nsub : 0;

@@ -27,6 +27,9 @@ enum match {
 int truth_open(const char *regex, struct truth **ret, struct why *why);
 void truth_close(struct truth *truth);
 
+/* Whether truth_open() takes it; "" stands for none. */
+int truth_check(const char *regex, struct why *why);
+
 /* The first group that matched something; `data` is NULL if none. The URI must be followed by a NUL, as decoded ones are.
  * `truth` may be NULL: none. */
 struct span truth_of(const struct truth *truth, struct span uri);

@@ -165,3 +165,42 @@ TEST(truths_that_name_no_class_are_told_apart_from_a_model_that_is_always_wrong)
     CHECK_INT(COORDINATE("name", "run", "--engine", "sim", "--decode", "none", "--truth", "/dogs/(C[^.]*)", "--job", "name", "dogs/C*"), 0);
     check_lacks("name.out", "is --truth right?");
 }
+
+/* Three dogs, whose folders say the class; the job was not told. */
+static void run_untold(void)
+{
+    CHECK_INT(test_shell(NULL, "mkdir -p dogs/Chihuahua dogs/cloud && touch dogs/Chihuahua/1.jpg dogs/Chihuahua/2.jpg dogs/cloud/3.jpg"), 0);
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--decode", "none", "--job", "job", "dogs"), 0);
+    check_contains("run.out", "not judged: no --truth was given");
+}
+
+TEST(a_job_is_judged_afterwards_by_an_expression_that_it_was_not_run_with)
+{
+    run_untold();
+    CHECK_INT(COORDINATE("told", "run", "--engine", "sim", "--decode", "none", "--truth", "/dogs/([^/]+)/", "--job", "told", "dogs"), 0);
+    CHECK_INT(COORDINATE("later", "report", "job", "--truth", "/dogs/([^/]+)/"), 0);
+    CHECK_INT(test_shell(NULL, "for f in told later; do sed -n '/classified correctly/,/without a prediction/p' $f.out >$f.judged; done"), 0);
+    check_contains("later.judged", "classified correctly  0 of 3, 0.000 %");
+    check_same_file("told.judged", "later.judged");
+    CHECK_INT(COORDINATE("json", "report", "job", "--json", "--truth", "/dogs/([^/]+)/"), 0);
+    check_contains("json.out", "\"truth\": \"/dogs/([^/]+)/\"");
+    check_contains("json.out", "\"with_truth\": 3");
+    CHECK_INT(COORDINATE("image", "report", "job", "--image", "3.jpg", "--truth", "/dogs/([^/]+)/"), 0);
+    check_contains("image.out", "cloud");
+    CHECK_INT(COORDINATE("again", "report", "job"), 0);
+    check_same_file("run.out", "again.out");
+}
+
+TEST(tables_are_exported_with_the_truths_of_another_expression_beside_the_job)
+{
+    run_untold();
+    CHECK_INT(COORDINATE("told", "run", "--engine", "sim", "--decode", "none", "--truth", "/dogs/([^/]+)/", "--job", "told", "dogs"), 0);
+    CHECK_INT(COORDINATE("export", "export", "job", "--truth", "/dogs/([^/]+)/", "-o", "tables"), 0);
+    check_same_file("told/predictions.jsonl", "tables/predictions.jsonl");
+    CHECK_INT(COORDINATE("own", "export", "job", "--truth", "/dogs/([^/]+)/"), 2);
+    check_contains("own.err", "--truth: give -o DIR, too");
+    CHECK_INT(COORDINATE("odd", "report", "job", "--truth", "(dogs"), 2);
+    check_contains("odd.err", "--truth '(dogs'");
+    CHECK_INT(COORDINATE("none", "export", "job", "--truth", "dogs", "-o", "tables"), 2);
+    check_contains("none.err", "put the part that names the truth in parentheses");
+}
