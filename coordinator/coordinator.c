@@ -85,8 +85,10 @@ static void take_result(struct coordinator *c, struct store_request *request)
         node->images_done += batch->count;
         node->batches_done++;
         node_was_useful(node);
-        node->starts = 1; /* it works: only deaths in a row count */
-        node->deaths_alone = 0;
+        if (!batch->split) { /* else its answers to pieces have said so, and there may have been none */
+            node->starts = 1; /* it works: only deaths in a row count */
+            node->deaths_alone = 0;
+        }
     }
     if (batch)
         batches_remove(&c->batches, batch);

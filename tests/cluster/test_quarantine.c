@@ -120,6 +120,24 @@ TEST(a_worker_that_dies_of_every_image_convicts_none_where_there_is_another)
     check_table(40, 0);
 }
 
+/* Then it is not the images. */
+TEST(a_node_whose_processes_die_of_one_image_after_the_other_is_given_up)
+{
+    struct process run;
+    begin(&run, (struct puppet *const[]){ &one }, 1, "sim:60");
+    for (double until = now_s() + patience(120); process_running(&run); rest(until, __FILE__, __LINE__, "the node is given up")) {
+        puppets_step();
+        if (one.taken == one.arrived)
+            continue;
+        const struct message *batch = &one.batches[one.taken++];
+        puppet_die(&one);
+        puppet_blame(&one, batch, 0);
+        one.taken = one.arrived; /* they died with it */
+    }
+    CHECK_INT(process_end(&run), 1);
+    check_contains("run.err", "its processes die one after the other, each with another image; something is wrong there");
+}
+
 TEST(a_suspect_that_survives_alone_is_innocent)
 {
     struct process run;
@@ -138,6 +156,34 @@ TEST(a_suspect_that_survives_alone_is_innocent)
             alone++;
         }
     CHECK_INT(alone, 3);
+    check_table(20, 0);
+}
+
+/* The batch that was there each time, when another one's images were named, has nothing to do with it. */
+TEST(deaths_that_are_explained_do_not_count_against_the_other_batches_of_their_node)
+{
+    struct process run;
+    begin(&run, (struct puppet *const[]){ &one }, 1, "sim:20");
+    for (int death = 0; death < 4; death++) {
+        const struct message *named = NULL, *other = NULL;
+        for (double until = now_s() + patience(40); !named || !other; rest(until, __FILE__, __LINE__, "both batches come")) {
+            puppets_step();
+            for (; one.taken < one.arrived; one.taken++) {
+                const struct message *batch = &one.batches[one.taken];
+                if (batch->batch.alone)
+                    puppet_answer(&one, batch);
+                else if (puppet_image(batch, 0) >= 10)
+                    other = batch;
+                else
+                    named = batch;
+            }
+        }
+        puppet_die(&one);
+        puppet_blame(&one, named, 0);
+    }
+    CHECK_INT(play(&run, (struct puppet *const[]){ &one }, 1, 0), 0);
+    for (int i = 0; i < one.arrived; i++)
+        CHECK(!one.batches[i].batch.alone || puppet_image(&one.batches[i], 0) < 10);
     check_table(20, 0);
 }
 
