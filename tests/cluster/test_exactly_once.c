@@ -171,6 +171,22 @@ TEST(a_result_of_a_worker_that_was_given_up_for_lost_counts_when_it_is_back)
     check_table(20);
 }
 
+/* What was granted and not heard of. */
+TEST(credit_that_was_lost_on_the_way_is_in_the_next_heartbeat)
+{
+    struct process run;
+    puppet_start(&one, 0);
+    one.closed_purse = true;
+    puppets_list("nodes", (struct puppet *const[]){ &one }, 1);
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--expiry", "1", "--batch", "10", "--job", "job", "sim:20");
+    PUPPETS(one.welcomes == 1);
+    one.granted = 20; /* and not said */
+    PUPPETS(one.arrived == 2);
+    finish(&run, (struct puppet *const[]){ &one }, 1);
+    check_lacks("run.err", "lost");
+    check_table(20);
+}
+
 /* Only several in a row are another language. */
 TEST(frames_that_are_garbled_now_and_then_cost_a_worker_nothing)
 {

@@ -38,6 +38,11 @@ TEST(keygen_makes_pairs_that_only_their_owner_may_read_and_overwrites_none)
     CHECK_INT(mkdir("open", 0755), 0);
     CHECK_INT(COORDINATE("open", "keygen", "open"), 1);
     check_contains("open.err", "open: others may look into it (mode 0755); chmod 700 it");
+    CHECK_INT(mkdir("group", 0750), 0);
+    CHECK_INT(COORDINATE("group", "keygen", "group"), 1);
+    check_contains("group.err", "group: others may look into it (mode 0750); chmod 700 it");
+    CHECK_INT(COORDINATE("many", "keygen", "many", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t"), 0);
+    check_lacks("many.out", "#"); /* where a list has keys, a comment may seem to begin */
     CHECK_INT(COORDINATE("name", "keygen", "keys", "../x"), 2);
     check_contains("name.err", "\"../x\": a name has letters");
     CHECK_INT(COORDINATE("none", "keygen"), 2);

@@ -211,7 +211,7 @@ TEST(a_store_that_refuses_all_that_the_nodes_can_hold_stops_the_job_though_more_
     puppet_start(&cast[0], 0);
     cast[0].closed_purse = true;
     puppets_list("nodes", (struct puppet *const[]){ &cast[0] }, 1);
-    BEGIN(&run, "run", "run", "--nodes", "nodes", "--batch", "10", "--job", "job", "sim:200");
+    BEGIN(&run, "run", "run", "--nodes", "nodes", "--batch", "10", "--job", "job", "sim:4000");
     PUPPETS(cast[0].welcomes == 1);
     puppet_grant(&cast[0], 20);
     for (int i = 0; i < 2; i++)

@@ -160,4 +160,7 @@ TEST(two_jobs_are_told_apart_by_what_decides_their_rows)
     b = same;
     b.truth = (char *)"";
     differ(&a, &b, "the truth is (n[0-9]+), not the default");
+    b = same;
+    b.null_separated = !a.null_separated;
+    differ(&a, &b, a.null_separated ? "the null is 1, not 0" : "the null is 0, not 1");
 }

@@ -217,6 +217,29 @@ TEST(summary_json_is_enough_to_print_it_again)
     free(output);
 }
 
+/* Of one stage on two nodes. */
+TEST(the_numbers_of_a_stage_are_added_up_over_the_nodes)
+{
+    const struct rec_stage own[2] = {
+        { .name = "fetch", .threads = 1, .items = 2, .errors = 3, .bytes = 4, .busy_ns = 5000000000, .wait_ns = 6000000000, .retries = 7, .copies = 8 },
+        { .name = "fetch", .threads = 10, .items = 20, .errors = 30, .bytes = 40, .busy_ns = 50000000000, .wait_ns = 60000000000, .retries = 70, .copies = 80 },
+    };
+    const struct node_facts both[2] = { { "a", "", "", "", "", "", 1, 1, 1, 1, &own[0], 1 }, { "b", "", "", "", "", "", 1, 1, 1, 1, &own[1], 1 } };
+    static const char *const expected[] = { "\"threads\": 11,", "\"items\": 22,", "\"errors\": 33,", "\"bytes\": 44,", "\"retries\": 77,", "\"copies\": 88,",
+                                            "\"busy_s\": 55.0,", "\"wait_s\": 66.0," };
+    struct job_facts facts = sample_facts();
+    struct json_t *summary;
+    struct bytes text;
+    facts.nodes = both;
+    bytes_init(&text, 1 << 20);
+    CHECK_INT(summary_new(&facts, sample_tally(), &summary), 0);
+    CHECK_INT(summary_dump(summary, &text), 0);
+    for (size_t i = 0; i < sizeof(expected) / sizeof(*expected); i++)
+        CHECK_CONTAINS(text.data, expected[i]);
+    bytes_done(&text);
+    summary_free(summary);
+}
+
 TEST(a_summary_that_is_none_is_refused_or_printed_without_harm)
 {
     struct json_t *summary;
