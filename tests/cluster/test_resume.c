@@ -248,12 +248,12 @@ TEST(a_list_that_was_not_complete_is_gone_on_with_from_another_folder)
 {
     struct process run;
     CHECK_INT(mkfifo("list", 0666), 0);
-    BEGIN(&run, "run", "run", "--engine", "sim", "--batch", "10", "--job", "job", "@list");
-    FILE *list = fopen("list", "w");
+    FILE *list = fopen("list", "r+"); /* both ends: what is written waits for whoever reads */
     CHECK(list);
     for (int i = 0; i < 30; i++)
         fprintf(list, "photos/%d.jpg\n", i);
     fflush(list);
+    BEGIN(&run, "run", "run", "--engine", "sim", "--batch", "10", "--job", "job", "@list");
     WAIT_FOR(job_done("job") == 30);
     process_signal(&run, SIGKILL);
     process_end(&run);

@@ -358,5 +358,6 @@ static int list_something_else(void *arg, int thread, const struct keytree_page 
 
 TEST(keys_that_were_not_asked_for_are_refused)
 {
-    expect_refused((struct keytree_options){ .list = list_something_else, .prefix = "a/folder/", .prefix_size = 9, .folder_size = 9 }, "the store lists x, which was not asked for");
+    expect_refused((struct keytree_options){ .list = list_something_else, .prefix = "a/folder/", .prefix_size = 9, .folder_size = 9 },
+                   "the store lists x, which was not asked for");
 }

@@ -216,7 +216,8 @@ TEST(a_retry_whose_places_are_in_no_batch_is_refused)
     uint64_t images;
     CHECK_INT(retries_plan(db, 60, &images, &why), 0);
     db_close(db);
-    CHECK_INT(test_shell(NULL, "sqlite3 job.db \"UPDATE retry SET places = x'000000000000000004000000' || substr(places, 13)\""), 0); /* place 4 of batch 0, which has 4 */
+    /* Place 4 of batch 0, which has 4. */
+    CHECK_INT(test_shell(NULL, "sqlite3 job.db \"UPDATE retry SET places = x'000000000000000004000000' || substr(places, 13)\""), 0);
     CHECK_INT(db_open("job.db", false, &db, &why), 0);
     CHECK_INT(db_begin(db, &why), 0);
     CHECK_INT(take_rows(db, 3, 5, 9), -EBADMSG);

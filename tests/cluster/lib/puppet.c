@@ -34,8 +34,9 @@ static void welcome(struct puppet *puppet)
 {
     struct message message = {
         .kind = MESSAGE_welcome,
-        .welcome = { .epoch = puppet->epoch, .call = puppet->call, .version = "0", .host = "stage", .engine = "puppet", .device = "strings", .precision = puppet->precision ? puppet->precision : "none",
-                     .fingerprint = puppet->precision ? puppet->precision : "puppet 1", .network = "none", .model_sha256 = puppet->weights ? puppet->weights : "", .classes = 1000, .engine_batch = 1, .threads = 1,
+        .welcome = { .epoch = puppet->epoch, .call = puppet->call, .version = "0", .host = "stage", .engine = "puppet", .device = "strings",
+                     .precision = puppet->precision ? puppet->precision : "none", .fingerprint = puppet->precision ? puppet->precision : "puppet 1",
+                     .network = "none", .model_sha256 = puppet->weights ? puppet->weights : "", .classes = 1000, .engine_batch = 1, .threads = 1,
                      .suspects = puppet->suspects, .suspects_count = puppet->suspect_count },
     };
     puppet->received = 0;
