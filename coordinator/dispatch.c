@@ -91,7 +91,7 @@ static struct node *pick_guard(struct coordinator *c, const struct batch *piece)
     c->guard = NULL;
     int count = describe_nodes(c, nodes, choice);
     for (int i = 0; i < count; i++)
-        choice[i].avoid = nodes[i] == piece->piece->killed || nodes[i]->doubted || nodes[i]->disproved;
+        choice[i].avoid = nodes[i] == piece->piece->killed ? 2 : nodes[i]->doubted || nodes[i]->disproved;
     int picked = sched_pick_alone(choice, count);
     return picked < 0 ? NULL : nodes[picked];
 }

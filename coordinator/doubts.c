@@ -180,7 +180,11 @@ static void keep_doubt(struct node *node, struct batch *batch, const struct rec_
         return;
     if (!batch->doubts)
         batch->doubted_ns = clock_now_ns();
-    batch->doubt[batch->doubts++] = (struct doubt){ .node = node, .era = node->doubt_era, .process = node->served };
+    int at = 0;
+    while (at < batch->doubts && batch->doubt[at].node != node)
+        at++; /* or where a former process of it stands */
+    batch->doubts += at == batch->doubts;
+    batch->doubt[at] = (struct doubt){ .node = node, .era = node->doubt_era, .process = node->served };
     node->doubted++;
     node_was_useful(node);
     snprintf(node->doubt, sizeof(node->doubt), "%.60s: %.420s", row_error_name(row->error), row->detail ? row->detail : "");

@@ -62,7 +62,7 @@ static void print_confusions(struct bytes *out, const json_t *evaluation, size_t
 static void print_doubt(struct bytes *out, const json_t *evaluation)
 {
     line_subject(out, "  is --truth right?");
-    bytes_append_text(out, "no truth is or names a class of this model, such as ");
+    bytes_append_text(out, "no truth is the name of a class, and none occurs in an answer; one is ");
     show_truth(out, json_array_get(json_object_get(evaluation, "confusions"), 0));
     line_end(out);
 }

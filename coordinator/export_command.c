@@ -48,6 +48,16 @@ static int write_tables(struct db *db, const struct spec *spec, const struct lab
     return r < 0 ? r : success_write(output->s3, output->directory, job_dir, why);
 }
 
+static bool is_own_place(const struct spec *spec, const char *place)
+{
+    CLEANUP(freep) char *own = NULL, *own_real = NULL, *real = NULL;
+    if (destination_locate(spec->output, &own, NULL) < 0)
+        return false;
+    own_real = realpath(own, NULL);
+    real = realpath(place, NULL);
+    return !strcmp(own, place) || (own_real && real && !strcmp(own_real, real));
+}
+
 static int export_job(const char *job_dir, const struct export_command *options, struct why *why)
 {
     CLEANUP(db_closep) struct db *db = NULL;
@@ -57,8 +67,6 @@ static int export_job(const char *job_dir, const struct export_command *options,
     CLEANUP(bytes_done) struct bytes files;
     struct finish_output output = { 0 };
     bytes_init(&files, 1 << 20);
-    if (options->truth && !options->output)
-        return because(why, -EINVAL, "--truth: give -o DIR, too: the job's own tables agree with its summary");
     int r = jobdir_look(job_dir, &db, &spec, &labels, why);
     if (r == 0)
         r = finish_judge_by(spec, options->truth, why);
@@ -72,13 +80,15 @@ static int export_job(const char *job_dir, const struct export_command *options,
         r = destination_locate(options->output ? options->output : spec->output, &place, why);
     if (r < 0)
         return r;
+    if (options->truth && is_own_place(spec, place))
+        return because(why, -EINVAL, "--truth: give -o DIR, too, for another place: the job's own tables agree with its summary");
     output.formats |= options->per_image ? EXPORT_PER_IMAGE : 0;
     output.directory = place;
     if (s3_uri_is(place, strlen(place)))
         r = open_store(db, spec, job_dir, &options->s3, &output.s3, why);
     if (r == 0)
         r = write_tables(db, spec, labels, job_dir, &output, &files, why);
-    if (r == 0)
+    if (r == 0 && !options->truth)
         exported_note(job_dir, &output, &files);
     s3_session_close(output.s3);
     for (const char *at = files.data; r == 0 && at < files.data + files.size; at += strlen(at) + 1)

@@ -29,15 +29,32 @@ static struct preset preset_of(const struct spec *spec)
     return preset;
 }
 
-/* Nodes by what job.db has of them; this run's know more about themselves. */
+/* Workers by what job.db has of them. This run's know more about themselves. */
 struct gathering {
     const struct coordinator *c;
     struct arena arena; /* names */
     struct node_facts *nodes;
+    uint32_t *records;  /* their numbers; UINT32_MAX: none */
     uint32_t count;
 };
 
-/* What is known of a worker of an earlier run. */
+/* NULL: out of memory. */
+static struct node_facts *add_facts(struct gathering *all, const char *name, size_t name_size, uint32_t record)
+{
+    struct node_facts *nodes = realloc(all->nodes, (all->count + 1) * sizeof(*nodes));
+    all->nodes = nodes ? nodes : all->nodes;
+    uint32_t *records = realloc(all->records, (all->count + 1) * sizeof(*records));
+    all->records = records ? records : all->records;
+    char *copy = arena_take(&all->arena, name_size + 1);
+    if (!nodes || !records || !copy)
+        return NULL;
+    memcpy(copy, name, name_size);
+    copy[name_size] = '\0';
+    records[all->count] = record;
+    nodes[all->count] = (struct node_facts){ .name = copy, .version = "", .engine = "", .device = "", .precision = "", .fingerprint = "" };
+    return &nodes[all->count++];
+}
+
 static void worker_facts(const struct json_t *worker, struct node_facts *ret)
 {
     ret->version = text_at(worker, "version");
@@ -49,33 +66,17 @@ static void worker_facts(const struct json_t *worker, struct node_facts *ret)
     ret->engine_batch = (uint32_t)count_at(worker, "engine_batch");
 }
 
-/* Rows of a former release, and nodes without rows, have no number. */
-static bool is_that(const struct node *node, const char *name, uint32_t record)
-{
-    return !strcmp(node->name, name) && (record == UINT32_MAX || (node->is_recorded && node->record == record));
-}
-
-static int gather_node(void *arg, const char *label, uint64_t images, uint64_t batches, struct why *why)
+static int gather_rows(void *arg, const char *label, uint64_t images, uint64_t batches, struct why *why)
 {
     struct gathering *all = arg;
-    struct node_facts *nodes = realloc(all->nodes, (all->count + 1) * sizeof(*nodes));
     size_t name_size;
     uint32_t record;
     const struct json_t *worker = provenance_find(&all->c->provenance, label, &name_size, &record);
-    char *name = arena_take(&all->arena, name_size + 1);
-    if (nodes)
-        all->nodes = nodes;
-    if (!nodes || !name)
+    struct node_facts *facts = add_facts(all, label, name_size, record);
+    if (!facts)
         return because(why, -ENOMEM, "out of memory");
-    memcpy(name, label, name_size);
-    name[name_size] = '\0';
-    struct node_facts *facts = &nodes[all->count++];
-    *facts = (struct node_facts){ .name = name, .version = "", .engine = "", .device = "", .precision = "", .fingerprint = "" };
     if (worker)
         worker_facts(worker, facts);
-    for (const struct node *node = all->c->nodes; node; node = node->next)
-        if (is_that(node, name, record))
-            node_facts(node, facts);
     facts->images = images;
     facts->batches = batches;
     return 0;
@@ -89,17 +90,45 @@ static bool has_worked(const struct node *node)
     return items != 0;
 }
 
-/* Also those whose work is in other nodes' batches: pieces, copies, retries. */
+/* Whose rows it went on with: its own; else those of a worker like it, of which it gave some again; else those of its name of which nobody knows more. */
+static struct node_facts *find_facts(const struct gathering *all, const struct node *node)
+{
+    struct node_facts *like = NULL, *unknown = NULL;
+    for (uint32_t i = 0; i < all->count; i++) {
+        struct node_facts *facts = &all->nodes[i];
+        if (strcmp(facts->name, node->name))
+            continue;
+        if (node->is_recorded && all->records[i] == node->record)
+            return facts;
+        if (!*facts->fingerprint)
+            unknown = facts;
+        else if (!strcmp(facts->fingerprint, node->fingerprint))
+            like = facts;
+    }
+    return like ? like : unknown;
+}
+
+/* Once for each node: what its stages counted is in one place. */
+static int gather_work(struct gathering *all, const struct node *node, struct why *why)
+{
+    struct node_facts *facts = find_facts(all, node);
+    if (!facts) /* its work is in other nodes' batches: pieces, copies */
+        facts = add_facts(all, node->name, strlen(node->name), UINT32_MAX);
+    if (!facts)
+        return because(why, -ENOMEM, "out of memory");
+    uint64_t images = facts->images, batches = facts->batches;
+    node_facts(node, facts);
+    facts->images = images;
+    facts->batches = batches;
+    return 0;
+}
+
 static int gather_nodes(struct gathering *all, struct db *db, struct why *why)
 {
-    int r = db_nodes(db, gather_node, all, why);
-    for (const struct node *node = all->c->nodes; node && r == 0; node = node->next) {
-        uint32_t i = 0;
-        while (i < all->count && (strcmp(all->nodes[i].name, node->name) || strcmp(all->nodes[i].fingerprint, node->fingerprint)))
-            i++;
-        if (i == all->count && has_worked(node))
-            r = gather_node(all, node->name, 0, 0, why);
-    }
+    int r = db_nodes(db, gather_rows, all, why);
+    for (const struct node *node = all->c->nodes; node && r == 0; node = node->next)
+        if (has_worked(node))
+            r = gather_work(all, node, why);
     return r;
 }
 
@@ -132,6 +161,7 @@ int facts_summary(struct db *db, const char *job_dir, const struct spec *spec, c
     if (r == 0)
         r = summary_new(&facts, tally, ret);
     free(all.nodes);
+    free(all.records);
     arena_done(&all.arena);
     return r;
 }

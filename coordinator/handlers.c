@@ -32,6 +32,13 @@ void coordinator_on_loading(struct coordinator *c, struct node *node, const stru
     node->left = node->turned_away = false;
 }
 
+/* By something that --precision decides: --recheck makes the difference between two in int8. */
+static bool differ_in_precision(const char *a, const char *b)
+{
+    bool known = *a && strcmp(a, "none") && strcmp(b, "none"), both_int8 = !strncmp(a, "int8", 4) && !strncmp(b, "int8", 4);
+    return known && !both_int8 && strcmp(a, b);
+}
+
 /* The first node of a job says what its numbers are; the others must say the same. */
 static bool agrees(struct coordinator *c, const struct msg_welcome *welcome, char *text, size_t size)
 {
@@ -45,7 +52,7 @@ static bool agrees(struct coordinator *c, const struct msg_welcome *welcome, cha
     else if (topk && welcome->classes != labels)
         snprintf(text, size, "the model has %s, the labels have %s; give the model's own with --labels",
                  COUNTED(welcome->classes, "class", "classes"), COUNTED(labels, "name", "names"));
-    else if (*c->precision && strcmp(c->precision, welcome->precision) && !c->spec->mixed)
+    else if (differ_in_precision(c->precision, welcome->precision) && !c->spec->mixed)
         snprintf(text, size, "it computes in %.20s, and the job in %.20s; give it --precision %.*s, or --mixed takes both", welcome->precision, c->precision,
                  (int)strcspn(c->precision, "+"), c->precision);
     else if (*c->fingerprint && strcmp(c->fingerprint, welcome->fingerprint) && !c->spec->mixed)

@@ -33,10 +33,17 @@ int provenance_read(struct provenance *provenance, struct db *db, struct why *wh
         int r = db_get(db, key, &text, why);
         if (r == -ENOENT)
             return 0;
-        if (r == 0 && add(provenance, json_read(text, strlen(text), 0, NULL)) < 0)
-            r = because(why, -EBADMSG, "job.db: its %s cannot be read", key);
-        if (r < 0)
+        json_t *worker = r == 0 ? json_read(text, strlen(text), 0, NULL) : NULL;
+        if (r == 0 && json_refused())
+            r = because(why, -ENOMEM, "%s: out of memory", db_path(db));
+        else if (r == 0 && !json_is_object(worker))
+            r = because(why, -EBADMSG, "%s: what it has as %s is damaged; put a copy of the whole job folder back, or begin a new job", db_path(db), key);
+        if (r < 0) {
+            json_decref(worker);
             return r;
+        }
+        if (add(provenance, worker) < 0)
+            return because(why, -ENOMEM, "%s: out of memory", db_path(db));
     }
 }
 
@@ -107,6 +114,8 @@ const struct json_t *provenance_find(const struct provenance *provenance, const 
 {
     const char *tab = strchr(label, '\t');
     *name_size = tab ? (size_t)(tab - label) : strlen(label);
-    *ret_number = tab ? (uint32_t)strtoul(tab + 1, NULL, 10) : UINT32_MAX;
+    char *end = NULL;
+    unsigned long number = tab ? strtoul(tab + 1, &end, 10) : UINT32_MAX;
+    *ret_number = tab && end > tab + 1 && !*end && number < UINT32_MAX ? (uint32_t)number : UINT32_MAX;
     return *ret_number < provenance->count ? provenance->worker[*ret_number] : NULL;
 }

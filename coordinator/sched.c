@@ -23,7 +23,7 @@ int sched_pick_alone(const struct sched_node *nodes, int count)
     for (int i = 0; i < count; i++) {
         if (!nodes[i].ready || (!nodes[i].held && !nodes[i].credit))
             continue;
-        bool better = best < 0 || (nodes[best].avoid && !nodes[i].avoid) ||
+        bool better = best < 0 || nodes[best].avoid > nodes[i].avoid ||
                       (nodes[best].avoid == nodes[i].avoid && nodes[i].held < nodes[best].held);
         best = better ? i : best;
     }

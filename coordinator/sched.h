@@ -19,7 +19,7 @@ struct sched_node {
     bool loading;      /* will take batches soon */
     uint64_t credit;   /* images it may still be sent */
     uint64_t held;     /* images sent and not committed */
-    bool avoid;        /* only if there is no other */
+    int avoid;         /* the higher, the later it is chosen to be alone with an image */
 };
 
 /* Index of the node for a batch of `images`, -1 if it must wait. `last`: how many batches are left to give out, this one included, if that

@@ -31,10 +31,10 @@ static void print_correct(struct bytes *out, const json_t *summary)
     const json_t *images = json_object_get(summary, "images");
     uint64_t judged = count_at(images, "with_truth"), correct = count_at(images, "correct");
     line_subject(out, "classified correctly");
-    if (!json_is_string(json_object_get(json_object_get(summary, "options"), "truth")))
-        bytes_append_text(out, "not judged: no --truth was given; report --truth REGEX does it");
-    else if (!strcmp(text_at(json_object_get(summary, "options"), "emit"), "features"))
+    if (!strcmp(text_at(json_object_get(summary, "options"), "emit"), "features"))
         bytes_append_text(out, "not judged: features are no predictions");
+    else if (!json_is_string(json_object_get(json_object_get(summary, "options"), "truth")))
+        bytes_append_text(out, "not judged: no --truth was given; report --truth REGEX does it");
     else if (!judged)
         bytes_append_text(out, "not judged: no name of an image told a truth; look at --truth");
     else {

@@ -77,7 +77,7 @@ static void place_image(struct decoder_thread *thread, struct task *task)
     struct why why = { "the engine stopped" };
     int r = take_place(thread, task, &place);
     if (r < 0) {
-        count_image(thread, r);
+        count_image(thread, 0);
         pipeline_broke(pipeline, r, &why);
         pipeline_spoil(pipeline, task, why.text);
         return;

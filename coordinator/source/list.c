@@ -78,7 +78,7 @@ static int open_file(struct list *list, struct why *why)
 {
     struct stat status;
     if (strstr(list->name, "://"))
-        return because(why, -EINVAL, "@%.500s: a list is a file, or an object in a store (@s3://BUCKET/KEY); download it, and give that file", list->name);
+        return because(why, -EINVAL, "@%.500s: is no list; a list is a file, or an object in a store (@s3://BUCKET/KEY)", list->name);
     list->fd = open(list->name, O_RDONLY | O_CLOEXEC);
     if (list->fd < 0 || fstat(list->fd, &status) < 0)
         return because(why, -errno, "@%.500s: the list cannot be read: %s", list->name, strerror(errno));

@@ -77,3 +77,50 @@ TEST(a_job_of_two_precisions_says_how_many_images_each_of_them_has_and_still_doe
     cast_check_rows("", 40);
     check_both();
 }
+
+/* Its rows replace others, which have their label already. */
+TEST(what_a_retry_computed_is_counted_though_no_batch_is_its_own)
+{
+    json_t *summary;
+    CHECK_INT(test_shell(NULL, "for i in 1 2 3; do echo $PWD/$i.jpg; done >list; echo x >1.jpg"), 0);
+    CHECK_INT(COORDINATE("run", "run", "--local", "1", "--engine", "sim", "--decode", "none", "--threads", "3", "--job", "job", "@list"), 0);
+    CHECK_INT(test_shell(NULL, "echo x >2.jpg; echo x >3.jpg"), 0);
+    CHECK_INT(COORDINATE("retry", "retry", "--threads", "4", "job"), 0);
+    summary = load_summary();
+    CHECK_INT(json_array_size(json_object_get(summary, "nodes")), 1);
+    CHECK_INT(json_array_size(json_object_get(summary, "stages")), 3);
+    CHECK_INT(json_integer_value(json_object_get(json_array_get(json_object_get(summary, "stages"), 2), "items")), 2);
+    json_decref(summary);
+}
+
+TEST(a_job_of_a_former_release_does_not_know_what_computed_its_rows_and_counts_no_stage_twice)
+{
+    json_t *summary;
+    cast_begin(&run, 1, "sim:40", "60");
+    cast_narrow(0);
+    puppet_answer(&cast[0], puppet_batch(&cast[0]));
+    PUPPETS(cast[0].commits == 1);
+    process_signal(&run, SIGINT);
+    PUPPETS(!process_running(&run));
+    (void)process_end(&run);
+    CHECK_INT(test_shell(NULL, "/usr/bin/python3 -c \"import sqlite3; d = sqlite3.connect('job/job.db'); d.execute('DELETE FROM meta WHERE key LIKE \\'worker %%\\''); "
+                               "d.execute('UPDATE result SET node = substr(node, 1, instr(node, char(9)) - 1)'); d.commit()\""), 0);
+    puppet_die(&cast[0]);
+    cast[0].closed_purse = false;
+    cast[0].stages[2].items = 30;
+    BEGIN(&run, "resume", "resume", "--nodes", "nodes", "job");
+    cast_play(&run, 1, answer);
+    summary = load_summary();
+    CHECK_INT(json_array_size(json_object_get(summary, "nodes")), 2);
+    check_contains("resume.out", "10 images, in an earlier run\n");
+    CHECK_INT(json_integer_value(json_object_get(json_array_get(json_object_get(summary, "stages"), 2), "items")), 30);
+    json_decref(summary);
+}
+
+TEST(a_job_whose_record_of_a_worker_is_damaged_is_not_gone_on_with)
+{
+    begin_in_f32();
+    CHECK_INT(test_shell(NULL, "/usr/bin/python3 -c \"import sqlite3; d = sqlite3.connect('job/job.db'); d.execute('UPDATE meta SET value = \\'[]\\' WHERE key = \\'worker 0\\''); d.commit()\""), 0);
+    CHECK_INT(COORDINATE("resume", "resume", "--nodes", "nodes", "job"), 1);
+    check_contains("resume.err", "job/job.db: what it has as worker 0 is damaged; put a copy of the whole job folder back, or begin a new job");
+}

@@ -161,7 +161,7 @@ TEST(truths_that_name_no_class_are_told_apart_from_a_model_that_is_always_wrong)
 {
     CHECK_INT(test_shell(NULL, "mkdir dogs && for i in 1 2 3; do touch dogs/n02085936-Maltese_dog.$i.jpg dogs/Chihuahua.$i.jpg; done"), 0);
     CHECK_INT(COORDINATE("odd", "run", "--engine", "sim", "--decode", "none", "--truth", "/dogs/(n[^.]*)", "--job", "odd", "dogs/n*"), 0);
-    check_contains("odd.out", "  is --truth right?   no truth is or names a class of this model, such as n02085936-Maltese_dog\n");
+    check_contains("odd.out", "  is --truth right?   no truth is the name of a class, and none occurs in an answer; one is n02085936-Maltese_dog\n");
     CHECK_INT(COORDINATE("name", "run", "--engine", "sim", "--decode", "none", "--truth", "/dogs/(C[^.]*)", "--job", "name", "dogs/C*"), 0);
     check_lacks("name.out", "is --truth right?");
 }
@@ -199,6 +199,8 @@ TEST(tables_are_exported_with_the_truths_of_another_expression_beside_the_job)
     check_same_file("told/predictions.jsonl", "tables/predictions.jsonl");
     CHECK_INT(COORDINATE("own", "export", "job", "--truth", "/dogs/([^/]+)/"), 2);
     check_contains("own.err", "--truth: give -o DIR, too");
+    CHECK_INT(COORDINATE("named", "export", "job", "--truth", "/dogs/([^/]+)/", "-o", "job"), 2);
+    check_contains("named.err", "--truth: give -o DIR, too, for another place");
     CHECK_INT(COORDINATE("odd", "report", "job", "--truth", "(dogs"), 2);
     check_contains("odd.err", "--truth '(dogs'");
     CHECK_INT(COORDINATE("none", "export", "job", "--truth", "dogs", "-o", "tables"), 2);

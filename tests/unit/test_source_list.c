@@ -84,7 +84,7 @@ TEST(a_bad_line_is_named_by_its_number)
     CHECK_CONTAINS(list(longest, sizeof(longest), true), "entry 1 is too long");
     CHECK_CONTAINS(list(longest, LIMIT_URI, false), "line 1 xxx");
     CHECK_CONTAINS(entries("@nowhere", false), "@nowhere: the list cannot be read: No such file");
-    CHECK_CONTAINS(entries("@https://h/list.txt", false), "@https://h/list.txt: a list is a file, or an object in a store (@s3://BUCKET/KEY); download it, and give that file");
+    CHECK_CONTAINS(entries("@https://h/list.txt", false), "@https://h/list.txt: is no list; a list is a file, or an object in a store (@s3://BUCKET/KEY)");
     CHECK_CONTAINS(entries("@.", false), "a folder, not a list");
 }
 
