@@ -93,17 +93,23 @@ TEST(a_name_in_other_letters_is_the_same_node)
     CHECK_INT(one.welcomes, 1);
 }
 
-TEST(a_removed_node_gets_no_new_batch_finishes_what_it_has_and_may_come_back)
+/* Both have all that they may have; the first is off the list. */
+static void begin_and_remove(struct process *run)
 {
-    struct process run;
     puppet_start(&one, 0);
     puppet_start(&two, 0);
     puppets_list("nodes", (struct puppet *const[]){ &one, &two }, 2);
-    BEGIN(&run, "run", "run", "--nodes", "nodes", "--min-nodes", "2", "--batch", "10", "--job", "job", "sim:900");
+    BEGIN(run, "run", "run", "--nodes", "nodes", "--min-nodes", "2", "--batch", "10", "--job", "job", "sim:900");
     PUPPETS(one.arrived == 20 && two.arrived == 20);
     puppets_list("nodes", (struct puppet *const[]){ &two }, 1);
-    process_signal(&run, SIGHUP);
-    PUPPETS(process_said(&run, "is off the node list"));
+    process_signal(run, SIGHUP);
+    PUPPETS(process_said(run, "is off the node list"));
+}
+
+TEST(a_removed_node_gets_no_new_batch_finishes_what_it_has_and_may_come_back)
+{
+    struct process run;
+    begin_and_remove(&run);
     for (int i = 0; i < 19; i++)
         puppet_answer(&one, puppet_batch(&one));
     PUPPETS(one.commits == 19);
@@ -122,14 +128,7 @@ TEST(a_removed_node_gets_no_new_batch_finishes_what_it_has_and_may_come_back)
 TEST(a_removed_node_that_leaves_and_is_back_on_the_list_gets_no_new_batch_all_the_same)
 {
     struct process run;
-    puppet_start(&one, 0);
-    puppet_start(&two, 0);
-    puppets_list("nodes", (struct puppet *const[]){ &one, &two }, 2);
-    BEGIN(&run, "run", "run", "--nodes", "nodes", "--min-nodes", "2", "--batch", "10", "--job", "job", "sim:900");
-    PUPPETS(one.arrived == 20 && two.arrived == 20);
-    puppets_list("nodes", (struct puppet *const[]){ &two }, 1);
-    process_signal(&run, SIGHUP);
-    PUPPETS(process_said(&run, "is off the node list"));
+    begin_and_remove(&run);
     puppet_send(&one, &(struct message){ .kind = MESSAGE_leaving, .leaving = { "it was asked to stop" } });
     puppet_answer(&one, puppet_batch(&one));
     PUPPETS(one.commits == 1);
