@@ -4,7 +4,7 @@
  *                                                  and "unwritten" (exported.h), "placement" (placement.h)
  *     batch(id, first, count, items, source, at)   `items` as items_encode() writes them; ids from 0 in list order, no holes; its last item is
  *                                                  number `at` (from 1) of source number `source`
- *     result(id, rows, attempt, node, errors)      one for each batch that is done; `rows` as rows_encode() writes them
+ *     result(id, rows, attempt, node, errors)      one for each batch that is done; `rows` as rows_encode() writes them, `node` a label of provenance.h
  *     retry(id, count, items, places, done)        items that run again (retries.h); ids go on behind those of batch
  *
  * A batch and its rows are a blob each: one insert for sixty images. WAL and synchronous=NORMAL: after a power cut the last

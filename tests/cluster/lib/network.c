@@ -110,13 +110,14 @@ struct count {
     long images;
 };
 
-static int add_images(void *arg, const char *node, uint64_t images, uint64_t batches, struct why *why)
+static int add_images(void *arg, const char *label, uint64_t images, uint64_t batches, struct why *why)
 {
     struct count *count = arg;
+    size_t size = strlen(count->node);
     (void)batches;
     (void)why;
-    if (!strcmp(node, count->node))
-        count->images = (long)images;
+    if (!strncmp(label, count->node, size) && label[size] == '\t')
+        count->images += (long)images;
     return 0;
 }
 
