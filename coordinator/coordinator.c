@@ -246,6 +246,8 @@ static int start(struct coordinator *c, struct db *db, struct why *why)
     int r = db_count_work(db, &c->counts, why);
     if (r == 0)
         r = lister_place_read(db, &place, why);
+    if (r == 0)
+        r = provenance_read(&c->provenance, db, why);
     CLEANUP(freep) char *listed = NULL;
     c->listed = db_get(db, "listed", &listed, NULL) == 0;
     if (r == 0 && !c->listed)
@@ -256,11 +258,6 @@ static int start(struct coordinator *c, struct db *db, struct why *why)
     }
     c->resumed_images = c->counts.done_images;
     read_facts(c, db);
-    r = provenance_read(&c->provenance, db, why);
-    if (r < 0) {
-        db_close(db);
-        return r;
-    }
     r = store_start(db, &c->box, &c->store, why);
     if (r == 0 && !c->listed)
         r = lister_start(c->spec, c->plan->s3, c->store, &c->box, &place, &c->lister, why);

@@ -10,12 +10,13 @@
 
 #define MAX_FILES 8
 
+/* All but its rows, which job.db has counted. */
 static void node_facts(const struct node *node, struct node_facts *ret)
 {
     *ret = (struct node_facts){
         .name = node->name, .version = node->version, .engine = node->engine, .device = node->device, .precision = node->precision,
         .fingerprint = node->fingerprint,
-        .threads = node->threads, .engine_batch = node->engine_batch, .images = node->images_done, .batches = node->batches_done,
+        .threads = node->threads, .engine_batch = node->engine_batch, .images = ret->images, .batches = ret->batches,
         .stages = node->stages, .stages_count = node->stage_count,
     };
 }
@@ -116,10 +117,7 @@ static int gather_work(struct gathering *all, const struct node *node, struct wh
         facts = add_facts(all, node->name, strlen(node->name), UINT32_MAX);
     if (!facts)
         return because(why, -ENOMEM, "out of memory");
-    uint64_t images = facts->images, batches = facts->batches;
     node_facts(node, facts);
-    facts->images = images;
-    facts->batches = batches;
     return 0;
 }
 

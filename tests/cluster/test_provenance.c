@@ -12,11 +12,11 @@ static void answer(struct puppet *puppet, const struct message *batch, long imag
     puppet_answer(puppet, batch);
 }
 
-/* One batch of ten in f32, then an interruption; the process behind the same address computes in int8 from now on. */
-static void begin_in_f32(void)
+/* One batch of ten in this precision, then an interruption; another process is behind the same address from now on. */
+static void begin_in(const char *precision)
 {
     cast_begin(&run, 1, "sim:40", "60");
-    cast[0].precision = "f32";
+    cast[0].precision = precision;
     cast_narrow(0);
     puppet_answer(&cast[0], puppet_batch(&cast[0]));
     PUPPETS(cast[0].commits == 1);
@@ -25,8 +25,14 @@ static void begin_in_f32(void)
     CHECK_INT(process_end(&run), 128 + SIGINT);
     CHECK_INT(job_done("job"), 10);
     puppet_die(&cast[0]);
-    cast[0].precision = "int8";
     cast[0].closed_purse = false;
+}
+
+/* And that process computes in int8. */
+static void begin_in_f32(void)
+{
+    begin_in("f32");
+    cast[0].precision = "int8";
 }
 
 static json_t *load_summary(void)
@@ -96,17 +102,9 @@ TEST(what_a_retry_computed_is_counted_though_no_batch_is_its_own)
 TEST(a_job_of_a_former_release_does_not_know_what_computed_its_rows_and_counts_no_stage_twice)
 {
     json_t *summary;
-    cast_begin(&run, 1, "sim:40", "60");
-    cast_narrow(0);
-    puppet_answer(&cast[0], puppet_batch(&cast[0]));
-    PUPPETS(cast[0].commits == 1);
-    process_signal(&run, SIGINT);
-    PUPPETS(!process_running(&run));
-    (void)process_end(&run);
+    begin_in(NULL);
     CHECK_INT(test_shell(NULL, "/usr/bin/python3 -c \"import sqlite3; d = sqlite3.connect('job/job.db'); d.execute('DELETE FROM meta WHERE key LIKE \\'worker %%\\''); "
                                "d.execute('UPDATE result SET node = substr(node, 1, instr(node, char(9)) - 1)'); d.commit()\""), 0);
-    puppet_die(&cast[0]);
-    cast[0].closed_purse = false;
     cast[0].stages[2].items = 30;
     BEGIN(&run, "resume", "resume", "--nodes", "nodes", "job");
     cast_play(&run, 1, answer);

@@ -135,28 +135,27 @@ TEST(an_origin_that_nobody_waits_for_is_not_down)
     leave_all();
 }
 
-TEST(unused_origins_are_forgotten_when_there_are_many)
+static void use_once(int count)
 {
     char uri[64];
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < count; i++) {
         snprintf(uri, sizeof(uri), "http://host%d/x", i);
         wait_at(0, uri);
         CHECK_INT(next_number(0), 0);
         origins_leave(&origins, &gets[0]);
     }
+}
+
+TEST(unused_origins_are_forgotten_when_there_are_many)
+{
+    use_once(2000);
     CHECK(origins.count <= 256);
     leave_all();
 }
 
 TEST(an_origin_whose_turn_it_is_can_be_forgotten)
 {
-    char uri[64];
-    for (int i = 0; i < 256; i++) {
-        snprintf(uri, sizeof(uri), "http://host%d/x", i);
-        wait_at(0, uri);
-        CHECK_INT(next_number(0), 0);
-        origins_leave(&origins, &gets[0]);
-    }
+    use_once(256);
     struct origin *newest = origins.first;
     wait_at(0, "http://a/x");
     CHECK(origins.first->next != newest); /* it made room */
