@@ -19,7 +19,7 @@ struct calibrate_options {
     struct preset_options preset;
     int64_t count, threads;
     struct s3_options s3;
-    bool help;
+    bool replace, help;
 };
 
 #define OPTION(member) offsetof(struct calibrate_options, member)
@@ -29,6 +29,7 @@ static const struct option_row rows[] = {
     { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE|URL", "the model: .pth or .safetensors", 0, 0, NULL },
     { 'o', "output", OPTION_TEXT, OPTION(output), "FILE", "where the ranges go; beside the weights by default, as WEIGHTS" RANGES_SUFFIX, 0, 0, NULL },
     { 0, "count", OPTION_INT, OPTION(count), "N", "images that are taken of more, evenly spread, 512 by default", 1, 100000, NULL },
+    { 0, "replace", OPTION_FLAG, OPTION(replace), NULL, "also ranges that were made from more images", 0, 0, NULL },
     PRESET_ROWS(struct calibrate_options, preset),
     { 0, "engine-threads", OPTION_INT, OPTION(threads), "N", "streams that compute; 0: one a core", 0, 1024, NULL },
     { 0, "cache", OPTION_TEXT, OPTION(cache), "DIR", "where downloaded weights are kept", 0, 0, NULL },
@@ -85,9 +86,23 @@ static void print_result(const struct gallery *gallery, const struct agreement *
     else if (gallery->unreadable)
         log_warning("%s could not be read", COUNTED((uint64_t)gallery->unreadable, "image", "images"));
     if (readable < FEW)
-        log_warning("only %s: what they do not show will be cut off; a few hundred are better", COUNTED((uint64_t)readable, "image", "images"));
+        log_warning("only %s: what they do not show is cut off from now on wherever int8 takes these ranges; a few hundred are better", COUNTED((uint64_t)readable, "image", "images"));
     print_rechecks(agreement);
     printf("\n%s: %s, from %s\n", path, ranges->clipping, COUNTED((uint64_t)ranges->images, "image", "images"));
+}
+
+/* Everybody who computes with these weights takes the ranges that lie there. `images`: that the new ones are made from. */
+static int spare_better(const struct calibrate_options *options, const struct calibration_spec *spec, const char *path, int images, struct why *why)
+{
+    struct ranges there;
+    if (options->replace || ranges_open(path, spec->weights, spec->network, spec->preset.mean, spec->preset.std, &there, NULL) < 0)
+        return 0;
+    int more = there.images;
+    ranges_done(&there);
+    if (more <= images)
+        return 0;
+    return because(why, -EEXIST, "%s: has ranges from %s for this preset, these would be from %d; give more images, --output FILE for another place, or --replace", path,
+                   COUNTED((uint64_t)more, "image", "images"), images);
 }
 
 /* ---- the work ------------------------------------------------------------------------------------------------------------- */
@@ -100,14 +115,16 @@ static int measure(const struct calibrate_options *options, const struct preset 
     struct ranges ranges;
     int classes, r;
     if ((r = network_detect(weights, &spec.network, why)) < 0 || (r = weights_check(weights, spec.network, &classes, why)) < 0 ||
-        (r = ranges_check_target(output, why)) < 0)
+        (r = ranges_check_target(output, why)) < 0 || (r = spare_better(options, &spec, output, gallery->count - gallery->count / 4, why)) < 0)
         return r;
     gallery->tell = tell_unreadable;
     print_head(&spec, options->preset.preset);
     r = calibrate(&spec, &ranges, &agreement, why);
     if (r < 0)
         return r;
-    r = ranges_save(output, &ranges, weights, spec.network, why);
+    r = spare_better(options, &spec, output, ranges.images, why); /* some could not be read */
+    if (r == 0)
+        r = ranges_save(output, &ranges, weights, spec.network, why);
     if (r == 0)
         print_result(gallery, &agreement, &ranges, output);
     ranges_done(&ranges);

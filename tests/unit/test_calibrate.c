@@ -173,6 +173,41 @@ TEST(ranges_are_kept_beside_the_weights_and_int8_takes_them)
     free(output);
 }
 
+static char *read_ranges(void)
+{
+    size_t size;
+    return test_read_file("model.safetensors.ranges.json", &size);
+}
+
+TEST(ranges_of_more_images_are_not_replaced_unless_that_is_meant)
+{
+    static const char said[] = "model.safetensors.ranges.json: has ranges from 6 images for this preset, these would be from 3; give more images, --output FILE for "
+                               "another place, or --replace";
+    make_model();
+    CHECK_INT(mkdir("photos", 0755) + mkdir("few", 0755), 0);
+    for (int i = 0; i < 8; i++) {
+        char path[32];
+        snprintf(path, sizeof(path), "%s/%d.jpg", "photos", i);
+        draw(path, i);
+        snprintf(path, sizeof(path), "few/%d.jpg", i);
+        draw(path, i);
+    }
+    expect(0, "--images photos", "model.safetensors.ranges.json: ");
+    CLEANUP(freep) char *before = read_ranges();
+    CHECK_INT(test_shell(NULL, "rm few/[4-7].jpg"), 0);
+    expect(1, "--images few", said);
+    CHECK_INT(test_shell(NULL, "for i in 4 5 6 7; do echo x >few/$i.jpg; done"), 0);
+    expect(1, "--images few", said); /* known only when they have been read */
+    CLEANUP(freep) char *after = read_ranges();
+    CHECK_STR(after, before);
+    expect(0, "--images few -o elsewhere", "elsewhere: ");
+    expect(0, "--images few --preset article", "model.safetensors.ranges.json: "); /* another set */
+    expect(0, "--images photos", "model.safetensors.ranges.json: ");
+    expect(0, "--images few --replace", "model.safetensors.ranges.json: ");
+    CLEANUP(freep) char *replaced = read_ranges();
+    CHECK(strcmp(replaced, before));
+}
+
 TEST(what_cannot_be_calibrated_is_said_in_words)
 {
     make_model();

@@ -177,7 +177,7 @@ TEST(the_fingerprint_names_int8_and_its_ranges)
     struct engines_opened it = open_engine(&bed.spec);
     const struct engine_info *info = engine_info_of(it);
     CHECK_STR(info->precision, "int8");
-    CHECK_CONTAINS(info->device, ", int8, 1 stream");
+    CHECK_CONTAINS(info->device, ", int8 by 5 calibration images, 1 stream");
     CHECK_CONTAINS(info->fingerprint, ", int8, ranges ");
     snprintf(hash, sizeof(hash), "%.16s", bed.ranges.sha256);
     CHECK_CONTAINS(info->fingerprint, hash);

@@ -3,6 +3,7 @@
 #include "tests/test.h"
 #include "worker/weights/ranges.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <float.h>
 #include <math.h>
@@ -80,7 +81,7 @@ TEST(a_file_holds_a_set_for_each_normalisation_and_the_newest_of_one_wins)
     CHECK(strcmp(third.sha256, first.sha256));
 }
 
-TEST(a_full_file_loses_a_set_for_a_new_one_and_is_read_again)
+TEST(a_full_file_loses_its_oldest_set_for_a_new_one_and_is_read_again)
 {
     const struct weights weights = weights_of('a');
     const struct network *network = network_find("resnet18");
@@ -91,6 +92,10 @@ TEST(a_full_file_loses_a_set_for_a_new_one_and_is_read_again)
         CHECK_INT(ranges_save("file", &ranges, &weights, network, NULL), 0);
         CHECK_INT(ranges_open("file", &weights, network, mean, none_std, &back, NULL), 0);
         check_equal(&ranges, &back);
+    }
+    for (int i = 0; i < RANGES_SETS_MAX + 2; i++) {
+        float mean[] = { (float)i / 32, 0, 0 };
+        CHECK_INT(ranges_open("file", &weights, network, mean, none_std, &back, NULL), i < 2 ? -ENOENT : 0);
     }
 }
 

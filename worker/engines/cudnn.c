@@ -87,10 +87,12 @@ static void name_device(struct engine *engine, const struct engine_spec *spec)
     char several[24] = "";
     if (engine->list.count > 1)
         snprintf(several, sizeof(several), "%d x ", engine->list.count);
-    snprintf(info->device, sizeof(info->device), "%s%s, %s, batch %d", several, gpu->name, number_name(net->format), net->batch);
-    char ranges[40] = "";
-    if (net->format == NUMBER_S8)
+    char ranges[40] = "", from[RANGES_ORIGIN] = "";
+    if (net->format == NUMBER_S8) {
         snprintf(ranges, sizeof(ranges), ", ranges %.16s", spec->ranges->sha256);
+        ranges_origin(spec->ranges, from);
+    }
+    snprintf(info->device, sizeof(info->device), "%s%s, %s%s, batch %d", several, gpu->name, number_name(net->format), from, net->batch);
     snprintf(info->fingerprint, sizeof(info->fingerprint), "cudnn: %s, %s %d.%d, %d processors, %s%s, batch %d, kernels %d, plans %s", gpu->libraries,
              gpu->name, gpu->major, gpu->minor, gpu->processors, number_name(net->format), ranges, net->batch, KERNELS_VERSION, net->hash);
 }

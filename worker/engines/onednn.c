@@ -195,9 +195,11 @@ static int describe(struct engine *engine, const struct engine_spec *spec, struc
         .top = features ? 0 : spec->top,
         .values = features ? (size_t)engine->model.net.features : spec->emit == EMIT_LOGITS ? (size_t)classes : 0,
     };
-    char cpu[80];
+    char cpu[80], from[RANGES_ORIGIN] = "";
     onednn_cpu_name(cpu, sizeof(cpu));
-    snprintf(engine->info.device, sizeof(engine->info.device), "%s, %s, %s, %d stream%s", cpu, onednn_isa_name(), engine->info.precision, threads,
+    if (is_int8(spec))
+        ranges_origin(spec->ranges, from);
+    snprintf(engine->info.device, sizeof(engine->info.device), "%s, %s, %s%s, %d stream%s", cpu, onednn_isa_name(), engine->info.precision, from, threads,
              threads == 1 ? "" : "s");
     if (is_int8(spec) && !onednn_isa_adds_exactly())
         snprintf(engine->info.note, sizeof(engine->info.note), "this CPU has no VNNI (%s): int8 keeps 7 bits of each weight instead of 8, and is about "

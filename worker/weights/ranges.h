@@ -86,6 +86,10 @@ struct range ranges_of_pixels(const float mean[3], const float std[3]);
 /* Whether two means, or two stds, are one. */
 bool ranges_same_triple(const float a[3], const float b[3]);
 
+/* For people, behind "int8": " by 384 calibration images". */
+#define RANGES_ORIGIN 40 /* bytes */
+void ranges_origin(const struct ranges *ranges, char text[RANGES_ORIGIN]);
+
 /* Completes ranges whose pairs of the image and the convolutions, and means if any, are set: pools, sha256. -EINVAL when a pair is impossible. */
 int ranges_finish(struct ranges *ranges, const struct network *network, struct why *why);
 

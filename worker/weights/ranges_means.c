@@ -1,5 +1,13 @@
-/* ranges_means.c: where the means of an activation are. It wants no JSON: tests/gpu/run builds it where jansson is not. */
+/* ranges_means.c: what engines ask ranges for: where the means of an activation are, and what they come from. It wants no JSON: tests/gpu/run builds it where
+ * jansson is not. */
 #include "worker/weights/ranges.h"
+
+#include <stdio.h>
+
+void ranges_origin(const struct ranges *ranges, char text[RANGES_ORIGIN])
+{
+    snprintf(text, RANGES_ORIGIN, " by %d calibration image%s", ranges->images, ranges->images == 1 ? "" : "s");
+}
 
 size_t ranges_means_count(const struct network *network, int activation)
 {

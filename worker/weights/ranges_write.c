@@ -82,7 +82,7 @@ static int read_target(const char *path, json_t **ret, struct why *why)
     return r < 0 ? because_in(why, r, "not written over, remove it or choose another file with --output") : 0;
 }
 
-/* The sets that stay: of the same weights, for another normalisation. */
+/* The sets that stay: of the same weights, for another normalisation. The oldest make room. */
 static int keep_others(const char *path, const struct ranges *ranges, const struct weights *weights, const struct network *network,
                        json_t *sets, struct why *why)
 {
@@ -93,7 +93,7 @@ static int keep_others(const char *path, const struct ranges *ranges, const stru
     const json_t *old = json_object_get(file, "sets");
     if (ranges_json_check(path, file, weights, network, NULL) < 0)
         return 0;
-    for (size_t i = 0; i < json_array_size(old) && json_array_size(sets) < RANGES_SETS_MAX - 1; i++) {
+    for (size_t i = 0; i < json_array_size(old); i++) {
         json_t *set = json_array_get(old, i);
         float mean[3], std[3];
         if (ranges_json_triple(json_object_get(set, "mean"), mean) < 0 || ranges_json_triple(json_object_get(set, "std"), std) < 0 ||
@@ -102,6 +102,8 @@ static int keep_others(const char *path, const struct ranges *ranges, const stru
         if (json_array_append(sets, set) < 0)
             json_refuse();
     }
+    while (json_array_size(sets) > RANGES_SETS_MAX - 1)
+        json_array_remove(sets, 0);
     return 0;
 }
 
