@@ -53,14 +53,21 @@ static bool agrees(struct coordinator *c, const struct msg_welcome *welcome, cha
         snprintf(text, size, "the model has %s, the labels have %s; give the model's own with --labels",
                  COUNTED(welcome->classes, "class", "classes"), COUNTED(labels, "name", "names"));
     else if (differ_in_precision(c->precision, welcome->precision) && !c->spec->mixed)
-        snprintf(text, size, "it computes in %.20s, and the job in %.20s; give it --precision %.*s, or --mixed takes both", welcome->precision, c->precision,
-                 (int)strcspn(c->precision, "+"), c->precision);
+        snprintf(text, size, "it computes in %.20s, and the job in %.20s; --precision %.*s, given to the job, makes all do so, and --mixed takes both", welcome->precision,
+                 c->precision, (int)strcspn(c->precision, "+"), c->precision);
     else if (*c->fingerprint && strcmp(c->fingerprint, welcome->fingerprint) && !c->spec->mixed)
         snprintf(text, size, "its numbers may differ in the last digits: \"%.200s\", the job has \"%.200s\"; --mixed allows it",
                  welcome->fingerprint, c->fingerprint);
     else
         return true;
     return false;
+}
+
+/* They understand each other, but what one of them does better by now the other does not. Known by the name: a node that is back is not told again. */
+static void compare_releases(const struct node *node, const char *version)
+{
+    if (strcmp(version, SLEDDOG_VERSION) && strcmp(version, node->version))
+        log_warning("%s: is of release %s, this coordinator of %s; it takes part, but install the same one on all", node->name, version, SLEDDOG_VERSION);
 }
 
 static void put_fact(struct bytes *out, const char *key, const char *value)
@@ -158,6 +165,7 @@ void coordinator_on_welcome(struct coordinator *c, struct node *node, const stru
         log_info("%s: has the model from here, %" PRIu64 " bytes of it were sent", node->name, node->lent_bytes);
     node->lent_bytes = 0;
     node->granted = node->sent = node->sent_batches = 0;
+    compare_releases(node, welcome->version);
     remember(c, node, welcome);
     keep_placement(c);
     nodes_start_if_enough(c);

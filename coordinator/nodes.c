@@ -170,7 +170,7 @@ static void call_node(struct coordinator *c, struct node *node)
                    .exif_orient = spec->exif_orient, .endpoint_url = spec->endpoint_url, .region = spec->region,
                    .addressing_style = spec->addressing_style, .no_sign_request = spec->no_sign_request,
                    .stall_ms = (uint32_t)(c->plan->stall_s * 1000),
-                   .model_size = lender_model_size(c->lender) },
+                   .model_size = lender_model_size(c->lender), .precision = spec->precision, .recheck = (uint32_t)spec->recheck },
     };
     message.hello.ranges_sha256 = lender_ranges(c->lender, &message.hello.ranges_size);
     /* Nobody there yet: try again at the next tick. */

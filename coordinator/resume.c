@@ -38,6 +38,36 @@ static int check_file(const char *path, const char *sha256, struct why *why)
     return r;
 }
 
+static bool is_given(const struct session *session, const char *name)
+{
+    return options_given(resume_rows(), session->argc, session->argv, name);
+}
+
+static int set_precision(struct spec *spec, const char *precision, struct why *why)
+{
+    char *copy = strdup(precision);
+    if (!copy)
+        return because(why, -ENOMEM, "out of memory");
+    free(spec->precision);
+    spec->precision = copy;
+    return 0;
+}
+
+/* Workers are asked for what the job was begun with, unless this run, or the one whose options it takes, says otherwise. */
+static int take_numbers(struct session *session, struct why *why)
+{
+    struct tuning *tuning = &session->options.tuning;
+    struct spec *spec = session->spec;
+    bool named = is_given(session, "precision") || strcmp(tuning->precision, "auto");
+    bool other = named && strcmp(tuning->precision, spec->precision);
+    if (other || is_given(session, "recheck") || tuning->recheck)
+        spec->recheck = (int)tuning->recheck;
+    int r = other ? set_precision(spec, tuning->precision, why) : 0;
+    tuning->precision = spec->precision;
+    tuning->recheck = spec->recheck;
+    return r;
+}
+
 int session_reopen(struct session *session, const char *path, struct why *why)
 {
     int r = jobdir_open(path, &session->dir, &session->db, &session->spec, why);
@@ -45,6 +75,8 @@ int session_reopen(struct session *session, const char *path, struct why *why)
         r = check_version(session->spec, why);
     if (r == 0)
         r = placement_take(&session->placement, session->db, &session->options, session->argc, session->argv, why);
+    if (r == 0)
+        r = take_numbers(session, why);
     if (r == 0)
         r = check_file(session->spec->labels, session->spec->labels_sha256, why);
     if (r == 0)

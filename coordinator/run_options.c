@@ -242,7 +242,8 @@ static int set_texts(struct spec *spec, const struct run_options *options, const
     spec->truth = strdup(options->truth);
     spec->preset = strdup(options->preset.preset);
     spec->formats = strdup(options->format);
-    return spec->job && spec->version && spec->truth && spec->preset && spec->formats ? 0 : because(why, -ENOMEM, "out of memory");
+    spec->precision = strdup(options->tuning.precision);
+    return spec->precision && spec->job && spec->version && spec->truth && spec->preset && spec->formats ? 0 : because(why, -ENOMEM, "out of memory");
 }
 
 static int set_preset(struct spec *spec, const struct run_options *options, struct why *why)
@@ -265,6 +266,7 @@ static void set_numbers(struct spec *spec, const struct run_options *options)
     spec->emit = emit_of(options->emit);
     spec->top = (int)options->top;
     spec->batch = (int)options->batch;
+    spec->recheck = (int)options->tuning.recheck;
     spec->null_separated = options->null_separated;
     spec->per_image = options->per_image;
     spec->mixed = options->mixed;

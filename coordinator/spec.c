@@ -2,6 +2,7 @@
 
 #include "common/json.h"
 #include "coordinator/shown.h"
+#include "proto/tuning.h"
 
 #include <errno.h>
 #include <float.h>
@@ -32,6 +33,7 @@ void spec_free(struct spec *spec)
         return;
 #define FREE(member) free(spec->member);
     TEXTS(FREE)
+    FREE(precision)
 #define FREE_LIST(member, count) free_list(spec->member, spec->count);
     LISTS(FREE_LIST)
     free(spec);
@@ -134,6 +136,8 @@ int spec_to_json(const struct spec *spec, char **ret, struct why *why)
     json_object_set_new(json, "weights", address_to_json(spec->weights));
     json_object_set_new(json, "mean", floats_to_json(spec->mean));
     json_object_set_new(json, "std", floats_to_json(spec->std));
+    json_object_set_new(json, "precision", text_to_json(spec->precision));
+    json_object_set_new(json, "recheck", json_integer(spec->recheck));
     json_object_set_new(json, "interpolation", json_integer(spec->interpolation));
     json_object_set_new(json, "created", json_real(spec->created));
     *ret = json_write(json, JSON_COMPACT | JSON_REAL_PRECISION(17));
@@ -175,7 +179,20 @@ static int read_list(const json_t *json, char ***ret, int *ret_count)
 static bool is_possible(const struct spec *spec)
 {
     return spec->resize >= 1 && spec->resize <= 4096 && spec->crop >= 1 && spec->crop <= 4096 && spec->interpolation < INTERPOLATION_COUNT && spec->emit <= ROW_FEATURES &&
-           spec->top >= 1 && spec->top <= (int)LIMIT_CLASSES && spec->batch >= 1 && spec->batch <= (int)LIMIT_BATCH;
+           spec->top >= 1 && spec->top <= (int)LIMIT_CLASSES && spec->batch >= 1 && spec->batch <= (int)LIMIT_BATCH &&
+           spec->recheck >= 0 && spec->recheck <= 100 && tuning_knows_precision(spec->precision);
+}
+
+/* Absent in jobs that earlier builds began: 0 is what those did. */
+static int read_later_members(const json_t *json, struct spec *spec)
+{
+    spec->interpolation = (enum interpolation)json_integer_value(json_object_get(json, "interpolation"));
+    spec->recheck = (int)json_integer_value(json_object_get(json, "recheck"));
+    const json_t *precision = json_object_get(json, "precision");
+    if (precision)
+        return text_from_json(precision, &spec->precision);
+    spec->precision = strdup("auto");
+    return spec->precision ? 0 : -ENOMEM;
 }
 
 static int read_members(const json_t *json, struct spec *spec)
@@ -193,8 +210,8 @@ static int read_members(const json_t *json, struct spec *spec)
     NUMBERS(GET_NUMBER)
     FLAGS(GET_FLAG)
     spec->created = json_number_value(json_object_get(json, "created"));
-    json_t *interpolation = json_object_get(json, "interpolation"); /* absent in jobs of version 0.1.0: bilinear */
-    spec->interpolation = (enum interpolation)json_integer_value(interpolation);
+    if (r == 0)
+        r = read_later_members(json, spec);
     if (r == 0 && !is_possible(spec))
         r = -EBADMSG;
     if (r == 0)
@@ -293,6 +310,7 @@ bool spec_differs(const struct spec *is, const struct spec *other, char *ret, si
            preset_differs(is, other, ret, size) || numbers_differ("kind of output", (int)is->emit, (int)other->emit, ret, size) ||
            numbers_differ("number of classes a row", is->top, other->top, ret, size) ||
            numbers_differ("size of a batch", is->batch, other->batch, ret, size) ||
+           texts_differ("precision", is->precision, other->precision, ret, size) || numbers_differ("recheck", is->recheck, other->recheck, ret, size) ||
            files_differ("list of labels", is->labels, other->labels, is->labels_sha256, other->labels_sha256, ret, size) ||
            texts_differ("truth", is->truth, other->truth, ret, size) || texts_differ("format", is->formats, other->formats, ret, size) ||
            (!(is->output_inside && other->output_inside) && texts_differ("output", is->output, other->output, ret, size)) ||

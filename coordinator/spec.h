@@ -34,6 +34,8 @@ struct spec {
     float mean[3], std[3];
     enum row_emit emit;
     int top, batch;
+    char *precision;       /* a word of --precision; "auto": as each worker chooses */
+    int recheck;           /* %; 0: as each worker's own */
     char *output;          /* folder, or s3://bucket/prefix/ */
     bool output_inside;    /* which is the job directory, wherever that is moved to */
     char *formats;         /* "jsonl,csv" */

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #ifndef PROTOCOL_VERSION /* tests build a worker of another one */
-#define PROTOCOL_VERSION 4u
+#define PROTOCOL_VERSION 5u
 #endif
 
 struct span {

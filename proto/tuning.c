@@ -88,3 +88,14 @@ bool tuning_is_own(const char *name)
             return true;
     return false;
 }
+
+bool tuning_knows_precision(const char *word)
+{
+    static const struct option_row job[] = {
+        TUNING_JOB_ROWS(struct { struct tuning tuning; }, tuning),
+        { 0 },
+    };
+    struct { struct tuning tuning; } any = { TUNING_DEFAULTS };
+    struct why why;
+    return options_set(job, &any, "precision", word, &why) == 0;
+}

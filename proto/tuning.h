@@ -41,16 +41,12 @@ struct tuning {
     }
 
 /* Rows for a struct option_row table whose target has a member `member` of type struct tuning: what is a worker's own affair, which nobody can tell
- * one that runs already; and what a coordinator needs for itself, too. */
+ * one that runs already; what a job may ask of any worker; and what a coordinator needs for itself, too. */
 #define TUNING_OWN_ROWS(type, member)                                                                                     \
     { 0, "engine", OPTION_CHOICE, offsetof(type, member.engine), "NAME",                                                  \
       "what does the arithmetic", 0, 0, "auto|onednn|cudnn|sim" },                                                        \
-    { 0, "precision", OPTION_CHOICE, offsetof(type, member.precision), "NAME",                                            \
-      "number format of the engine", 0, 0, "auto|f32|f16|bf16|int8" },                                                    \
     { 0, "ranges", OPTION_TEXT, offsetof(type, member.ranges), "FILE",                                                    \
       "activation ranges for int8; those beside the weights by default", 0, 0, NULL },                                    \
-    { 0, "recheck", OPTION_INT, offsetof(type, member.recheck), "N",                                                      \
-      "int8 on a CPU: images whose second class is within N % of the first are computed again in f32, none by default", 0, 100, NULL }, \
     { 0, "engine-batch", OPTION_INT, offsetof(type, member.engine_batch), "N",                                            \
       "images the engine computes at once; 0: its own choice", 0, 4096, NULL },                                           \
     { 0, "engine-threads", OPTION_INT, offsetof(type, member.engine_threads), "N",                                        \
@@ -79,6 +75,13 @@ struct tuning {
     { 0, "sim-cost-us", OPTION_INT, offsetof(type, member.sim_cost_us), "N",                                              \
       "engine sim: microseconds an image takes", 0, 60000000, NULL }
 
+/* What decides a job's numbers beside its model: said to every worker (hello), to those of a list, too. */
+#define TUNING_JOB_ROWS(type, member)                                                                                     \
+    { 0, "precision", OPTION_CHOICE, offsetof(type, member.precision), "NAME",                                            \
+      "number format of the engine", 0, 0, "auto|f32|f16|bf16|int8" },                                                    \
+    { 0, "recheck", OPTION_INT, offsetof(type, member.recheck), "N",                                                      \
+      "int8 on a CPU: images whose second class is within N % of the first are computed again in f32, none by default", 0, 100, NULL }
+
 #define TUNING_SHARED_ROWS(type, member)                                                                                  \
     { 0, "store-timeout", OPTION_INT, offsetof(type, member.store_timeout), "S",                                          \
       "seconds that a store which does not answer is waited for, 300 by default", 0, 864000, NULL },                      \
@@ -88,10 +91,13 @@ struct tuning {
       "how much of downloaded and lent models is kept there, 10G by default; 0: all", 0, INT64_MAX, NULL },               \
     S3_ROWS(type, member.s3)
 
-#define TUNING_ROWS(type, member) TUNING_OWN_ROWS(type, member), TUNING_SHARED_ROWS(type, member)
+#define TUNING_ROWS(type, member) TUNING_OWN_ROWS(type, member), TUNING_JOB_ROWS(type, member), TUNING_SHARED_ROWS(type, member)
 
 /* Whether an option of this name is in TUNING_OWN_ROWS. */
 bool tuning_is_own(const char *name);
+
+/* Whether --precision takes this word. */
+bool tuning_knows_precision(const char *word);
 
 /* -EINVAL for options that can never work, by themselves or together: before anything is loaded for them. */
 int tuning_check(const struct tuning *tuning, struct why *why);

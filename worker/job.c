@@ -39,6 +39,9 @@ int job_new(const struct peer *peer, const struct message *message, struct job *
         r = check_numbers(hello, why);
     if (r < 0)
         return r;
+    struct demand demand;
+    if (demand_from_hello(&demand, hello, why) < 0)
+        return -EINVAL;
     struct job *job = calloc(1, sizeof(*job));
     if (!job)
         return because(why, -ENOMEM, "out of memory");
@@ -58,6 +61,7 @@ int job_new(const struct peer *peer, const struct message *message, struct job *
         .emit = (enum emit)hello->emit,
         .top = (int)hello->top,
         .batch = (int)hello->batch,
+        .demand = demand,
     };
     snprintf(spec->weights, sizeof(spec->weights), "%s", hello->model_uri.data);
     snprintf(spec->sha256, sizeof(spec->sha256), "%s", hello->model_sha256);

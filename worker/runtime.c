@@ -25,7 +25,8 @@ static bool is_same_preset(const struct preset *a, const struct preset *b)
 bool runtime_spec_equal(const struct runtime_spec *a, const struct runtime_spec *b)
 {
     return !strcmp(a->weights, b->weights) && !strcmp(a->sha256, b->sha256) && is_same_preset(&a->preset, &b->preset) &&
-           a->emit == b->emit && a->top == b->top && a->batch == b->batch && !strcmp(a->ranges_sha256, b->ranges_sha256) && s3_place_equal(&a->store, &b->store);
+           a->emit == b->emit && a->top == b->top && a->batch == b->batch && !strcmp(a->ranges_sha256, b->ranges_sha256) && s3_place_equal(&a->store, &b->store) &&
+           demand_equal(&a->demand, &b->demand);
 }
 
 bool runtime_is_current(const struct runtime *runtime)
@@ -183,7 +184,7 @@ static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, c
     return pipeline_new(&pipeline, opened->ops, opened->engine, box, &runtime->pipeline, why);
 }
 
-int runtime_open(const struct tuning *tuning, const struct runtime_spec *spec, struct mailbox *box, struct crumbs *crumbs, struct courier *courier,
+int runtime_open(const struct tuning *own, const struct runtime_spec *spec, struct mailbox *box, struct crumbs *crumbs, struct courier *courier,
                  struct runtime **ret, struct why *why)
 {
     CLEANUP(runtime_freep) struct runtime *runtime = calloc(1, sizeof(*runtime));
@@ -191,12 +192,15 @@ int runtime_open(const struct tuning *tuning, const struct runtime_spec *spec, s
         return because(why, -ENOMEM, "out of memory");
     runtime->spec = *spec;
     runtime->model = (struct model)MODEL_NONE;
+    struct tuning tuning = *own;
     struct engines_opened opened;
-    int r = tuning_check(tuning, why);
+    int r = demand_fill(&runtime->spec.demand, &tuning, why);
     if (r == 0)
-        r = open_engine(runtime, tuning, courier, &opened, why);
+        r = tuning_check(&tuning, why);
     if (r == 0)
-        r = open_pipeline(runtime, tuning, &opened, box, crumbs, why);
+        r = open_engine(runtime, &tuning, courier, &opened, why);
+    if (r == 0)
+        r = open_pipeline(runtime, &tuning, &opened, box, crumbs, why);
     if (r < 0)
         return r;
     *ret = take(runtime);

@@ -9,6 +9,7 @@
 #include "proto/preset.h"
 #include "proto/tuning.h"
 #include "worker/calibrated.h"
+#include "worker/demand.h"
 #include "worker/model.h"
 #include "worker/pipeline.h"
 #include "worker/s3_place.h"
@@ -29,6 +30,7 @@ struct runtime_spec {
     int top;
     int batch; /* images a dispatch batch, for the window */
     struct s3_place store;
+    struct demand demand;
 };
 
 struct runtime {
@@ -45,8 +47,8 @@ struct runtime {
     struct calibrated calibrated; /* the activation ranges, or that there were none */
 };
 
-/* `crumbs`, borrowed, say what is being worked on; NULL: nobody asks. `courier` brings what the coordinator lends; NULL: nothing. */
-int runtime_open(const struct tuning *tuning, const struct runtime_spec *spec, struct mailbox *box, struct crumbs *crumbs, struct courier *courier,
+/* `own`: the options of this worker; the job's demands are added. `crumbs`, borrowed, say what is being worked on; NULL: nobody asks. `courier` brings what the coordinator lends; NULL: nothing. */
+int runtime_open(const struct tuning *own, const struct runtime_spec *spec, struct mailbox *box, struct crumbs *crumbs, struct courier *courier,
                  struct runtime **ret, struct why *why);
 void runtime_free(struct runtime *runtime); /* accepts NULL */
 DEFINE_FREEP(runtime_free, struct runtime)

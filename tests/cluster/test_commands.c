@@ -48,7 +48,7 @@ TEST(a_usage_error_of_the_coordinator_is_status_2_and_names_what_is_wrong)
         { 2, "status takes no option --nodes", { "status", "job", "--nodes", "n" } },
         { 2, "--node may be --nodes, --node-key, --node-timeout", { "run", "--node", "n", "sim:1" } },
         { 2, "--mixed takes no value", { "run", "--mixed=yes", "sim:1" } },
-        { 2, "--precision is for workers started here, and --nodes starts none", { "run", "--nodes", "n", "--precision", "int8", "sim:1" } },
+        { 2, "--ranges is for workers started here, and --nodes starts none", { "run", "--nodes", "n", "--ranges", "f", "sim:1" } },
         { 2, "--engine is for workers started here, and --nodes starts none", { "run", "--nodes", "n", "--engine", "sim", "sim:1" } },
         { 2, "--group is for the nodes of a list: give --nodes FILE too", { "run", "--engine", "sim", "--group", "x", "sim:1" } },
         { 2, "--local 0: nobody would do the work", { "run", "--engine", "sim", "--local", "0", "sim:1" } },

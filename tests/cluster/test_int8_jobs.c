@@ -169,7 +169,7 @@ TEST(nodes_with_other_ranges_or_none_are_not_mixed)
     CHECK_INT(run_on("ranges", (const struct daemon *[]){ &one, &other }, 2), 1);
     check_contains("ranges.err", "its numbers may differ in the last digits");
     CHECK_INT(run_on("none", (const struct daemon *[]){ &one, &bare }, 2), 1);
-    check_contains("none.err", ", or --mixed takes both");
+    check_contains("none.err", ", and --mixed takes both");
     daemon_stop(&one);
     daemon_stop(&other);
     daemon_stop(&bare);

@@ -68,7 +68,7 @@ TEST(a_job_that_goes_on_in_another_precision_says_so_and_how_to_go_on_in_its_own
     BEGIN(&run, "resume", "resume", "--nodes", "nodes", "job");
     PUPPETS(!process_running(&run));
     CHECK_INT(process_end(&run), 1);
-    check_contains("resume.err", "it computes in int8, and the job in f32; give it --precision f32, or --mixed takes both");
+    check_contains("resume.err", "it computes in int8, and the job in f32; --precision f32, given to the job, makes all do so, and --mixed takes both");
 }
 
 TEST(a_job_of_two_precisions_says_how_many_images_each_of_them_has_and_still_does_when_its_tables_are_written_again)
@@ -121,4 +121,15 @@ TEST(a_job_whose_record_of_a_worker_is_damaged_is_not_gone_on_with)
     CHECK_INT(test_shell(NULL, "/usr/bin/python3 -c \"import sqlite3; d = sqlite3.connect('job/job.db'); d.execute('UPDATE meta SET value = \\'[]\\' WHERE key = \\'worker 0\\''); d.commit()\""), 0);
     CHECK_INT(COORDINATE("resume", "resume", "--nodes", "nodes", "job"), 1);
     check_contains("resume.err", "job/job.db: what it has as worker 0 is damaged; put a copy of the whole job folder back, or begin a new job");
+}
+
+TEST(a_worker_of_another_release_that_speaks_the_same_protocol_takes_part_and_is_named_once)
+{
+    static const char said[] = "is of release 0, this coordinator of " SLEDDOG_VERSION "; it takes part, but install the same one on all";
+    begin_in("f32");
+    check_contains("run.err", said);
+    BEGIN(&run, "resume", "resume", "--nodes", "nodes", "job");
+    cast_play(&run, 1, answer);
+    CHECK_INT(test_shell(NULL, "[ $(grep -c 'is of release 0' resume.err) = 1 ]"), 0);
+    cast_check_rows("", 40);
 }

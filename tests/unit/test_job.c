@@ -11,7 +11,7 @@ static struct message hello(void)
         .kind = MESSAGE_hello,
         .from = 77,
         .hello = { .protocol = PROTOCOL_VERSION, .version = "0", .job = "j1", .epoch = 2, .owner = "me@here", .model_uri = { "/w", 2 },
-                   .model_sha256 = "abc", .preset = "p", .resize = 256, .crop = 224, .std_r = 1, .std_g = 1, .std_b = 1, .top = 5,
+                   .model_sha256 = "abc", .preset = "p", .precision = "", .resize = 256, .crop = 224, .std_r = 1, .std_g = 1, .std_b = 1, .top = 5,
                    .batch = 60, .expiry_ms = 3000 },
     };
 }
@@ -70,6 +70,8 @@ TEST(impossible_numbers_are_refused)
     REFUSED("batch 4097", batch = 4097);
     REFUSED("batch 0", batch = 0);
     REFUSED("without an id", job = "");
+    REFUSED("--precision f64", precision = "f64");
+    REFUSED("--recheck 101", recheck = 101);
 }
 
 static struct work *hold(struct job *job, uint64_t batch, uint32_t count)

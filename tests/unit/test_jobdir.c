@@ -18,7 +18,7 @@ static struct spec sample(char **sources)
     char *empty = (char *)"";
     return (struct spec){ .job = (char *)"id", .version = empty, .sources = sources, .source_count = 1, .folder = empty, .weights = empty,
                           .weights_sha256 = empty, .labels = empty, .labels_sha256 = empty, .truth = empty, .preset = empty, .resize = 256, .crop = 224, .top = 5,
-                          .batch = 60, .output = empty, .formats = empty };
+                          .batch = 60, .output = empty, .formats = empty, .precision = (char *)"auto" };
 }
 
 static int create(const char *path, struct jobdir *dir, struct db **db)

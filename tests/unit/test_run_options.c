@@ -140,7 +140,7 @@ TEST(what_only_a_worker_started_here_can_follow_is_refused_beside_nodes_alone)
         CHECK_INT(check(run_rows(), (const char *const[]){ word, NULL }), 0);
         refused++;
     }
-    CHECK_INT(refused, 18);
+    CHECK_INT(refused, 16);
     CHECK_INT(GIVEN("--threads", "32", "--nodes", "n"), -EINVAL); /* the default, but those of the nodes may have another */
     CHECK_INT(GIVEN("--nodes", "n", "--local", "0", "--engine", "sim"), -EINVAL);
 }
@@ -161,6 +161,13 @@ TEST(what_the_coordinator_needs_too_is_taken_beside_nodes)
 {
     CHECK_INT(GIVEN("--nodes", "n", "--cache", "c", "--cache-limit", "1G", "--store-timeout", "5", "--region", "r", "--no-sign-request", "--min-nodes", "2"), 0);
     CHECK_INT(GIVEN("--nodes", "n", "--weights", "w", "--mixed", "--group", "g", "--key", "k", "--node-key", "p", "--insecure"), 0);
+}
+
+TEST(what_decides_the_numbers_of_a_job_is_asked_of_nodes_of_a_list_too)
+{
+    CHECK_INT(GIVEN("--nodes", "n", "--precision", "int8", "--recheck", "10"), 0);
+    CHECK_INT(GIVEN("--nodes", "n", "--precision", "f32", "--recheck", "10"), -EINVAL);
+    CHECK_CONTAINS(why.text, "--recheck 10: computes again what int8 leaves undecided, but --precision f32 was asked for");
 }
 
 TEST(what_only_nodes_of_a_list_can_follow_is_refused_without_one)
