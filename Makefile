@@ -34,7 +34,7 @@ pkg = $(shell pkg-config --libs $(1) 2>/dev/null || echo $(2))
 LIBS_common      := $(call pkg,libcrypto,-lcrypto) $(call pkg,libzmq,-lzmq) $(call pkg,libcurl,-lcurl) $(call pkg,expat,-lexpat) $(call pkg,jansson,-ljansson) $(call pkg,libsystemd,-lsystemd)
 LIBS_proto       := -lmpack
 LIBS_worker      := $(call pkg,libjpeg,-ljpeg) $(call pkg,libpng zlib,-lpng -lz) $(call pkg,libwebpdemux libwebp,-lwebpdemux -lwebp) $(call pkg,jansson,-ljansson) -ldl -lm
-LIBS_coordinator := $(call pkg,libjpeg,-ljpeg) $(call pkg,libpng,-lpng) $(call pkg,libwebp,-lwebp) $(call pkg,sqlite3,-lsqlite3) $(call pkg,jansson,-ljansson) -lm
+LIBS_coordinator := $(call pkg,libjpeg,-ljpeg) $(call pkg,libpng,-lpng) $(call pkg,libwebp,-lwebp) $(call pkg,sqlite3,-lsqlite3) $(call pkg,jansson,-ljansson) -lcsv -lm
 LIBS_onednn      := -ldnnl -lm
 LIBS_demo        := -llapacke -lopenblas
 

@@ -27,7 +27,7 @@ static const struct option_row export_rows[] = {
       NULL },
     { 0, "per-image", OPTION_FLAG, offsetof(struct export_command, per_image), NULL, "also write one JSON file an image", 0, 0, NULL },
     { 'o', "output", OPTION_TEXT, offsetof(struct export_command, output), "DIR|URI", "where to, a folder or s3://BUCKET/PREFIX/; the job's own output by default", 0, 0, NULL },
-    { 0, "truth", OPTION_TEXT, offsetof(struct export_command, truth), "REGEX", "judge by this in place of what the job was run with; with -o only", 0, 0, NULL },
+    { 0, "truth", OPTION_TEXT, offsetof(struct export_command, truth), "REGEX|@FILE", "judge by this in place of what the job was run with; with -o only", 0, 0, NULL },
     S3_ROWS(struct export_command, s3),
     { 'h', "help", OPTION_FLAG, offsetof(struct export_command, help), NULL, "print this help", 0, 0, NULL },
     { 0 },

@@ -65,16 +65,18 @@ static int walk_batch(void *arg, const struct db_batch *batch, struct why *why)
 
 int finish_judge_by(struct spec *spec, const char *truth, struct why *why)
 {
-    char *copy = NULL;
+    char *text, *sha256;
     if (!truth)
         return 0;
     int r = truth_check(truth, why);
-    if (r == 0 && !(copy = strdup(truth)))
-        r = because(why, -ENOMEM, "out of memory");
+    if (r == 0)
+        r = truth_describe(truth, &text, &sha256, why);
     if (r < 0)
         return r;
     free(spec->truth);
-    spec->truth = copy;
+    free(spec->truth_sha256);
+    spec->truth = text;
+    spec->truth_sha256 = sha256;
     return 0;
 }
 
@@ -82,9 +84,13 @@ int finish_walk(struct db *db, const struct spec *spec, const struct labels *lab
 {
     struct walk walk = { .labels = labels, .each = each, .arg = arg, .path = db_path(db) };
     arena_init(&walk.arena, SIZE_MAX / 2);
-    int r = *spec->truth ? truth_open(spec->truth, &walk.truth, why) : 0;
+    int r = truth_check_file(spec->truth, spec->truth_sha256, why);
+    if (r == 0 && *spec->truth)
+        r = truth_open(spec->truth, &walk.truth, why);
     if (r == 0)
         r = db_walk(db, walk_batch, &walk, why);
+    if (r == 0)
+        truth_tell_unused(walk.truth);
     truth_close(walk.truth);
     return r;
 }

@@ -22,7 +22,7 @@ struct finished {
 int finish_job(const char *job_dir, const struct spec *spec, const struct labels *labels, struct s3_session *s3, const struct coordinator *c,
                struct finished *ret, struct why *why);
 
-/* Has the rows judged by another expression than the job was run with; NULL: by its own. -EINVAL for one that is none. */
+/* Has the rows judged by another truth (truth.h) than the job was run with; NULL: by its own. -EINVAL for what is none. */
 int finish_judge_by(struct spec *spec, const char *truth, struct why *why);
 
 /* Calls `each` for every row in list order, with its truth and match. -EBUSY for a job that is not complete. */

@@ -32,7 +32,7 @@ static const struct option_row report_rows[] = {
     { 0, "json", OPTION_FLAG, offsetof(struct report_options, json), NULL, "everything, as JSON", 0, 0, NULL },
     { 0, "html", OPTION_TEXT, offsetof(struct report_options, html), "FILE", "write everything as one page for a browser", 0, 0, NULL },
     { 0, "image", OPTION_TEXT, offsetof(struct report_options, image), "URI", "one image's row: its URI, or the end of it", 0, 0, NULL },
-    { 0, "truth", OPTION_TEXT, offsetof(struct report_options, truth), "REGEX", "judge by this in place of what the job was run with, for this report", 0, 0, NULL },
+    { 0, "truth", OPTION_TEXT, offsetof(struct report_options, truth), "REGEX|@FILE", "judge by this in place of what the job was run with, for this report", 0, 0, NULL },
     { 'h', "help", OPTION_FLAG, offsetof(struct report_options, help), NULL, "print this help", 0, 0, NULL },
     { 0 },
 };
@@ -123,7 +123,7 @@ static int load_everything(const char *job_dir, const char *truth, struct json_t
         r = finish_judge_by(spec, truth, why);
     if (r == 0)
         r = finish_evaluate(db, spec, labels, ret_evaluation, why);
-    if (r == 0 && truth && summary_set_truth(summary, truth, (*ret_evaluation)->match.of, (*ret_evaluation)->match.top1) < 0)
+    if (r == 0 && truth && summary_set_truth(summary, spec->truth, spec->truth_sha256, (*ret_evaluation)->match.of, (*ret_evaluation)->match.top1) < 0)
         r = because(why, -ENOMEM, "out of memory");
     if (r == 0 && summary_set_evaluation(summary, evaluation_full(*ret_evaluation)) < 0)
         r = because(why, -ENOMEM, "out of memory");

@@ -11,6 +11,7 @@
 #include "coordinator/objectstore.h"
 #include "coordinator/session.h"
 #include "coordinator/summary.h"
+#include "coordinator/truth.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -79,6 +80,8 @@ int session_reopen(struct session *session, const char *path, struct why *why)
         r = take_numbers(session, why);
     if (r == 0)
         r = check_file(session->spec->labels, session->spec->labels_sha256, why);
+    if (r == 0)
+        r = truth_check_file(session->spec->truth, session->spec->truth_sha256, why);
     if (r == 0)
         r = session_open_labels(session, why);
     if (r == 0)

@@ -10,6 +10,7 @@
 #include "coordinator/destination.h"
 #include "coordinator/export/export.h"
 #include "coordinator/objectstore.h"
+#include "coordinator/truth.h"
 #include "proto/link.h"
 #include "proto/preset.h"
 
@@ -47,7 +48,8 @@ static const struct option_row rows[] = {
     PRESET_ROWS(struct run_options, preset),
     { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE|URL", "the model: .pth or .safetensors; the workers' own by default", 0, 0, NULL },
     { 0, "labels", OPTION_TEXT, OPTION(labels), "FILE", "class names, one a line; ImageNet's by default", 0, 0, NULL },
-    { 0, "truth", OPTION_TEXT, OPTION(truth), "REGEX", "POSIX extended; its first group in the URI is the truth: a name, a WordNet id or an index", 0, 0, NULL },
+    { 0, "truth", OPTION_TEXT, OPTION(truth), "REGEX|@FILE",
+      "what images show, a name, a WordNet id or an index: the first group of a POSIX extended expression in the URI, or by a CSV file of names and truths", 0, 0, NULL },
     { 0, "include", OPTION_TEXTS, OPTION(include), "PATTERN", "take only what matches, below its source; may be given again", 0, 0, NULL },
     { 0, "exclude", OPTION_TEXTS, OPTION(exclude), "PATTERN", "leave out what matches, below its source; may be given again", 0, 0, NULL },
     { 0, "null", OPTION_FLAG, OPTION(null_separated), NULL, "entries of @lists end with NUL, not with a line", 0, 0, NULL },
@@ -234,16 +236,17 @@ static int set_texts(struct spec *spec, const struct run_options *options, const
         r = locate_output(options->output ? options->output : job_dir, &spec->output, why);
     if (r == 0)
         r = absolute(".", &spec->folder, why);
+    if (r == 0)
+        r = truth_describe(options->truth, &spec->truth, &spec->truth_sha256, why);
     if (r < 0)
         return r;
     if (asprintf(&spec->job, "%016" PRIx64, link_random_id()) < 0)
         spec->job = NULL;
     spec->version = strdup(SLEDDOG_VERSION);
-    spec->truth = strdup(options->truth);
     spec->preset = strdup(options->preset.preset);
     spec->formats = strdup(options->format);
     spec->precision = strdup(options->tuning.precision);
-    return spec->precision && spec->job && spec->version && spec->truth && spec->preset && spec->formats ? 0 : because(why, -ENOMEM, "out of memory");
+    return spec->precision && spec->job && spec->version && spec->preset && spec->formats ? 0 : because(why, -ENOMEM, "out of memory");
 }
 
 static int set_preset(struct spec *spec, const struct run_options *options, struct why *why)

@@ -15,6 +15,7 @@
     X(job) X(version) X(folder) X(weights_sha256) X(labels) X(labels_sha256) X(truth) X(preset) X(output) X(formats) \
     X(endpoint_url) X(region) X(addressing_style) X(profile) X(ca_bundle)
 #define TEXTS(X)   PLAIN_TEXTS(X) X(weights)
+#define LATER_TEXTS(X) X(precision, "auto") X(truth_sha256, "") /* with what is meant where an earlier build did not write them */
 #define NUMBERS(X) X(resize) X(crop) X(emit) X(top) X(batch)
 #define PLAIN_LISTS(X) X(include, include_count) X(exclude, exclude_count)
 #define LISTS(X)   PLAIN_LISTS(X) X(sources, source_count)
@@ -31,9 +32,9 @@ void spec_free(struct spec *spec)
 {
     if (!spec)
         return;
-#define FREE(member) free(spec->member);
+#define FREE(member, ...) free(spec->member);
     TEXTS(FREE)
-    FREE(precision)
+    LATER_TEXTS(FREE)
 #define FREE_LIST(member, count) free_list(spec->member, spec->count);
     LISTS(FREE_LIST)
     free(spec);
@@ -124,7 +125,7 @@ int spec_to_json(const struct spec *spec, char **ret, struct why *why)
 {
     json_watch();
     json_t *json = json_object();
-#define PUT_TEXT(member)   json_object_set_new(json, #member, text_to_json(spec->member));
+#define PUT_TEXT(member, ...) json_object_set_new(json, #member, text_to_json(spec->member));
 #define PUT_NUMBER(member) json_object_set_new(json, #member, json_integer((json_int_t)spec->member));
 #define PUT_FLAG(member)   json_object_set_new(json, #member, json_boolean(spec->member));
     PLAIN_TEXTS(PUT_TEXT)
@@ -136,7 +137,7 @@ int spec_to_json(const struct spec *spec, char **ret, struct why *why)
     json_object_set_new(json, "weights", address_to_json(spec->weights));
     json_object_set_new(json, "mean", floats_to_json(spec->mean));
     json_object_set_new(json, "std", floats_to_json(spec->std));
-    json_object_set_new(json, "precision", text_to_json(spec->precision));
+    LATER_TEXTS(PUT_TEXT)
     json_object_set_new(json, "recheck", json_integer(spec->recheck));
     json_object_set_new(json, "interpolation", json_integer(spec->interpolation));
     json_object_set_new(json, "created", json_real(spec->created));
@@ -183,16 +184,25 @@ static bool is_possible(const struct spec *spec)
            spec->recheck >= 0 && spec->recheck <= 100 && tuning_knows_precision(spec->precision);
 }
 
+static int read_later_text(const json_t *json, const char *absent, char **ret)
+{
+    if (json)
+        return text_from_json(json, ret);
+    *ret = strdup(absent);
+    return *ret ? 0 : -ENOMEM;
+}
+
 /* Absent in jobs that earlier builds began: 0 is what those did. */
 static int read_later_members(const json_t *json, struct spec *spec)
 {
+    int r = 0;
     spec->interpolation = (enum interpolation)json_integer_value(json_object_get(json, "interpolation"));
     spec->recheck = (int)json_integer_value(json_object_get(json, "recheck"));
-    const json_t *precision = json_object_get(json, "precision");
-    if (precision)
-        return text_from_json(precision, &spec->precision);
-    spec->precision = strdup("auto");
-    return spec->precision ? 0 : -ENOMEM;
+#define GET_LATER(member, absent)                                                             \
+    if (r == 0)                                                                               \
+        r = read_later_text(json_object_get(json, #member), absent, &spec->member);
+    LATER_TEXTS(GET_LATER)
+    return r;
 }
 
 static int read_members(const json_t *json, struct spec *spec)
@@ -303,6 +313,13 @@ static bool preset_differs(const struct spec *is, const struct spec *other, char
     return false;
 }
 
+static bool truths_differ(const struct spec *is, const struct spec *other, char *ret, size_t size)
+{
+    if (is->truth_sha256 && other->truth_sha256 && *is->truth_sha256 && *other->truth_sha256) /* tables: where they lie does not matter */
+        return files_differ("truth", is->truth, other->truth, is->truth_sha256, other->truth_sha256, ret, size);
+    return texts_differ("truth", is->truth, other->truth, ret, size);
+}
+
 bool spec_differs(const struct spec *is, const struct spec *other, char *ret, size_t size)
 {
     return texts_differ("version", is->version, other->version, ret, size) || sources_differ(is, other, ret, size) ||
@@ -312,7 +329,7 @@ bool spec_differs(const struct spec *is, const struct spec *other, char *ret, si
            numbers_differ("size of a batch", is->batch, other->batch, ret, size) ||
            texts_differ("precision", is->precision, other->precision, ret, size) || numbers_differ("recheck", is->recheck, other->recheck, ret, size) ||
            files_differ("list of labels", is->labels, other->labels, is->labels_sha256, other->labels_sha256, ret, size) ||
-           texts_differ("truth", is->truth, other->truth, ret, size) || texts_differ("format", is->formats, other->formats, ret, size) ||
+           truths_differ(is, other, ret, size) || texts_differ("format", is->formats, other->formats, ret, size) ||
            (!(is->output_inside && other->output_inside) && texts_differ("output", is->output, other->output, ret, size)) ||
            numbers_differ("per-image", is->per_image, other->per_image, ret, size) ||
            numbers_differ("null", is->null_separated, other->null_separated, ret, size);

@@ -26,7 +26,8 @@ struct spec {
     char *weights_sha256;  /* "" where the file is not here */
     char *labels;          /* absolute path, or "" for the built-in list */
     char *labels_sha256;   /* "" for the built-in list */
-    char *truth;           /* regular expression, or "" */
+    char *truth;           /* regular expression, "@" and the absolute path of a table, or "" */
+    char *truth_sha256;    /* of that table; "": there is none */
     char *preset;
     int resize, crop;
     enum interpolation interpolation;

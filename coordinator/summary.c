@@ -119,8 +119,8 @@ static json_t *model(const struct job_facts *facts)
 static json_t *options(const struct job_facts *facts)
 {
     static const char *const emits[] = { [ROW_TOPK] = "topk", [ROW_LOGITS] = "logits", [ROW_FEATURES] = "features" };
-    return json_pack("{s:o, s:o, s:s, s:o}", "batch", value_count(facts->batch), "top", value_count(facts->top), "emit", emits[facts->emit],
-                     "truth", value_text(facts->truth));
+    return json_pack("{s:o, s:o, s:s, s:o, s:o}", "batch", value_count(facts->batch), "top", value_count(facts->top), "emit", emits[facts->emit],
+                     "truth", value_text(facts->truth), "truth_sha256", value_text(facts->truth_sha256));
 }
 
 static json_t *times(const struct job_facts *facts, const struct tally *tally)
@@ -280,11 +280,13 @@ int summary_new(const struct job_facts *facts, const struct tally *tally, struct
     return *ret ? 0 : -ENOMEM;
 }
 
-int summary_set_truth(struct json_t *summary, const char *truth, uint64_t with_truth, uint64_t correct)
+int summary_set_truth(struct json_t *summary, const char *truth, const char *truth_sha256, uint64_t with_truth, uint64_t correct)
 {
+    json_t *options = json_object_get(summary, "options");
     json_watch();
     set_judged(json_object_get(summary, "images"), with_truth, correct);
-    json_object_set_new(json_object_get(summary, "options"), "truth", value_text(truth));
+    json_object_set_new(options, "truth", value_text(truth));
+    json_object_set_new(options, "truth_sha256", value_text(*truth_sha256 ? truth_sha256 : NULL));
     return json_refused() ? -ENOMEM : 0;
 }
 

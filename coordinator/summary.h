@@ -44,7 +44,8 @@ struct job_facts {
     const char *weights_sha256;
     uint32_t classes;
     const char *labels; /* file, NULL: built in */
-    const char *truth;  /* expression, NULL: none */
+    const char *truth;  /* expression or "@FILE", NULL: none */
+    const char *truth_sha256; /* of that file; NULL: there is none */
     uint32_t batch, top;
     enum row_emit emit;
     const struct node_facts *nodes;
@@ -65,8 +66,8 @@ int summary_new(const struct job_facts *facts, const struct tally *tally, struct
 void summary_free(struct json_t *summary); /* accepts NULL */
 DEFINE_FREEP(summary_free, struct json_t)
 
-/* Its images were judged again, by this expression: so many have a truth, and so many of those are right. */
-int summary_set_truth(struct json_t *summary, const char *truth, uint64_t with_truth, uint64_t correct);
+/* Its images were judged again, by this truth, as truth_describe() gives it: so many have one, and so many of those are right. */
+int summary_set_truth(struct json_t *summary, const char *truth, const char *truth_sha256, uint64_t with_truth, uint64_t correct);
 
 /* Takes over `evaluation` (evaluation_full()); -ENOMEM if that is NULL. */
 int summary_set_evaluation(struct json_t *summary, struct json_t *evaluation);

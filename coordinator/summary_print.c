@@ -34,13 +34,13 @@ static void print_correct(struct bytes *out, const json_t *summary)
     if (!strcmp(text_at(json_object_get(summary, "options"), "emit"), "features"))
         bytes_append_text(out, "not judged: features are no predictions");
     else if (!json_is_string(json_object_get(json_object_get(summary, "options"), "truth")))
-        bytes_append_text(out, "not judged: no --truth was given; report --truth REGEX does it");
+        bytes_append_text(out, "not judged: no --truth was given; report --truth does it");
     else if (!judged)
-        bytes_append_text(out, "not judged: no name of an image told a truth; look at --truth");
+        bytes_append_text(out, "not judged: of no image a truth is known; look at --truth");
     else {
         line_rate(out, correct, judged);
         if (judged < count_at(images, "examined"))
-            bytes_append_text(out, " of those whose name tells the truth");
+            bytes_append_text(out, " of those whose truth is known");
         if (count_at(images, "failed"))
             bytes_append_text(out, " (an image without a prediction counts as wrong)");
     }

@@ -1,6 +1,9 @@
 #include "coordinator/truth.h"
 
 #include "common/cleanup.h"
+#include "common/log.h"
+#include "common/sha256.h"
+#include "coordinator/truth_table.h"
 
 #include <errno.h>
 #include <regex.h>
@@ -8,17 +11,78 @@
 #include <string.h>
 
 struct truth {
+    const char *path; /* of the table */
+    struct truth_table *table; /* NULL: it is an expression */
     regex_t regex;
-    regmatch_t *group; /* the whole match, then re_nsub groups */
+    regmatch_t *group; /* the whole match, then re_nsub groups; NULL: not compiled */
 };
 
 void truth_close(struct truth *truth)
 {
     if (!truth)
         return;
-    regfree(&truth->regex);
+    truth_table_free(truth->table);
+    if (truth->group)
+        regfree(&truth->regex);
     free(truth->group);
     free(truth);
+}
+
+const char *truth_file(const char *given)
+{
+    return *given == '@' ? given + 1 : NULL;
+}
+
+static int open_table(const char *path, struct truth *truth, struct why *why)
+{
+    truth->path = path;
+    int r = truth_table_read(path, &truth->table, why);
+    return r < 0 ? because_in(why, r, "--truth") : 0;
+}
+
+static int check_path(const char *path, struct why *why)
+{
+    if (*path && strcmp(path, "-") && !strstr(path, "://"))
+        return 0;
+    return because(why, -EINVAL, "--truth @%.500s: it takes a file of this machine; an expression that begins with @ is written [@]...", path);
+}
+
+int truth_describe(const char *given, char **ret, char **ret_sha256, struct why *why)
+{
+    const char *path = truth_file(given);
+    char hex[SHA256_HEX] = "";
+    CLEANUP(freep) char *whole = NULL;
+    CLEANUP(freep) char *text = NULL;
+    int r = path ? check_path(path, why) : 0;
+    if (r == 0 && path)
+        r = sha256_file(path, hex, why);
+    if (r == 0 && path && !(whole = realpath(path, NULL)))
+        r = because(why, -errno, "%s: %s", path, strerror(errno));
+    if (r < 0)
+        return because_in(why, r, "--truth");
+    if (path ? asprintf(&text, "@%s", whole) < 0 : !(text = strdup(given)))
+        text = NULL;
+    char *copy = strdup(hex);
+    if (!text || !copy) {
+        free(copy);
+        return because(why, -ENOMEM, "out of memory");
+    }
+    *ret = take(text);
+    *ret_sha256 = copy;
+    return 0;
+}
+
+int truth_check_file(const char *described, const char *sha256, struct why *why)
+{
+    const char *path = truth_file(described);
+    char hex[SHA256_HEX];
+    if (!path || !*sha256)
+        return 0;
+    int r = sha256_file(path, hex, why);
+    if (r == 0 && strcmp(hex, sha256))
+        r = because(why, -EBADMSG, "%s: is another file than when the job was begun; put the old one back (sha256 %.12s...), or judge by another with report or export "
+                    "--truth", path, sha256);
+    return r;
 }
 
 static int explain(const char *regex, int error, const regex_t *compiled, struct why *why)
@@ -29,38 +93,55 @@ static int explain(const char *regex, int error, const regex_t *compiled, struct
                    "--truth '%.500s': %s; it takes a POSIX extended regular expression", regex, text);
 }
 
-int truth_open(const char *regex, struct truth **ret, struct why *why)
+static int compile(const char *regex, struct truth *truth, struct why *why)
 {
-    CLEANUP(freep) struct truth *truth = calloc(1, sizeof(*truth));
-    if (!truth)
-        return because(why, -ENOMEM, "--truth: out of memory");
     int error = regcomp(&truth->regex, regex, REG_EXTENDED);
     if (error)
         return explain(regex, error, &truth->regex, why);
-    if (!truth->regex.re_nsub) {
-        regfree(&truth->regex);
-        return because(why, -EINVAL, "--truth '%.500s': no group; put the part that names the truth in parentheses, "
-                       "as in 'n[0-9]+-([^/]+)/'", regex);
-    }
-    truth->group = calloc(truth->regex.re_nsub + 1, sizeof(*truth->group));
-    if (!truth->group) {
-        regfree(&truth->regex);
+    size_t groups = truth->regex.re_nsub;
+    truth->group = groups ? calloc(groups + 1, sizeof(*truth->group)) : NULL;
+    if (truth->group)
+        return 0;
+    regfree(&truth->regex);
+    if (groups)
         return because(why, -ENOMEM, "--truth: out of memory");
-    }
-    *ret = take(truth);
-    return 0;
+    return because(why, -EINVAL, "--truth '%.500s': no group; put the part that names the truth in parentheses, as in 'n[0-9]+-([^/]+)/'; or give @FILE, a table",
+                   regex);
 }
 
-int truth_check(const char *regex, struct why *why)
+int truth_open(const char *given, struct truth **ret, struct why *why)
+{
+    struct truth *truth = calloc(1, sizeof(*truth));
+    if (!truth)
+        return because(why, -ENOMEM, "--truth: out of memory");
+    const char *path = truth_file(given);
+    int r = path ? open_table(path, truth, why) : compile(given, truth, why);
+    if (r < 0)
+        truth_close(truth);
+    else
+        *ret = truth;
+    return r;
+}
+
+int truth_check(const char *given, struct why *why)
 {
     struct truth *truth = NULL;
-    int r = *regex ? truth_open(regex, &truth, why) : 0;
+    int r = *given ? truth_open(given, &truth, why) : 0;
     truth_close(truth);
     return r;
 }
 
+void truth_tell_unused(const struct truth *truth)
+{
+    size_t line = 0, unused = truth && truth->table ? truth_table_unused(truth->table, &line) : 0;
+    if (unused)
+        log_info("--truth %s: %zu of %zu names are those of no image of this job, the first in line %zu", truth->path, unused, truth_table_count(truth->table), line);
+}
+
 struct span truth_of(const struct truth *truth, struct span uri)
 {
+    if (truth && truth->table)
+        return truth_table_find(truth->table, uri);
     size_t groups = truth ? truth->regex.re_nsub : 0;
     if (!groups || regexec(&truth->regex, uri.data, groups + 1, truth->group, 0))
         return (struct span){ NULL, 0 };

@@ -1,12 +1,12 @@
-/* truth.h: what an image shows according to its URI, and whether the answer agrees.
+/* truth.h: what an image shows, by an expression for its URI or by a table (truth_table.h), and whether the answer agrees.
  *
  * As in the article: an underscore counts as a space on both sides, and an answer is right when the truth occurs in the label
  * of its most probable class, letter for letter. A truth that is a WordNet id ("n02085620") is compared with the id of that
  * class and nothing else; a number, where no label has a digit in it, with its index.
  *
  * Threads:   one at a time (regexec locks inside).
- * Ownership: the truth found is a part of the URI it was found in.
- * Errors:    -EINVAL and what is wrong with the expression, -ENOMEM. */
+ * Ownership: the truth found is a part of the URI it was found in, or of the table.
+ * Errors:    -EINVAL and what is wrong with the expression or the table, -ENOMEM, what reading a table gave. */
 #pragma once
 
 #include "common/labels.h"
@@ -23,12 +23,24 @@ enum match {
     MATCH_TRUE,
 };
 
-/* `regex`: POSIX extended, with at least one group. */
-int truth_open(const char *regex, struct truth **ret, struct why *why);
+/* `given`, as of --truth: a regular expression, POSIX extended, with at least one group; or "@FILE", a table. */
+int truth_open(const char *given, struct truth **ret, struct why *why);
 void truth_close(struct truth *truth);
 
 /* Whether truth_open() takes it; "" stands for none. */
-int truth_check(const char *regex, struct why *why);
+int truth_check(const char *given, struct why *why);
+
+/* How a job keeps it: a table's path absolute, and the sha256 of the file ("" for an expression). Both are the caller's to free. */
+int truth_describe(const char *given, char **ret, char **ret_sha256, struct why *why);
+
+/* -EBADMSG if the table is another file by now than the one described. */
+int truth_check_file(const char *described, const char *sha256, struct why *why);
+
+/* The file of "@FILE"; NULL: it is an expression, or "". */
+const char *truth_file(const char *given);
+
+/* Says, in a line of the log, how many names of a table truth_of() never met. */
+void truth_tell_unused(const struct truth *truth);
 
 /* The first group that matched something; `data` is NULL if none. The URI must be followed by a NUL, as decoded ones are.
  * `truth` may be NULL: none. */

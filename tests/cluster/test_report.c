@@ -206,3 +206,62 @@ TEST(tables_are_exported_with_the_truths_of_another_expression_beside_the_job)
     CHECK_INT(COORDINATE("none", "export", "job", "--truth", "dogs", "-o", "tables"), 2);
     check_contains("none.err", "put the part that names the truth in parentheses");
 }
+
+#define TOLD(name, ...) COORDINATE(name, "run", "--engine", "sim", "--decode", "none", __VA_ARGS__)
+
+static void make_dogs(void)
+{
+    CHECK_INT(test_shell(NULL, "mkdir -p dogs/beagle dogs/pug && for f in beagle/1 beagle/2 pug/3; do echo x >dogs/$f.jpg; done"), 0);
+    write_text("labels.csv", "id,breed\n1,beagle\ndogs/beagle/2.jpg,beagle\n3.jpg,pug\n4,pug\n");
+}
+
+TEST(a_file_of_truths_judges_as_an_expression_does_and_says_whom_it_names_in_vain)
+{
+    make_dogs();
+    CHECK_INT(TOLD("regex", "--truth", "/dogs/([^/]+)/", "--job", "regex", "dogs"), 0);
+    CHECK_INT(TOLD("table", "--truth", "@labels.csv", "--job", "table", "dogs"), 0);
+    check_same_file("table/predictions.jsonl", "regex/predictions.jsonl");
+    check_contains("table.err", "/labels.csv: 1 of 5 names are those of no image of this job, the first in line 5");
+    check_contains("table/summary.json", "\"truth_sha256\": \"");
+    check_contains("table/summary.json", "\"with_truth\": 3");
+    CHECK_INT(COORDINATE("later", "report", "regex", "--truth", "@labels.csv", "--json"), 0);
+    check_contains("later.out", "\"truth_sha256\": \"");
+    CHECK_INT(COORDINATE("expression", "report", "table", "--truth", "/dogs/([^/]+)/", "--json"), 0);
+    check_contains("expression.out", "\"truth_sha256\": null");
+    CHECK_INT(COORDINATE("export", "export", "regex", "--truth", "@labels.csv", "-o", "tables"), 0);
+    check_same_file("tables/predictions.jsonl", "table/predictions.jsonl");
+    write_text("some.csv", "1,beagle\n");
+    CHECK_INT(COORDINATE("some", "report", "regex", "--truth", "@some.csv"), 0);
+    check_contains("some.out", " of those whose truth is known");
+}
+
+TEST(a_job_is_resumed_and_exported_with_the_file_of_truths_it_was_begun_with)
+{
+    make_dogs();
+    CHECK_INT(TOLD("run", "--truth", "@labels.csv", "--job", "job", "dogs"), 0);
+    CHECK_INT(test_shell(NULL, "mv labels.csv old.csv; echo 1,pug >labels.csv; rm job/predictions.jsonl"), 0);
+    CHECK_INT(COORDINATE("resume", "resume", "job"), 1);
+    check_contains("resume.err", "/labels.csv: is another file than when the job was begun; put the old one back (sha256 ");
+    CHECK_INT(COORDINATE("export", "export", "job", "-o", "tables"), 1);
+    check_contains("export.err", "or judge by another with report or export --truth");
+    CHECK_INT(COORDINATE("other", "report", "job", "--truth", "@labels.csv"), 0);
+    CHECK_INT(TOLD("again", "--truth", "@labels.csv", "--job", "job", "dogs"), 1);
+    check_contains("again.err", "the truth is @");
+    CHECK_INT(test_shell(NULL, "mv old.csv labels.csv"), 0);
+    CHECK_INT(COORDINATE("back", "resume", "job"), 0);
+}
+
+TEST(a_file_of_truths_that_cannot_serve_is_refused_before_anything_is_made)
+{
+    make_dogs();
+    write_text("odd.csv", "1,beagle\n2\n");
+    CHECK_INT(TOLD("none", "--truth", "@none.csv", "--job", "job", "dogs"), 1);
+    check_contains("none.err", "--truth: none.csv: cannot open: No such file or directory");
+    CHECK_INT(TOLD("odd", "--truth", "@odd.csv", "--job", "job", "dogs"), 2);
+    check_contains("odd.err", "--truth: ");
+    check_contains("odd.err", "/odd.csv: line 2: one column only");
+    CHECK_INT(TOLD("store", "--truth", "@s3://b/labels.csv", "--job", "job", "dogs"), 2);
+    check_contains("store.err", "--truth @s3://b/labels.csv: it takes a file of this machine");
+    CHECK_INT(TOLD("input", "--truth", "@-", "--job", "job", "dogs"), 2);
+    CHECK(access("job", F_OK) < 0);
+}

@@ -118,7 +118,7 @@ TEST(the_summary_says_what_was_examined_right_and_failed)
     struct job_facts facts = sample_facts();
     char *text = summary_of(&facts, sample_tally());
     CHECK_CONTAINS(text, "images examined       1,000\n");
-    CHECK_CONTAINS(text, "classified correctly  700 of 999, 70.070 % of those whose name tells the truth (an image without");
+    CHECK_CONTAINS(text, "classified correctly  700 of 999, 70.070 % of those whose truth is known (an image without");
     CHECK_CONTAINS(text, "without a prediction  3\n");
     CHECK_CONTAINS(text, "  decode              2, such as /photos/bad?\xef\xbf\xbd.jpg: JPEG data ends\n");
     CHECK_CONTAINS(text, "  not_found           1, such as /photos/gone.jpg: No such file\n");
@@ -160,7 +160,7 @@ TEST(what_was_not_judged_is_not_called_wrong)
     free(text);
     facts.truth = "(x)";
     text = summary_of(&facts, &tally);
-    CHECK_CONTAINS(text, "no name of an image told a truth");
+    CHECK_CONTAINS(text, "of no image a truth is known");
     free(text);
 }
 
