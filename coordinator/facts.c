@@ -147,7 +147,9 @@ int facts_summary(struct db *db, const char *job_dir, const struct spec *spec, c
     int r = gather_nodes(&all, db, why);
     struct job_facts facts = {
         .version = SLEDDOG_VERSION, .job = spec->job, .directory = job_dir, .sources = (const char *const *)spec->sources,
-        .sources_count = (uint32_t)spec->source_count, .skipped = c->skipped, .preset = &preset, .network = c->network,
+        .sources_count = (uint32_t)spec->source_count,
+        .include = (const char *const *)spec->include, .include_count = (uint32_t)spec->include_count, .exclude = (const char *const *)spec->exclude,
+        .exclude_count = (uint32_t)spec->exclude_count, .sample = (uint64_t)spec->sample, .limit = (uint64_t)spec->limit, .skipped = c->skipped, .preset = &preset, .network = c->network,
         .weights_uri = { weights, (uint32_t)strlen(weights) }, .weights_sha256 = c->model_sha256, .classes = c->classes,
         .labels = *spec->labels ? spec->labels : NULL, .truth = *spec->truth ? spec->truth : NULL,
         .truth_sha256 = *spec->truth_sha256 ? spec->truth_sha256 : NULL, .batch = (uint32_t)spec->batch,

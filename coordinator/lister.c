@@ -89,7 +89,7 @@ static int post_batch(struct lister *lister, struct gathering *batch)
 int lister_open_sources(const struct spec *spec, struct s3_session *s3, struct source **ret, struct why *why)
 {
     struct source_options options = { .null_separated = spec->null_separated, .s3 = s3,
-                                      .filter = { spec->include, spec->exclude, spec->include_count, spec->exclude_count } };
+                                      .filter = { spec->include, spec->exclude, spec->include_count, spec->exclude_count, (uint32_t)spec->sample } };
     return source_open(spec->sources, spec->source_count, &options, ret, why);
 }
 
@@ -182,17 +182,26 @@ static int found_nothing(struct lister *lister)
     bytes_init(&patterns, 1 << 20);
     put_patterns(&patterns, "--include", spec->include, spec->include_count);
     put_patterns(&patterns, "--exclude", spec->exclude, spec->exclude_count);
-    int r = because(&lister->why, -ENOENT, "no images: %s, and none %s%.300s; a pattern is held against the path below the source",
-                    COUNTED(unwanted, "file", "files"), spec->exclude_count ? "is left by" : "matches", bytes_error(&patterns) ? " --include" : patterns.data);
+    if (spec->sample)
+        bytes_printf(&patterns, " --sample %" PRId64, spec->sample);
+    int r = because(&lister->why, -ENOENT, "no images: %s, and none %s%.300s%s", COUNTED(unwanted, "file", "files"),
+                    spec->exclude_count || spec->sample ? "is left by" : "matches", bytes_error(&patterns) ? " --include" : patterns.data,
+                    spec->include_count || spec->exclude_count ? "; a pattern is held against the path below the source" : "");
     bytes_done(&patterns);
     return r;
+}
+
+/* --limit: what the job has is enough. */
+static bool is_full(const struct lister *lister, const struct gathering *batch)
+{
+    return lister->spec->limit && lister->next_image + batch->count >= (uint64_t)lister->spec->limit;
 }
 
 static int list_all(struct lister *lister, struct gathering *batch)
 {
     struct rec_item item;
-    int r = skip_listed(lister, &item);
-    for (; r > 0; r = source_next(lister->source, &item, &lister->why)) {
+    int r = is_full(lister, batch) ? 0 : skip_listed(lister, &item);
+    for (; r > 0; r = is_full(lister, batch) ? 0 : source_next(lister->source, &item, &lister->why)) {
         if (atomic_load_explicit(&lister->stopping, memory_order_relaxed))
             return -ECANCELED;
         r = keep_item(lister, batch, &item);

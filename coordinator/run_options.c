@@ -52,6 +52,8 @@ static const struct option_row rows[] = {
       "what images show, a name, a WordNet id or an index: the first group of a POSIX extended expression in the URI, or by a CSV file of names and truths", 0, 0, NULL },
     { 0, "include", OPTION_TEXTS, OPTION(include), "PATTERN", "take only what matches, below its source; may be given again", 0, 0, NULL },
     { 0, "exclude", OPTION_TEXTS, OPTION(exclude), "PATTERN", "leave out what matches, below its source; may be given again", 0, 0, NULL },
+    { 0, "sample", OPTION_INT, OPTION(sample), "N", "take about one image in N, chosen by its name: the same ones every time", 1, UINT32_MAX, NULL },
+    { 0, "limit", OPTION_INT, OPTION(limit), "N", "take the first N images of the list and no more", 1, INT64_MAX, NULL },
     { 0, "null", OPTION_FLAG, OPTION(null_separated), NULL, "entries of @lists end with NUL, not with a line", 0, 0, NULL },
     { 0, "mixed", OPTION_FLAG, OPTION(mixed), NULL, "allow workers whose numbers may differ in the last digits", 0, 0, NULL },
     { 0, "strict", OPTION_FLAG, OPTION(strict), NULL, "exit with 3 if any image failed", 0, 0, NULL },
@@ -270,6 +272,8 @@ static void set_numbers(struct spec *spec, const struct run_options *options)
     spec->top = (int)options->top;
     spec->batch = (int)options->batch;
     spec->recheck = (int)options->tuning.recheck;
+    spec->sample = options->sample;
+    spec->limit = options->limit;
     spec->null_separated = options->null_separated;
     spec->per_image = options->per_image;
     spec->mixed = options->mixed;

@@ -14,7 +14,7 @@ struct run_options {
     struct trust_options trust;
     struct preset_options preset;
     const char *nodes, *job, *output, *format, *emit, *weights, *labels, *truth;
-    int64_t local, min_nodes, node_timeout, expiry, stall_timeout, batch, top;
+    int64_t local, min_nodes, node_timeout, expiry, stall_timeout, batch, top, sample, limit;
     struct texts group, include, exclude;
     bool per_image, strict, mixed, null_separated, help;
 

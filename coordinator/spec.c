@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <float.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #define LATER_TEXTS(X) X(precision, "auto") X(truth_sha256, "") /* with what is meant where an earlier build did not write them */
 #define NUMBERS(X) X(resize) X(crop) X(emit) X(top) X(batch)
 #define PLAIN_LISTS(X) X(include, include_count) X(exclude, exclude_count)
+#define LATER_NUMBERS(X) X(recheck) X(sample) X(limit)
 #define LISTS(X)   PLAIN_LISTS(X) X(sources, source_count)
 #define FLAGS(X)   X(null_separated) X(per_image) X(mixed) X(exif_orient) X(output_inside) X(no_sign_request)
 
@@ -138,7 +140,7 @@ int spec_to_json(const struct spec *spec, char **ret, struct why *why)
     json_object_set_new(json, "mean", floats_to_json(spec->mean));
     json_object_set_new(json, "std", floats_to_json(spec->std));
     LATER_TEXTS(PUT_TEXT)
-    json_object_set_new(json, "recheck", json_integer(spec->recheck));
+    LATER_NUMBERS(PUT_NUMBER)
     json_object_set_new(json, "interpolation", json_integer(spec->interpolation));
     json_object_set_new(json, "created", json_real(spec->created));
     *ret = json_write(json, JSON_COMPACT | JSON_REAL_PRECISION(17));
@@ -181,7 +183,7 @@ static bool is_possible(const struct spec *spec)
 {
     return spec->resize >= 1 && spec->resize <= 4096 && spec->crop >= 1 && spec->crop <= 4096 && spec->interpolation < INTERPOLATION_COUNT && spec->emit <= ROW_FEATURES &&
            spec->top >= 1 && spec->top <= (int)LIMIT_CLASSES && spec->batch >= 1 && spec->batch <= (int)LIMIT_BATCH &&
-           spec->recheck >= 0 && spec->recheck <= 100 && tuning_knows_precision(spec->precision);
+           spec->recheck >= 0 && spec->recheck <= 100 && spec->sample >= 0 && spec->sample <= UINT32_MAX && spec->limit >= 0 && tuning_knows_precision(spec->precision);
 }
 
 static int read_later_text(const json_t *json, const char *absent, char **ret)
@@ -197,11 +199,12 @@ static int read_later_members(const json_t *json, struct spec *spec)
 {
     int r = 0;
     spec->interpolation = (enum interpolation)json_integer_value(json_object_get(json, "interpolation"));
-    spec->recheck = (int)json_integer_value(json_object_get(json, "recheck"));
-#define GET_LATER(member, absent)                                                             \
-    if (r == 0)                                                                               \
+#define GET_LATER_NUMBER(member) spec->member = (__typeof__(spec->member))json_integer_value(json_object_get(json, #member));
+    LATER_NUMBERS(GET_LATER_NUMBER)
+#define GET_LATER_TEXT(member, absent)                                                             \
+    if (r == 0)                                                                                    \
         r = read_later_text(json_object_get(json, #member), absent, &spec->member);
-    LATER_TEXTS(GET_LATER)
+    LATER_TEXTS(GET_LATER_TEXT)
     return r;
 }
 
@@ -261,11 +264,11 @@ static bool texts_differ(const char *what, const char *is_text, const char *othe
     return true;
 }
 
-static bool numbers_differ(const char *what, int is, int other, char *ret, size_t size)
+static bool numbers_differ(const char *what, int64_t is, int64_t other, char *ret, size_t size)
 {
     if (is == other)
         return false;
-    snprintf(ret, size, "the %s is %d, not %d", what, is, other);
+    snprintf(ret, size, "the %s is %" PRId64 ", not %" PRId64, what, is, other);
     return true;
 }
 
@@ -294,6 +297,7 @@ static bool sources_differ(const struct spec *is, const struct spec *other, char
     return lists_differ("source", is->sources, is->source_count, other->sources, other->source_count, ret, size) ||
            lists_differ("include", is->include, is->include_count, other->include, other->include_count, ret, size) ||
            lists_differ("exclude", is->exclude, is->exclude_count, other->exclude, other->exclude_count, ret, size) ||
+           numbers_differ("sample", is->sample, other->sample, ret, size) || numbers_differ("limit", is->limit, other->limit, ret, size) ||
            texts_differ("endpoint-url", is->endpoint_url, other->endpoint_url, ret, size);
 }
 

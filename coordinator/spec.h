@@ -20,6 +20,8 @@ struct spec {
     int source_count;
     char **include, **exclude; /* patterns: filter.h */
     int include_count, exclude_count;
+    int64_t sample;        /* about one entry of the list in so many; 0: all */
+    int64_t limit;         /* entries of it that are taken; 0: all */
     char *folder;          /* where relative sources were meant */
     bool null_separated;
     char *weights;         /* absolute path or https:// address, or "" for the workers' own */

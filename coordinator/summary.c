@@ -116,11 +116,22 @@ static json_t *model(const struct job_facts *facts)
                      "sha256", value_text(facts->weights_sha256), "classes", value_count(facts->classes), "labels", value_text(facts->labels));
 }
 
+/* Which part of the list. */
+static void put_choice(json_t *options, const struct job_facts *facts)
+{
+    json_object_set_new(options, "include", texts(facts->include, facts->include_count));
+    json_object_set_new(options, "exclude", texts(facts->exclude, facts->exclude_count));
+    json_object_set_new(options, "sample", facts->sample ? value_count(facts->sample) : json_null());
+    json_object_set_new(options, "limit", facts->limit ? value_count(facts->limit) : json_null());
+}
+
 static json_t *options(const struct job_facts *facts)
 {
     static const char *const emits[] = { [ROW_TOPK] = "topk", [ROW_LOGITS] = "logits", [ROW_FEATURES] = "features" };
-    return json_pack("{s:o, s:o, s:s, s:o, s:o}", "batch", value_count(facts->batch), "top", value_count(facts->top), "emit", emits[facts->emit],
-                     "truth", value_text(facts->truth), "truth_sha256", value_text(facts->truth_sha256));
+    json_t *options = json_pack("{s:o, s:o, s:s, s:o, s:o}", "batch", value_count(facts->batch), "top", value_count(facts->top), "emit", emits[facts->emit],
+                                "truth", value_text(facts->truth), "truth_sha256", value_text(facts->truth_sha256));
+    put_choice(options, facts);
+    return options;
 }
 
 static json_t *times(const struct job_facts *facts, const struct tally *tally)

@@ -37,6 +37,9 @@ struct job_facts {
     const char *version, *job, *directory;
     const char *const *sources;
     uint32_t sources_count;
+    const char *const *include, *const *exclude;
+    uint32_t include_count, exclude_count;
+    uint64_t sample, limit; /* 0: none */
     uint64_t skipped; /* entries that are neither file nor folder */
     const struct preset *preset;
     const char *network;

@@ -13,10 +13,21 @@
 
 #define CONFUSIONS_SHOWN 3
 
+/* That it was not the whole list changes what the numbers mean. */
+static void print_choice(struct bytes *out, const json_t *options)
+{
+    uint64_t sample = count_at(options, "sample"), limit = count_at(options, "limit");
+    if (sample > 1)
+        bytes_printf(out, ", about one in %" PRIu64, sample);
+    if (limit)
+        bytes_printf(out, ", no more than %" PRIu64 " were asked for", limit);
+}
+
 static void print_images(struct bytes *out, const json_t *summary)
 {
     line_subject(out, "images examined");
     line_count(out, count_at(json_object_get(summary, "images"), "examined"));
+    print_choice(out, json_object_get(summary, "options"));
     uint64_t skipped = count_at(summary, "skipped");
     if (skipped) {
         bytes_append_text(out, " (");

@@ -129,6 +129,13 @@ static void fact(struct bytes *out, const char *name, const json_t *object, cons
     bytes_append_text(out, "</dd>");
 }
 
+static void number(struct bytes *out, const char *name, const json_t *object, const char *key)
+{
+    uint64_t value = count_at(object, key);
+    if (value)
+        bytes_printf(out, "<dt>%s</dt><dd>%" PRIu64 "</dd>", name, value);
+}
+
 static void put_preset(struct bytes *out, const json_t *preset)
 {
     fact(out, "preset", preset, "name");
@@ -153,6 +160,8 @@ static void put_facts(struct bytes *out, const json_t *all)
         markup_foreign(out, json_is_string(source) ? json_string_value(source) : "?", 120);
         bytes_append_text(out, "</dd>");
     }
+    number(out, "about one image in", options, "sample");
+    number(out, "no more images than", options, "limit");
     fact(out, "truth", options, "truth");
     fact(out, "network", model, "network");
     fact(out, "weights", model, "weights");

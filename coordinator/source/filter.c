@@ -35,8 +35,23 @@ bool filter_leaves_folder(const struct filter *filter, const char *name, size_t 
     return false;
 }
 
+/* FNV-1a alone leaves its lower bits too regular for numbered names. */
+static bool is_in_sample(uint32_t sample, const char *name, size_t size)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    if (sample < 2)
+        return true;
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ (unsigned char)name[i]) * 0x100000001b3u;
+    hash = (hash ^ (hash >> 33)) * 0xff51afd7ed558ccdu;
+    hash = (hash ^ (hash >> 33)) * 0xc4ceb9fe1a85ec53u;
+    return (hash ^ (hash >> 33)) % sample == 0;
+}
+
 bool filter_wants(const struct filter *filter, const char *name, size_t size)
 {
+    if (!is_in_sample(filter->sample, name, size))
+        return false;
     if ((!filter->include_count && !filter->exclude_count) || size > LIMIT_URI)
         return true;
     char text[LIMIT_URI + 1];

@@ -250,3 +250,18 @@ TEST(more_classes_asked_for_than_there_are_gives_all_of_them)
     table_done(&table);
     CHECK_INT(test_shell(NULL, "test $(%s/sleddog-worker classify --engine sim --top 1001 sim:1 | wc -l) = 1001", test_build()), 0); /* its name, and all */
 }
+
+TEST(a_sample_and_a_limit_are_parts_of_the_whole_and_the_report_says_so)
+{
+    CHECK_INT(test_shell(NULL, "mkdir set && for i in $(seq 1 300); do echo x >set/$i.jpg; done"), 0);
+    CHECK_INT(COORDINATE("all", "run", "--engine", "sim", "--decode", "none", "--job", "all", "set"), 0);
+    CHECK_INT(COORDINATE("some", "run", "--engine", "sim", "--decode", "none", "--sample", "6", "--job", "some", "set"), 0);
+    CHECK_INT(COORDINATE("few", "run", "--engine", "sim", "--decode", "none", "--sample", "6", "--limit", "20", "--job", "few", "set"), 0);
+    CHECK_INT(test_shell(NULL, "[ $(wc -l <some/predictions.jsonl) -gt 20 ] && ! grep -vxFf all/predictions.jsonl some/predictions.jsonl && "
+                               "head -20 some/predictions.jsonl | cmp - few/predictions.jsonl"), 0);
+    check_contains("few.out", "images examined       20, about one in 6, no more than 20 were asked for\n");
+    check_contains("few/summary.json", "\"sample\": 6");
+    check_contains("few/summary.json", "\"limit\": 20");
+    CHECK_INT(COORDINATE("page", "report", "few", "--html", "page.html"), 0);
+    check_contains("page.html", "<dt>about one image in</dt><dd>6</dd><dt>no more images than</dt><dd>20</dd>");
+}

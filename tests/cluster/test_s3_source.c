@@ -151,7 +151,7 @@ TEST(include_and_exclude_choose_among_what_a_source_has)
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
         bucket_put_text(bucket, keys[i], "content");
     char *include[] = { "*.jpg", "*.png" }, *exclude[] = { "thumb/*" };
-    CLEANUP(freep) char *got = everything(bucket, "s3://%s/d/", &(struct filter){ include, exclude, 2, 1 });
+    CLEANUP(freep) char *got = everything(bucket, "s3://%s/d/", &(struct filter){ .include = include, .exclude = exclude, .include_count = 2, .exclude_count = 1 });
     CHECK_STR(got, "1.jpg|x/2.png|");
 }
 

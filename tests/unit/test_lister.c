@@ -168,6 +168,51 @@ TEST(patterns_that_leave_nothing_are_named_with_how_many_files_there_were)
     expect_nothing("empty", wanted, 1, NULL, 0, "no images: the sources are empty");
 }
 
+TEST(a_sample_that_leaves_nothing_is_named)
+{
+    struct setting setting;
+    test_write_file("photo.jpg", "x", 1);
+    open_store(&setting, "photo.jpg", 10);
+    setting.spec.sample = UINT32_MAX;
+    start(&setting);
+    CHECK_INT(wait_for_lister(&setting), -ENOENT);
+    CHECK_STR(why.text, "no images: 1 file, and none is left by --sample 4294967295");
+    stop(&setting);
+}
+
+/* Lists up to a limit, behind so many that an earlier run has. */
+static struct found list_limited(int64_t limit, uint64_t before)
+{
+    struct setting setting;
+    unlink("job.db");
+    open_store(&setting, "sim:100", 10);
+    if (before) {
+        setting.spec.limit = (int64_t)before;
+        start(&setting);
+        CHECK_INT(wait_for_lister(&setting), 0);
+        lister_stop(setting.lister);
+        lister_free(setting.lister);
+    }
+    char last[32];
+    snprintf(last, sizeof(last), "sim:%d", (int)before - 1);
+    setting.spec.limit = limit;
+    start_behind(&setting, before, before / 10, before ? last : NULL);
+    CHECK_INT(wait_for_lister(&setting), 0);
+    stop(&setting);
+    CHECK(is_listed());
+    return read_back();
+}
+
+TEST(a_limit_ends_the_list_also_of_a_job_that_goes_on)
+{
+    CHECK_INT(list_limited(25, 0).images, 25);
+    CHECK_INT(list_limited(10, 0).images, 10);
+    CHECK_INT(list_limited(1000, 0).images, 100);
+    CHECK_INT(list_limited(25, 20).images, 25);
+    CHECK_INT(list_limited(20, 20).images, 20);
+    CHECK_INT(list_limited(20, 20).batches, 2);
+}
+
 TEST(a_list_that_fills_its_last_batch_has_no_empty_one)
 {
     struct setting setting;

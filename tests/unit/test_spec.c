@@ -11,7 +11,7 @@ static struct spec sample(char **sources)
         .null_separated = true, .weights = (char *)"/w", .weights_sha256 = (char *)"", .labels = (char *)"/l\xff", .truth = (char *)"(n[0-9]+)",
         .preset = (char *)"torchvision", .resize = 256, .crop = 224, .mean = { 0.485f, 0, -1 }, .std = { 0.229f, 1, 2 },
         .interpolation = INTERPOLATION_BOX, .exif_orient = true,
-        .emit = ROW_LOGITS, .top = 5, .batch = 60, .precision = (char *)"int8", .recheck = 10, .output = (char *)"/o", .formats = (char *)"jsonl,csv", .per_image = true,
+        .emit = ROW_LOGITS, .top = 5, .batch = 60, .precision = (char *)"int8", .recheck = 10, .sample = 7, .limit = 5000000000, .output = (char *)"/o", .formats = (char *)"jsonl,csv", .per_image = true,
         .created = 1766000000.123456,
     };
 }
@@ -46,7 +46,7 @@ TEST(a_description_survives_json_with_any_bytes_in_its_paths)
     CHECK_INT(got->source_count, 2);
     SAME_TEXT(sources[0]);
     SAME_TEXT(sources[1]);
-    CHECK(got->resize == 256 && got->crop == 224 && got->emit == ROW_LOGITS && got->top == 5 && got->batch == 60 && got->recheck == 10);
+    CHECK(got->resize == 256 && got->crop == 224 && got->emit == ROW_LOGITS && got->top == 5 && got->batch == 60 && got->recheck == 10 && got->sample == 7 && got->limit == 5000000000);
     CHECK(got->interpolation == INTERPOLATION_BOX && got->exif_orient);
     CHECK(got->null_separated && got->per_image && !got->mixed && got->created == sent.created);
     CHECK(!memcmp(got->mean, sent.mean, sizeof(sent.mean)) && !memcmp(got->std, sent.std, sizeof(sent.std)));
@@ -120,6 +120,9 @@ TEST(numbers_that_would_harm_are_refused)
     check_damaged_by("\"precision\":\"int8\"", "\"precision\":8");
     check_damaged_by("\"recheck\":10", "\"recheck\":101");
     check_damaged_by("\"recheck\":10", "\"recheck\":-1");
+    check_damaged_by("\"sample\":7", "\"sample\":-1");
+    check_damaged_by("\"sample\":7", "\"sample\":4294967296");
+    check_damaged_by("\"limit\":5000000000", "\"limit\":-1");
 }
 
 TEST(a_job_of_an_earlier_build_asks_for_no_precision)
@@ -183,6 +186,12 @@ TEST(two_jobs_are_told_apart_by_what_decides_their_rows)
     b = same;
     b.recheck = 0;
     differ(&a, &b, "the recheck is 10, not 0");
+    b = same;
+    b.sample = 0;
+    differ(&a, &b, "the sample is 7, not 0");
+    b = same;
+    b.limit = 0;
+    differ(&a, &b, "the limit is 5000000000, not 0");
     b = same;
     b.truth = (char *)"";
     differ(&a, &b, "the truth is (n[0-9]+), not the default");
