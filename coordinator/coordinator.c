@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/counted.h"
 #include "common/log.h"
+#include "common/program.h"
 #include "common/signals.h"
 #include "coordinator/lender.h"
 #include "coordinator/local.h"
@@ -55,6 +56,16 @@ int coordinator_send(struct coordinator *c, struct node *node, struct message *m
     return node->link ? link_send(node->link, NULL, message) : -ENOTCONN;
 }
 
+/* Where most images fail, waiting for the end is of no use to anybody. */
+static void stop_if_too_bad(struct coordinator *c)
+{
+    uint64_t failed = c->counts.errors - c->errors_before;
+    if (c->plan->max_errors < 0 || failed <= (uint64_t)c->plan->max_errors || is_complete(c))
+        return;
+    coordinator_fail(c, -ECANCELED, "%s failed in this run, more than --max-errors %" PRId64 " allows; see %s status %s", COUNTED(failed, "image has", "images have"),
+                     c->plan->max_errors, program_called(), c->plan->job_dir);
+}
+
 /* ---- answers of the store ---- */
 
 static void take_loaded(struct coordinator *c, struct store_request *request)
@@ -89,6 +100,7 @@ static void take_result(struct coordinator *c, struct store_request *request)
             node->starts = 1; /* it works: only deaths in a row count */
             node->deaths_alone = 0;
         }
+        stop_if_too_bad(c);
     }
     if (batch)
         batches_remove(&c->batches, batch);
@@ -257,6 +269,7 @@ static int start(struct coordinator *c, struct db *db, struct why *why)
         return r;
     }
     c->resumed_images = c->counts.done_images;
+    c->errors_before = c->counts.errors;
     read_facts(c, db);
     r = store_start(db, &c->box, &c->store, why);
     if (r == 0 && !c->listed)

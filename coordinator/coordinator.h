@@ -41,6 +41,7 @@ struct run_plan {
     const struct tuning *tuning; /* for those */
     int min_nodes;
     int64_t node_timeout_s, expiry_s, stall_s;
+    int64_t max_errors;     /* images that may fail in this run; negative: any number */
     const char *placement; /* kept in job.db when a worker has taken the job; NULL: it is there */
 };
 
@@ -75,6 +76,7 @@ struct coordinator {
     uint64_t load_next; /* the store has no pending batch below that is not in memory or done */
     bool load_asked;
     struct db_counts counts;
+    uint64_t errors_before; /* of those, from earlier runs */
     bool trusted;       /* some result was no refusal: see refusals.h */
     uint64_t refused_images;
     bool listed;

@@ -157,6 +157,7 @@ int session_run(struct session *session)
         .node_timeout_s = options->node_timeout,
         .expiry_s = options->expiry,
         .stall_s = options->stall_timeout,
+        .max_errors = options->max_errors,
         .placement = keep_placement(session),
     };
     int r = watch_signals(session, &why);

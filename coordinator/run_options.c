@@ -56,6 +56,7 @@ static const struct option_row rows[] = {
     { 0, "limit", OPTION_INT, OPTION(limit), "N", "take the first N images of the list and no more", 1, INT64_MAX, NULL },
     { 0, "null", OPTION_FLAG, OPTION(null_separated), NULL, "entries of @lists end with NUL, not with a line", 0, 0, NULL },
     { 0, "mixed", OPTION_FLAG, OPTION(mixed), NULL, "allow workers whose numbers may differ in the last digits", 0, 0, NULL },
+    { 0, "max-errors", OPTION_INT, OPTION(max_errors), "N", "stop when more than N images have failed in this run, never by default", 0, INT64_MAX, NULL },
     { 0, "strict", OPTION_FLAG, OPTION(strict), NULL, "exit with 3 if any image failed", 0, 0, NULL },
     TUNING_ROWS(struct run_options, tuning),
     { 'h', "help", OPTION_FLAG, OPTION(help), NULL, "print this help", 0, 0, NULL },
@@ -65,6 +66,7 @@ static const struct option_row rows[] = {
 static const struct option_row rows_of_resume[] = {
     NODE_ROWS,
     { 0, "mixed", OPTION_FLAG, OPTION(mixed), NULL, "allow workers whose numbers may differ in the last digits", 0, 0, NULL },
+    { 0, "max-errors", OPTION_INT, OPTION(max_errors), "N", "stop when more than N images have failed in this run, never by default", 0, INT64_MAX, NULL },
     { 0, "strict", OPTION_FLAG, OPTION(strict), NULL, "exit with 3 if any image failed", 0, 0, NULL },
     TUNING_ROWS(struct run_options, tuning),
     { 'h', "help", OPTION_FLAG, OPTION(help), NULL, "print this help", 0, 0, NULL },

@@ -14,7 +14,7 @@ struct run_options {
     struct trust_options trust;
     struct preset_options preset;
     const char *nodes, *job, *output, *format, *emit, *weights, *labels, *truth;
-    int64_t local, min_nodes, node_timeout, expiry, stall_timeout, batch, top, sample, limit;
+    int64_t local, min_nodes, node_timeout, expiry, stall_timeout, batch, top, sample, limit, max_errors;
     struct texts group, include, exclude;
     bool per_image, strict, mixed, null_separated, help;
 
@@ -26,7 +26,7 @@ struct run_options {
 #define RUN_DEFAULTS                                                                                                       \
     {                                                                                                                      \
         .tuning = TUNING_DEFAULTS, .format = "jsonl", .emit = "topk", .preset = PRESET_OPTIONS_DEFAULTS, .weights = "", .labels = "", .truth = "", \
-        .min_nodes = 1, .node_timeout = 60, .expiry = 10, .stall_timeout = 10, .batch = 60, .top = 5                                            \
+        .min_nodes = 1, .node_timeout = 60, .expiry = 10, .stall_timeout = 10, .batch = 60, .top = 5, .max_errors = -1                                            \
     }
 
 const struct option_row *run_rows(void);
