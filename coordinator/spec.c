@@ -34,9 +34,10 @@ void spec_free(struct spec *spec)
 {
     if (!spec)
         return;
-#define FREE(member, ...) free(spec->member);
+#define FREE(member) free(spec->member);
     TEXTS(FREE)
-    LATER_TEXTS(FREE)
+#define FREE_LATER(member, absent) free(spec->member);
+    LATER_TEXTS(FREE_LATER)
 #define FREE_LIST(member, count) free_list(spec->member, spec->count);
     LISTS(FREE_LIST)
     free(spec);
@@ -127,7 +128,7 @@ int spec_to_json(const struct spec *spec, char **ret, struct why *why)
 {
     json_watch();
     json_t *json = json_object();
-#define PUT_TEXT(member, ...) json_object_set_new(json, #member, text_to_json(spec->member));
+#define PUT_TEXT(member)   json_object_set_new(json, #member, text_to_json(spec->member));
 #define PUT_NUMBER(member) json_object_set_new(json, #member, json_integer((json_int_t)spec->member));
 #define PUT_FLAG(member)   json_object_set_new(json, #member, json_boolean(spec->member));
     PLAIN_TEXTS(PUT_TEXT)
@@ -139,7 +140,8 @@ int spec_to_json(const struct spec *spec, char **ret, struct why *why)
     json_object_set_new(json, "weights", address_to_json(spec->weights));
     json_object_set_new(json, "mean", floats_to_json(spec->mean));
     json_object_set_new(json, "std", floats_to_json(spec->std));
-    LATER_TEXTS(PUT_TEXT)
+#define PUT_LATER(member, absent) PUT_TEXT(member)
+    LATER_TEXTS(PUT_LATER)
     LATER_NUMBERS(PUT_NUMBER)
     json_object_set_new(json, "interpolation", json_integer(spec->interpolation));
     json_object_set_new(json, "created", json_real(spec->created));

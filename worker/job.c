@@ -30,18 +30,35 @@ static int check_numbers(const struct msg_hello *hello, struct why *why)
     return 0;
 }
 
+static void fill_spec(struct runtime_spec *spec, const struct msg_hello *hello, const struct preset *preset, const struct demand *demand)
+{
+    *spec = (struct runtime_spec){
+        .preset = *preset,
+        .emit = (enum emit)hello->emit,
+        .top = (int)hello->top,
+        .batch = (int)hello->batch,
+        .demand = *demand,
+        .lent_size = hello->model_size,
+        .ranges_size = hello->ranges_size,
+    };
+    snprintf(spec->weights, sizeof(spec->weights), "%s", hello->model_uri.data);
+    snprintf(spec->sha256, sizeof(spec->sha256), "%s", hello->model_sha256);
+    snprintf(spec->ranges_sha256, sizeof(spec->ranges_sha256), "%s", hello->ranges_sha256);
+    s3_place_from_hello(&spec->store, hello);
+}
+
 int job_new(const struct peer *peer, const struct message *message, struct job **ret, struct why *why)
 {
     const struct msg_hello *hello = &message->hello;
     struct preset preset = preset_of(hello);
+    struct demand demand;
     int r = preset_check(&preset, why);
     if (r == 0)
         r = check_numbers(hello, why);
+    if (r == 0)
+        r = demand_from_hello(&demand, hello, why);
     if (r < 0)
         return r;
-    struct demand demand;
-    if (demand_from_hello(&demand, hello, why) < 0)
-        return -EINVAL;
     struct job *job = calloc(1, sizeof(*job));
     if (!job)
         return because(why, -ENOMEM, "out of memory");
@@ -55,20 +72,7 @@ int job_new(const struct peer *peer, const struct message *message, struct job *
     job->expiry_ns = (hello->expiry_ms ? hello->expiry_ms : 10000) * NS_PER_MS;
     snprintf(job->id, sizeof(job->id), "%s", hello->job);
     snprintf(job->owner, sizeof(job->owner), "%s", hello->owner);
-    struct runtime_spec *spec = &job->spec;
-    *spec = (struct runtime_spec){
-        .preset = preset,
-        .emit = (enum emit)hello->emit,
-        .top = (int)hello->top,
-        .batch = (int)hello->batch,
-        .demand = demand,
-    };
-    snprintf(spec->weights, sizeof(spec->weights), "%s", hello->model_uri.data);
-    snprintf(spec->sha256, sizeof(spec->sha256), "%s", hello->model_sha256);
-    snprintf(spec->ranges_sha256, sizeof(spec->ranges_sha256), "%s", hello->ranges_sha256);
-    spec->lent_size = hello->model_size;
-    spec->ranges_size = hello->ranges_size;
-    s3_place_from_hello(&spec->store, hello);
+    fill_spec(&job->spec, hello, &preset, &demand);
     *ret = job;
     return 0;
 }

@@ -130,6 +130,53 @@ static void tell_recheck(const struct tuning *tuning, const struct runtime_spec 
                 features ? "features are not computed again" : "it is for int8 on a CPU, and this engine computes otherwise");
 }
 
+/* Which numbers come out: the engine's, and what became pixels how. */
+static void name_fingerprint(struct runtime *runtime, const struct tuning *tuning, const struct engine_info *info)
+{
+    char decoders[128] = "no decoder";
+    if (strcmp(tuning->decode, "none"))
+        preprocess_fingerprint(decoders, sizeof(decoders));
+    snprintf(runtime->fingerprint, sizeof(runtime->fingerprint), "%s %s%s", info->fingerprint, decoders, !strcmp(tuning->decode, "fast") ? ", decode fast" : "");
+}
+
+static struct preprocess_spec describe_preprocessing(const struct preset *preset, const struct tuning *tuning)
+{
+    return (struct preprocess_spec){
+        .resize = preset->resize,
+        .crop = preset->crop,
+        .interpolation = preset->interpolation,
+        .exif_orient = preset->exif_orient,
+        .fast = !strcmp(tuning->decode, "fast"),
+        .cpu_limit_ns = (uint64_t)tuning->image_cpu_limit * NS_PER_S,
+    };
+}
+
+static struct pipeline_spec describe_pipeline(const struct runtime *runtime, const struct tuning *tuning, const struct memory_plan *memory)
+{
+    return (struct pipeline_spec){
+        .fetch_threads = (int)tuning->fetch_threads,
+        .decode_threads = (int)tuning->threads,
+        .fetch_loops = (int)tuning->fetch_loops,
+        .fetch_concurrency = (int)tuning->fetch_concurrency,
+        .fetch_stall_ns = (uint64_t)tuning->fetch_timeout * NS_PER_S,
+        .store_timeout_ns = (uint64_t)tuning->store_timeout * NS_PER_S,
+        .here = runtime->spec.here,
+        .decode_none = !strcmp(tuning->decode, "none"),
+        .fetch_bytes = memory->fetched,
+        .file_bytes = memory->file,
+        .decode_bytes = memory->decoded,
+        .window = runtime->window + runtime->remote_window,
+        .preprocess = describe_preprocessing(&runtime->spec.preset, tuning),
+    };
+}
+
+static void tell_engine(const struct tuning *tuning, const struct runtime_spec *spec, const struct engine_info *info)
+{
+    if (*info->note)
+        log_warning("engine %s: %s", info->engine, info->note);
+    tell_recheck(tuning, spec, info);
+}
+
 static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, const struct engines_opened *opened,
                          struct mailbox *box, struct crumbs *crumbs, struct why *why)
 {
@@ -140,47 +187,17 @@ static int open_pipeline(struct runtime *runtime, const struct tuning *tuning, c
         opened->ops->close(opened->engine);
         return r;
     }
+    tell_engine(tuning, &runtime->spec, info);
     runtime->classes = info->classes;
-    if (*info->note)
-        log_warning("engine %s: %s", info->engine, info->note);
-    tell_recheck(tuning, &runtime->spec, info);
     /* Two batches, so that one is on its way while another is worked on, and what the engine holds. */
     runtime->window = 2 * (size_t)runtime->spec.batch + (size_t)info->slots * (size_t)info->batch;
-    char decoders[128];
     runtime->remote_window = (size_t)tuning->fetch_concurrency;
-    bool none = !strcmp(tuning->decode, "none");
-    if (none)
-        snprintf(decoders, sizeof(decoders), "no decoder");
-    else
-        preprocess_fingerprint(decoders, sizeof(decoders));
-    bool fast = !strcmp(tuning->decode, "fast");
-    snprintf(runtime->fingerprint, sizeof(runtime->fingerprint), "%s %s%s", info->fingerprint, decoders, fast ? ", decode fast" : "");
+    name_fingerprint(runtime, tuning, info);
     struct s3_options s3 = tuning->s3;
     s3_place_fill(&runtime->spec.store, &s3);
-    struct pipeline_spec pipeline = {
-        .fetch_threads = (int)tuning->fetch_threads,
-        .decode_threads = (int)tuning->threads,
-        .fetch_loops = (int)tuning->fetch_loops,
-        .fetch_concurrency = (int)tuning->fetch_concurrency,
-        .fetch_stall_ns = (uint64_t)tuning->fetch_timeout * NS_PER_S,
-        .store_timeout_ns = (uint64_t)tuning->store_timeout * NS_PER_S,
-        .s3 = &s3,
-        .here = runtime->spec.here,
-        .decode_none = none,
-        .fetch_bytes = memory.fetched,
-        .file_bytes = memory.file,
-        .decode_bytes = memory.decoded,
-        .window = runtime->window + runtime->remote_window,
-        .crumbs = crumbs,
-        .preprocess = {
-            .resize = runtime->spec.preset.resize,
-            .crop = runtime->spec.preset.crop,
-            .interpolation = runtime->spec.preset.interpolation,
-            .exif_orient = runtime->spec.preset.exif_orient,
-            .fast = fast,
-            .cpu_limit_ns = (uint64_t)tuning->image_cpu_limit * NS_PER_S,
-        },
-    };
+    struct pipeline_spec pipeline = describe_pipeline(runtime, tuning, &memory);
+    pipeline.s3 = &s3;
+    pipeline.crumbs = crumbs;
     return pipeline_new(&pipeline, opened->ops, opened->engine, box, &runtime->pipeline, why);
 }
 

@@ -146,56 +146,59 @@ static void differ(struct spec *a, const struct spec *b, const char *expected)
     CHECK_STR(text, expected ? expected : "");
 }
 
+/* Two of the same, but that there are no labels; the texts of `sources` are theirs. */
+static void make_two(char *sources[2][2], struct spec *a, struct spec *b)
+{
+    *a = sample(sources[0]);
+    *b = sample(sources[1]);
+    a->labels_sha256 = b->labels_sha256 = (char *)"";
+}
+
 TEST(two_jobs_are_told_apart_by_what_decides_their_rows)
 {
-    char *sources_a[2], *sources_b[2];
-    struct spec a = sample(sources_a), b = sample(sources_b), same = b;
-    a.labels_sha256 = b.labels_sha256 = same.labels_sha256 = (char *)"";
-    differ(&a, &b, NULL);
-    b.job = (char *)"other";
-    b.created = 1;
-    differ(&a, &b, NULL);
-    sources_b[1] = (char *)"sim:6";
-    differ(&a, &b, "the source is sim:5 \"quoted\"\n, not sim:6");
-    sources_b[1] = sources_a[1];
-    b.source_count = 1;
-    differ(&a, &b, "of the kind \"source\" there are 2, not 1");
-    b = same;
+    char *sources[2][2];
+    struct spec a, same, b;
+    make_two(sources, &a, &same);
+#define DIFFERS(change, sentence) \
+    b = same;                     \
+    b.change;                     \
+    differ(&a, &b, sentence)
+    DIFFERS(job = (char *)"other", NULL);
+    DIFFERS(created = 1, NULL);
+    DIFFERS(source_count = 1, "of the kind \"source\" there are 2, not 1");
+    DIFFERS(preset = (char *)"article", "the preset is torchvision, not article");
+    DIFFERS(crop = 250, "the crop is 224, not 250");
+    DIFFERS(std[1] = 0.5f, "in the normalisation, mean and std number 2 are 0 and 1, not 0 and 0.5");
+    DIFFERS(top = 1, "the number of classes a row is 5, not 1");
+    DIFFERS(precision = (char *)"f32", "the precision is int8, not f32");
+    DIFFERS(recheck = 0, "the recheck is 10, not 0");
+    DIFFERS(sample = 0, "the sample is 7, not 0");
+    DIFFERS(limit = 0, "the limit is 5000000000, not 0");
+    DIFFERS(truth = (char *)"", "the truth is (n[0-9]+), not the default");
+    DIFFERS(null_separated = false, "the null is 1, not 0");
+    sources[1][1] = (char *)"sim:6";
+    differ(&a, &same, "the source is sim:5 \"quoted\"\n, not sim:6");
+}
+
+TEST(files_are_told_apart_by_what_is_in_them_where_that_is_known)
+{
+    char *sources[2][2];
+    struct spec a, b;
+    make_two(sources, &a, &b);
     b.weights_sha256 = (char *)"0123456789abcdef";
     differ(&a, &b, "the model is /w (sha256 ...), not /w (sha256 0123456789ab...)");
     a.weights_sha256 = b.weights_sha256;
-    b.weights = (char *)"/elsewhere/w"; /* the same file by its content */
+    b.weights = (char *)"/elsewhere/w";
     differ(&a, &b, NULL);
     a.weights_sha256 = b.weights_sha256 = (char *)"";
     differ(&a, &b, "the model is /w, not /elsewhere/w");
-    b = same;
-    b.preset = (char *)"article";
-    differ(&a, &b, "the preset is torchvision, not article");
-    b = same;
-    b.crop = 250;
-    differ(&a, &b, "the crop is 224, not 250");
-    b = same;
-    b.std[1] = 0.5f;
-    differ(&a, &b, "in the normalisation, mean and std number 2 are 0 and 1, not 0 and 0.5");
-    b = same;
-    b.top = 1;
-    differ(&a, &b, "the number of classes a row is 5, not 1");
-    b = same;
-    b.precision = (char *)"f32";
-    differ(&a, &b, "the precision is int8, not f32");
-    b = same;
-    b.recheck = 0;
-    differ(&a, &b, "the recheck is 10, not 0");
-    b = same;
-    b.sample = 0;
-    differ(&a, &b, "the sample is 7, not 0");
-    b = same;
-    b.limit = 0;
-    differ(&a, &b, "the limit is 5000000000, not 0");
-    b = same;
-    b.truth = (char *)"";
-    differ(&a, &b, "the truth is (n[0-9]+), not the default");
-    b = same;
-    b.null_separated = !a.null_separated;
-    differ(&a, &b, a.null_separated ? "the null is 1, not 0" : "the null is 0, not 1");
+    b.weights = a.weights;
+    a.truth = (char *)"@/a.csv";
+    b.truth = (char *)"@/b.csv";
+    a.truth_sha256 = b.truth_sha256 = (char *)"0123456789abcdef";
+    differ(&a, &b, NULL);
+    b.truth_sha256 = (char *)"fedcba9876543210";
+    differ(&a, &b, "the truth is @/a.csv (sha256 0123456789ab...), not @/b.csv (sha256 fedcba987654...)");
+    b.truth_sha256 = (char *)"";
+    differ(&a, &b, "the truth is @/a.csv, not @/b.csv");
 }
