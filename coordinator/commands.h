@@ -8,6 +8,7 @@ int command_retry(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_export(int argc, char **argv);
+int command_compare(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_nodes(int argc, char **argv);
 int command_keygen(int argc, char **argv);

@@ -19,6 +19,7 @@ static const struct {
     { "status", command_status, "JOBDIR [--json]", "what is done, outstanding (who, since when), failed" },
     { "report", command_report, "JOBDIR [--classes | --json | --html FILE | --image URI]", "summary, accuracy, failures by kind; or one image's row" },
     { "export", command_export, "JOBDIR [--format LIST] [--per-image] [-o DIR|URI]", "write the tables of a complete job again" },
+    { "compare", command_compare, "JOBDIR OTHER [--changes | --json]", "which answers of two jobs differ, and which of them are right" },
     { "check", command_check, "--nodes FILE [--require-gpu] [OPTIONS]", "one line a node: reachable, version, engine, device, busy" },
     { "nodes", command_nodes, "--nodes FILE [--group NAME] [--hosts]", "the nodes of a list, one a line, for scripts" },
     { "keygen", command_keygen, "DIR [NAME...]", "CURVE key pairs for coordinator and workers" },

@@ -1,6 +1,7 @@
 #include "coordinator/summary_preset.h"
 
 #include "common/cleanup.h"
+#include "coordinator/lines.h"
 #include "coordinator/value.h"
 #include "proto/preset.h"
 
@@ -64,4 +65,25 @@ void summary_preset(struct bytes *out, const json_t *preset)
     bytes_printf(out, ", resize %" PRIu64 ", crop %" PRIu64, count_at(preset, "resize"), count_at(preset, "crop"));
     if (is_triple(json_object_get(preset, "mean"), zero) && is_triple(json_object_get(preset, "std"), one))
         bytes_append_text(out, ", not normalised");
+}
+
+static bool is_among_first(const json_t *nodes, size_t count, const char *precision)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(text_at(json_array_get(nodes, i), "precision"), precision))
+            return true;
+    return false;
+}
+
+void summary_precision(struct bytes *out, const json_t *nodes)
+{
+    size_t i, shown = 0;
+    json_t *node;
+    json_array_foreach(nodes, i, node) {
+        const char *precision = text_at(node, "precision");
+        if (!*precision || !strcmp(precision, "none") || is_among_first(nodes, i, precision))
+            continue;
+        bytes_append_text(out, shown++ ? ", " : "");
+        line_text(out, precision);
+    }
 }

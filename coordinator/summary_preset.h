@@ -1,4 +1,4 @@
-/* summary_preset.h: the preprocessing of a job in a sentence: "torchvision, but resize 300, bicubic".
+/* summary_preset.h: how a job's numbers came about, in a few words: its preprocessing, "torchvision, but resize 300, bicubic", and its precision.
  *
  * Threads: any. Ownership: none taken. Errors: those of bytes.h, kept in the buffer. */
 #pragma once
@@ -9,6 +9,9 @@ struct json_t;
 
 /* `preset`: the member of that name in summary.json, whose text may be anybody's. */
 void summary_preset(struct bytes *out, const struct json_t *preset);
+
+/* "f32", "int8, f32" where --mixed was given; nothing where nobody computed or it is not known any more. `nodes`: the member of that name. */
+void summary_precision(struct bytes *out, const struct json_t *nodes);
 
 /* "0.485,0.456,0.406", of a list of three numbers. */
 void summary_triple(struct bytes *out, const struct json_t *values);

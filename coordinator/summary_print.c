@@ -167,31 +167,18 @@ static void print_nodes(struct bytes *out, const json_t *summary)
     }
 }
 
-static bool is_among_first(const json_t *nodes, size_t count, const char *precision)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!strcmp(text_at(json_array_get(nodes, i), "precision"), precision))
-            return true;
-    return false;
-}
-
-/* One, unless --mixed was given; nothing where nobody computed or it is not known any more. */
 static void print_precision(struct bytes *out, const json_t *nodes)
 {
-    size_t i, shown = 0;
-    json_t *node;
-    json_array_foreach(nodes, i, node) {
-        const char *precision = text_at(node, "precision");
-        if (!*precision || !strcmp(precision, "none") || is_among_first(nodes, i, precision))
-            continue;
-        if (shown++)
-            bytes_append_text(out, ", ");
-        else
-            line_subject(out, "precision");
-        line_text(out, precision);
-    }
-    if (shown)
-        line_end(out);
+    CLEANUP(bytes_done) struct bytes text;
+    bytes_init(&text, 1 << 16);
+    summary_precision(&text, nodes);
+    if (bytes_error(&text))
+        bytes_fail(out, bytes_error(&text));
+    if (!text.size)
+        return;
+    line_subject(out, "precision");
+    bytes_append(out, text.data, text.size);
+    line_end(out);
 }
 
 static void print_preset(struct bytes *out, const json_t *preset)
