@@ -52,7 +52,7 @@ static int use_work(struct why *why)
 
 static int use_job(struct why *why)
 {
-    struct message hello = { .kind = MESSAGE_hello, .from = 7, .hello = { .job = "j", .owner = "me", .version = "", .model_uri = { "", 0 },
+    struct message hello = { .kind = MESSAGE_hello, .from = 7, .hello = { .job = "j", .owner = "me", .version = "", .precision = "", .model_uri = { "", 0 },
         .model_sha256 = "", .preset = "", .resize = 32, .crop = 24, .std_r = 1, .std_g = 1, .std_b = 1, .top = 5, .batch = 10 } };
     const struct peer peer = { .id = "id", .size = 2 };
     struct work *work;
