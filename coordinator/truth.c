@@ -33,18 +33,22 @@ const char *truth_file(const char *given)
     return *given == '@' ? given + 1 : NULL;
 }
 
-static int open_table(const char *path, struct truth *truth, struct why *why)
+static int check_path(const char *path, struct why *why)
 {
-    truth->path = path;
-    int r = truth_table_read(path, &truth->table, why);
+    if (!*path || !strcmp(path, "-") || strstr(path, "://"))
+        return because(why, -EINVAL, "--truth @%.500s: it takes a file of this machine; an expression that begins with @ is written [@]...", path);
+    int r = truth_table_check_file(path, why);
     return r < 0 ? because_in(why, r, "--truth") : 0;
 }
 
-static int check_path(const char *path, struct why *why)
+static int open_table(const char *path, struct truth *truth, struct why *why)
 {
-    if (*path && strcmp(path, "-") && !strstr(path, "://"))
-        return 0;
-    return because(why, -EINVAL, "--truth @%.500s: it takes a file of this machine; an expression that begins with @ is written [@]...", path);
+    truth->path = path;
+    int r = check_path(path, why);
+    if (r < 0)
+        return r;
+    r = truth_table_read(path, &truth->table, why);
+    return r < 0 ? because_in(why, r, "--truth") : 0;
 }
 
 int truth_describe(const char *given, char **ret, char **ret_sha256, struct why *why)
@@ -54,7 +58,9 @@ int truth_describe(const char *given, char **ret, char **ret_sha256, struct why 
     CLEANUP(freep) char *whole = NULL;
     CLEANUP(freep) char *text = NULL;
     int r = path ? check_path(path, why) : 0;
-    if (r == 0 && path)
+    if (r < 0)
+        return r;
+    if (path)
         r = sha256_file(path, hex, why);
     if (r == 0 && path && !(whole = realpath(path, NULL)))
         r = because(why, -errno, "%s: %s", path, strerror(errno));
@@ -78,11 +84,15 @@ int truth_check_file(const char *described, const char *sha256, struct why *why)
     char hex[SHA256_HEX];
     if (!path || !*sha256)
         return 0;
-    int r = sha256_file(path, hex, why);
-    if (r == 0 && strcmp(hex, sha256))
-        r = because(why, -EBADMSG, "%s: is another file than when the job was begun; put the old one back (sha256 %.12s...), or judge by another with report or export "
-                    "--truth", path, sha256);
-    return r;
+    int r = truth_table_check_file(path, why);
+    if (r == 0)
+        r = sha256_file(path, hex, why);
+    if (r < 0)
+        return because_in(why, r, "this job's --truth cannot be read; put the file back, or judge by another with report or export --truth");
+    if (!strcmp(hex, sha256))
+        return 0;
+    return because(why, -EBADMSG, "%s: is another file than when the job was begun; put the old one back (sha256 %.12s...), or judge by another with report or export "
+                   "--truth", path, sha256);
 }
 
 static int explain(const char *regex, int error, const regex_t *compiled, struct why *why)

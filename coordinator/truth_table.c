@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define FILE_MAX ((size_t)1 << 30)
 
@@ -22,6 +23,7 @@ struct truth_table {
     struct bytes text;
     struct entry *entries;
     size_t count, room;
+    size_t first_line; /* which is not empty: it may be headings */
 };
 
 DEFINE_FREEP(truth_table_free, struct truth_table)
@@ -43,6 +45,8 @@ struct reading {
     struct why *why;
     struct entry entry; /* the present line's */
     size_t line, columns;
+    bool blanks;  /* separate columns, several of them like one */
+    int ended_by; /* the line before, if nothing has come since */
     int r;
 };
 
@@ -52,9 +56,17 @@ static void refuse(struct reading *reading, int r, const char *what)
         reading->r = because(reading->why, r, "%s: line %zu: %s", reading->path, reading->line, what);
 }
 
-static void on_field(void *field, size_t size, void *arg)
+/* "\r\n" is one, as is either alone. */
+static size_t count_line_ends(const char *text, size_t size)
 {
-    struct reading *reading = arg;
+    size_t count = 0;
+    for (size_t i = 0; i < size; i++)
+        count += text[i] == '\n' || (text[i] == '\r' && (i + 1 == size || text[i + 1] != '\n'));
+    return count;
+}
+
+static void take_field(struct reading *reading, const char *field, size_t size)
+{
     size_t at = reading->table->text.size, column = reading->columns++;
     if (column > 1 || reading->r < 0)
         return;
@@ -66,6 +78,15 @@ static void on_field(void *field, size_t size, void *arg)
         reading->entry = (struct entry){ .name = at, .name_size = (uint32_t)size, .line = reading->line };
     else
         reading->entry.truth = at, reading->entry.truth_size = (uint32_t)size;
+}
+
+static void on_field(void *field, size_t size, void *arg)
+{
+    struct reading *reading = arg;
+    reading->ended_by = 0;
+    if (size || !reading->blanks)
+        take_field(reading, field, size);
+    reading->line += count_line_ends(field, size); /* within quotes */
 }
 
 static int add(struct truth_table *table, const struct entry *entry)
@@ -82,7 +103,7 @@ static int add(struct truth_table *table, const struct entry *entry)
     return 0;
 }
 
-/* Each line end, those of empty lines too; "\r\n" is two. */
+/* Each line end, those of empty lines too; "\r\n" is two, the second of them that of no line. */
 static void on_line(int end, void *arg)
 {
     struct reading *reading = arg;
@@ -92,22 +113,30 @@ static void on_line(int end, void *arg)
         refuse(reading, -EINVAL, "the name of the image, in the first column, is empty");
     else if (reading->r == 0 && reading->columns && reading->entry.truth_size && add(reading->table, &reading->entry) < 0)
         refuse(reading, -ENOMEM, "out of memory");
+    if (reading->columns && !reading->table->first_line)
+        reading->table->first_line = reading->entry.line;
     reading->columns = 0;
-    reading->line += end == '\n';
+    reading->line += !(end == '\n' && reading->ended_by == '\r');
+    reading->ended_by = end;
 }
 
-/* Of the first line that is not empty. */
+/* Of the first line that is not empty: a tab if it has one, else the comma or semicolon that comes first, else a blank. Not those in quotes. */
 static unsigned char separator(const char *text, size_t size)
 {
-    static const char usual[] = "\t,;";
-    for (; size && (*text == '\n' || *text == '\r'); text++)
-        size--;
-    const char *end = memchr(text, '\n', size);
-    size = end ? (size_t)(end - text) : size;
-    for (const char *at = usual; *at; at++)
-        if (memchr(text, *at, size))
-            return (unsigned char)*at;
-    return ' ';
+    const char *end = text + size;
+    unsigned char found = ' ';
+    bool quoted = false;
+    while (text < end && (*text == '\n' || *text == '\r'))
+        text++;
+    for (; text < end && (quoted || (*text != '\n' && *text != '\r')); text++) {
+        if (*text == '"')
+            quoted = !quoted;
+        else if (!quoted && *text == '\t')
+            return '\t';
+        else if (!quoted && found == ' ' && (*text == ',' || *text == ';'))
+            found = (unsigned char)*text;
+    }
+    return found;
 }
 
 /* Blanks around a field are not part of it, a separator is none of them. */
@@ -126,10 +155,11 @@ static int parse(struct reading *reading, const char *text, size_t size)
 {
     struct csv_parser parser;
     unsigned char delimiter = separator(text, size);
+    reading->blanks = delimiter == ' ';
     if (csv_init(&parser, CSV_REPALL_NL | CSV_STRICT | CSV_STRICT_FINI))
         return because(reading->why, -ENOMEM, "%s: out of memory", reading->path);
     csv_set_delim(&parser, delimiter);
-    csv_set_space_func(&parser, delimiter == ' ' ? no_blank : is_blank);
+    csv_set_space_func(&parser, reading->blanks ? no_blank : is_blank);
     bool good = csv_parse(&parser, text, size, on_field, on_line, reading) == size && csv_fini(&parser, on_field, on_line, reading) == 0;
     if (!good)
         refuse(reading, csv_error(&parser) == CSV_ENOMEM ? -ENOMEM : -EINVAL,
@@ -172,6 +202,14 @@ static int unite(const char *path, struct truth_table *table, struct why *why)
     return 0;
 }
 
+/* UTF-16 has them in every second place. */
+static int check_text(const char *path, const char *text, size_t size, struct why *why)
+{
+    if (!memchr(text, '\0', size))
+        return 0;
+    return because(why, -EINVAL, "%s: no plain text, it has NUL bytes; save it as CSV in UTF-8 (not as \"Unicode text\", which is UTF-16, nor as a spreadsheet)", path);
+}
+
 int truth_table_parse(const char *path, const char *text, size_t size, struct truth_table **ret, struct why *why)
 {
     CLEANUP(truth_table_freep) struct truth_table *table = calloc(1, sizeof(*table));
@@ -183,7 +221,9 @@ int truth_table_parse(const char *path, const char *text, size_t size, struct tr
         size -= 3;
     }
     struct reading reading = { .table = table, .path = path, .why = why, .line = 1 };
-    int r = parse(&reading, text, size);
+    int r = check_text(path, text, size, why);
+    if (r == 0)
+        r = parse(&reading, text, size);
     if (r < 0)
         return r;
     if (!table->count)
@@ -196,11 +236,30 @@ int truth_table_parse(const char *path, const char *text, size_t size, struct tr
     return 0;
 }
 
+static int refuse_size(const char *path, struct why *why)
+{
+    return because(why, -EINVAL, "%s: larger than %zu MiB; is it a file of names and truths?", path, FILE_MAX >> 20);
+}
+
+int truth_table_check_file(const char *path, struct why *why)
+{
+    struct stat file;
+    if (stat(path, &file) < 0)
+        return 0; /* who opens it says so */
+    if (!S_ISREG(file.st_mode))
+        return because(why, -EINVAL, "%s: no ordinary file; it is read more than once, so put what it gives into one", path);
+    return (uint64_t)file.st_size > FILE_MAX ? refuse_size(path, why) : 0;
+}
+
 int truth_table_read(const char *path, struct truth_table **ret, struct why *why)
 {
     CLEANUP(bytes_done) struct bytes content;
     bytes_init(&content, FILE_MAX);
-    int r = bytes_append_file(&content, path, why);
+    int r = truth_table_check_file(path, why);
+    if (r == 0)
+        r = bytes_append_file(&content, path, why);
+    if (r == -EMSGSIZE)
+        r = refuse_size(path, why);
     return r < 0 ? r : truth_table_parse(path, content.data ? content.data : "", content.size, ret, why);
 }
 
@@ -262,7 +321,7 @@ size_t truth_table_unused(const struct truth_table *table, size_t *ret_first)
     size_t count = 0;
     for (size_t i = 0; i < table->count; i++) {
         const struct entry *entry = &table->entries[i];
-        if (entry->used || entry->line == 1)
+        if (entry->used || entry->line == table->first_line)
             continue;
         if (!count++ || entry->line < *ret_first)
             *ret_first = entry->line;

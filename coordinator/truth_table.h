@@ -1,7 +1,7 @@
 /* truth_table.h: what images show, from a file: CSV with a line an image, the image's name and its truth, further columns being ignored [csv.h].
  *
- *     n02085620_10074.jpg,Chihuahua            columns are separated by tabs if the first line has one, else by commas, semicolons or blanks;
- *     "dogs/a, b.jpg",n02085620                RFC 4180's quotes; a first line of headings names no image, and does no harm
+ *     n02085620_10074.jpg,Chihuahua            columns are separated by tabs if the first line has one, else by commas or semicolons, whichever it has
+ *     "dogs/a, b.jpg",n02085620                first, else by blanks; RFC 4180's quotes; a first line of headings names no image, and does no harm
  *
  * A name is the image's whole URI, or its end behind a slash, with or without the extension: "n02085620_10074" is that file in any folder. Of several
  * that name an image the longest counts. An empty truth is none.
@@ -15,6 +15,9 @@
 #include "proto/messages.h"
 
 struct truth_table;
+
+/* -EINVAL for what would be read for ever, or once only: pipes, devices; and for what is too large. Not for what is not there. */
+int truth_table_check_file(const char *path, struct why *why);
 
 int truth_table_read(const char *path, struct truth_table **ret, struct why *why);
 

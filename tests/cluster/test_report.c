@@ -247,6 +247,10 @@ TEST(a_job_is_resumed_and_exported_with_the_file_of_truths_it_was_begun_with)
     CHECK_INT(COORDINATE("other", "report", "job", "--truth", "@labels.csv"), 0);
     CHECK_INT(TOLD("again", "--truth", "@labels.csv", "--job", "job", "dogs"), 1);
     check_contains("again.err", "the truth is @");
+    CHECK_INT(test_shell(NULL, "rm labels.csv"), 0);
+    CHECK_INT(COORDINATE("gone", "resume", "job"), 1);
+    check_contains("gone.err", "this job's --truth cannot be read; put the file back, or judge by another with report or export --truth: /");
+    check_contains("gone.err", "/labels.csv: cannot open: No such file or directory");
     CHECK_INT(test_shell(NULL, "mv old.csv labels.csv"), 0);
     CHECK_INT(COORDINATE("back", "resume", "job"), 0);
 }
@@ -262,6 +266,10 @@ TEST(a_file_of_truths_that_cannot_serve_is_refused_before_anything_is_made)
     check_contains("odd.err", "/odd.csv: line 2: one column only");
     CHECK_INT(TOLD("store", "--truth", "@s3://b/labels.csv", "--job", "job", "dogs"), 2);
     check_contains("store.err", "--truth @s3://b/labels.csv: it takes a file of this machine");
+    check_lacks("store.err", "--truth: --truth");
     CHECK_INT(TOLD("input", "--truth", "@-", "--job", "job", "dogs"), 2);
+    CHECK_INT(test_shell(NULL, "mkfifo pipe"), 0);
+    CHECK_INT(TOLD("pipe", "--truth", "@pipe", "--job", "job", "dogs"), 2);
+    check_contains("pipe.err", "--truth: pipe: no ordinary file; ");
     CHECK(access("job", F_OK) < 0);
 }

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 DEFINE_FREEP(truth_table_free, struct truth_table)
 
@@ -65,6 +67,11 @@ TEST(columns_are_separated_as_the_first_line_does_it)
     CHECK_STR(found("a,x;y z\n", "/a"), "x;y z");
     CHECK_STR(found("a;x y\nb;z,1\n", "/b"), "z,1");
     CHECK_STR(found("a\tx, y\tmore\n", "/a"), "x, y");
+    CHECK_STR(found("a;tench, Tinca tinca\nb;pug\n", "/b"), "pug");
+    CHECK_STR(found("\"a, b.jpg\";pug\n", "/a, b.jpg"), "pug");
+    CHECK_STR(found("\"a\"\"; b.jpg\",pug\n", "/a\"; b.jpg"), "pug");
+    CHECK_STR(found("a.jpg   pug  more\n  b.jpg  dog\n   \n", "/a.jpg"), "pug"); /* columns that were lined up */
+    CHECK_STR(found("a.jpg   pug  more\n  b.jpg  dog\n   \n", "/b.jpg"), "dog");
     CHECK_STR(found("ILSVRC2012_val_00000001.JPEG n01751748\nb n01751749\n", "/v/ILSVRC2012_val_00000001.JPEG"), "n01751748");
 }
 
@@ -107,9 +114,33 @@ TEST(what_is_no_table_is_refused_with_its_line)
     refused("a,1\n,2\n", "t.csv: line 2: the name of the image, in the first column, is empty");
     refused("a,1\nb,\"2\n", "t.csv: line 2: a quote that is not closed");
     refused("a,1\nb,2\"2\"\n", "t.csv: line 2: a quote that is not closed, or stands inside a field");
+    refused("a,1\rb\r", "t.csv: line 2: one column only;"); /* as old Macs end lines */
+    refused("a,1\r\n\r\nb\r\n", "t.csv: line 3: one column only;");
+    refused("a,\"1\n1\r\n1\"\nb\n", "t.csv: line 4: one column only;");
+    refused("a \n", "t.csv: line 1: one column only;");
     memset(longest, 'x', sizeof(longest));
     memcpy(longest + sizeof(longest) - 4, ",1\n", 4);
     refused(longest, "t.csv: line 1: longer than the name of an image or of a class can be");
+}
+
+TEST(what_is_no_text_is_refused)
+{
+    struct truth_table *table;
+    static const char utf16[] = "\xff\xfe" "a\0,\0" "1\0\n";
+    CHECK_INT(truth_table_parse("t.csv", utf16, sizeof(utf16), &table, &why), -EINVAL);
+    CHECK_CONTAINS(why.text, "t.csv: no plain text, it has NUL bytes; save it as CSV in UTF-8");
+}
+
+TEST(headings_may_stand_behind_empty_lines_and_before_any_line_end)
+{
+    static const char *const texts[] = { "\n\nid,breed\nb,2\n", "id,breed\rb,2\r", "\r\nid,\"bre\ned\"\r\nb,2\r\n" };
+    static const size_t lines[] = { 4, 2, 4 };
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        CLEANUP(truth_table_freep) struct truth_table *table = parse(texts[i]);
+        size_t first = 0;
+        CHECK_INT(truth_table_unused(table, &first), 1);
+        CHECK_INT(first, lines[i]);
+    }
 }
 
 TEST(names_that_no_image_has_are_counted_and_headings_are_none)
@@ -145,4 +176,17 @@ TEST(a_file_that_cannot_be_read_is_named)
     struct truth_table *table;
     CHECK_INT(truth_table_read("none.csv", &table, &why), -ENOENT);
     CHECK_CONTAINS(why.text, "none.csv: No such file or directory");
+}
+
+TEST(what_is_no_file_or_too_large_is_refused_without_reading_it)
+{
+    struct truth_table *table;
+    CHECK_INT(mkfifo("pipe", 0600), 0);
+    CHECK_INT(truth_table_read("pipe", &table, &why), -EINVAL);
+    CHECK_STR(why.text, "pipe: no ordinary file; it is read more than once, so put what it gives into one");
+    CHECK_INT(truth_table_read(".", &table, &why), -EINVAL);
+    test_write_file("huge.csv", "a,1\n", 4);
+    CHECK_INT(truncate("huge.csv", ((off_t)1 << 30) + 1), 0);
+    CHECK_INT(truth_table_read("huge.csv", &table, &why), -EINVAL);
+    CHECK_STR(why.text, "huge.csv: larger than 1024 MiB; is it a file of names and truths?");
 }
