@@ -3,6 +3,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/sha256.h"
+#include "coordinator/export/row_json.h"
 #include "coordinator/truth_table.h"
 
 #include <errno.h>
@@ -151,7 +152,7 @@ void truth_tell_unused(const struct truth *truth)
 struct span truth_of(const struct truth *truth, struct span uri)
 {
     if (truth && truth->table)
-        return truth_table_find(truth->table, uri);
+        return truth_table_find(truth->table, row_without_query(uri));
     size_t groups = truth ? truth->regex.re_nsub : 0;
     if (!groups || regexec(&truth->regex, uri.data, groups + 1, truth->group, 0))
         return (struct span){ NULL, 0 };

@@ -42,7 +42,7 @@ const char *truth_file(const char *given);
 /* Says, in a line of the log, how many names of a table truth_of() never met. */
 void truth_tell_unused(const struct truth *truth);
 
-/* The first group that matched something; `data` is NULL if none. The URI must be followed by a NUL, as decoded ones are.
+/* The first group that matched something, or what the table says of the URI, of a web address without the mark of its query; `data` is NULL if none. The URI must be followed by a NUL, as decoded ones are.
  * `truth` may be NULL: none. */
 struct span truth_of(const struct truth *truth, struct span uri);
 

@@ -42,6 +42,15 @@ TEST(the_first_group_that_matched_is_the_truth)
     CHECK_STR(found("/([^/]*)-", "/a/\xff\xfe-1.jpg"), "\xff\xfe");
 }
 
+TEST(a_table_knows_web_addresses_without_their_queries)
+{
+    test_write_file("t.csv", "a.jpg,dog\nb,cat\n", 16);
+    CHECK_STR(found("@t.csv", "https://host/p/a.jpg?..."), "dog");
+    CHECK_STR(found("@t.csv", "http://host/b.jpg?..."), "cat");
+    CHECK_STR(found("@t.csv", "/p/b.jpg"), "cat");
+    CHECK_STR(found("@t.csv", "/p/a.jpg?..."), "(none)"); /* a file of that name */
+}
+
 TEST(no_expression_means_no_truth)
 {
     CHECK(!truth_of(NULL, span("/a/b")).data);
