@@ -47,9 +47,14 @@ static void put_option(struct bytes *out, const struct option_row *row, const vo
 int hint_options(const struct run_options *options, struct bytes *out)
 {
     const struct run_options usual = RUN_DEFAULTS;
-    for (const struct option_row *row = resume_rows(); row->name; row++)
+    struct run_options begun = RUN_DEFAULTS;
+    begun.tuning.precision = options->begun.precision;
+    begun.tuning.recheck = options->begun.recheck;
+    for (const struct option_row *row = resume_rows(); row->name; row++) {
+        const struct run_options *other = options_differ(row, options, &usual) ? &usual : &begun; /* a default must be said where the job has none */
         if (run_options_mean(options, row))
-            put_option(out, row, (const char *)options + row->offset, (const char *)&usual + row->offset);
+            put_option(out, row, (const char *)options + row->offset, (const char *)other + row->offset);
+    }
     return bytes_error(out);
 }
 

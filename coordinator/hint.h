@@ -13,7 +13,7 @@
 #define HINT_PROGRAM "sleddog-coordinator"       /* shown as this program was called */
 #define HINT_RESUME  HINT_PROGRAM " resume"      /* where there is no more to say */
 
-/* What `options` say differently from their defaults, as on a command line: the job itself does not know it. Each word has a space before it. */
+/* What `options` say differently from their defaults, or from what the job was begun with, as on a command line: the job itself does not know it. Each word has a space before it. */
 int hint_options(const struct run_options *options, struct bytes *out);
 
 /* `command` is "resume" or "retry". */

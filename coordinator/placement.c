@@ -88,6 +88,10 @@ static int read_words(struct placement *placement, struct why *why)
     int r = count < 0 ? count : run_options_parse(resume_rows(), &placement->taken, count + 1, words, &first, &reason);
     if (r == 0 && first != count + 1)
         r = -EINVAL;
+    if (r == 0) {
+        placement->says_precision = options_given(resume_rows(), count + 1, words, "precision");
+        placement->says_recheck = options_given(resume_rows(), count + 1, words, "recheck");
+    }
     return r < 0 ? because(why, -EBADMSG, "job.db: how the job ran last: %s; give --nodes FILE or --local N", reason.text) : 0;
 }
 

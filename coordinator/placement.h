@@ -18,6 +18,7 @@ struct placement {
     char *words; /* the same in pieces, where they were taken */
     char *now;   /* of this run, for job.db; NULL: not worked out */
     struct run_options taken; /* as they are kept */
+    bool says_precision, says_recheck; /* among them */
 };
 
 void placement_done(struct placement *placement);

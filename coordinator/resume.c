@@ -44,28 +44,38 @@ static bool is_given(const struct session *session, const char *name)
     return options_given(resume_rows(), session->argc, session->argv, name);
 }
 
-static int set_precision(struct spec *spec, const char *precision, struct why *why)
+static int set_precision(struct session *session, const char *precision, struct why *why)
 {
     char *copy = strdup(precision);
     if (!copy)
         return because(why, -ENOMEM, "out of memory");
-    free(spec->precision);
-    spec->precision = copy;
+    session->begun_precision = session->spec->precision;
+    session->spec->precision = copy;
     return 0;
+}
+
+static bool may_be_int8(const char *precision)
+{
+    return !strcmp(precision, "auto") || !strcmp(precision, "int8");
 }
 
 /* Workers are asked for what the job was begun with, unless this run, or the one whose options it takes, says otherwise. */
 static int take_numbers(struct session *session, struct why *why)
 {
-    struct tuning *tuning = &session->options.tuning;
+    struct run_options *options = &session->options;
+    const struct placement *placement = &session->placement;
     struct spec *spec = session->spec;
-    bool named = is_given(session, "precision") || strcmp(tuning->precision, "auto");
-    bool other = named && strcmp(tuning->precision, spec->precision);
-    if (other || is_given(session, "recheck") || tuning->recheck)
-        spec->recheck = (int)tuning->recheck;
-    int r = other ? set_precision(spec, tuning->precision, why) : 0;
-    tuning->precision = spec->precision;
-    tuning->recheck = spec->recheck;
+    bool says_precision = is_given(session, "precision") || placement->says_precision;
+    bool says_recheck = is_given(session, "recheck") || placement->says_recheck;
+    options->begun.precision = spec->precision;
+    options->begun.recheck = spec->recheck;
+    int r = says_precision && strcmp(options->tuning.precision, spec->precision) ? set_precision(session, options->tuning.precision, why) : 0;
+    if (says_recheck)
+        spec->recheck = (int)options->tuning.recheck;
+    if (!may_be_int8(spec->precision) && !is_given(session, "recheck"))
+        spec->recheck = 0; /* it was meant for int8 */
+    options->tuning.precision = spec->precision;
+    options->tuning.recheck = spec->recheck;
     return r;
 }
 

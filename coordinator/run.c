@@ -30,6 +30,7 @@ void session_done(struct session *session)
 {
     db_close(session->db);
     spec_free(session->spec);
+    free(session->begun_precision);
     labels_close(session->labels);
     nodelist_free(&session->nodes);
     free(session->node_list);

@@ -21,12 +21,19 @@ struct run_options {
     /* The first option given that only workers started here, or only nodes of a list, can follow; NULL: none. */
     const char *for_local, *for_list;
     bool local_given;
+
+    /* What a command that goes on need not say, since the job asks for it. */
+    struct {
+        const char *precision;
+        int64_t recheck;
+    } begun;
 };
 
 #define RUN_DEFAULTS                                                                                                       \
     {                                                                                                                      \
         .tuning = TUNING_DEFAULTS, .format = "jsonl", .emit = "topk", .preset = PRESET_OPTIONS_DEFAULTS, .weights = "", .labels = "", .truth = "", \
-        .min_nodes = 1, .node_timeout = 60, .expiry = 10, .stall_timeout = 10, .batch = 60, .top = 5, .max_errors = -1                                            \
+        .min_nodes = 1, .node_timeout = 60, .expiry = 10, .stall_timeout = 10, .batch = 60, .top = 5, .max_errors = -1,   \
+        .begun = { .precision = "auto" }                                                                                                    \
     }
 
 const struct option_row *run_rows(void);

@@ -14,6 +14,7 @@
 struct session {
     struct run_options options;
     struct placement placement;
+    char *begun_precision; /* which `options` point to; NULL: it is the present one */
     int argc; /* of `resume` and `retry`, with their options in front */
     char **argv;
     struct jobdir dir;

@@ -93,3 +93,35 @@ TEST(a_job_goes_on_in_what_it_was_begun_with_wherever_it_goes_on_and_resume_may_
     check_precision("other", "int8");
     daemon_stop(&daemon);
 }
+
+/* What was said when a job went on counts until something else is said, also where that is a default. */
+TEST(a_job_goes_on_in_what_it_was_last_told_to)
+{
+    struct daemon daemon;
+    gather();
+    WORKER(&daemon, "worker", ENGINE);
+    CHECK_INT(test_shell(NULL, "echo x >photos/0.jpg"), 0); /* the first of the list */
+    begin("job", "f32");
+    listed((const struct daemon *[]){ &daemon }, 1);
+    CHECK_INT(COORDINATE("auto", "resume", "--nodes", "nodes", "--precision", "auto", "--max-errors", "0", "job"), 1);
+    check_contains("auto.err", "--max-errors 0 allows");
+    check_contains("auto.err", "--precision auto");
+    CHECK_INT(COORDINATE("plain", "resume", "--max-errors", "1", "job"), 0);
+    check_contains("plain.err", "goes on as it ran last, with --nodes ");
+    check_precision("job", "int8");
+    daemon_stop(&daemon);
+}
+
+TEST(a_recheck_that_a_job_was_begun_with_does_not_stand_in_the_way_of_another_precision)
+{
+    struct daemon daemon;
+    gather();
+    WORKER(&daemon, "worker", ENGINE);
+    CHECK_INT(test_shell(NULL, "echo 127.0.0.1:1 >nodes"), 0);
+    CHECK_INT(COORDINATE("begin", RUN, "--node-timeout", "1", "--weights", MODEL, "--recheck", "20", "--job", "job", "photos"), 1);
+    listed((const struct daemon *[]){ &daemon }, 1);
+    CHECK_INT(COORDINATE("both", "resume", "--precision", "f32", "--recheck", "20", "job"), 2);
+    CHECK_INT(COORDINATE("f32", "resume", "--precision", "f32", "job"), 0);
+    check_precision("job", "f32");
+    daemon_stop(&daemon);
+}

@@ -196,6 +196,22 @@ static char *hint_of(const struct run_options *options)
     return bytes_take(&out);
 }
 
+TEST(the_command_that_goes_on_names_a_precision_that_is_not_the_one_the_job_was_begun_with)
+{
+    struct run_options options = RUN_DEFAULTS;
+    program_remember("sleddog-coordinator", NULL);
+    options.begun.precision = "int8";
+    options.begun.recheck = 10;
+    char *text = hint_of(&options);
+    CHECK_STR(text, "sleddog-coordinator resume --precision auto --recheck 0 job");
+    free(text);
+    options.tuning.precision = "int8";
+    options.tuning.recheck = 10;
+    text = hint_of(&options);
+    CHECK_STR(text, "sleddog-coordinator resume --precision int8 --recheck 10 job");
+    free(text);
+}
+
 TEST(the_command_that_goes_on_proposes_nothing_that_would_be_refused)
 {
     struct run_options options = RUN_DEFAULTS;
