@@ -201,7 +201,10 @@ static int read_later_members(const json_t *json, struct spec *spec)
 {
     int r = 0;
     spec->interpolation = (enum interpolation)json_integer_value(json_object_get(json, "interpolation"));
-#define GET_LATER_NUMBER(member) spec->member = (__typeof__(spec->member))json_integer_value(json_object_get(json, #member));
+#define GET_LATER_NUMBER(member)                                                                       \
+    if (json_object_get(json, #member) && !json_is_integer(json_object_get(json, #member)))            \
+        r = -EBADMSG;                                                                                  \
+    spec->member = (__typeof__(spec->member))json_integer_value(json_object_get(json, #member));
     LATER_NUMBERS(GET_LATER_NUMBER)
 #define GET_LATER_TEXT(member, absent)                                                             \
     if (r == 0)                                                                                    \

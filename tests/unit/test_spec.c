@@ -120,7 +120,10 @@ TEST(numbers_that_would_harm_are_refused)
     check_damaged_by("\"precision\":\"int8\"", "\"precision\":8");
     check_damaged_by("\"recheck\":10", "\"recheck\":101");
     check_damaged_by("\"recheck\":10", "\"recheck\":-1");
+    check_damaged_by("\"recheck\":10", "\"recheck\":null");
     check_damaged_by("\"sample\":7", "\"sample\":-1");
+    check_damaged_by("\"sample\":7", "\"sample\":\"7\""); /* would list everything */
+    check_damaged_by("\"limit\":5000000000", "\"limit\":5e9");
     check_damaged_by("\"sample\":7", "\"sample\":4294967296");
     check_damaged_by("\"limit\":5000000000", "\"limit\":-1");
 }
