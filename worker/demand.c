@@ -44,6 +44,9 @@ int demand_fill(const struct demand *demand, struct tuning *tuning, struct why *
     int r = fill_precision(demand->precision, tuning, why);
     if (r < 0 || !demand->recheck)
         return r;
+    if (!is_free(tuning->precision) && strcmp(tuning->precision, "int8"))
+        return because(why, -EINVAL, "its own options say --precision %s, and the job wants --recheck %d, which is for int8; leave it out there, or do not ask for it",
+                       tuning->precision, demand->recheck);
     if (tuning->recheck && tuning->recheck != demand->recheck)
         return because(why, -EINVAL, "its own options say --recheck %" PRId64 ", and the job wants %d; leave it out there, or ask for the same", tuning->recheck,
                        demand->recheck);

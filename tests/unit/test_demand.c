@@ -56,6 +56,8 @@ TEST(a_worker_whose_own_options_say_otherwise_refuses_and_says_which)
 {
     fill("f32", 0, "int8", 0, -EINVAL);
     CHECK_STR(why.text, "its own options say --precision f32, and the job wants int8; leave it out there, or ask for the same");
+    fill("f32", 0, "auto", 10, -EINVAL);
+    CHECK_STR(why.text, "its own options say --precision f32, and the job wants --recheck 10, which is for int8; leave it out there, or do not ask for it");
     fill("auto", 5, "int8", 10, -EINVAL);
     CHECK_STR(why.text, "its own options say --recheck 5, and the job wants 10; leave it out there, or ask for the same");
 }
