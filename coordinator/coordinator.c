@@ -268,7 +268,6 @@ static int start(struct coordinator *c, struct db *db, struct why *why)
         db_close(db);
         return r;
     }
-    c->resumed_images = c->counts.done_images;
     c->errors_before = c->counts.errors;
     read_facts(c, db);
     r = store_start(db, &c->box, &c->store, why);

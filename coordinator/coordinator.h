@@ -86,7 +86,6 @@ struct coordinator {
     uint64_t start_ns, first_dispatch_ns, last_commit_ns;
     uint64_t elapsed_before_ms; /* in earlier runs of this job */
     uint64_t working_before_ms; /* the same, of working */
-    uint64_t resumed_images;    /* done in those */
     struct history history;
     bool stopping;
     int result;

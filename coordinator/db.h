@@ -72,7 +72,8 @@ int db_count(struct db *db, struct db_counts *ret, struct why *why);
 /* What runs again: `errors` is how many rows of the batches in work are counted as failed and not yet replaced. */
 int db_count_retries(struct db *db, struct db_counts *ret, struct why *why);
 
-/* Both together, for whoever hands out work: a row that runs again counts as an image of its own, and not as failed meanwhile. */
+/* Both together, for whoever hands out work: batches are those of the list and those that run again; images are those of the list, each once, and one
+ * that is to run again is neither done nor failed meanwhile. */
 int db_count_work(struct db *db, struct db_counts *ret, struct why *why);
 
 /* Rows = entries: every batch follows the one before it, has its result, and there is no other. Does not look into the blobs. */

@@ -154,11 +154,11 @@ int db_count_work(struct db *db, struct db_counts *ret, struct why *why)
         r = db_count_retries(db, &again, why);
     if (r < 0)
         return r;
+    uint64_t to_do = again.images - again.done_images;
     ret->batches += again.batches;
-    ret->images += again.images;
     ret->done_batches += again.done_batches;
-    ret->done_images += again.done_images;
-    ret->errors -= again.images - again.done_images;
+    ret->done_images -= to_do; /* of the list, which is complete: each of them has its old row, an error */
+    ret->errors -= to_do;
     return 0;
 }
 

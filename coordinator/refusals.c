@@ -54,7 +54,7 @@ static bool nothing_else_comes(const struct coordinator *c)
 
 bool refusals_hold(struct coordinator *c, struct batch *batch, const struct msg_result *result)
 {
-    if (c->trusted || c->counts.done_images || !refuses_all(c->plan, batch, result)) {
+    if (c->trusted || c->counts.done_batches || !refuses_all(c->plan, batch, result)) {
         c->trusted = true; /* the store gives something to somebody */
         return false;
     }
