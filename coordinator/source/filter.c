@@ -1,5 +1,6 @@
 #include "coordinator/source/filter.h"
 
+#include "common/program.h"
 #include "proto/limits.h"
 
 #include <fnmatch.h>
@@ -59,4 +60,21 @@ bool filter_wants(const struct filter *filter, const char *name, size_t size)
     text[size] = '\0';
     return (!filter->include_count || matches_any(filter->include, filter->include_count, text)) &&
            !matches_any(filter->exclude, filter->exclude_count, text);
+}
+
+void filter_put_folder(struct bytes *out, const char *name, size_t size)
+{
+    struct bytes pattern;
+    bytes_init(&pattern, (size_t)2 * LIMIT_URI + 2);
+    for (size_t i = 0; i < size; i++) {
+        if (strchr("*?[\\", name[i]))
+            bytes_append_char(&pattern, '\\');
+        bytes_append_char(&pattern, name[i]);
+    }
+    bytes_append_char(&pattern, '*');
+    if (bytes_error(&pattern))
+        bytes_fail(out, bytes_error(&pattern));
+    else
+        program_quote(out, pattern.data);
+    bytes_done(&pattern);
 }

@@ -6,8 +6,10 @@
  * A sample is decided by that part of the address alone, by its hash (FNV-1a, mixed as MurmurHash3 ends): the same images again wherever they lie, and those
  * of a set that has grown since.
  *
- * Threads: no state. Ownership: borrows. Errors: none. */
+ * Threads: no state. Ownership: borrows. Errors: filter_put_folder()'s are `out`'s. */
 #pragma once
+
+#include "common/bytes.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,3 +26,6 @@ bool filter_wants(const struct filter *filter, const char *name, size_t size);
 
 /* No entry below a folder is wanted, so that it need not be read: an --exclude that ends in * matches its name, which ends with a slash. */
 bool filter_leaves_folder(const struct filter *filter, const char *name, size_t size);
+
+/* The pattern that leaves out just this folder, which ends with a slash, quoted for a shell. */
+void filter_put_folder(struct bytes *out, const char *name, size_t size);

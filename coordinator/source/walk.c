@@ -15,6 +15,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define MAX_PATTERN 256
+#define WAY_ROUND   (MAX_PATTERN + 128)
+
 struct level {
     struct bytes names; /* each with its NUL */
     char **name;        /* sorted */
@@ -121,22 +124,43 @@ static int sort_names(struct level *level)
     return 0;
 }
 
+/* What the options can do about the folder in walk->path. A job keeps those that it was begun with, so `resume` cannot take them. The top folder has no
+ * name below itself; and a pattern that the sentence would cut is of no use. */
+static void put_way_round(const struct walk *walk, char *text, size_t size)
+{
+    size_t end = strlen(walk->path);
+    struct bytes pattern;
+    bytes_init(&pattern, MAX_PATTERN);
+    if (end > walk->base)
+        filter_put_folder(&pattern, walk->path + walk->base, end - walk->base);
+    if (end <= walk->base)
+        snprintf(text, size, "begin a job with the images in a list, @FILE");
+    else if (bytes_error(&pattern))
+        snprintf(text, size, "begin a new job that leaves it out, with --exclude and this folder's path below the source, or with the images in a list, @FILE");
+    else
+        snprintf(text, size, "begin a new job that leaves it out, with --exclude %s, or with the images in a list, @FILE", pattern.data);
+    bytes_done(&pattern);
+}
+
 static int refuse_loop(const struct walk *walk, const struct level *level, struct why *why)
 {
+    char way_round[WAY_ROUND];
     for (size_t i = 0; i < walk->depth; i++)
-        if (walk->level[i].device == level->device && walk->level[i].inode == level->inode)
-            return because(why, -ELOOP, "%.400s: this link leads back to %.*s, which it is in; remove the link, leave it out with "
-                           "--exclude 'LINK/*', or list the images in a file and give @FILE", walk->path,
-                           (int)(walk->level[i].path_size < 300 ? walk->level[i].path_size : 300), walk->path);
+        if (walk->level[i].device == level->device && walk->level[i].inode == level->inode) {
+            put_way_round(walk, way_round, sizeof(way_round));
+            return because(why, -ELOOP, "%.300s: this link leads back to %.*s, which it is in; remove the link, or %s", walk->path,
+                           (int)(walk->level[i].path_size < 200 ? walk->level[i].path_size : 200), walk->path, way_round);
+        }
     return 0;
 }
 
 static int unreadable(const struct walk *walk, int error, struct why *why)
 {
+    char way_round[WAY_ROUND];
     if (error == ENOENT)
         return because(why, -error, "%.500s: there is no such folder", walk->path);
-    return because(why, -error, "%.500s: this folder cannot be read: %s; allow it, leave it out with --exclude 'FOLDER/*', or list the images in a file and give @FILE",
-                   walk->path, strerror(error));
+    put_way_round(walk, way_round, sizeof(way_round));
+    return because(why, -error, "%.500s: this folder cannot be read: %s; allow it, or %s", walk->path, strerror(error), way_round);
 }
 
 static int read_names(struct walk *walk, struct level *level, struct why *why)
@@ -195,12 +219,12 @@ int walk_open(const char *top, walk_match match, const void *arg, uint64_t state
         return -ENOMEM;
     *walk = (struct walk){ .match = match, .arg = arg, .context = context, .states = states };
     int size = set_path(walk, 0, top, top[strlen(top) - 1] == '/' ? "" : "/", why);
+    walk->base = size < 0 ? 0 : (size_t)size;
     int r = size < 0 ? size : faccessat(AT_FDCWD, walk->path, R_OK | X_OK, AT_EACCESS) < 0 ? unreadable(walk, errno, why) : 0;
     if (r < 0) {
         walk_close(walk);
         return r;
     }
-    walk->base = (size_t)size;
     *ret = walk;
     return 0;
 }

@@ -230,10 +230,61 @@ TEST(a_folder_that_is_excluded_as_a_whole_is_not_even_read)
     CHECK_INT(chmod(".", 0755), 0);
     CHECK_INT(chmod("d/secret", 0), 0);
     become_somebody();
-    CHECK_CONTAINS(listed("d"), "leave it out with --exclude");
+    CHECK_CONTAINS(listed("d"), "begin a new job that leaves it out, with --exclude");
     filter = (struct filter){ .exclude = exclude, .exclude_count = 3 };
     CHECK_STR(listed("d"), "a|b/c|text*/y|");
     CHECK(seteuid(getuid()) == 0);
+}
+
+/* What a shell makes of the pattern that a sentence proposes. */
+static char *proposed(const char *sentence)
+{
+    CLEANUP(freep) char *line = NULL;
+    char *pattern = NULL;
+    const char *at = strstr(sentence, " --exclude "), *end = at ? strstr(at, ", or with ") : NULL;
+    CHECK(end);
+    CHECK(asprintf(&line, "printf %%s %.*s >pattern", (int)(end - at) - 11, at + 11) > 0);
+    CHECK_INT(system(line), 0); /* NOLINT: that a shell takes it is what is tested */
+    CHECK_INT(test_shell(&pattern, "cat pattern"), 0);
+    return pattern;
+}
+
+TEST(the_pattern_proposed_for_a_folder_that_loops_or_cannot_be_read_leaves_out_just_that)
+{
+    char *exclude[2];
+    touch("d/a");
+    touch("d/it's [1]*/b/x");
+    touch("d/it's 1/y");
+    CHECK_INT(symlink("..", "d/it's [1]*/loop"), 0);
+    exclude[0] = proposed(listed("d"));
+    CHECK_STR(exclude[0], "it's \\[1]\\*/loop/*");
+    filter = (struct filter){ .exclude = exclude, .exclude_count = 1 };
+    CHECK_INT(chmod(".", 0755), 0);
+    CHECK_INT(chmod("d/it's [1]*/b", 0), 0);
+    become_somebody();
+    const char *sentence = listed("d");
+    CHECK(seteuid(getuid()) == 0);
+    exclude[1] = proposed(sentence);
+    become_somebody();
+    filter.exclude_count = 2;
+    CHECK_STR(listed("d"), "a|it's 1/y|");
+    CHECK(seteuid(getuid()) == 0);
+    free(exclude[0]);
+    free(exclude[1]);
+}
+
+TEST(a_source_that_cannot_be_read_itself_has_no_pattern_proposed)
+{
+    struct source *source = NULL;
+    struct why why = { "" };
+    char *args[] = { (char *)"d" };
+    touch("d/a");
+    CHECK_INT(chmod(".", 0755), 0);
+    CHECK_INT(chmod("d", 0), 0);
+    become_somebody();
+    CHECK_INT(source_open(args, 1, &(struct source_options){ .filter = filter }, &source, &why), -EACCES);
+    CHECK(seteuid(getuid()) == 0);
+    CHECK_CONTAINS(why.text, "d/: this folder cannot be read: Permission denied; allow it, or begin a job with the images in a list, @FILE");
 }
 
 TEST(a_pattern_that_does_not_end_in_an_asterisk_excludes_files_only)
