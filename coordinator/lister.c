@@ -13,6 +13,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#define MAX_NAMED 4 /* sources in a sentence */
+
 struct lister {
     struct mail mail;
     const struct spec *spec;
@@ -172,12 +174,26 @@ static void put_patterns(struct bytes *out, const char *option, char *const *pat
         bytes_printf(out, " %s '%s'", option, patterns[i]);
 }
 
+static int all_are_empty(const struct spec *spec, struct why *why)
+{
+    CLEANUP(bytes_done) struct bytes names;
+    char text[256];
+    int named = spec->source_count < MAX_NAMED ? spec->source_count : MAX_NAMED;
+    bytes_init(&names, 65536);
+    for (int i = 0; i < named; i++)
+        bytes_printf(&names, "%s%.200s", i == 0 ? "" : i + 1 < spec->source_count ? ", " : " and ", show(spec->sources[i], strlen(spec->sources[i]), text));
+    if (named < spec->source_count)
+        bytes_printf(&names, " and %d more", spec->source_count - named);
+    return because(why, -ENOENT, "no images: nothing was found in %s; give a folder, list or prefix that has some",
+                   bytes_error(&names) ? "the sources" : names.data);
+}
+
 static int found_nothing(struct lister *lister)
 {
     const struct spec *spec = lister->spec;
     uint64_t unwanted = source_unwanted(lister->source);
     if (!unwanted)
-        return because(&lister->why, -ENOENT, "no images: the sources are empty");
+        return all_are_empty(spec, &lister->why);
     struct bytes patterns;
     bytes_init(&patterns, 1 << 20);
     put_patterns(&patterns, "--include", spec->include, spec->include_count);

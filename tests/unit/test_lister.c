@@ -165,7 +165,33 @@ TEST(patterns_that_leave_nothing_are_named_with_how_many_files_there_were)
     expect_nothing("photos", wanted, 2, NULL, 0,
                    "no images: 3 files, and none matches --include '*.xyz' --include '*.abc'; a pattern is held against the path below the source");
     expect_nothing("photos/a", NULL, 0, all, 1, "no images: 2 files, and none is left by --exclude '*'; a pattern is held against the path below the source");
-    expect_nothing("empty", wanted, 1, NULL, 0, "no images: the sources are empty");
+    expect_nothing("empty", wanted, 1, NULL, 0, "no images: nothing was found in empty; give a folder, list or prefix that has some");
+}
+
+TEST(sources_that_are_empty_are_named_the_first_of_many)
+{
+    static char *const sources[] = { (char *)"empty", (char *)"@list", (char *)"a", (char *)"b", (char *)"c", (char *)"d" };
+    static const struct {
+        int count;
+        const char *sentence;
+    } cases[] = {
+        { 2, "no images: nothing was found in empty and @list; give " },
+        { 4, "no images: nothing was found in empty, @list, a and b; give " },
+        { 6, "no images: nothing was found in empty, @list, a, b and 2 more; give " },
+    };
+    CHECK_INT(test_shell(NULL, "mkdir empty a b c d"), 0);
+    test_write_file("list", "\n", 1);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct setting setting;
+        unlink("job.db");
+        open_store(&setting, "empty", 10);
+        setting.spec.sources = (char **)sources;
+        setting.spec.source_count = cases[i].count;
+        start(&setting);
+        CHECK_INT(wait_for_lister(&setting), -ENOENT);
+        CHECK_CONTAINS(why.text, cases[i].sentence);
+        stop(&setting);
+    }
 }
 
 TEST(a_sample_that_leaves_nothing_is_named)
