@@ -6,6 +6,7 @@
 #include "coordinator/coordinator.h"
 #include "coordinator/lender.h"
 #include "coordinator/local.h"
+#include "coordinator/missing.h"
 #include "coordinator/resolver.h"
 
 #include <errno.h>
@@ -305,20 +306,6 @@ static void tick_node(struct coordinator *c, struct node *node, uint64_t now)
     }
 }
 
-static void describe_nodes(const struct coordinator *c, char *text, size_t size)
-{
-    size_t used = 0;
-    text[0] = '\0';
-    for (const struct node *node = c->nodes; node && used < size - 1; node = node->next) {
-        if (node->state == NODE_GONE)
-            continue;
-        int n = snprintf(text + used, size - used, "%s%s %s%s%s", used ? "; " : "", node->name,
-                         node->state == NODE_CALLING && !*node->why_not ? "does not answer" : node_state_shown(node),
-                         *node->why_not ? ": " : "", node->why_not);
-        used += n > 0 ? (size_t)n : 0;
-    }
-}
-
 int nodes_count(const struct coordinator *c, enum node_state state)
 {
     int count = 0;
@@ -344,20 +331,25 @@ static uint64_t patience_s(const struct coordinator *c)
     return (uint64_t)(c->plan->node_timeout_s + (waits ? c->plan->tuning->store_timeout : 0));
 }
 
+static void give_up(struct coordinator *c, int wanted, uint64_t patience)
+{
+    char missing[MISSING_TEXT];
+    missing_describe(c, missing);
+    if (wanted == 1)
+        coordinator_fail(c, -ETIMEDOUT, "no worker was ready for %" PRIu64 " s (%s)", patience, missing);
+    else
+        coordinator_fail(c, -ETIMEDOUT, "fewer than %d workers were ready for %" PRIu64 " s (%s); a smaller --min-nodes begins without them", wanted, patience, missing);
+}
+
+/* Fewer than it began with do no harm: what one does not do, another does. */
 static void check_enough(struct coordinator *c, uint64_t now)
 {
     int wanted = c->started ? 1 : c->plan->min_nodes;
     uint64_t patience = patience_s(c);
     if (nodes_count(c, NODE_READY) + nodes_count(c, NODE_LOADING) >= wanted)
         c->enough_ns = now;
-    else if (now - c->enough_ns > patience * NS_PER_S) {
-        char text[600];
-        describe_nodes(c, text, sizeof(text));
-        if (wanted == 1)
-            coordinator_fail(c, -ETIMEDOUT, "no worker was ready for %" PRIu64 " s (%s)", patience, text);
-        else
-            coordinator_fail(c, -ETIMEDOUT, "fewer than %d workers were ready for %" PRIu64 " s (%s)", wanted, patience, text);
-    }
+    else if (now - c->enough_ns > patience * NS_PER_S)
+        give_up(c, wanted, patience);
 }
 
 void nodes_tick(struct coordinator *c)

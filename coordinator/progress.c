@@ -4,6 +4,7 @@
 #include "common/counted.h"
 #include "common/log.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/missing.h"
 #include "coordinator/status.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@
 #define PLAIN_NS    (5 * NS_PER_S)
 #define STATUS_NS   NS_PER_S
 #define RATE_NS     (10 * NS_PER_S) /* images/s is that of the last ten seconds */
+#define MISSING_NS  (60 * NS_PER_S) /* who is missing is told again after that; before, if it has changed */
 #define SAMPLES     64
 #define MAX_WORKERS 8               /* lines on a terminal */
 
@@ -32,6 +34,8 @@ struct progress {
     uint64_t most; /* images that were through at once, ever: what a lost worker takes with it is not computed twice as fast again */
     int lines; /* drawn and to be erased */
     struct bytes text;
+    char missing[MISSING_TEXT]; /* as it was told last */
+    uint64_t missing_ns;        /* when */
 };
 
 /* log.h calls back without an argument, and there is one bar a process. */
@@ -173,6 +177,8 @@ static void put_node(struct bytes *out, const struct node *node)
         bytes_printf(out, "  %s", node->device);
     else if (*node->why_not)
         bytes_printf(out, "  %s", node->why_not);
+    else if (node->state == NODE_CALLING && !node->left)
+        bytes_append_text(out, "  does not answer");
 }
 
 static void draw_screen(struct progress *progress, const struct coordinator *c, uint64_t through, double rate)
@@ -191,14 +197,30 @@ static void draw_screen(struct progress *progress, const struct coordinator *c, 
         end_line(out, start, columns);
     }
     if (c->node_count > MAX_WORKERS) {
-        bytes_printf(out, "  and %d more\n", c->node_count - MAX_WORKERS);
+        size_t start = out->size;
+        char missing[MISSING_TEXT];
+        int not_ready = missing_describe(c, missing);
+        bytes_printf(out, "  and %d more%s%s", c->node_count - MAX_WORKERS, not_ready ? "; not ready: " : "", missing);
+        end_line(out, start, columns);
         lines++;
     }
     progress->lines = bytes_error(out) ? 0 : lines;
     draw();
 }
 
-static void print_plain(struct progress *progress, const struct coordinator *c, uint64_t through, double rate)
+static void put_missing(struct progress *progress, const struct coordinator *c, uint64_t now)
+{
+    char missing[MISSING_TEXT];
+    missing_describe(c, missing);
+    if (now - progress->missing_ns < MISSING_NS && !strcmp(missing, progress->missing))
+        return;
+    if (*missing)
+        bytes_printf(&progress->text, " (%s)", missing);
+    snprintf(progress->missing, sizeof(progress->missing), "%s", missing);
+    progress->missing_ns = now;
+}
+
+static void print_plain(struct progress *progress, const struct coordinator *c, uint64_t now, uint64_t through, double rate)
 {
     int ready = 0, all = 0;
     for (const struct node *node = c->nodes; node; node = node->next) {
@@ -211,6 +233,7 @@ static void print_plain(struct progress *progress, const struct coordinator *c, 
         bytes_printf(&progress->text, " and %" PRIu64 " in unfinished batches", through - c->counts.done_images);
     put_rate(&progress->text, c, through, rate);
     bytes_printf(&progress->text, ", %d of %s", ready, COUNTED((uint64_t)all, "worker", "workers"));
+    put_missing(progress, c, now);
     if (!bytes_error(&progress->text))
         log_info("%s", progress->text.data);
 }
@@ -226,7 +249,7 @@ void progress_update(struct progress *progress, struct coordinator *c)
         draw_screen(progress, c, through, rate);
     } else if (!progress->terminal && now - progress->plain_ns >= PLAIN_NS) {
         progress->plain_ns = now;
-        print_plain(progress, c, through, rate);
+        print_plain(progress, c, now, through, rate);
     }
     if (now - progress->status_ns >= STATUS_NS) {
         progress->status_ns = now;

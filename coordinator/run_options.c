@@ -31,7 +31,7 @@
     LIST_ROWS,                                                                                                                         \
     { 0, "local", OPTION_INT, OPTION(local), "N", "start N workers on this machine; 1 if there is no --nodes", 0, 256, NULL },        \
     { 0, "min-nodes", OPTION_INT, OPTION(min_nodes), "N", "start when N nodes are ready, 1 by default", 1, 4096, NULL },              \
-    { 0, "node-timeout", OPTION_INT, OPTION(node_timeout), "S", "give up when there are fewer for S seconds, 60 by default", 1, 86400, NULL }, \
+    { 0, "node-timeout", OPTION_INT, OPTION(node_timeout), "S", "give up when there are fewer, ready or loading, for S seconds, or none once it has started; 60 by default", 1, 86400, NULL }, \
     { 0, "expiry", OPTION_INT, OPTION(expiry), "S", "a worker silent for S seconds is lost, 10 by default", 1, 3600, NULL },           \
     { 0, "stall-timeout", OPTION_INT, OPTION(stall_timeout), "S",                                                                     \
       "a worker is lost that says it is alive, but has images and stands still for S seconds, 10 by default", 1, 86400, NULL }

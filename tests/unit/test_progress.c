@@ -143,3 +143,45 @@ TEST(a_line_of_a_log_tells_what_is_computed_of_batches_that_are_not_done)
     CHECK_CONTAINS(next_line(), "50/160 images, ");
     progress_free(progress);
 }
+
+#define NODES 200
+
+static struct node nodes[NODES];
+
+/* The second to the last of a list of which the first is ready. */
+static void open_nodes(void)
+{
+    log_open("program", LOG_LEVEL_INFO);
+    open_file();
+    for (int i = 0; i < NODES; i++) {
+        snprintf(nodes[i].name, sizeof(nodes[i].name), "n%d", i);
+        nodes[i].next = i + 1 < NODES ? &nodes[i + 1] : NULL;
+    }
+    nodes[0].state = NODE_READY;
+    nodes[2].state = NODE_LOADING;
+    nodes[3].state = NODE_REFUSED;
+    snprintf(nodes[3].why_not, sizeof(nodes[3].why_not), "it has other weights");
+    c.nodes = nodes;
+    c.node_count = NODES;
+}
+
+TEST(a_line_of_a_log_names_the_first_nodes_that_are_missing_and_why_and_not_every_time)
+{
+    open_nodes();
+    CHECK_CONTAINS(next_line(), ", 1 of 200 workers (n1 does not answer; n2 loading; n3 refused: it has other weights; n4 does not answer; and 195 more)\n");
+    CHECK_CONTAINS(next_line(), ", 1 of 200 workers\n");
+    nodes[1].state = NODE_READY;
+    CHECK_CONTAINS(next_line(), ", 2 of 200 workers (n2 loading; n3 refused: it has other weights; n4 does not answer; n5 does not answer; and 194 more)\n");
+    progress_free(progress);
+}
+
+TEST(the_reasons_of_missing_nodes_are_cut_before_they_fill_the_screen)
+{
+    open_nodes();
+    for (int i = 1; i < NODES; i++) {
+        memset(nodes[i].name, 'n', 250);
+        memset(nodes[i].why_not, 'x', 900);
+    }
+    CHECK_CONTAINS(next_line(), "xxx...; and 195 more)\n");
+    progress_free(progress);
+}
