@@ -139,6 +139,7 @@ static void finish_listing(struct coordinator *c)
     const struct why *why;
     int r = lister_result(c->lister, &why);
     c->skipped = lister_skipped(c->lister, &first);
+    c->bad_list = r == -EINVAL || r == -ENAMETOOLONG;
     if (r < 0)
         coordinator_fail(c, r, "%s", why->text);
     else if (c->skipped)

@@ -80,6 +80,7 @@ struct coordinator {
     bool trusted;       /* some result was no refusal: see refusals.h */
     uint64_t refused_images;
     bool listed;
+    bool bad_list;      /* it failed, because of what the sources say */
     uint64_t skipped;   /* neither file nor folder */
 
     struct loop_timer tick;

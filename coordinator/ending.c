@@ -40,7 +40,7 @@ void session_hint(const struct session *session, const struct coordinator *c, in
 {
     struct bytes command;
     bytes_init(&command, 65536);
-    bool mended_elsewhere = r == -ENODEV || r == -ENOENT; /* weights, labels, sources: parts of the job itself */
+    bool mended_elsewhere = r == -ENODEV || r == -ENOENT || (c && c->bad_list); /* weights, labels, sources: parts of the job itself */
     if (mended_elsewhere && c && !c->counts.done_batches)
         fprintf(stderr, "nothing was classified; mend that, remove %s, and run again\n", session->dir.path);
     else if (r != -EBADMSG && session_resume_command(session, c, &command) == 0)

@@ -115,6 +115,13 @@ static void keep_placement(struct coordinator *c)
         store_post(c->store, request);
 }
 
+/* Once a job: a resume knows already. */
+static void tell_top(const struct spec *spec, uint32_t classes)
+{
+    if (spec->emit != ROW_FEATURES && (uint32_t)spec->top > classes)
+        log_warning("--top %d: the model has %s, and a result carries no more", spec->top, COUNTED(classes, "class", "classes"));
+}
+
 static void remember(struct coordinator *c, struct node *node, const struct msg_welcome *welcome)
 {
     snprintf(node->engine, sizeof(node->engine), "%s", welcome->engine);
@@ -134,6 +141,7 @@ static void remember(struct coordinator *c, struct node *node, const struct msg_
     snprintf(c->model_sha256, sizeof(c->model_sha256), "%s", welcome->model_sha256);
     c->classes = welcome->classes;
     c->values = welcome->values;
+    tell_top(c->spec, c->classes);
     keep_facts(c);
 }
 

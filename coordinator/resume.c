@@ -8,6 +8,7 @@
 #include "common/usage.h"
 #include "coordinator/destination.h"
 #include "coordinator/hint.h"
+#include "coordinator/needless.h"
 #include "coordinator/objectstore.h"
 #include "coordinator/session.h"
 #include "coordinator/summary.h"
@@ -153,9 +154,11 @@ int session_prepare_work(struct session *session, const char *path, struct why *
         r = session_read_nodes(session, why);
     if (r == 0 && chdir(session->spec->folder) < 0)
         r = because(why, -errno, "%s: the folder that the job was begun in: %s", session->spec->folder, strerror(errno));
-    if (r == 0)
-        destination_warn(session->spec, session->labels, session->dir.path);
-    return r < 0 ? r : raise_epoch(session, why);
+    if (r < 0)
+        return r;
+    destination_warn(session->spec, session->labels, session->dir.path);
+    needless_tell(&session->options, session->spec);
+    return raise_epoch(session, why);
 }
 
 /* It would wait for it in silence. */

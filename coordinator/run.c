@@ -12,6 +12,7 @@
 #include "coordinator/hint.h"
 #include "coordinator/limits.h"
 #include "coordinator/lister.h"
+#include "coordinator/needless.h"
 #include "coordinator/objectstore.h"
 #include "coordinator/session.h"
 #include "coordinator/shown.h"
@@ -206,6 +207,8 @@ static int prepare(struct session *session, char **sources, int count, const cha
 {
     int r = run_options_check(&session->options, why);
     if (r == 0)
+        r = needless_check(&session->options, sources, count, why);
+    if (r == 0)
         r = spec_from_options(&session->options, sources, count, job_dir, &session->spec, why);
     if (r == 0)
         r = truth_check(session->spec->truth, why);
@@ -223,6 +226,8 @@ static int prepare(struct session *session, char **sources, int count, const cha
         r = destination_check(session->spec, session->labels, true, why);
     if (r == 0)
         r = jobdir_create(job_dir, session->spec, &session->dir, &session->db, why);
+    if (r == 0)
+        needless_tell(&session->options, session->spec);
     session->epoch = 1;
     return r;
 }

@@ -1,5 +1,6 @@
 #include "coordinator/trust.h"
 
+#include "common/log.h"
 #include "common/program.h"
 
 #include <errno.h>
@@ -63,11 +64,21 @@ int trust_node(const struct trust *trust, struct nodelist_node *node, struct why
     return 0;
 }
 
+static bool all_have_keys(const struct nodelist *nodes)
+{
+    for (int i = 0; i < nodes->count; i++)
+        if (!*nodes->nodes[i].key)
+            return false;
+    return nodes->count;
+}
+
 int trust_nodes(const struct trust *trust, struct nodelist *nodes, struct why *why)
 {
     int r = 0;
     for (int i = 0; i < nodes->count && r == 0; i++)
         r = trust_node(trust, &nodes->nodes[i], why);
+    if (r == 0 && trust->insecure && all_have_keys(nodes))
+        log_warning("--insecure: every node has a key, so all that is said is encrypted and it changes nothing; leave it out");
     return r;
 }
 

@@ -34,7 +34,7 @@ void trust_done(struct trust *trust);
 /* Makes the key of a node of the list the one that it must have, be it said elsewhere or in a file; "": nothing is encrypted. */
 int trust_node(const struct trust *trust, struct nodelist_node *node, struct why *why);
 
-/* All of them. */
+/* All of them. Says so if --insecure is of no use. */
 int trust_nodes(const struct trust *trust, struct nodelist *nodes, struct why *why);
 
 /* A link to a node that must have this key, "" for none. `largest`: link_options'. */

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/output.h"
 #include "common/program.h"
+#include "common/redact.h"
 #include "common/thread.h"
 #include "common/usage.h"
 #include "common/utf8.h"
@@ -122,13 +123,18 @@ static int classify_some(struct runtime *runtime, struct mailbox *box, const str
 }
 
 /* With --precision auto, who sees the answers shall see what they were computed in. */
-static void tell_how(const struct runtime *runtime)
+static void tell_how(const struct runtime *runtime, const char *weights)
 {
+    char shown[512];
     const struct engine_info *info = pipeline_engine(runtime->pipeline);
     if (*runtime->network)
         log_info("%s in %s: engine %s on %s", runtime->network, info->precision, info->engine, info->device);
     else
         log_info("engine %s, precision %s: the answers are made up, nothing looks at the pictures", info->engine, info->precision);
+    if (!*runtime->network && *weights) {
+        uri_show(shown, sizeof(shown), weights, strlen(weights), "");
+        log_warning("--weights %s: engine %s looks at no weights; leave --weights out, or --engine %s", shown, info->engine, info->engine);
+    }
 }
 
 static void tell_rechecked(const struct runtime *runtime)
@@ -158,7 +164,7 @@ static int classify(const struct classify_options *options, const struct preset 
                     COUNTED((uint64_t)runtime->classes, "class", "classes"), options->labels ? options->labels : "the built-in list",
                     COUNTED(labels_count(labels), "name", "names"));
     if (r == 0)
-        tell_how(runtime);
+        tell_how(runtime, options->weights);
     int failed = 0;
     for (int at = 0; r >= 0 && at < count; at += LIMIT_BATCH) {
         r = classify_some(runtime, &box, labels, files + at, count - at < (int)LIMIT_BATCH ? count - at : (int)LIMIT_BATCH, why);

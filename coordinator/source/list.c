@@ -1,6 +1,5 @@
 /* list.c: @FILE, @- and @s3://BUCKET/KEY, one path or address an entry. A pipe may be silent for hours, so reading can be interrupted. */
 #include "common/cleanup.h"
-#include "common/log.h"
 #include "common/s3/client.h"
 #include "coordinator/source/kind.h"
 
@@ -125,17 +124,21 @@ static int open_list(const char *arg, struct source_context *context, void **ret
     return 0;
 }
 
-/* A whole list, probably. */
-static void look_for_lines(const struct list *list)
-{
-    if (list->context->null_separated && list->number == 1 && memchr(list->entry, '\n', list->size))
-        log_warning("@%.500s: its first entry has a line end in it; if each line is one, leave out --null", list->name);
-}
-
 static int complain(const struct list *list, int r, struct why *why, const char *what)
 {
     return because(why, r, "@%.500s: %s %llu %s", list->name, list->context->null_separated ? "entry" : "line",
                    (unsigned long long)list->number, what);
+}
+
+static bool is_of_lines(const struct list *list)
+{
+    return list->context->null_separated && list->number == 1 && memchr(list->entry, '\n', list->size);
+}
+
+/* Its only entry has no NUL behind it, which `find -print0` leaves at none: it is a list of lines. */
+static int refuse_lines(const struct list *list, struct why *why)
+{
+    return because(why, -EINVAL, "@%.500s: has lines, and no NUL that --null could take for the end of an entry; leave out --null, each line is an entry then", list->name);
 }
 
 /* Takes a CR off the end of a line, and a byte order mark off the beginning of the first one. */
@@ -194,8 +197,11 @@ static int read_entry(struct list *list, struct why *why)
     list->number++;
     list->size = 0;
     while ((c = next_byte(list)) != END && c != end) {
+        if (list->size > LIMIT_URI && is_of_lines(list))
+            return refuse_lines(list, why);
         if (list->size > LIMIT_URI)
-            return complain(list, -ENAMETOOLONG, why, "is too long for a path; a list has one path a line (see --null)");
+            return complain(list, -ENAMETOOLONG, why, list->context->null_separated ? "is too long for a path; with --null, one ends with NUL"
+                                                                                    : "is too long for a path; a list has one path a line (see --null)");
         if (c == '\0')
             return complain(list, -EINVAL, why, "holds a NUL byte; if NUL separates the paths, give --null");
         list->entry[list->size++] = (char)c;
@@ -205,6 +211,8 @@ static int read_entry(struct list *list, struct why *why)
         return because(why, list->error, "@%.600s", list->why.text);
     if (list->error)
         return because(why, list->error, "@%.500s: the list cannot be read: %s", list->name, strerror(-list->error));
+    if (c == END && is_of_lines(list))
+        return refuse_lines(list, why);
     if (!list->context->null_separated)
         trim(list);
     return c != END || list->size;
@@ -229,7 +237,6 @@ static int next(void *state, struct rec_item *ret, struct why *why)
         if (r <= 0)
             return r;
     } while (!list->size);
-    look_for_lines(list);
     r = take_address(list, ret, why);
     if (r != 0)
         return r;

@@ -51,6 +51,7 @@ TEST(a_usage_error_of_the_coordinator_is_status_2_and_names_what_is_wrong)
         { 2, "--ranges is for workers started here, and --nodes starts none", { "run", "--nodes", "n", "--ranges", "f", "sim:1" } },
         { 2, "--engine is for workers started here, and --nodes starts none", { "run", "--nodes", "n", "--engine", "sim", "sim:1" } },
         { 2, "--group is for the nodes of a list: give --nodes FILE too", { "run", "--engine", "sim", "--group", "x", "sim:1" } },
+        { 2, "--null is for the entries of a list, and no SOURCE is one; leave it out, or give @LIST", { "run", "--engine", "sim", "--null", "sim:1" } },
         { 2, "--local 0: nobody would do the work", { "run", "--engine", "sim", "--local", "0", "sim:1" } },
         { 2, "--batch: \"many\" is not a whole number", { "run", "--batch", "many", "sim:1" } },
         { 2, "--batch: 0 is outside 1 to 4096", { "run", "--batch", "0", "sim:1" } },
@@ -192,6 +193,32 @@ TEST(classify_says_how_it_came_to_its_answers)
     photos_draw("photos", 1);
     CHECK_INT(test_shell(&text, "(%s/sleddog-worker classify --engine onednn --precision f32 --weights model.safetensors photos/*/* 2>&1 >/dev/null)", test_build()), 0);
     CHECK_CONTAINS(text, " in f32: engine onednn on ");
+    freep(&text);
+    CHECK_INT(test_shell(&text, "(%s/sleddog-worker classify --engine sim --weights model.safetensors sim:1 2>&1 >/dev/null)", test_build()), 0);
+    CHECK_CONTAINS(text, "--weights model.safetensors: engine sim looks at no weights; leave --weights out, or --engine sim\n");
+}
+
+TEST(an_option_that_changes_nothing_is_told)
+{
+    model_write("model.safetensors", 10);
+    CHECK_INT(COORDINATE("weights", "run", "--engine", "sim", "--weights", "model.safetensors", "--job", "weights", "sim:5"), 0);
+    check_contains("weights.err", "model.safetensors: engine sim looks at no weights, its answers are made up; leave --weights out, or --engine sim\n");
+    CHECK_INT(COORDINATE("store", "run", "--engine", "sim", "--profile", "me", "--region", "r", "--job", "store", "sim:5"), 0);
+    check_contains("store.err", "--region, --profile: neither sources nor output nor weights of this job are in an S3 store, so they change nothing; leave them out\n");
+    write_text("list", "sim.jpg\n");
+    CHECK_INT(COORDINATE("list", "run", "--engine", "sim", "--region", "r", "--job", "listed", "@list"), 0);
+    check_lacks("list.err", "S3");
+    CHECK_INT(COORDINATE("top", "run", "--engine", "sim", "--top", "1001", "--job", "top", "sim:5"), 0);
+    check_contains("top.err", "--top 1001: the model has 1000 classes, and a result carries no more\n");
+}
+
+TEST(a_list_that_is_read_wrongly_is_told_with_a_way_on_that_works)
+{
+    write_text("list", "a.jpg\nb.jpg\n");
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--null", "--job", "job", "@list"), 1);
+    check_contains("run.err", "@list: has lines, and no NUL");
+    check_contains("run.err", "nothing was classified; mend that, remove ");
+    check_lacks("run.err", "go on with");
 }
 
 /* ---- standard output ---- */

@@ -218,6 +218,19 @@ TEST(a_job_that_is_resumed_from_elsewhere_finds_its_keys)
     daemon_stop(&daemon);
 }
 
+TEST(insecure_beside_a_key_for_every_node_is_told_to_change_nothing)
+{
+    struct daemon daemon;
+    make_keys();
+    WORKER(&daemon, "worker", SIM, KEYED);
+    write_node("nodes", &daemon);
+    CHECK_INT(COORDINATE("run", "run", "--nodes", "nodes", WITH_KEYS, "--insecure", "--job", "job", "sim:10"), 0);
+    check_contains("run.err", "--insecure: every node has a key, so all that is said is encrypted and it changes nothing; leave it out");
+    CHECK_INT(COORDINATE("check", "check", "--nodes", "nodes", WITH_KEYS), 0);
+    check_lacks("check.err", "--insecure");
+    daemon_stop(&daemon);
+}
+
 /* ---- those who may not ---- */
 
 TEST(who_has_no_key_or_a_wrong_one_is_told_so_at_both_ends)

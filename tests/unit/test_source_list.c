@@ -69,6 +69,18 @@ TEST(a_list_may_be_separated_by_nul)
     CHECK_STR(NULLS("a\nb\0c\r\0\0d"), "a\nb|c\r|d|");
 }
 
+TEST(a_list_of_lines_is_not_taken_for_one_separated_by_nul)
+{
+    static const char sentence[] = "@list: has lines, and no NUL that --null could take for the end of an entry; leave out --null, each line is an entry then";
+    CHECK_STR(NULLS("a\nb\n"), sentence);
+    CHECK_STR(NULLS("a\n"), sentence);
+    CHECK_STR(NULLS("a\nb\0"), "a\nb|");
+    char lines[3 * LIMIT_URI];
+    memset(lines, 'x', sizeof(lines));
+    lines[100] = '\n';
+    CHECK_STR(list(lines, sizeof(lines), true), sentence);
+}
+
 TEST(a_bad_line_is_named_by_its_number)
 {
     CHECK_CONTAINS(LINES("a\nsim:5\n"), "@list: line 2 begins with sim:");
