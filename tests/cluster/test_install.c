@@ -34,6 +34,27 @@ TEST(what_is_installed_runs_from_there_and_wherever_the_tree_is_moved)
     check_shell("", "moved/bin/sleddog-worker info >out && grep -q '^onednn *oneDNN' out && test -s moved/share/man/man1/sleddog-worker.1 || cat out");
 }
 
+/* With a build whose folder is this test's own. */
+static int demo(const char *assignments)
+{
+    return test_shell(NULL, "%s %s/tests/demo/run own >out 2>err", assignments, test_source());
+}
+
+TEST(the_demo_of_photos_of_ones_own_keeps_the_jobs_of_earlier_ones)
+{
+    CHECK_INT(test_shell(NULL, "mkdir own && ln -s %s/sleddog-* own/", test_build()), 0);
+    photos_draw("photos", 4);
+    model_write("model.safetensors", 1000);
+    CHECK_INT(demo("IMAGES=photos"), 1);
+    check_contains("err", "demo: IMAGES needs WEIGHTS=FILE as well, the model to use: .pth or .safetensors");
+    CHECK_INT(demo("IMAGES=photos WEIGHTS=nowhere"), 1);
+    CHECK_INT(demo("IMAGES=photos WEIGHTS=model.safetensors"), 0);
+    check_contains("out", "with pictures: own/demo/job/report.html");
+    CHECK_INT(demo("IMAGES=photos/a WEIGHTS=model.safetensors"), 0);
+    check_contains("out", "with pictures: own/demo/job-2/report.html");
+    check_shell("4 2\n", "echo $(cat own/demo/job/predictions.jsonl | wc -l) $(cat own/demo/job-2/predictions.jsonl | wc -l)");
+}
+
 TEST(units_name_the_places_of_their_prefix)
 {
     make("install-built", "/opt/sleddog");
