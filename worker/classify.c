@@ -147,7 +147,7 @@ static void tell_rechecked(const struct runtime *runtime)
 
 static int classify(const struct classify_options *options, const struct preset *preset, char **files, int count, struct why *why)
 {
-    struct runtime_spec spec = { .preset = *preset, .top = (int)options->top, .batch = LIMIT_BATCH, .here = true };
+    struct runtime_spec spec = { .preset = *preset, .top = (int)options->top, .batch = LIMIT_BATCH, .here = true, .alone = true };
     snprintf(spec.weights, sizeof(spec.weights), "%s", options->weights);
     CLEANUP(labels_closep) struct labels *labels = NULL;
     CLEANUP(runtime_freep) struct runtime *runtime = NULL;

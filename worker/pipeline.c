@@ -118,6 +118,7 @@ static int start_loops(struct pipeline *pipeline, struct why *why)
         .file_bytes = spec->file_bytes && spec->file_bytes < FETCH_MAX_FILE ? spec->file_bytes : FETCH_MAX_FILE,
         .stall_ns = spec->fetch_stall_ns,
         .store_timeout_ns = spec->store_timeout_ns,
+        .alone = spec->alone,
         .s3 = spec->s3,
         .budget = &pipeline->fetched,
         .blocks = &pipeline->blocks,

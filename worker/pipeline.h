@@ -42,6 +42,7 @@ struct pipeline_spec {
     size_t decode_bytes;  /* budget for what decoders hold, and most that one picture may need; 0: any */
     size_t window;        /* images that may be inside at once; pipeline_submit() never waits for less */
     bool here;            /* fetch.h: paths were named on this machine */
+    bool alone;           /* loops.h: there is no job */
     bool decode_none;     /* for measuring: what was fetched is not looked at */
     struct crumbs *crumbs; /* what is being worked on is noted here; NULL: nowhere */
     struct preprocess_spec preprocess; /* crop is the engine's height and width */

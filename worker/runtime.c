@@ -161,6 +161,7 @@ static struct pipeline_spec describe_pipeline(const struct runtime *runtime, con
         .fetch_stall_ns = (uint64_t)tuning->fetch_timeout * NS_PER_S,
         .store_timeout_ns = (uint64_t)tuning->store_timeout * NS_PER_S,
         .here = runtime->spec.here,
+        .alone = runtime->spec.alone,
         .decode_none = !strcmp(tuning->decode, "none"),
         .fetch_bytes = memory->fetched,
         .file_bytes = memory->file,

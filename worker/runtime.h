@@ -23,6 +23,7 @@ struct runtime_spec {
     char sha256[65];             /* expected; empty: any */
     uint64_t lent_size;          /* bytes of that file, if the coordinator can lend it; 0: it cannot. Computes the same either way */
     bool here;                   /* who names files is on this machine. Computes the same either way */
+    bool alone;                  /* loops.h: there is no job, only `classify` */
     char ranges_sha256[65];      /* activation ranges that the coordinator has for these weights; empty: none */
     uint64_t ranges_size;
     struct preset preset; /* its name does not matter */

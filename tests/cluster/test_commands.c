@@ -198,6 +198,16 @@ TEST(classify_says_how_it_came_to_its_answers)
     CHECK_CONTAINS(text, "--weights model.safetensors: engine sim looks at no weights; leave --weights out, or --engine sim\n");
 }
 
+TEST(classify_advises_nothing_that_needs_a_job)
+{
+    CLEANUP(freep) char *text = NULL;
+    CHECK_INT(test_shell(&text, "%s/sleddog-worker classify --engine sim --store-timeout 1 http://127.0.0.1:1/a.jpg 2>/dev/null", test_build()), 1);
+    CHECK_CONTAINS(text, "127.0.0.1:1 has not answered for ");
+    CHECK_CONTAINS(text, "; when it is back, try again\n");
+    CHECK_INT(COORDINATE("job", "run", "--engine", "sim", "--store-timeout", "1", "--job", "job", "http://127.0.0.1:1/a.jpg"), 0);
+    check_contains("job/predictions.jsonl", "; when it is back, `sleddog-coordinator retry` tries again");
+}
+
 TEST(an_option_that_changes_nothing_is_told)
 {
     model_write("model.safetensors", 10);

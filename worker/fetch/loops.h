@@ -28,6 +28,7 @@ struct loops_spec {
     size_t file_bytes;      /* of one file */
     uint64_t stall_ns;      /* no answer, or hardly any bytes, for so long: begun again */
     uint64_t store_timeout_ns; /* how long an origin that is down is waited for */
+    bool alone;             /* there is no job that could be retried: sentences advise nothing of the kind */
     const struct s3_options *s3;
     struct budget *budget;
     struct blocks *blocks;  /* the memory of data comes from there */

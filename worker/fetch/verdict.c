@@ -63,6 +63,12 @@ enum row_error verdict_error(int r)
     }
 }
 
+/* How what may pass is done again. */
+static const char *way_on(const struct getter *getter)
+{
+    return getter->spec.alone ? "try again" : "`sleddog-coordinator retry` tries again";
+}
+
 static void fail_plain(struct getter *getter, struct get *get, const struct s3_error *error)
 {
     switch (error->fault) {
@@ -76,20 +82,20 @@ static void fail_plain(struct getter *getter, struct get *get, const struct s3_e
         return;
     case S3_CERTIFICATE:
         verdict_fail(getter, get, ROW_FETCH, "the server's certificate is not trusted (%s); if its authority is your own, name the file with its certificate in "
-             "SSL_CERT_FILE on the worker", error->message);
+             "SSL_CERT_FILE%s", error->message, getter->spec.alone ? "" : " on the worker");
         return;
     case S3_TIMEOUT:
-        verdict_fail(getter, get, ROW_TIMEOUT, "no answer in time: %s; `sleddog-coordinator retry` tries again", error->message);
+        verdict_fail(getter, get, ROW_TIMEOUT, "no answer in time: %s; %s", error->message, way_on(getter));
         return;
     default:
         break;
     }
     if (error->status && error->curl == CURLE_OK)
-        verdict_fail(getter, get, ROW_FETCH, "the server answered with status %ld; `sleddog-coordinator retry` tries again", error->status);
+        verdict_fail(getter, get, ROW_FETCH, "the server answered with status %ld; %s", error->status, way_on(getter));
     else if (error->curl == CURLE_URL_MALFORMAT || error->curl == CURLE_UNSUPPORTED_PROTOCOL)
         verdict_fail(getter, get, error->status ? ROW_FETCH : ROW_UNSUPPORTED, "%s; write a blank as %%20, and only http:// and https:// are followed", error->message);
     else
-        verdict_fail(getter, get, ROW_FETCH, "%s; `sleddog-coordinator retry` tries again", error->message);
+        verdict_fail(getter, get, ROW_FETCH, "%s; %s", error->message, way_on(getter));
 }
 
 static void fail_refused(struct getter *getter, const struct transfer *transfer, const struct s3_error *error)
@@ -148,8 +154,8 @@ static bool any(const struct get *get)
 static void give_up(struct getter *getter, struct origin *origin, const char *reason)
 {
     for (struct get *get; (get = origin_take(&getter->origins, origin, any));)
-        verdict_fail(getter, get, ROW_FETCH, "%s has not answered for %llu s (--store-timeout): %s; when it is back, `sleddog-coordinator retry` goes on",
-             origin->name, (unsigned long long)((clock_now_ns() - origin->down_ns) / NS_PER_S), reason);
+        verdict_fail(getter, get, ROW_FETCH, "%s has not answered for %llu s (--store-timeout): %s; when it is back, %s",
+             origin->name, (unsigned long long)((clock_now_ns() - origin->down_ns) / NS_PER_S), reason, way_on(getter));
 }
 
 /* The get waits for its origin; its failures were not its own. One that was the probe goes behind the others: were it the only one that gets no answer,
