@@ -92,7 +92,50 @@ static int read_words(struct placement *placement, struct why *why)
         placement->says_precision = options_given(resume_rows(), count + 1, words, "precision");
         placement->says_recheck = options_given(resume_rows(), count + 1, words, "recheck");
     }
-    return r < 0 ? because(why, -EBADMSG, "job.db: how the job ran last: %s; give --nodes FILE or --local N", reason.text) : 0;
+    return r < 0 ? because(why, -EBADMSG, "job.db: how the job ran last: %s", reason.text) : 0;
+}
+
+/* Of another place than before: these were about that one. */
+static bool says_where(const struct option_row *row)
+{
+    static const struct run_options none;
+    bool for_list = !run_options_mean(&none, row);
+    return for_list || !strcmp(row->name, "nodes") || !strcmp(row->name, "local") || !strcmp(row->name, "min-nodes");
+}
+
+/* What --nodes or --local on the command line leave as it was. Flags they do not: on a command line, nobody could take one back. */
+static bool stays(const struct option_row *row, const struct run_options *options, int argc, char **argv)
+{
+    return row->type != OPTION_FLAG && row->type != OPTION_TEXTS && !says_where(row) && run_options_mean(options, row) &&
+           !options_given(resume_rows(), argc, argv, row->name);
+}
+
+static void copy_value(const struct option_row *row, struct run_options *to, const struct run_options *from)
+{
+    bool is_number = row->type == OPTION_INT || row->type == OPTION_SIZE;
+    memcpy((char *)to + row->offset, (const char *)from + row->offset, is_number ? sizeof(int64_t) : sizeof(char *));
+}
+
+static void keep_rest(struct placement *placement, struct run_options *options, int argc, char **argv)
+{
+    const struct run_options given = *options;
+    for (const struct option_row *row = resume_rows(); row->name; row++)
+        if (stays(row, &given, argc, argv) && options_differ(row, options, &placement->taken)) {
+            copy_value(row, options, &placement->taken);
+            placement->rest = true;
+        }
+}
+
+/* What is kept and cannot be read must not keep anybody from saying everything anew. */
+static void take_rest(struct placement *placement, struct run_options *options, int argc, char **argv)
+{
+    struct why why;
+    if (read_words(placement, &why) == 0) {
+        keep_rest(placement, options, argc, argv);
+        return;
+    }
+    log_warning("%s; only what is given now counts", why.text);
+    placement->taken = (struct run_options)RUN_DEFAULTS;
 }
 
 int placement_take(struct placement *placement, struct db *db, struct run_options *options, int argc, char **argv, struct why *why)
@@ -100,14 +143,19 @@ int placement_take(struct placement *placement, struct db *db, struct run_option
     int first;
     placement->taken = (struct run_options)RUN_DEFAULTS;
     int r = db_get(db, HINT_PLACEMENT, &placement->kept, why);
-    if (r == -ENOENT)
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    if (options->nodes || options->local) {
+        placement->elsewhere = true;
+        take_rest(placement, options, argc, argv);
         return 0;
-    if (r < 0 || options->nodes || options->local)
-        return r;
-    r = read_words(placement, why);
+    }
+    struct why reason;
+    r = read_words(placement, &reason);
+    if (r < 0)
+        return because(why, r, "%s; give --nodes FILE or --local N", reason.text);
     struct run_options all = placement->taken;
-    if (r == 0)
-        r = run_options_parse(resume_rows(), &all, argc, argv, &first, why);
+    r = run_options_parse(resume_rows(), &all, argc, argv, &first, why);
     if (r < 0)
         return r;
     replace_lists(&all, options);
@@ -136,7 +184,11 @@ int placement_check(const struct placement *placement, const struct run_options 
         if (r < 0)
             return r;
     }
-    if (hint_options(options, &words) == 0 && words.size)
+    if (hint_options(options, &words) < 0 || !words.size)
+        return 0;
+    if (!placement->elsewhere)
         log_info("%s: goes on as it ran last, with%s; --nodes or --local would say otherwise", job_dir, words.data);
+    else if (placement->rest)
+        log_info("%s: goes on with%s; what was not given now is as it ran last", job_dir, words.data);
     return 0;
 }

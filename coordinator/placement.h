@@ -19,12 +19,15 @@ struct placement {
     char *now;   /* of this run, for job.db; NULL: not worked out */
     struct run_options taken; /* as they are kept */
     bool says_precision, says_recheck; /* among them */
+    bool elsewhere; /* --nodes or --local was given */
+    bool rest;      /* and something else was taken from there all the same */
 };
 
 void placement_done(struct placement *placement);
 
 /* Reads what is kept. Without --nodes and --local among `options`, which `argv` has made, that is where the job runs again: `options` become what is
- * kept, but for those in `argv`. */
+ * kept, but for those in `argv`. With one of them, time limits and tuning stay as they are kept, unless `argv` has them; nodes, keys, --min-nodes and flags are
+ * those of `argv` alone. */
 int placement_take(struct placement *placement, struct db *db, struct run_options *options, int argc, char **argv, struct why *why);
 
 /* Before work begins: whether the files that `options` took from there are still to be read. Says what was taken, in a line. */

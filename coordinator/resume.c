@@ -231,9 +231,7 @@ int command_resume(int argc, char **argv)
     if (session_options(&session, argc, argv, &first, &why) < 0)
         return usage_error("resume", &why);
     if (session.options.help) {
-        puts("sleddog-coordinator resume [OPTIONS] JOBDIR: goes on with an interrupted job\n\n"
-             "Without --nodes and --local it goes on as the job ran last: nodes, keys, local workers, time limits; options that are given count instead.\n");
-        options_print(resume_rows(), stdout);
+        session_help("resume [OPTIONS] JOBDIR: goes on with an interrupted job");
         return 0;
     }
     if (first + 1 != argc) {

@@ -42,9 +42,7 @@ int command_retry(int argc, char **argv)
     if (session_options(&session, argc, argv, &first, &why) < 0)
         return usage_error("retry", &why);
     if (session.options.help) {
-        puts("sleddog-coordinator retry [OPTIONS] JOBDIR: runs those images of a complete job again whose failure may pass\n\n"
-             "Without --nodes and --local it goes on as the job ran last: nodes, keys, local workers, time limits; options that are given count instead.\n");
-        options_print(resume_rows(), stdout);
+        session_help("retry [OPTIONS] JOBDIR: runs those images of a complete job again whose failure may pass");
         return 0;
     }
     if (first + 1 != argc) {

@@ -42,6 +42,9 @@ int session_run(struct session *session);
 /* resume.c: the command line of `resume` and `retry`; an option of `run` that they do not have is explained. */
 int session_options(struct session *session, int argc, char **argv, int *ret_first, struct why *why);
 
+/* resume_help.c: --help of both; `title`: their first line, without the program. */
+void session_help(const char *title);
+
 /* Opens a job that was begun earlier, if it is still what it was: version, labels. */
 int session_reopen(struct session *session, const char *path, struct why *why);
 

@@ -100,6 +100,62 @@ TEST(a_resume_with_local_workers_leaves_the_nodes_alone_and_is_what_the_next_one
     expect_nodes(true, true);
 }
 
+static void begin_tuned(struct process *run)
+{
+    BEGIN(run, "run", "run", "--engine", "sim", "--engine-threads", "1", "--sim-cost-us", "2000", "--threads", "3", "--cache", "kept", "--stall-timeout", "20",
+          "--strict", "--job", "job", IMAGES);
+    WAIT_FOR(job_done("job") > 0);
+}
+
+TEST(a_resume_that_says_where_keeps_time_limits_and_tuning_and_forgets_flags)
+{
+    struct process run;
+    struct daemon daemon;
+    char here[PATH_MAX], line[PATH_MAX + 200];
+    begin_tuned(&run);
+    interrupt(&run);
+    long done = job_done("job");
+    BEGIN(&run, "local", "resume", "--local", "2", "--sim-cost-us", "3000", "job");
+    WAIT_FOR(job_done("job") > done);
+    interrupt(&run);
+    CHECK(getcwd(here, sizeof(here)));
+    snprintf(line, sizeof(line), "job: goes on with --local 2 --stall-timeout 20 --engine sim --engine-threads 1 --threads 3 --sim-cost-us 3000 --cache %s/kept; what was "
+             "not given now is as it ran last\n", here);
+    check_contains("local.err", line);
+    start_worker(&daemon, "one");
+    write_node("nodes", &daemon);
+    CHECK_INT(COORDINATE("nodes", "resume", "--nodes", "nodes", "--stall-timeout", "10", "job"), 0);
+    snprintf(line, sizeof(line), "job: goes on with --nodes nodes --cache %s/kept; what was not given now is as it ran last\n", here);
+    check_contains("nodes.err", line);
+    daemon_stop(&daemon);
+}
+
+TEST(what_is_kept_and_cannot_be_read_is_told_and_hinders_nobody_who_says_where)
+{
+    struct process run;
+    begin_tuned(&run);
+    interrupt(&run);
+    CHECK_INT(test_shell(NULL, "sqlite3 job/job.db \"UPDATE meta SET value = '--local 1 --frobnicate' WHERE key = 'placement'\""), 0);
+    CHECK_INT(COORDINATE("bare", "resume", "job"), 1);
+    check_contains("bare.err", "job.db: how the job ran last: resume takes no option --frobnicate; give --nodes FILE or --local N");
+    CHECK_INT(COORDINATE("resume", "resume", "--local", "1", "--engine", "sim", "job"), 0);
+    check_contains("resume.err", "job.db: how the job ran last: resume takes no option --frobnicate; only what is given now counts\n");
+}
+
+TEST(the_help_of_resume_and_retry_names_no_default_that_a_job_that_ran_does_not_have)
+{
+    static const char *const commands[] = { "resume", "retry" };
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+        CHECK_INT(COORDINATE("help", commands[i], "--help"), 0);
+        check_contains("help.out", "What is not given is as the job ran last");
+        check_lacks("help.out", "by default");
+        check_contains("help.out", "  start N workers on this machine\n");
+        check_contains("help.out", "kept there; 0: all\n");
+    }
+    CHECK_INT(COORDINATE("help", "run", "--help"), 0);
+    check_contains("help.out", "start N workers on this machine; 1 if there is no --nodes\n");
+}
+
 TEST(groups_of_a_resume_stand_in_place_of_those_of_the_run)
 {
     struct process run;
