@@ -138,6 +138,7 @@ static const struct spec *lend_truth(const struct comparison_job jobs[2], int i,
     *copy = *own;
     copy->truth = other->truth;
     copy->truth_sha256 = other->truth_sha256;
+    copy->home = other->home; /* where its table is */
     return copy;
 }
 

@@ -10,6 +10,7 @@
 #include "coordinator/facts.h"
 #include "coordinator/shown.h"
 #include "coordinator/summary.h"
+#include "coordinator/truth_file.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -84,13 +85,14 @@ int finish_walk(struct db *db, const struct spec *spec, const struct labels *lab
 {
     struct walk walk = { .labels = labels, .each = each, .arg = arg, .path = db_path(db) };
     arena_init(&walk.arena, SIZE_MAX / 2);
-    int r = truth_check_file(spec->truth, spec->truth_sha256, why);
-    if (r == 0 && *spec->truth)
-        r = truth_open(spec->truth, &walk.truth, why);
+    CLEANUP(freep) char *truth = NULL;
+    int r = truth_find(spec->truth, spec->truth_sha256, spec->home, &truth, why);
+    if (r == 0 && *truth)
+        r = truth_open(truth, &walk.truth, why);
     if (r == 0)
         r = db_walk(db, walk_batch, &walk, why);
     if (r == 0)
-        truth_tell_unused(walk.truth);
+        truth_tell_unused(walk.truth, spec->truth);
     truth_close(walk.truth);
     return r;
 }

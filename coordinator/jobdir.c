@@ -3,6 +3,7 @@
 #include "common/program.h"
 #include "coordinator/hint.h"
 #include "coordinator/shown.h"
+#include "coordinator/truth_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -231,7 +232,9 @@ int jobdir_create(const char *path, const struct spec *spec, struct jobdir *ret,
         r = lock_folder(path, ret, why);
     if (r < 0)
         return r;
-    r = access(file, F_OK) == 0 ? refuse_another(path, spec, why) : make_database(file, spec, ret_db, why);
+    r = access(file, F_OK) == 0 ? refuse_another(path, spec, why) : truth_keep(spec->truth, spec->truth_sha256, ret->path, why);
+    if (r == 0)
+        r = make_database(file, spec, ret_db, why);
     if (r < 0)
         jobdir_close(ret);
     return r;

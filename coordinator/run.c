@@ -227,6 +227,8 @@ static int prepare(struct session *session, char **sources, int count, const cha
     if (r == 0)
         r = jobdir_create(job_dir, session->spec, &session->dir, &session->db, why);
     if (r == 0)
+        r = spec_set_home(session->spec, session->dir.path, why);
+    if (r == 0)
         needless_tell(&session->options, session->spec);
     session->epoch = 1;
     return r;

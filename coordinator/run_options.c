@@ -10,7 +10,7 @@
 #include "coordinator/destination.h"
 #include "coordinator/export/export.h"
 #include "coordinator/objectstore.h"
-#include "coordinator/truth.h"
+#include "coordinator/truth_file.h"
 #include "proto/link.h"
 #include "proto/preset.h"
 
@@ -274,7 +274,7 @@ static void set_numbers(struct spec *spec, const struct run_options *options)
     spec->top = (int)options->top;
     spec->batch = (int)options->batch;
     spec->recheck = (int)options->tuning.recheck;
-    spec->sample = options->sample;
+    spec->sample = options->sample > 1 ? options->sample : 0;
     spec->limit = options->limit;
     spec->null_separated = options->null_separated;
     spec->per_image = options->per_image;

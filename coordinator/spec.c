@@ -38,6 +38,7 @@ void spec_free(struct spec *spec)
     TEXTS(FREE)
 #define FREE_LATER(member, absent) free(spec->member);
     LATER_TEXTS(FREE_LATER)
+    FREE(home)
 #define FREE_LIST(member, count) free_list(spec->member, spec->count);
     LISTS(FREE_LIST)
     free(spec);
@@ -51,16 +52,25 @@ bool spec_has_list(const struct spec *spec)
     return false;
 }
 
-int spec_set_folder(struct spec *spec, const char *absolute, struct why *why)
+static int set_path(char **path, const char *absolute, struct why *why)
 {
-    if (!spec->output_inside)
-        return 0;
     char *copy = strdup(absolute);
     if (!copy)
         return because(why, -ENOMEM, "out of memory");
-    free(spec->output);
-    spec->output = copy;
+    free(*path);
+    *path = copy;
     return 0;
+}
+
+int spec_set_home(struct spec *spec, const char *absolute, struct why *why)
+{
+    return set_path(&spec->home, absolute, why);
+}
+
+int spec_set_folder(struct spec *spec, const char *absolute, struct why *why)
+{
+    int r = spec_set_home(spec, absolute, why);
+    return r == 0 && spec->output_inside ? set_path(&spec->output, absolute, why) : r;
 }
 
 /* Paths may hold any bytes but NUL, JSON only UTF-8: those that are not are kept as an array of byte values. */

@@ -29,6 +29,7 @@ struct spec {
     char *labels;          /* absolute path, or "" for the built-in list */
     char *labels_sha256;   /* "" for the built-in list */
     char *truth;           /* regular expression, "@" and the absolute path of a table, or "" */
+    char *home;            /* absolute path of the job's folder, not kept in it; NULL: not known yet */
     char *truth_sha256;    /* of that table; "": there is none */
     char *preset;
     int resize, crop;
@@ -54,6 +55,7 @@ DEFINE_FREEP(spec_free, struct spec)
 
 /* Says where the job directory is now. */
 int spec_set_folder(struct spec *spec, const char *absolute, struct why *why);
+int spec_set_home(struct spec *spec, const char *absolute, struct why *why); /* exports go where they did */
 
 /* Whether some images are named by a list, and may be nowhere. */
 bool spec_has_list(const struct spec *spec);

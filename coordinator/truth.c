@@ -2,8 +2,8 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
-#include "common/sha256.h"
 #include "coordinator/export/row_json.h"
+#include "coordinator/truth_file.h"
 #include "coordinator/truth_table.h"
 
 #include <errno.h>
@@ -12,7 +12,6 @@
 #include <string.h>
 
 struct truth {
-    const char *path; /* of the table */
     struct truth_table *table; /* NULL: it is an expression */
     regex_t regex;
     regmatch_t *group; /* the whole match, then re_nsub groups; NULL: not compiled */
@@ -29,71 +28,13 @@ void truth_close(struct truth *truth)
     free(truth);
 }
 
-const char *truth_file(const char *given)
-{
-    return *given == '@' ? given + 1 : NULL;
-}
-
-static int check_path(const char *path, struct why *why)
-{
-    if (!*path || !strcmp(path, "-") || strstr(path, "://"))
-        return because(why, -EINVAL, "--truth @%.500s: it takes a file of this machine; an expression that begins with @ is written [@]...", path);
-    int r = truth_table_check_file(path, why);
-    return r < 0 ? because_in(why, r, "--truth") : 0;
-}
-
 static int open_table(const char *path, struct truth *truth, struct why *why)
 {
-    truth->path = path;
-    int r = check_path(path, why);
+    int r = truth_file_check(path, why);
     if (r < 0)
         return r;
     r = truth_table_read(path, &truth->table, why);
     return r < 0 ? because_in(why, r, "--truth") : 0;
-}
-
-int truth_describe(const char *given, char **ret, char **ret_sha256, struct why *why)
-{
-    const char *path = truth_file(given);
-    char hex[SHA256_HEX] = "";
-    CLEANUP(freep) char *whole = NULL;
-    CLEANUP(freep) char *text = NULL;
-    int r = path ? check_path(path, why) : 0;
-    if (r < 0)
-        return r;
-    if (path)
-        r = sha256_file(path, hex, why);
-    if (r == 0 && path && !(whole = realpath(path, NULL)))
-        r = because(why, -errno, "%s: %s", path, strerror(errno));
-    if (r < 0)
-        return because_in(why, r, "--truth");
-    if (path ? asprintf(&text, "@%s", whole) < 0 : !(text = strdup(given)))
-        text = NULL;
-    char *copy = strdup(hex);
-    if (!text || !copy) {
-        free(copy);
-        return because(why, -ENOMEM, "out of memory");
-    }
-    *ret = take(text);
-    *ret_sha256 = copy;
-    return 0;
-}
-
-int truth_check_file(const char *described, const char *sha256, struct why *why)
-{
-    const char *path = truth_file(described);
-    char hex[SHA256_HEX];
-    if (!path || !*sha256)
-        return 0;
-    int r = truth_table_check_file(path, why);
-    if (r == 0)
-        r = sha256_file(path, hex, why);
-    if (r < 0)
-        return because_in(why, r, "this job's --truth cannot be read; put the file back, or judge by another with report or export --truth");
-    if (!strcmp(hex, sha256))
-        return 0;
-    return because(why, -EBADMSG, "%s: is another file than when the job was begun; put the old one back (sha256 %.12s...), or judge by another with report or export "
-                   "--truth", path, sha256);
 }
 
 static int explain(const char *regex, int error, const regex_t *compiled, struct why *why)
@@ -142,11 +83,11 @@ int truth_check(const char *given, struct why *why)
     return r;
 }
 
-void truth_tell_unused(const struct truth *truth)
+void truth_tell_unused(const struct truth *truth, const char *described)
 {
     size_t line = 0, unused = truth && truth->table ? truth_table_unused(truth->table, &line) : 0;
     if (unused)
-        log_info("--truth %s: %zu of %zu names are those of no image of this job, the first in line %zu", truth->path, unused, truth_table_count(truth->table), line);
+        log_info("--truth %s: %zu of %zu names are those of no image of this job, the first in line %zu", described, unused, truth_table_count(truth->table), line);
 }
 
 struct span truth_of(const struct truth *truth, struct span uri)

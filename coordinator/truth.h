@@ -30,17 +30,8 @@ void truth_close(struct truth *truth);
 /* Whether truth_open() takes it; "" stands for none. */
 int truth_check(const char *given, struct why *why);
 
-/* How a job keeps it: a table's path absolute, and the sha256 of the file ("" for an expression). Both are the caller's to free. */
-int truth_describe(const char *given, char **ret, char **ret_sha256, struct why *why);
-
-/* -EBADMSG if the table is another file by now than the one described. */
-int truth_check_file(const char *described, const char *sha256, struct why *why);
-
-/* The file of "@FILE"; NULL: it is an expression, or "". */
-const char *truth_file(const char *given);
-
-/* Says, in a line of the log, how many names of a table truth_of() never met. */
-void truth_tell_unused(const struct truth *truth);
+/* Says, in a line of the log, how many names of a table, which the line calls `described`, truth_of() never met. */
+void truth_tell_unused(const struct truth *truth, const char *described);
 
 /* The first group that matched something, or what the table says of the URI, of a web address without the mark of its query; `data` is NULL if none. The URI must be followed by a NUL, as decoded ones are.
  * `truth` may be NULL: none. */

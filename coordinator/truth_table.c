@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define FILE_MAX ((size_t)1 << 30)
 
 /* Where its texts are in the table's: that moves while it grows. */
 struct entry {
@@ -215,7 +214,7 @@ int truth_table_parse(const char *path, const char *text, size_t size, struct tr
     CLEANUP(truth_table_freep) struct truth_table *table = calloc(1, sizeof(*table));
     if (!table)
         return because(why, -ENOMEM, "%s: out of memory", path);
-    bytes_init(&table->text, FILE_MAX);
+    bytes_init(&table->text, TRUTH_TABLE_MAX);
     if (size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) {
         text += 3;
         size -= 3;
@@ -238,7 +237,7 @@ int truth_table_parse(const char *path, const char *text, size_t size, struct tr
 
 static int refuse_size(const char *path, struct why *why)
 {
-    return because(why, -EINVAL, "%s: larger than %zu MiB; is it a file of names and truths?", path, FILE_MAX >> 20);
+    return because(why, -EINVAL, "%s: larger than %zu MiB; is it a file of names and truths?", path, TRUTH_TABLE_MAX >> 20);
 }
 
 int truth_table_check_file(const char *path, struct why *why)
@@ -248,13 +247,13 @@ int truth_table_check_file(const char *path, struct why *why)
         return 0; /* who opens it says so */
     if (!S_ISREG(file.st_mode))
         return because(why, -EINVAL, "%s: no ordinary file; it is read more than once, so put what it gives into one", path);
-    return (uint64_t)file.st_size > FILE_MAX ? refuse_size(path, why) : 0;
+    return (uint64_t)file.st_size > TRUTH_TABLE_MAX ? refuse_size(path, why) : 0;
 }
 
 int truth_table_read(const char *path, struct truth_table **ret, struct why *why)
 {
     CLEANUP(bytes_done) struct bytes content;
-    bytes_init(&content, FILE_MAX);
+    bytes_init(&content, TRUTH_TABLE_MAX);
     int r = truth_table_check_file(path, why);
     if (r == 0)
         r = bytes_append_file(&content, path, why);
@@ -292,23 +291,28 @@ static size_t stem_size(const char *name, size_t size)
     return 0;
 }
 
+/* By this end of the URI, whole or without its extension; shorter ones stand in the shadow of the longest, but name an image all the same. */
+static void look(struct truth_table *table, const char *name, const char *end, const struct entry **best)
+{
+    struct entry *entry = name < end ? find(table, name, (size_t)(end - name)) : NULL;
+    if (!entry)
+        return;
+    entry->used = true;
+    *best = *best ? *best : entry;
+}
+
 struct span truth_table_find(struct truth_table *table, struct span uri)
 {
     const char *end = uri.data + uri.size, *name = uri.data;
-    size_t stem = stem_size(uri.data, uri.size);
-    const char *stem_end = stem ? uri.data + stem : end;
+    const char *stem_end = uri.data + stem_size(uri.data, uri.size);
+    const struct entry *best = NULL;
     while (name < end) {
-        struct entry *entry = find(table, name, (size_t)(end - name));
-        if (!entry && stem && name < stem_end)
-            entry = find(table, name, (size_t)(stem_end - name));
-        if (entry) {
-            entry->used = true;
-            return (struct span){ table->text.data + entry->truth, entry->truth_size };
-        }
+        look(table, name, end, &best);
+        look(table, name, stem_end, &best);
         const char *slash = memchr(name, '/', (size_t)(end - name));
         name = slash ? slash + 1 : end;
     }
-    return (struct span){ NULL, 0 };
+    return best ? (struct span){ table->text.data + best->truth, best->truth_size } : (struct span){ NULL, 0 };
 }
 
 size_t truth_table_count(const struct truth_table *table)

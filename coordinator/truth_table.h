@@ -14,6 +14,8 @@
 #include "common/why.h"
 #include "proto/messages.h"
 
+#define TRUTH_TABLE_MAX ((size_t)1 << 30) /* bytes of a file */
+
 struct truth_table;
 
 /* -EINVAL for what would be read for ever, or once only: pipes, devices; and for what is too large. Not for what is not there. */

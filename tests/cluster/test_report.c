@@ -235,24 +235,34 @@ TEST(a_file_of_truths_judges_as_an_expression_does_and_says_whom_it_names_in_vai
     check_contains("some.out", " of those whose truth is known");
 }
 
-TEST(a_job_is_resumed_and_exported_with_the_file_of_truths_it_was_begun_with)
+TEST(a_job_is_resumed_and_exported_with_the_truths_it_was_begun_with_whatever_became_of_the_file)
 {
     make_dogs();
     CHECK_INT(TOLD("run", "--truth", "@labels.csv", "--job", "job", "dogs"), 0);
-    CHECK_INT(test_shell(NULL, "mv labels.csv old.csv; echo 1,pug >labels.csv; rm job/predictions.jsonl"), 0);
-    CHECK_INT(COORDINATE("resume", "resume", "job"), 1);
-    check_contains("resume.err", "/labels.csv: is another file than when the job was begun; put the old one back (sha256 ");
-    CHECK_INT(COORDINATE("export", "export", "job", "-o", "tables"), 1);
-    check_contains("export.err", "or judge by another with report or export --truth");
-    CHECK_INT(COORDINATE("other", "report", "job", "--truth", "@labels.csv"), 0);
+    check_same_file("job/truth.csv", "labels.csv");
+    CHECK_INT(test_shell(NULL, "cp job/predictions.jsonl before; echo 1,pug >labels.csv; rm job/predictions.jsonl"), 0);
+    CHECK_INT(COORDINATE("resume", "resume", "job"), 0);
+    check_same_file("job/predictions.jsonl", "before");
     CHECK_INT(TOLD("again", "--truth", "@labels.csv", "--job", "job", "dogs"), 1);
     check_contains("again.err", "the truth is @");
-    CHECK_INT(test_shell(NULL, "rm labels.csv"), 0);
+    CHECK_INT(test_shell(NULL, "rm labels.csv; mv job elsewhere"), 0); /* to another machine, say */
+    CHECK_INT(COORDINATE("export", "export", "elsewhere", "-o", "tables"), 0);
+    check_same_file("tables/predictions.jsonl", "before");
+    CHECK_INT(COORDINATE("classes", "report", "elsewhere", "--classes"), 0);
+}
+
+TEST(a_job_without_its_copy_of_the_truths_takes_the_file_if_that_is_still_the_same)
+{
+    make_dogs();
+    CHECK_INT(TOLD("run", "--truth", "@labels.csv", "--job", "job", "dogs"), 0);
+    CHECK_INT(test_shell(NULL, "cp job/predictions.jsonl before; rm job/truth.csv job/predictions.jsonl"), 0);
+    CHECK_INT(COORDINATE("resume", "resume", "job"), 0);
+    check_same_file("job/predictions.jsonl", "before");
+    CHECK_INT(test_shell(NULL, "echo 1,pug >labels.csv; rm job/predictions.jsonl"), 0);
     CHECK_INT(COORDINATE("gone", "resume", "job"), 1);
-    check_contains("gone.err", "this job's --truth cannot be read; put the file back, or judge by another with report or export --truth: /");
-    check_contains("gone.err", "/labels.csv: cannot open: No such file or directory");
-    CHECK_INT(test_shell(NULL, "mv old.csv labels.csv"), 0);
-    CHECK_INT(COORDINATE("back", "resume", "job"), 0);
+    check_contains("gone.err", "is neither in its folder, as truth.csv, nor at ");
+    check_contains("gone.err", "put it back, or judge by another with report or export --truth");
+    CHECK_INT(COORDINATE("other", "report", "job", "--truth", "@labels.csv"), 0);
 }
 
 TEST(a_file_of_truths_that_cannot_serve_is_refused_before_anything_is_made)

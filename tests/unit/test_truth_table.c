@@ -53,6 +53,14 @@ TEST(an_image_is_known_by_its_uri_or_the_end_of_it_with_or_without_extension)
     CHECK_STR(found("a.jpg,beagle\n", "/p/a.jpg/"), "(none)");
 }
 
+TEST(a_name_in_the_shadow_of_a_longer_one_is_not_counted_as_nobody_s)
+{
+    CLEANUP(truth_table_freep) struct truth_table *table = parse("id,breed\na,1\na.jpg,2\ncats/a.jpg,3\n");
+    size_t first;
+    CHECK_STR(look(table, "/p/cats/a.jpg"), "3");
+    CHECK_INT(truth_table_unused(table, &first), 0);
+}
+
 TEST(the_longest_name_counts)
 {
     CLEANUP(truth_table_freep) struct truth_table *table = parse("a,1\na.jpg,2\ncats/a,3\ncats/a.jpg,4\n");
