@@ -8,7 +8,7 @@ CONFIG  ?= release
 BUILD   := build$(if $(filter-out release,$(CONFIG)),/$(CONFIG))
 OBJ     := $(BUILD)/obj
 PREFIX  ?= /usr/local
-VERSION := 0.1.0
+VERSION := 0.2.0
 
 # ---- compilers ------------------------------------------------------------------------------------------------------
 ifeq ($(origin CC),default)

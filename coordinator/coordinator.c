@@ -56,11 +56,21 @@ int coordinator_send(struct coordinator *c, struct node *node, struct message *m
     return node->link ? link_send(node->link, NULL, message) : -ENOTCONN;
 }
 
+uint64_t coordinator_failed(const struct coordinator *c)
+{
+    return c->counts.errors - c->errors_before;
+}
+
+bool coordinator_too_bad(const struct coordinator *c)
+{
+    return c->plan->max_errors >= 0 && coordinator_failed(c) > (uint64_t)c->plan->max_errors;
+}
+
 /* Where most images fail, waiting for the end is of no use to anybody. */
 static void stop_if_too_bad(struct coordinator *c)
 {
-    uint64_t failed = c->counts.errors - c->errors_before;
-    if (c->plan->max_errors < 0 || failed <= (uint64_t)c->plan->max_errors || is_complete(c))
+    uint64_t failed = coordinator_failed(c);
+    if (!coordinator_too_bad(c) || is_complete(c))
         return;
     coordinator_fail(c, -ECANCELED, "%s failed in this run, more than --max-errors %" PRId64 " allows; see %s status %s", COUNTED(failed, "image has", "images have"),
                      c->plan->max_errors, program_called(), c->plan->job_dir);

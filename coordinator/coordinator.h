@@ -99,6 +99,10 @@ int coordinator_run(const struct run_plan *plan, struct db *db, struct coordinat
 void coordinator_free(struct coordinator *c); /* accepts NULL */
 DEFINE_FREEP(coordinator_free, struct coordinator)
 
+/* How many images failed in this run, and whether that is more than --max-errors. */
+uint64_t coordinator_failed(const struct coordinator *c);
+bool coordinator_too_bad(const struct coordinator *c);
+
 /* A handler for each message to a coordinator, made from messages.def: one that is missing fails at link. */
 #define ON_to_worker(name)
 #define ON_to_coordinator(name) \

@@ -53,8 +53,11 @@ static bool agrees(struct coordinator *c, const struct msg_welcome *welcome, cha
         snprintf(text, size, "the model has %s, the labels have %s; give the model's own with --labels",
                  COUNTED(welcome->classes, "class", "classes"), COUNTED(labels, "name", "names"));
     else if (differ_in_precision(c->precision, welcome->precision) && !c->spec->mixed)
-        snprintf(text, size, "it computes in %.20s, and the job in %.20s; --precision %.*s, given to the job, makes all do so, and --mixed takes both", welcome->precision,
+        snprintf(text, size, "it computes in %.20s, and the job in %.20s; --precision %.*s, given to the job, is asked of all, and --mixed takes both", welcome->precision,
                  c->precision, (int)strcspn(c->precision, "+"), c->precision);
+    else if (*c->precision && strcmp(c->precision, welcome->precision) && strcmp(c->precision, "none") && !c->spec->mixed)
+        snprintf(text, size, "it computes in %.20s, and the job in %.20s; --recheck N, given to the job, decides it for all workers without one of their own, and --mixed "
+                 "takes both", welcome->precision, c->precision);
     else if (*c->fingerprint && strcmp(c->fingerprint, welcome->fingerprint) && !c->spec->mixed)
         snprintf(text, size, "its numbers may differ in the last digits: \"%.200s\", the job has \"%.200s\"; --mixed allows it",
                  welcome->fingerprint, c->fingerprint);

@@ -37,8 +37,8 @@ static void print_help(void)
     }
     printf("  %-*s print the version\n", LEFT, "--version");
     printf("  %-*s its options\n", LEFT, "COMMAND --help");
-    puts("\nExit status: 0 every image has a row; 1 the job failed; 2 usage; 3 with --strict, an image ended in an error;\n"
-         "130 interrupted, and it says how to go on.\n");
+    puts("\nExit status: 0 every image has a row; 1 the job failed; 2 usage; 3 with --strict, an image ended in an error, or more did than\n"
+         "--max-errors allows; 130 interrupted, and it says how to go on.\n");
     run_help();
     puts("\nManual: man sleddog-coordinator");
 }

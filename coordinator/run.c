@@ -173,7 +173,11 @@ int session_run(struct session *session)
     if (r < 0)
         return finished.unwritten ? destination_tell(session->spec, session->dir.path, options, &why) : print_end(session, c, r, &why);
     print_retry(session, &finished);
-    return options->strict && finished.failed ? 3 : 0;
+    bool bad = coordinator_too_bad(c);
+    if (bad)
+        log_warning("%s in this run, more than --max-errors %" PRId64 " allows; it was known when nothing was left to stop: every image has a row",
+                    COUNTED(coordinator_failed(c), "image has failed", "images have failed"), options->max_errors);
+    return bad || (options->strict && finished.failed) ? 3 : 0;
 }
 
 /* ---- run ---- */

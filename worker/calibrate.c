@@ -78,7 +78,7 @@ static void print_rechecks(const struct agreement *agreement)
     }
 }
 
-static void print_result(const struct gallery *gallery, const struct agreement *agreement, const struct ranges *ranges, const char *path)
+static void tell_left_out(const struct gallery *gallery)
 {
     int readable = gallery->count - gallery->unreadable;
     if (gallery->unreadable > NAMED)
@@ -87,6 +87,10 @@ static void print_result(const struct gallery *gallery, const struct agreement *
         log_warning("%s could not be read", COUNTED((uint64_t)gallery->unreadable, "image", "images"));
     if (readable < FEW)
         log_warning("only %s: what they do not show is cut off from now on wherever int8 takes these ranges; a few hundred are better", COUNTED((uint64_t)readable, "image", "images"));
+}
+
+static void print_result(const struct agreement *agreement, const struct ranges *ranges, const char *path)
+{
     print_rechecks(agreement);
     printf("\n%s: %s, from %s\n", path, ranges->clipping, COUNTED((uint64_t)ranges->images, "image", "images"));
 }
@@ -101,7 +105,7 @@ static int spare_better(const struct calibrate_options *options, const struct ca
     ranges_done(&there);
     if (more <= images)
         return 0;
-    return because(why, -EEXIST, "%s: has ranges from %s for this preset, these would be from %d; give more images, --output FILE for another place, or --replace", path,
+    return because(why, -EEXIST, "%s: has ranges from %s for this mean and standard deviation, these would be from %d; give more images, --output FILE for another place, or --replace", path,
                    COUNTED((uint64_t)more, "image", "images"), images);
 }
 
@@ -122,11 +126,12 @@ static int measure(const struct calibrate_options *options, const struct preset 
     r = calibrate(&spec, &ranges, &agreement, why);
     if (r < 0)
         return r;
+    tell_left_out(gallery);
     r = spare_better(options, &spec, output, ranges.images, why); /* some could not be read */
     if (r == 0)
         r = ranges_save(output, &ranges, weights, spec.network, why);
     if (r == 0)
-        print_result(gallery, &agreement, &ranges, output);
+        print_result(&agreement, &ranges, output);
     ranges_done(&ranges);
     return r;
 }

@@ -33,6 +33,14 @@ TEST(a_job_that_loses_no_more_than_it_may_ends_as_usual)
     check_contains("retry.out", "without a prediction  1");
 }
 
+TEST(a_job_that_loses_too_many_with_its_last_images_has_its_tables_and_says_so)
+{
+    gather(4);
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--decode", "none", "--max-errors", "1", "--job", "job", "@list"), 3);
+    check_contains("run.err", "2 images have failed in this run, more than --max-errors 1 allows; it was known when nothing was left to stop: every image has a row");
+    check_contains("run.out", "without a prediction  2");
+}
+
 TEST(not_one_image_may_fail_where_none_is_allowed_to)
 {
     gather(40);

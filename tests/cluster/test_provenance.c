@@ -68,7 +68,7 @@ TEST(a_job_that_goes_on_in_another_precision_says_so_and_how_to_go_on_in_its_own
     BEGIN(&run, "resume", "resume", "--nodes", "nodes", "job");
     PUPPETS(!process_running(&run));
     CHECK_INT(process_end(&run), 1);
-    check_contains("resume.err", "it computes in int8, and the job in f32; --precision f32, given to the job, makes all do so, and --mixed takes both");
+    check_contains("resume.err", "it computes in int8, and the job in f32; --precision f32, given to the job, is asked of all, and --mixed takes both");
 }
 
 TEST(a_job_of_two_precisions_says_how_many_images_each_of_them_has_and_still_does_when_its_tables_are_written_again)

@@ -181,7 +181,7 @@ static char *read_ranges(void)
 
 TEST(ranges_of_more_images_are_not_replaced_unless_that_is_meant)
 {
-    static const char said[] = "model.safetensors.ranges.json: has ranges from 6 images for this preset, these would be from 3; give more images, --output FILE for "
+    static const char said[] = "model.safetensors.ranges.json: has ranges from 6 images for this mean and standard deviation, these would be from 3; give more images, --output FILE for "
                                "another place, or --replace";
     make_model();
     CHECK_INT(mkdir("photos", 0755) + mkdir("few", 0755), 0);
