@@ -49,7 +49,7 @@ static const struct option_row rows[] = {
     { 0, "weights", OPTION_TEXT, OPTION(weights), "FILE|URL", "the model: .pth or .safetensors; the workers' own by default", 0, 0, NULL },
     { 0, "labels", OPTION_TEXT, OPTION(labels), "FILE", "class names, one a line; ImageNet's by default", 0, 0, NULL },
     { 0, "truth", OPTION_TEXT, OPTION(truth), "REGEX|@FILE",
-      "what images show, a name, a WordNet id or an index: the first group of a POSIX extended expression in the URI, or by a CSV file of names and truths", 0, 0, NULL },
+      "what images show: the first group of this POSIX extended expression in the URI, or a CSV file of names and truths", 0, 0, NULL },
     { 0, "include", OPTION_TEXTS, OPTION(include), "PATTERN", "take only what matches, below its source; may be given again", 0, 0, NULL },
     { 0, "exclude", OPTION_TEXTS, OPTION(exclude), "PATTERN", "leave out what matches, below its source; may be given again", 0, 0, NULL },
     { 0, "sample", OPTION_INT, OPTION(sample), "N", "take about one image in N, chosen by its name: the same ones every time", 1, UINT32_MAX, NULL },
