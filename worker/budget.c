@@ -1,7 +1,5 @@
 #include "worker/budget.h"
 
-#include <errno.h>
-
 void budget_init(struct budget *budget, size_t limit)
 {
     *budget = (struct budget){ .limit = limit };
@@ -23,21 +21,17 @@ static bool fits(const struct budget *budget, size_t size)
     return !budget->used || (budget->used <= budget->limit && size <= budget->limit - budget->used);
 }
 
-static int join_line(struct budget *budget, struct budget_place *place)
+static void join_line(struct budget *budget, struct budget_place *place)
 {
     place->next = NULL;
-    place->waiting = place->given = false;
-    if (budget->closed)
-        return -EPIPE;
-    if (!budget->first && fits(budget, place->size)) {
+    place->given = !budget->first && fits(budget, place->size);
+    place->waiting = !place->given;
+    if (place->given) {
         budget->used += place->size;
-        place->given = true;
-        return 1;
+        return;
     }
-    place->waiting = true;
     *budget->last = place;
     budget->last = &place->next;
-    return 0;
 }
 
 static void leave_line(struct budget *budget, struct budget_place *place)
@@ -70,38 +64,34 @@ static void serve_line(struct budget *budget)
 
 /* ---- */
 
-int budget_take(struct budget *budget, size_t size)
+void budget_take(struct budget *budget, size_t size)
 {
     struct budget_place place = { .size = size };
     pthread_mutex_lock(&budget->lock);
-    int r = join_line(budget, &place);
-    while (place.waiting && !budget->closed)
+    join_line(budget, &place);
+    while (place.waiting)
         pthread_cond_wait(&budget->freed, &budget->lock);
-    if (place.waiting) {
-        leave_line(budget, &place);
-        r = -EPIPE;
-    }
     pthread_mutex_unlock(&budget->lock);
-    return r < 0 ? r : 0;
 }
 
 bool budget_try(struct budget *budget, size_t size)
 {
     pthread_mutex_lock(&budget->lock);
-    bool given = !budget->closed && !budget->first && fits(budget, size);
+    bool given = !budget->first && fits(budget, size);
     if (given)
         budget->used += size;
     pthread_mutex_unlock(&budget->lock);
     return given;
 }
 
-int budget_ask(struct budget *budget, struct budget_place *place, size_t size)
+bool budget_ask(struct budget *budget, struct budget_place *place, size_t size)
 {
     place->size = size;
     pthread_mutex_lock(&budget->lock);
-    int r = join_line(budget, place);
+    join_line(budget, place);
+    bool given = place->given;
     pthread_mutex_unlock(&budget->lock);
-    return r;
+    return given;
 }
 
 bool budget_given(struct budget *budget, const struct budget_place *place)
@@ -130,16 +120,5 @@ void budget_give(struct budget *budget, size_t size)
     pthread_mutex_lock(&budget->lock);
     budget->used -= size;
     serve_line(budget);
-    pthread_mutex_unlock(&budget->lock);
-}
-
-void budget_close(struct budget *budget)
-{
-    pthread_mutex_lock(&budget->lock);
-    budget->closed = true;
-    pthread_cond_broadcast(&budget->freed);
-    for (struct budget_place *place = budget->first; place; place = place->next)
-        if (place->tell)
-            place->tell(place->arg);
     pthread_mutex_unlock(&budget->lock);
 }

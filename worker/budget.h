@@ -3,7 +3,7 @@
  *
  * Threads:   any. A thread that must not wait takes a place in the line (budget_ask()) and is told.
  * Ownership: a struct budget_place is the asker's, and must stay where it is while it waits.
- * Errors:    -EPIPE once closed. */
+ * Errors:    none: who waits is served as soon as those before it give back what they hold. */
 #pragma once
 
 #include <pthread.h>
@@ -23,21 +23,19 @@ struct budget {
     pthread_mutex_t lock;
     pthread_cond_t freed;
     size_t limit, used;
-    bool closed;
     struct budget_place *first, **last;
 };
 
 void budget_init(struct budget *budget, size_t limit);
 void budget_done(struct budget *budget);
-int budget_take(struct budget *budget, size_t size); /* waits */
+void budget_take(struct budget *budget, size_t size); /* waits */
 void budget_give(struct budget *budget, size_t size);
-void budget_close(struct budget *budget); /* wakes everyone */
 
 /* Takes what fits at once and nobody waits for. */
 bool budget_try(struct budget *budget, size_t size);
 
-/* Sets `tell` and `arg` of the place before. 1: given at once; 0: in the line, and told later. */
-int budget_ask(struct budget *budget, struct budget_place *place, size_t size);
+/* `tell` and `arg` of the place are set. True: given at once; false: in the line, and told later. */
+bool budget_ask(struct budget *budget, struct budget_place *place, size_t size);
 
 /* Whether the place's turn has come. */
 bool budget_given(struct budget *budget, const struct budget_place *place);

@@ -100,11 +100,10 @@ static int admit(void *arg, uint64_t bytes, struct why *why)
         return because(why, -E2BIG, "decoding it takes %llu MiB; --memory-limit leaves %zu for pictures",
                        (unsigned long long)(bytes >> 20) + 1, budget->limit >> 20);
     uint64_t since = begin_wait(thread);
-    int r = budget_take(budget, (size_t)bytes);
+    budget_take(budget, (size_t)bytes);
     end_wait(thread, since);
-    if (r == 0)
-        thread->admitted = (size_t)bytes;
-    return r;
+    thread->admitted = (size_t)bytes;
+    return 0;
 }
 
 static void release_picture(struct decoder_thread *thread)

@@ -40,7 +40,9 @@ static int reserve(void *arg, size_t size)
         return -EPIPE;
     size_t most = pipeline->spec.file_bytes;
     stage_leave(&pipeline->stages[STAGE_FETCH]);
-    int r = most && size > most ? -E2BIG : budget_take(&pipeline->fetched, size);
+    int r = most && size > most ? -E2BIG : 0;
+    if (r == 0)
+        budget_take(&pipeline->fetched, size);
     stage_enter(&pipeline->stages[STAGE_FETCH]);
     pthread_mutex_lock(&fetcher->lock);
     fetcher->waits = false;

@@ -169,7 +169,7 @@ static struct get *next_get(struct getter *getter)
     while (get && !may_start(getter, get));
     if (!get)
         return NULL;
-    if (budget_ask(getter->spec.budget, &getter->place, room_for(getter, get)) > 0)
+    if (budget_ask(getter->spec.budget, &getter->place, room_for(getter, get)))
         return get;
     getter->asking = get;
     return NULL;
