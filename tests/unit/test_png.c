@@ -6,6 +6,8 @@
 #include "tests/test.h"
 #include "tests/trial.h"
 
+#include <zlib.h>
+
 #define RESIZE 48
 #define CROP   40
 
@@ -266,20 +268,74 @@ TEST(an_animation_is_read_if_its_first_frame_is_the_whole_picture)
     refused_frame(60, 50, 0, 0, "IHDR", 26, -EBADMSG, "fcTL chunk is too short or comes first");
 }
 
-/* Two gigabytes of zeros behind the rows are not inflated. */
-TEST_WITHIN(20, data_behind_the_last_row_costs_nothing)
+/* ---- compressed data that go on behind the last row ---- */
+
+/* The rows of a grey picture of `side` x `side`, then so many times a mebibyte of zeros, which can be repeated: it refers to nothing before it. */
+static uint8_t *deflate_rows_and(int side, int mebibytes, size_t *ret_size)
 {
-    static uint8_t zeros[1 << 20];
-    size_t size;
+    static uint8_t zeros[1 << 20], rows[1 << 16], begin[1 << 16], once[1 << 16];
+    z_stream z = { .next_in = rows, .avail_in = (uInt)(side * (side + 1)), .next_out = begin, .avail_out = sizeof(begin) };
+    for (int i = 0; i < side * (side + 1); i++)
+        rows[i] = (uint8_t)(i % (side + 1) ? i : 0);
+    CHECK_INT(deflateInit(&z, 9), Z_OK);
+    CHECK_INT(deflate(&z, Z_FULL_FLUSH), Z_OK);
+    size_t first = sizeof(begin) - z.avail_out;
+    z.next_in = zeros;
+    z.avail_in = sizeof(zeros);
+    z.next_out = once;
+    z.avail_out = sizeof(once);
+    CHECK_INT(deflate(&z, Z_FULL_FLUSH), Z_OK);
+    size_t more = sizeof(once) - z.avail_out;
+    deflateEnd(&z);
+    *ret_size = first + (size_t)mebibytes * more;
+    uint8_t *data = malloc(*ret_size);
+    CHECK(data);
+    memcpy(data, begin, first);
+    for (int i = 0; i < mebibytes; i++)
+        memcpy(data + first + (size_t)i * more, once, more);
+    return data;
+}
+
+/* A grey picture with these data, in chunks of so many bytes. */
+static uint8_t *grey_of(int side, const uint8_t *data, size_t data_size, size_t chunk, size_t *ret_size)
+{
+    const struct png_recipe recipe = { .name = "grey", .width = side, .height = side, .bits = 8, .type = 0 };
+    uint8_t *drawn = png_draw(&recipe, ret_size), *file = malloc(*ret_size + data_size + data_size / chunk * 12 + 100);
+    size_t used = (size_t)(png_find(drawn, *ret_size, "IDAT") - drawn);
+    CHECK(file);
+    memcpy(file, drawn, used);
+    free(drawn);
+    for (size_t at = 0; at < data_size; at += chunk) {
+        size_t size = data_size - at < chunk ? data_size - at : chunk;
+        for (int i = 0; i < 4; i++)
+            file[used + (size_t)i] = (uint8_t)(size >> (24 - 8 * i));
+        memcpy(file + used + 4, "IDAT", 4);
+        memcpy(file + used + 8, data + at, size);
+        png_seal(file + used);
+        used += size + 12;
+    }
+    *ret_size = used;
+    return file;
+}
+
+static void take_endless(size_t chunk)
+{
+    enum { SIDE = 50, MEBIBYTES = 100 << 10 };
     struct preprocess_spec spec = { .resize = 48, .crop = 40 };
     CLEANUP(preprocess_freep) struct preprocess *p = NULL;
     struct why why = { "" };
-    uint8_t *file = png_draw(&recipes[3], &size);
-    for (int i = 0; i < 30; i++)
-        file = png_insert(file, &size, "IEND", "IDAT", zeros, sizeof(zeros));
+    size_t data_size, size;
+    CLEANUP(freep) uint8_t *data = deflate_rows_and(SIDE, MEBIBYTES, &data_size);
+    CLEANUP(freep) uint8_t *file = grey_of(SIDE, data, data_size, chunk, &size);
     CHECK_INT(preprocess_new(&spec, &p), 0);
     CHECK_INT(preprocess_decode(p, file, size, &why), 0);
-    free(file);
+}
+
+/* A hundred gigabytes, which nobody has inflated in that time. */
+TEST_WITHIN(20, data_behind_the_last_row_are_not_inflated)
+{
+    take_endless(1 << 20);
+    take_endless(1 << 30);
 }
 
 /* What Pillow 9.4 made of drawn files, for machines without it. */

@@ -102,7 +102,6 @@ static void refill(struct job *job)
         job->next = job->idat.data;
         job->left = job->idat.there;
         job->idat.data = NULL;
-        memset(job->around, 0, sizeof(job->around));
         return;
     }
     if (job->idat.name) {
@@ -111,12 +110,8 @@ static void refill(struct job *job)
         job->idat.name = NULL;
         return;
     }
-    if (is_complete(job)) /* do not inflate what nobody looks at */
-        png_error(job->png, "there is more data than rows");
-    if (!png_chunks_next(&job->chunks, &job->idat)) {
-        job->idat.name = NULL;
+    if (!png_chunks_next(&job->chunks, &job->idat))
         png_error(job->png, "data ends too early");
-    }
     write_u32(job->around, (uint32_t)job->idat.there);
     memcpy(job->around + 4, "IDAT", 4);
     job->next = job->around;
@@ -126,6 +121,8 @@ static void refill(struct job *job)
 static void on_read(png_structp png, png_bytep to, size_t size)
 {
     struct job *job = png_get_io_ptr(png);
+    if (is_complete(job)) /* do not inflate what nobody looks at */
+        png_error(png, "there is more data than rows");
     while (size) {
         if (!job->left)
             refill(job);
