@@ -20,7 +20,6 @@ static int plan_whole(struct axis *axis, enum interpolation interpolation, int s
     return axis_plan(axis, interpolation, &(struct extent){ source, 0, source }, resized, crop);
 }
 
-
 TEST(an_axis_that_keeps_its_size_copies_the_crop)
 {
     CLEANUP(axis_done) struct axis axis = { 0 };
@@ -84,6 +83,21 @@ TEST(weights_sum_to_one_and_stay_inside_the_source)
         for (int i = 0; i < axis.kept; i++)
             check_output(&axis, i);
     }
+}
+
+/* The positions are added up, and so are their rounding errors. */
+TEST(the_nearest_pixels_of_the_largest_pictures_are_inside_the_source)
+{
+    CLEANUP(axis_done) struct axis axis = { 0 };
+    static const int sources[] = { 1, 2, 3, 7, 8191, 8192, 65521, 65535 };
+    for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
+        for (int resized = 16384; resized > 16000; resized -= 37)
+            for (int part = 0; part < 8; part++) {
+                const struct extent extent = { sources[i], part / 8.0, sources[i] };
+                CHECK_INT(axis_plan(&axis, INTERPOLATION_NEAREST, &extent, resized, 16384), 0);
+                CHECK(axis.first >= 0 && axis.first + axis.count <= sources[i]);
+                CHECK_INT(axis.start[axis.kept - 1] + 1, axis.count);
+            }
 }
 
 static uint8_t *noise(size_t size)

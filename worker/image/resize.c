@@ -189,14 +189,15 @@ static void find_spans(struct axis *axis, const struct filter *filter, int sourc
     }
 }
 
-/* Pillow adds up the positions, so their rounding errors are part of the result. */
-static void find_nearest(struct axis *axis, const struct filter *filter, int source, int offset)
+/* Pillow adds up the positions, so their rounding errors are part of the result. They stay far below the half step that is between the last pixel and the
+ * end of the source: with sizes as in resize.h, a thousandth of it. */
+static void find_nearest(struct axis *axis, const struct filter *filter, int offset)
 {
     double at = filter->begin + filter->scale * 0.5;
     for (int i = 0; i < offset; i++)
         at += filter->scale;
     for (int i = 0; i < axis->kept; i++) {
-        int nearest = at < source ? (int)at : source - 1;
+        int nearest = (int)at;
         if (i == 0)
             axis->first = nearest;
         axis->start[i] = nearest - axis->first;
@@ -238,7 +239,10 @@ int axis_plan(struct axis *axis, enum interpolation interpolation, const struct 
     int r = axis_reserve(axis);
     if (r < 0)
         return r;
-    (nearest ? find_nearest : find_spans)(axis, &filter, source->pixels, offset);
+    if (nearest)
+        find_nearest(axis, &filter, offset);
+    else
+        find_spans(axis, &filter, source->pixels, offset);
     for (int i = 0; i < axis->kept; i++) {
         size_t at = (size_t)i * (size_t)axis->groups * AXIS_GROUP;
         weigh(&filter, offset + i, axis->first + axis->start[i], axis->taps[i], axis->weight + at);
