@@ -28,6 +28,7 @@ struct fake_settings {
     bool last_resort;         /* one more plan, and a slow one, when it is wished for */
     unsigned int unusable;    /* a bit for each plan that can be made and not run, besides the last */
     unsigned int deadly;      /* a bit for each plan with which the device hangs */
+    unsigned int greedy;      /* a bit for each plan that wants a byte more of workspace than there is, and is loaded all the same, but not listed */
     bool swallows;            /* a ReLU makes 0 of what is not a number */
 };
 

@@ -116,7 +116,8 @@ static int count_in_book(const char *plan)
     return atoi(count);
 }
 
-TEST(a_kept_plan_that_does_not_run_any_more_is_looked_for_again)
+/* Tunes, then once more where the plans that were kept, number 1, are as `later` says. */
+static void tune_again(struct fake_settings later)
 {
     struct fake_settings settings = fake_one_device();
     CLEANUP(weights_closep) struct weights *weights = NULL;
@@ -128,14 +129,28 @@ TEST(a_kept_plan_that_does_not_run_any_more_is_looked_for_again)
     fake_gpu_reset(&settings);
     run_once(&spec, fingerprint, note, logits[0]);
     CHECK_INT(count_in_book("1"), 5);
-    settings.unusable = 1 << 1;
-    fake_gpu_reset(&settings);
+    fake_gpu_reset(&later);
     run_once(&spec, fingerprint, note, logits[1]);
     CHECK_INT(fake_gpu_searches(), 5);
     CHECK_INT(count_in_book("1"), 0);
     CHECK_INT(count_in_book("2"), 5);
     CHECK(!memcmp(logits[0], logits[1], sizeof(logits[0])));
-    fake_gpu_reset(&settings);
+    fake_gpu_reset(&later);
+}
+
+TEST(a_kept_plan_that_does_not_run_any_more_is_looked_for_again)
+{
+    struct fake_settings later = fake_one_device();
+    later.unusable = 1 << 1;
+    tune_again(later);
+}
+
+/* It is not run, either: it would write into what lies behind. */
+TEST(a_kept_plan_that_wants_more_workspace_than_there_is_is_looked_for_again)
+{
+    struct fake_settings later = fake_one_device();
+    later.greedy = 1 << 1;
+    tune_again(later);
 }
 
 TEST(without_tuning_the_first_plan_that_runs_is_taken)
