@@ -1,5 +1,6 @@
 /* test_fetch_answers.c: what a server may say to a request for one object, and the row that it makes. */
 #include "tests/fetch_bed.h"
+#include "tests/s3_bed.h"
 
 #include "common/clock.h"
 #include "tests/origin.h"
@@ -58,9 +59,20 @@ TEST(an_impossible_address_is_told)
     CHECK_CONTAINS(fetch_bed.outcomes[0].detail, "write a blank as %20");
     CHECK_INT(fetch_bed_fetch(&setting, "http://me:hush@no-such-host.invalid/a?sig=hush")->error, ROW_FETCH);
     CHECK_CONTAINS(fetch_bed.outcomes[0].detail, "resolve");
+    CHECK(!strstr(fetch_bed.outcomes[0].detail, "--store-timeout")); /* it is no store that is down */
     CHECK(!strstr(fetch_bed.outcomes[0].detail, "hush"));
+    CHECK_INT(fetch_bed.stage.retries, 11); /* of twelve attempts */
     char nul[] = "http://127.0.0.1/a\0b";
     CHECK_INT(fetch_bed_fetch_item(&setting, (struct rec_item){ .uri = { nul, sizeof(nul) - 1 }, .etag = "" })->error, ROW_UNSUPPORTED);
+}
+
+/* Its address is the worker's own, and may be right tomorrow: nothing is said of the image. */
+TEST(an_object_store_whose_name_nobody_knows_is_one_that_is_down)
+{
+    struct fetch_setting setting = { 0 };
+    s3_bed_environment("http://no-such-host.invalid");
+    CHECK_INT(fetch_bed_fetch(&setting, "s3://bucket/a")->error, ROW_FETCH);
+    CHECK_CONTAINS(fetch_bed.outcomes[0].detail, "has not answered for 0 s (--store-timeout)");
 }
 
 TEST(a_body_that_is_cut_off_is_asked_for_again)

@@ -24,7 +24,7 @@ struct get {
     struct get *next;            /* in its lane, or among those that wait for their time */
     struct transfer *running[2]; /* the GET and its copy; NULL: not under way */
     struct s3_try attempt;       /* of this round */
-    int tired;                   /* by rounds of attempts that failed: see verdict.c */
+    int tired;                   /* by rounds of attempts that failed: see rounds.h */
     bool copied;                 /* it has had its copy */
     uint64_t due_ns;             /* not to be tried again before */
     size_t room;                 /* bytes to ask the budget for */

@@ -61,6 +61,9 @@ void getter_conclude(struct getter *getter, struct transfer *transfer, enum tran
 
 void getter_tick(struct getter *getter); /* often: does something once a tick */
 
+/* Whether next to nothing has come for `stall_ns`, or the whole takes far too long. Remembers what it saw. */
+bool getter_has_stalled(uint64_t stall_ns, struct transfer *transfer, uint64_t now);
+
 /* Counts the thread's own time, and tells the stage how many origins it waits for. */
 void getter_account(struct getter *getter, uint64_t now);
 

@@ -6,15 +6,15 @@
 #define MOVED_BYTES    ((size_t)4096) /* fewer within the stall time are none */
 #define ATTEMPT_STALLS 10             /* an attempt may take so many stall times in all */
 
-static bool has_stalled(const struct getter *getter, struct transfer *transfer, uint64_t now)
+bool getter_has_stalled(uint64_t stall_ns, struct transfer *transfer, uint64_t now)
 {
-    if (now - transfer->start_ns > ATTEMPT_STALLS * getter->spec.stall_ns)
+    if (now - transfer->start_ns > ATTEMPT_STALLS * stall_ns)
         return true;
     if (transfer->size - transfer->looked_size >= MOVED_BYTES) {
         transfer->looked_size = transfer->size;
         transfer->looked_ns = now;
     }
-    return now - transfer->looked_ns > getter->spec.stall_ns;
+    return now - transfer->looked_ns > stall_ns;
 }
 
 /* A copy on a connection of its own, for a GET that takes much longer than most. */
@@ -40,7 +40,7 @@ static void look_at_running(struct getter *getter, uint64_t now)
     struct transfer *next;
     for (struct transfer *transfer = getter->running; transfer; transfer = next) {
         next = transfer->next;
-        if (has_stalled(getter, transfer, now))
+        if (getter_has_stalled(getter->spec.stall_ns, transfer, now))
             getter_conclude(getter, transfer, TRANSFER_STALLED, NULL);
         else
             copy_if_slow(getter, transfer, now);

@@ -1,21 +1,14 @@
-/* verdict.c: what the end of a transfer means: a row, another attempt, or that the store is down.
- *
- * An attempt that failed is repeated as AWS's programs do ("standard": 3 attempts, growing pauses, a budget), and a get whose attempts are used
- * up has some more rounds of them: a job of a million images must not have error rows because a proxy fails for every fifth request. */
+/* verdict.c: what the end of a transfer means: a row, another attempt, or that the store is down. */
 #include "worker/fetch/getter.h"
 
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/redact.h"
+#include "worker/fetch/rounds.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
-
-#define ATTEMPTS 3                  /* a round */
-#define ROUND    4                  /* how much a round tires a get; one that only the empty budget broke off, 1 */
-#define TIRED    (4 * ROUND)        /* enough */
-#define REST_NS  (500 * NS_PER_MS)  /* for each of that, about */
 
 static bool is_s3(const struct get *get)
 {
@@ -180,15 +173,8 @@ static bool again(struct getter *getter, const struct transfer *transfer, const 
     struct get *get = transfer->get;
     enum retry_kind kind = s3_error_retry(error);
     bool yes = is_s3(get) ? s3_session_again(shared_session_get(getter->shared), &get->attempt, &transfer->request, error, ret_delay_ns) :
-                            retry_again(&get->origin->budget, &get->attempt.retry, kind, ATTEMPTS, random_one(getter), ret_delay_ns);
-    if (yes || kind == RETRY_NEVER)
-        return yes;
-    get->tired += get->attempt.retry.attempts < ATTEMPTS ? 1 : ROUND;
-    if (get->tired >= TIRED)
-        return false;
-    get->attempt = (struct s3_try){ 0 };
-    *ret_delay_ns = (uint64_t)((0.5 + random_one(getter)) * (double)(REST_NS * (unsigned)get->tired));
-    return true;
+                            retry_again(&get->origin->budget, &get->attempt.retry, kind, ROUND_ATTEMPTS, random_one(getter), ret_delay_ns);
+    return yes || (kind != RETRY_NEVER && rounds_go_on(get, random_one(getter), ret_delay_ns));
 }
 
 /* Whether the failure says something about the store as a whole. */
