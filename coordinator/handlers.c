@@ -12,8 +12,6 @@
 #include <string.h>
 
 #define ASK_AGAIN_NS  (200 * NS_PER_MS)
-#define LOAD_AGAIN_NS NS_PER_S       /* after the first failure to load the model, then twice as long, and so on */
-#define LOAD_AGAIN_MOST_NS (30 * NS_PER_S)
 
 /* ---- introductions ---- */
 
@@ -196,9 +194,7 @@ static void not_now(struct node *node, const struct msg_refuse *refuse)
             log_info("%s: busy, %s; it is asked again", node->name, refuse->detail);
         return;
     }
-    uint64_t pause = node->failures < 5 ? LOAD_AGAIN_NS << node->failures : LOAD_AGAIN_MOST_NS;
-    node->failures++;
-    node->call_from_ns = clock_now_ns() + pause;
+    node_could_not_load(node, clock_now_ns());
     if (new)
         log_warning("%s: %s; it is asked again", node->name, refuse->detail);
 }

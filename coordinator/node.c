@@ -4,7 +4,9 @@
 
 #include <string.h>
 
-#define CHATTER_A_BATCH 4 /* messages that a worker says about it */
+#define CHATTER_A_BATCH    4 /* messages that a worker says about it */
+#define LOAD_AGAIN_NS      NS_PER_S /* after the first failure to load the model, then twice as long, and so on */
+#define LOAD_AGAIN_MOST_NS (30 * NS_PER_S)
 
 const char *node_state_name(enum node_state state)
 {
@@ -68,6 +70,13 @@ bool node_misses_batches(const struct node *node, const struct msg_heartbeat *be
 bool node_has_alone(const struct node *node)
 {
     return node->holds && batch_is_alone(node->holds->batch);
+}
+
+void node_could_not_load(struct node *node, uint64_t now_ns)
+{
+    uint64_t pause = node->failures < 5 ? LOAD_AGAIN_NS << node->failures : LOAD_AGAIN_MOST_NS;
+    node->failures++;
+    node->call_from_ns = now_ns + pause;
 }
 
 /* ---- speed ---- */

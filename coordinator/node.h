@@ -125,6 +125,9 @@ void node_hold(struct node *node, struct batch *batch, uint64_t now_ns);
 void node_unhold(struct node *node, struct batch *batch);
 bool node_has_alone(const struct node *node);
 
+/* It could not load the model: it is left alone for a while, after each failure in a row for twice as long. */
+void node_could_not_load(struct node *node, uint64_t now_ns);
+
 /* It answered for so many images that it had. */
 void node_finished(struct node *node, uint32_t images, uint64_t now_ns);
 uint64_t node_ns_image(const struct node *node); /* 0: not known */
