@@ -193,26 +193,60 @@ static void say_nothing(void *arg, int fd, const struct origin_request *request)
     (void)arg, (void)fd, (void)request;
 }
 
-TEST(pictures_from_a_store_that_is_silent_take_no_more_than_their_time_together)
+static void have_nothing(void *arg, int fd, const struct origin_request *request)
 {
-    struct origin *origin = origin_start(say_nothing, NULL);
+    (void)arg, (void)request;
+    origin_answer(fd, 404, "", "", 0);
+}
+
+struct shop {
+    struct origin *origin;
     struct s3_session *session;
     struct photos photos;
     struct bytes out;
+};
+
+static void shop_open(struct shop *shop, origin_handler *handler, uint64_t within_ns)
+{
     struct why why;
-    setenv("AWS_ENDPOINT_URL", origin_url(origin), 1);
+    shop->origin = origin_start(handler, NULL);
+    setenv("AWS_ENDPOINT_URL", origin_url(shop->origin), 1);
     setenv("AWS_CONFIG_FILE", "/dev/null", 1);
-    CHECK_INT(s3_session_open(&(struct s3_options){ .no_sign_request = true, .region = "us-east-1" }, &session, &why), 0);
-    bytes_init(&out, 1 << 20);
+    CHECK_INT(s3_session_open(&(struct s3_options){ .no_sign_request = true, .region = "us-east-1" }, &shop->session, &why), 0);
+    bytes_init(&shop->out, 1 << 20);
+    photos_open(&shop->photos, shop->session, within_ns);
+}
+
+static void shop_close(struct shop *shop)
+{
+    CHECK_INT(shop->out.size, 0);
+    photos_close(&shop->photos);
+    s3_session_close(shop->session);
+    origin_stop(shop->origin);
+}
+
+TEST(pictures_from_a_store_that_is_silent_take_no_more_than_their_time_together)
+{
+    struct shop shop;
     uint64_t start = clock_now_ns();
-    photos_open(&photos, session, NS_PER_S);
-    CHECK(photos_make_small(&photos, "s3://bucket/0.jpg", &out) < 0);
+    shop_open(&shop, say_nothing, NS_PER_S);
+    CHECK(photos_make_small(&shop.photos, "s3://bucket/0.jpg", &shop.out) < 0);
     CHECK(clock_now_ns() - start >= NS_PER_S);
+    CHECK(shop.photos.until_ns == shop.photos.end_ns);
     for (int i = 1; i < 20; i++)
-        CHECK_INT(photos_make_small(&photos, "s3://bucket/1.jpg", &out), -ETIME);
-    CHECK_INT(origin_count(origin), 1);
-    CHECK_INT(out.size, 0);
-    photos_close(&photos);
-    s3_session_close(session);
-    origin_stop(origin);
+        CHECK_INT(photos_make_small(&shop.photos, "s3://bucket/1.jpg", &shop.out), -ETIME);
+    CHECK_INT(origin_count(shop.origin), 1);
+    shop_close(&shop);
+}
+
+TEST(one_picture_does_not_take_the_time_of_all)
+{
+    struct shop shop;
+    uint64_t start = clock_now_ns();
+    shop_open(&shop, have_nothing, 3600 * NS_PER_S);
+    CHECK(photos_make_small(&shop.photos, "s3://bucket/0.jpg", &shop.out) < 0);
+    CHECK(shop.photos.until_ns >= start + 10 * NS_PER_S);
+    CHECK(shop.photos.until_ns <= clock_now_ns() + 10 * NS_PER_S);
+    CHECK_INT(origin_count(shop.origin), 1);
+    shop_close(&shop);
 }
