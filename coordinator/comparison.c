@@ -23,7 +23,7 @@ struct walk {
 
 static struct comparison_answer answer_of(const struct export_row *row, const struct labels *labels)
 {
-    struct comparison_answer answer = { .error = row->row->error, .label = "", .match = row->match };
+    struct comparison_answer answer = { .error = row->row->error, .label = "", .match = row->match, .judged = row->truth.data };
     if (answer.error || !row->row->predictions_count)
         return answer;
     answer.index = row->row->predictions[0].index;
@@ -114,7 +114,7 @@ static int compare(void *arg, const struct export_row *row, struct why *why)
     walk->out->images++;
     const struct comparison_change change = { .uri = row->item->uri, .truth = row->truth, .answer = { walk->first[number], answer_of(row, walk->jobs[1].labels) } };
     bool same = count_answers(walk->out, &change.answer[0], &change.answer[1]);
-    if (row->truth.data)
+    if (change.answer[0].judged && change.answer[1].judged)
         count_judgement(walk->out, &change.answer[0], &change.answer[1]);
     walk->out->changed += !same;
     return same || !walk->each ? 0 : walk->each(walk->arg, &change, why);

@@ -18,6 +18,7 @@ struct comparison_answer {
     const char *label;    /* "" where the class has no name */
     float probability;
     enum match match;
+    bool judged;          /* its job has a truth for the image */
 };
 
 struct comparison_job {
@@ -27,7 +28,7 @@ struct comparison_job {
 };
 
 struct comparison_change {
-    struct span uri, truth; /* truth.data NULL: none */
+    struct span uri, truth; /* the second job's; truth.data NULL: none */
     struct comparison_answer answer[2];
 };
 

@@ -139,7 +139,7 @@ static void print_right(struct bytes *out, const struct comparison *comparison)
 {
     line_subject(out, "classified correctly");
     if (!comparison->judged) {
-        bytes_append_text(out, "not judged: of no image a truth is known; --truth judges both\n");
+        bytes_append_text(out, "not judged: no image has a truth in both; --truth judges both by one\n");
         return;
     }
     line_rate(out, comparison->right[0], comparison->judged);

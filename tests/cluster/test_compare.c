@@ -94,6 +94,18 @@ TEST(what_is_right_in_one_of_them_only_is_counted_by_one_truth_for_both)
     says("lent.out", "  in the second only  %d\n", 24 - same);
 }
 
+TEST(an_image_whose_truth_one_of_the_jobs_does_not_know_is_wrong_in_none_of_them)
+{
+    photos_draw("photos", 4);
+    CHECK_INT(test_shell(NULL, "echo 000.jpg,one >some.csv; echo 001.jpg,two >others.csv"), 0);
+    CHECK_INT(RUN("some", "--truth", "@some.csv", "photos"), 0);
+    CHECK_INT(RUN("others", "--truth", "@others.csv", "photos"), 0);
+    CHECK_INT(COORDINATE("compare", "compare", "some", "others"), 0);
+    says("compare.out", "classified correctly  not judged: no image has a truth in both");
+    CHECK_INT(COORDINATE("by_one", "compare", "some", "others", "--truth", "@others.csv"), 0);
+    says("by_one.out", "0 of 1, ");
+}
+
 TEST(images_of_one_job_only_are_counted_and_strict_tells_two_jobs_apart)
 {
     make_jobs();
