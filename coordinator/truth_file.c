@@ -7,8 +7,12 @@
 #include "coordinator/truth_table.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define PIECE ((size_t)1 << 20) /* bytes written at once */
 
 const char *truth_file(const char *given)
 {
@@ -62,26 +66,65 @@ int truth_describe(const char *given, char **ret, char **ret_sha256, struct why 
 
 /* ---- keeping ---- */
 
-static int write_copy(const char *folder, const struct bytes *content, struct why *why)
+static int name_copy(const char *folder, char **ret, struct why *why)
+{
+    if (asprintf(ret, "%s/" TRUTH_COPY, folder) >= 0)
+        return 0;
+    *ret = NULL;
+    return because(why, -ENOMEM, "out of memory");
+}
+
+/* False for one that cannot be read, too. */
+static bool has_contents(const char *path, const char *sha256)
+{
+    char hex[SHA256_HEX];
+    return truth_table_check_file(path, NULL) == 0 && sha256_file(path, hex, NULL) == 0 && !strcmp(hex, sha256);
+}
+
+static int write_pieces(struct outfile *file, const struct bytes *content, struct why *why)
+{
+    int r = 0;
+    for (size_t at = 0; at < content->size && r == 0; at += PIECE) /* a table may be larger than what an outfile takes at once */
+        r = outfile_write(file, content->data + at, content->size - at < PIECE ? content->size - at : PIECE, why);
+    return r;
+}
+
+static int write_copy(const char *folder, const char *copy, const struct bytes *content, struct why *why)
 {
     CLEANUP(outfile_closep) struct outfile *file = NULL;
-    int r = outfile_open(NULL, folder, TRUTH_COPY, &file, why);
+    int r = outfile_open(NULL, folder, TRUTH_COPY, &file, NULL);
     if (r == 0)
-        r = outfile_write(file, content->data, content->size, why);
+        r = write_pieces(file, content, NULL);
     if (r == 0)
-        r = outfile_finish(file, why);
-    return r < 0 ? r : outfile_commit(file, why);
+        r = outfile_finish(file, NULL);
+    if (r == 0)
+        r = outfile_commit(file, NULL);
+    return r < 0 ? outfile_because_of(why, r, copy, "--job") : 0;
+}
+
+/* There is no job here yet, so what has this name is somebody's own. */
+static int refuse_own(const char *copy, const char *sha256, struct why *why)
+{
+    if (access(copy, F_OK) < 0 || has_contents(copy, sha256))
+        return 0;
+    return because(why, -EEXIST, "%.600s: is there already, and is not the table of --truth, whose copy takes that place; move it away or choose another --job", copy);
 }
 
 int truth_keep(const char *described, const char *sha256, const char *folder, struct why *why)
 {
     const char *path = truth_file(described);
     CLEANUP(bytes_done) struct bytes content;
+    CLEANUP(freep) char *copy = NULL;
     char hex[SHA256_HEX];
     bytes_init(&content, TRUTH_TABLE_MAX);
     if (!path)
         return 0;
-    int r = bytes_append_file(&content, path, why);
+    int r = name_copy(folder, &copy, why);
+    if (r == 0)
+        r = refuse_own(copy, sha256, why);
+    if (r < 0)
+        return r;
+    r = bytes_append_file(&content, path, why);
     if (r < 0)
         return because_in(why, r, "--truth");
     r = sha256_memory(content.data ? content.data : "", content.size, hex);
@@ -89,17 +132,10 @@ int truth_keep(const char *described, const char *sha256, const char *folder, st
         return because(why, r, "--truth: %s: %s", path, strerror(-r));
     if (strcmp(hex, sha256))
         return because(why, -ESTALE, "--truth: %s: has changed while this job was begun; run again when it is written", path);
-    return write_copy(folder, &content, why);
+    return write_copy(folder, copy, &content, why);
 }
 
 /* ---- finding ---- */
-
-/* 1: these contents; 0: others, or none that can be read. */
-static int has_contents(const char *path, const char *sha256)
-{
-    char hex[SHA256_HEX];
-    return truth_table_check_file(path, NULL) == 0 && sha256_file(path, hex, NULL) == 0 && !strcmp(hex, sha256);
-}
 
 int truth_find(const char *described, const char *sha256, const char *folder, char **ret, struct why *why)
 {

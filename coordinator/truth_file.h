@@ -19,7 +19,8 @@ int truth_file_check(const char *path, struct why *why);
 /* How a job describes its truth: a table's path absolute, and the sha256 of the file ("" for an expression). */
 int truth_describe(const char *given, char **ret, char **ret_sha256, struct why *why);
 
-/* Copies the table described into the folder of the job, whole or not at all; -ESTALE if it has changed since. Nothing for an expression. */
+/* Copies the table described into the folder of the job, whole or not at all; -ESTALE if it has changed since, -EEXIST for another file of
+ * that name. Nothing for an expression. */
 int truth_keep(const char *described, const char *sha256, const char *folder, struct why *why);
 
 /* "@FILE" of the table with these contents: the copy in the job's `folder` (NULL: there is none), or the file itself if that is still the same; of an expression,

@@ -251,6 +251,24 @@ TEST(a_job_is_resumed_and_exported_with_the_truths_it_was_begun_with_whatever_be
     CHECK_INT(COORDINATE("classes", "report", "elsewhere", "--classes"), 0);
 }
 
+TEST(the_copy_of_the_truths_takes_the_place_of_nobodys_file)
+{
+    make_dogs();
+    CHECK_INT(test_shell(NULL, "mkdir job; echo mine >job/truth.csv"), 0);
+    CHECK_INT(TOLD("mine", "--truth", "@labels.csv", "--job", "job", "dogs"), 1);
+    check_contains("mine.err", "job/truth.csv: is there already, and is not the table of --truth");
+    CHECK_INT(test_shell(NULL, "grep -qx mine job/truth.csv && cp labels.csv job/truth.csv"), 0);
+    CHECK_INT(TOLD("same", "--truth", "@job/truth.csv", "--job", "job", "dogs"), 0);
+}
+
+TEST(a_table_of_truths_may_be_large)
+{
+    make_dogs();
+    CHECK_INT(test_shell(NULL, "/usr/bin/python3 -c \"print('\\n'.join('%%0127d,beagle' %% i for i in range(520000)))\" >>labels.csv"), 0); /* 67 MiB: an outfile holds 64 at once */
+    CHECK_INT(TOLD("run", "--truth", "@labels.csv", "--job", "job", "dogs"), 0);
+    check_same_file("job/truth.csv", "labels.csv");
+}
+
 TEST(a_job_without_its_copy_of_the_truths_takes_the_file_if_that_is_still_the_same)
 {
     make_dogs();
