@@ -109,6 +109,16 @@ static void print_retry(const struct session *session, const struct finished *fi
     bytes_done(&command);
 }
 
+/* Whether more images have failed than may. */
+static bool tell_too_bad(const struct coordinator *c, const struct run_options *options)
+{
+    if (!coordinator_too_bad(c))
+        return false;
+    log_warning("%s in this run, more than --max-errors %" PRId64 " allows; it was known when nothing was left to stop: every image has a row",
+                COUNTED(coordinator_failed(c), "image has failed", "images have failed"), options->max_errors);
+    return true;
+}
+
 /* What a new job is asked for is all there is, whether it works or not. What a later run is asked for is kept when a worker has taken the job: the
  * coordinator does that. Not worth failing for. */
 static const char *keep_placement(const struct session *session)
@@ -170,13 +180,10 @@ int session_run(struct session *session)
         return status;
     struct finished finished;
     r = finish_job(session->dir.path, session->spec, session->labels, session->s3, c, &finished, &why);
+    bool bad = tell_too_bad(c, options);
     if (r < 0)
         return finished.unwritten ? destination_tell(session->spec, session->dir.path, options, &why) : print_end(session, c, r, &why);
     print_retry(session, &finished);
-    bool bad = coordinator_too_bad(c);
-    if (bad)
-        log_warning("%s in this run, more than --max-errors %" PRId64 " allows; it was known when nothing was left to stop: every image has a row",
-                    COUNTED(coordinator_failed(c), "image has failed", "images have failed"), options->max_errors);
     return bad || (options->strict && finished.failed) ? 3 : 0;
 }
 

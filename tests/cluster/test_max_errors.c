@@ -41,6 +41,14 @@ TEST(a_job_that_loses_too_many_with_its_last_images_has_its_tables_and_says_so)
     check_contains("run.out", "without a prediction  2");
 }
 
+TEST(what_a_job_lost_too_many_of_is_said_where_its_tables_cannot_be_written_too)
+{
+    gather(4);
+    CHECK_INT(COORDINATE("run", "run", "--engine", "sim", "--decode", "none", "--max-errors", "1", "--output", "/proc/nowhere", "--job", "job", "@list"), 1);
+    check_contains("run.err", "2 images have failed in this run, more than --max-errors 1 allows");
+    check_contains("run.err", "every image is done and safe; write its tables elsewhere with: ");
+}
+
 TEST(not_one_image_may_fail_where_none_is_allowed_to)
 {
     gather(40);
