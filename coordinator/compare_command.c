@@ -49,6 +49,8 @@ static int open_side(struct side *side, const char *path, const char *truth, str
     side->path = path;
     int r = jobdir_look(path, &side->db, &side->spec, &side->labels, why);
     if (r == 0)
+        r = hint_check_rows(side->db, path, why); /* before the other is walked through, and before anything is printed */
+    if (r == 0)
         r = finish_judge_by(side->spec, truth, why);
     if (r == 0 && summary_load(path, &side->summary, NULL) < 0)
         side->summary = NULL;
@@ -91,14 +93,6 @@ static int show(const struct side sides[2], const struct compare_options *option
     return r == 0 ? write_out(text, 0, why) : r;
 }
 
-static int explain_incomplete(const struct side sides[2], int r, struct why *why)
-{
-    for (int i = 0; r == -EBUSY && i < 2; i++)
-        if (hint_check_rows(sides[i].db, sides[i].path, why) < 0)
-            return hint_not_yet(sides[i].db, sides[i].path, why);
-    return r;
-}
-
 static int compare(char **paths, const struct compare_options *options, bool *ret_differ, struct why *why)
 {
     struct side sides[2] = { { 0 } };
@@ -109,7 +103,7 @@ static int compare(char **paths, const struct compare_options *options, bool *re
     if (r == 0)
         r = open_side(&sides[1], paths[1], options->truth, why);
     if (r == 0)
-        r = explain_incomplete(sides, show(sides, options, &comparison, &text, why), why);
+        r = show(sides, options, &comparison, &text, why);
     *ret_differ = comparison.changed || comparison.alone[0] || comparison.alone[1];
     close_side(&sides[0]);
     close_side(&sides[1]);
