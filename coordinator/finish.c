@@ -87,6 +87,8 @@ int finish_walk(struct db *db, const struct spec *spec, const struct labels *lab
     arena_init(&walk.arena, SIZE_MAX / 2);
     CLEANUP(freep) char *truth = NULL;
     int r = truth_find(spec->truth, spec->truth_sha256, spec->home, &truth, why);
+    if (r < 0)
+        return because_in(why, r, "%s", db_path(db));
     if (r == 0 && *truth)
         r = truth_open(truth, &walk.truth, why);
     if (r == 0)

@@ -300,6 +300,16 @@ int jobdir_read(const char *path, struct db **ret_db, struct spec **ret_spec, st
     return read_job(path, true, ret_db, ret_spec, why);
 }
 
+void jobdir_forget(const char *path)
+{
+    char file[PATH_MAX];
+    if (database_path(path, file, sizeof(file), NULL) < 0 || access(file, F_OK) == 0)
+        return;
+    if (snprintf(file, sizeof(file), "%s/" LOCK_NAME, path) < (int)sizeof(file))
+        unlink(file);
+    (void)rmdir(path); /* unless there is something else in it */
+}
+
 void jobdir_close(struct jobdir *dir)
 {
     free(dir->path);

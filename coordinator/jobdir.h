@@ -28,6 +28,9 @@ int jobdir_open(const char *path, struct jobdir *ret, struct db **ret_db, struct
 
 void jobdir_close(struct jobdir *dir);
 
+/* Removes a folder that a job was to be made in, when nothing but its lock has come into it. */
+void jobdir_forget(const char *path);
+
 /* For looking only: takes no lock. */
 int jobdir_read(const char *path, struct db **ret_db, struct spec **ret_spec, struct why *why);
 

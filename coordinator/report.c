@@ -93,6 +93,8 @@ static int report_image(const char *job_dir, const char *image, const char *trut
     if (r == -EBUSY)
         r = search.found ? 0 : hint_not_yet(db, job_dir, why);
     if (r == 0 && !search.found)
+        r = hint_check_rows(db, job_dir, why); /* its list may not be complete */
+    if (r == 0 && !search.found)
         r = because(why, -ENOENT, "%s: no image of this job has this URI", shown);
     return r;
 }

@@ -80,11 +80,14 @@ static int take_numbers(struct session *session, struct why *why)
     return r;
 }
 
-/* Before days of work at whose end nothing could be judged. */
-static int check_truth(const struct spec *spec, struct why *why)
+/* Before days of work at whose end nothing could be judged. It does not hinder the work, and may be mended meanwhile. */
+static int look_for_truth(const struct spec *spec, struct why *why)
 {
     CLEANUP(freep) char *found = NULL;
-    return truth_find(spec->truth, spec->truth_sha256, spec->home, &found, why);
+    int r = truth_find(spec->truth, spec->truth_sha256, spec->home, &found, why);
+    if (r == -EBADMSG)
+        log_warning("%s", why->text);
+    return r == -EBADMSG ? 0 : r;
 }
 
 int session_reopen(struct session *session, const char *path, struct why *why)
@@ -99,7 +102,7 @@ int session_reopen(struct session *session, const char *path, struct why *why)
     if (r == 0)
         r = check_file(session->spec->labels, session->spec->labels_sha256, why);
     if (r == 0)
-        r = check_truth(session->spec, why);
+        r = look_for_truth(session->spec, why);
     if (r == 0)
         r = session_open_labels(session, why);
     if (r == 0)

@@ -255,7 +255,7 @@ static int prepare_run(struct session *session, char **sources, int count, struc
         reserved = reserve_job_dir(job_dir, sizeof(job_dir));
     int r = prepare(session, sources, count, job_dir, why);
     if (r < 0 && reserved)
-        (void)rmdir(job_dir); /* nothing is in it yet */
+        jobdir_forget(job_dir);
     return r;
 }
 

@@ -148,7 +148,7 @@ int truth_find(const char *described, const char *sha256, const char *folder, ch
     const char *found = !path ? described : copy && has_contents(copy + 1, sha256) ? copy : has_contents(path, sha256) ? described : NULL;
     if (!found)
         return because(why, -EBADMSG, "the table of this job's --truth (sha256 %.12s...) is neither in its folder, as " TRUTH_COPY ", nor at %s any more; put it back, or "
-                       "judge by another with report or export --truth", sha256, path);
+                       "judge by another: export --truth ... -o DIR", sha256, path);
     *ret = strdup(found);
     return *ret ? 0 : because(why, -ENOMEM, "out of memory");
 }

@@ -279,7 +279,8 @@ TEST(a_job_without_its_copy_of_the_truths_takes_the_file_if_that_is_still_the_sa
     CHECK_INT(test_shell(NULL, "echo 1,pug >labels.csv; rm job/predictions.jsonl"), 0);
     CHECK_INT(COORDINATE("gone", "resume", "job"), 1);
     check_contains("gone.err", "is neither in its folder, as truth.csv, nor at ");
-    check_contains("gone.err", "put it back, or judge by another with report or export --truth");
+    check_contains("gone.err", "put it back, or judge by another: export --truth ... -o DIR");
+    CHECK_INT(COORDINATE("elsewhere", "export", "job", "--truth", "@labels.csv", "-o", "tables"), 0);
     CHECK_INT(COORDINATE("other", "report", "job", "--truth", "@labels.csv"), 0);
 }
 
@@ -300,4 +301,37 @@ TEST(a_file_of_truths_that_cannot_serve_is_refused_before_anything_is_made)
     CHECK_INT(TOLD("pipe", "--truth", "@pipe", "--job", "job", "dogs"), 2);
     check_contains("pipe.err", "--truth: pipe: no ordinary file; ");
     CHECK(access("job", F_OK) < 0);
+}
+
+TEST(a_job_whose_table_of_truths_is_lost_goes_on_with_a_warning_and_ends_when_it_is_back)
+{
+    make_dogs();
+    CHECK_INT(TOLD("whole", "--truth", "@labels.csv", "--job", "whole", "dogs"), 0);
+    CHECK_INT(test_shell(NULL, "sqlite3 whole/job.db 'DELETE FROM result; DELETE FROM meta WHERE key = \"exported\"' && rm whole/predictions.jsonl && "
+                               "mv whole/truth.csv kept && rm labels.csv"), 0);
+    CHECK_INT(COORDINATE("lost", "resume", "whole"), 1);
+    check_contains("lost.err", "is neither in its folder, as truth.csv, nor at ");
+    CHECK_INT(job_done("whole"), 3);
+    CHECK_INT(test_shell(NULL, "mv kept whole/truth.csv"), 0);
+    CHECK_INT(COORDINATE("back", "resume", "whole"), 0);
+    check_contains("whole/summary.json", "\"with_truth\": 3");
+}
+
+TEST(an_image_that_an_incomplete_list_does_not_have_yet_may_still_come)
+{
+    make_dogs();
+    CHECK_INT(TOLD("run", "--job", "job", "dogs"), 0);
+    CHECK_INT(test_shell(NULL, "sqlite3 job/job.db 'DELETE FROM meta WHERE key = \"listed\"'"), 0);
+    CHECK_INT(COORDINATE("image", "report", "job", "--image", "9.jpg"), 1);
+    check_lacks("image.err", "no image of this job has this URI");
+    check_contains("image.err", "resume");
+}
+
+TEST(a_job_that_cannot_keep_its_table_of_truths_leaves_no_folder_of_its_own_behind)
+{
+    CLEANUP(freep) char *said = NULL;
+    make_dogs();
+    CHECK_INT(test_shell(&said, "seq 1 20000 | sed 's/$/,x/' >big.csv; ulimit -f 16; %s/sleddog-coordinator run --engine sim --decode none --truth @big.csv dogs", test_build()), 1);
+    CHECK_CONTAINS(said, "truth.csv");
+    CHECK_INT(test_shell(NULL, "[ $(ls -d sleddog-job-* | wc -l) = 0 ]"), 0);
 }
