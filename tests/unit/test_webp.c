@@ -72,6 +72,61 @@ TEST(a_damaged_byte_is_taken_as_pillow_takes_it)
     CHECK(accepted > 0 && accepted < trial.count);
 }
 
+static void put_at(uint8_t *file, size_t at, uint32_t value, int bytes)
+{
+    for (int i = 0; i < bytes; i++)
+        file[at + (size_t)i] = (uint8_t)(value >> (8 * i));
+}
+
+/* A whole picture in a file whose container claims `more` bytes than there are, or has as many behind it. */
+static void add_container(struct trial *trial, const struct webp_recipe *recipe, int more, size_t behind)
+{
+    size_t size;
+    CLEANUP(freep) uint8_t *file = webp_draw(recipe, &size), *longer = calloc(1, size + behind);
+    memcpy(longer, file, size);
+    put_at(longer, 4, (uint32_t)((int)size - 8 + more), 4);
+    trial_add(trial, longer, size + behind, recipe->name, (size_t)(100 + more));
+}
+
+TEST(a_file_shorter_than_its_container_says_is_refused_even_if_the_picture_is_whole)
+{
+    struct trial trial;
+    int accepted;
+    trial_new(&trial, RESIZE, CROP);
+    for (size_t i = 0; i < ARRAY_SIZE(recipes); i++) {
+        add_container(&trial, &recipes[i], 0, 50);
+        add_container(&trial, &recipes[i], 0, 0);
+        add_container(&trial, &recipes[i], 1, 0);
+        add_container(&trial, &recipes[i], 2, 1);
+        add_container(&trial, &recipes[i], 2, 2);
+        add_container(&trial, &recipes[i], 60, 0);
+        add_container(&trial, &recipes[i], -2, 0);
+    }
+    trial_end(&trial, &accepted);
+    CHECK(accepted >= 2 * (int)ARRAY_SIZE(recipes) && accepted <= 3 * (int)ARRAY_SIZE(recipes));
+}
+
+/* Its modes are among the bytes that a decoder reads with the header, whatever length it says. */
+TEST(a_picture_of_one_block_is_taken_as_pillow_takes_it_whatever_the_length_of_its_first_partition)
+{
+    static const int sides[] = { 1, 16, 32 };
+    const size_t tag = 20; /* three bytes behind RIFF, its size, WEBP, VP8 and its size: the length is in the upper 19 bits */
+    struct trial trial;
+    int accepted;
+    trial_new(&trial, RESIZE, CROP);
+    for (size_t i = 0; i < 2 * ARRAY_SIZE(sides); i++) {
+        struct webp_recipe recipe = { .name = "partition", .width = sides[i / 2], .height = sides[i / 2], .quality = i % 2 ? 3 : 80 };
+        size_t size;
+        CLEANUP(freep) uint8_t *file = webp_draw(&recipe, &size);
+        for (uint32_t length = 0; length < 40; length++) {
+            put_at(file, tag, (file[tag] & 31u) | length << 5, 3);
+            trial_add(&trial, file, size, recipe.name, length);
+        }
+    }
+    trial_end(&trial, &accepted);
+    CHECK(accepted > 0 && accepted < trial.count);
+}
+
 /* ---- animations by hand ---------------------------------------------------------------------------------------------- */
 
 struct riff {
@@ -81,8 +136,8 @@ struct riff {
 
 static void put(struct riff *riff, uint32_t value, int bytes)
 {
-    for (int i = 0; i < bytes; i++)
-        riff->data[riff->size++] = (uint8_t)(value >> (8 * i));
+    put_at(riff->data, riff->size, value, bytes);
+    riff->size += (size_t)bytes;
 }
 
 static void put_name(struct riff *riff, const char *name)
@@ -120,8 +175,7 @@ static void animate(struct riff *riff, uint32_t x, uint32_t y, bool blend)
     put(riff, blend ? 0 : 2, 1);
     memcpy(riff->data + riff->size, frame + 12, size - 12);
     riff->size += size - 12;
-    for (int i = 0; i < 4; i++)
-        riff->data[4 + i] = (uint8_t)((riff->size - 8) >> (8 * i));
+    put_at(riff->data, 4, (uint32_t)riff->size - 8, 4);
 }
 
 TEST(a_first_frame_that_is_a_part_is_on_black_as_in_pillow)
@@ -156,6 +210,35 @@ TEST(a_damaged_animation_is_taken_as_pillow_takes_it)
         }
     trial_end(&trial, &accepted);
     CHECK(accepted > 0 && accepted < trial.count);
+}
+
+/* The VP8X chunk, which comes first, made longer by zeros. */
+static void lengthen_header(struct riff *riff, size_t by)
+{
+    const size_t header = 12, end = header + 8 + 10;
+    memmove(riff->data + end + by, riff->data + end, riff->size - end);
+    memset(riff->data + end, 0, by);
+    riff->size += by;
+    put_at(riff->data, header + 4, (uint32_t)(10 + by), 4);
+    put_at(riff->data, 4, (uint32_t)riff->size - 8, 4);
+}
+
+TEST(a_container_that_begins_otherwise_than_the_standard_says_is_refused_as_pillow_refuses_it)
+{
+    static struct riff riff;
+    struct trial trial;
+    int accepted;
+    trial_new(&trial, RESIZE, CROP);
+    for (size_t by = 0; by <= 6; by += 2) {
+        animate(&riff, 0, 0, false);
+        lengthen_header(&riff, by);
+        trial_add(&trial, riff.data, riff.size, "longer", by);
+    }
+    animate(&riff, 0, 0, false);
+    memcpy(riff.data, "RIFX", 4);
+    trial_add(&trial, riff.data, riff.size, "rifx", 0);
+    trial_end(&trial, &accepted);
+    CHECK_INT(accepted, 1);
 }
 
 /* What libwebp 1.2.4 made of drawn files. */

@@ -3,7 +3,8 @@
  * take too long is not begun.
  *
  * Kept equal to Pillow 9.4, by experiment (tests/unit/test_webp.c): the container must be whole, sound and begin with one of
- * three chunks; every frame in it must have a sane header, and the first one must decode. */
+ * three chunks, and both the decoder and the demuxer must take it for one: the decoder is stricter with chunks in front of the picture.
+ * Every frame in it must have a sane header, and the first one must decode. */
 #include "worker/image/webp.h"
 
 #include "common/cleanup.h"
@@ -33,7 +34,7 @@ struct job {
     struct why *why;
     int width, height;
     struct window window;
-    const WebPDemuxer *demux;
+    WebPDemuxer *demux;
     WebPIterator first;   /* the first frame */
     uint8_t *pixels;      /* (first.height, first.width, 3) R G B and ROW_PADDING */
 };
@@ -77,10 +78,20 @@ static int feed(struct job *job, WebPIDecoder *decoder)
     }
 }
 
+/* What is one piece needs no incremental decoder, which refuses some pictures of a few blocks: those whose modes are in the bytes that it
+ * read with the header. But only that one says what is wrong with a file. */
+static bool decode_small(const struct job *job, size_t bytes, int stride)
+{
+    const WebPData *data = &job->first.fragment;
+    return data->size <= PIECE && WebPDecodeRGBInto(data->bytes, data->size, job->pixels, bytes, stride);
+}
+
 static int decode_first(struct job *job)
 {
     size_t stride = 3 * (size_t)job->first.width, bytes = stride * (size_t)job->first.height;
     job->pixels = malloc(bytes + ROW_PADDING);
+    if (job->pixels && decode_small(job, bytes, (int)stride))
+        return 0;
     WebPIDecoder *decoder = job->pixels ? WebPINewRGB(MODE_RGB, job->pixels, bytes, (int)stride) : NULL;
     if (!decoder)
         return out_of_memory(job);
@@ -171,23 +182,38 @@ static int read_frame(struct job *job)
 
 static bool begins_as_pillow_wants(const uint8_t *file, size_t size)
 {
-    return size >= 16 && (!memcmp(file + 12, "VP8 ", 4) || !memcmp(file + 12, "VP8X", 4) || !memcmp(file + 12, "VP8L", 4));
+    return size >= 16 && !memcmp(file, "RIFF", 4) && (!memcmp(file + 12, "VP8 ", 4) || !memcmp(file + 12, "VP8X", 4) || !memcmp(file + 12, "VP8L", 4));
+}
+
+/* Whether the file is as long as it says. */
+static bool is_all_there(const uint8_t *file, size_t size)
+{
+    uint32_t says = (uint32_t)file[4] | (uint32_t)file[5] << 8 | (uint32_t)file[6] << 16 | (uint32_t)file[7] << 24;
+    return says <= size - 8;
+}
+
+static int open_container(struct job *job, const uint8_t *file, size_t size)
+{
+    WebPBitstreamFeatures features;
+    if (!is_all_there(file, size))
+        return explain(job, VP8_STATUS_NOT_ENOUGH_DATA);
+    VP8StatusCode status = WebPGetFeatures(file, size, &features);
+    if (status != VP8_STATUS_OK)
+        return explain(job, status);
+    job->demux = WebPDemux(&(WebPData){ file, size });
+    return job->demux ? 0 : explain(job, VP8_STATUS_BITSTREAM_ERROR);
 }
 
 static int read_container(struct job *job, const uint8_t *file, size_t size)
 {
-    WebPDemuxState state;
-    WebPDemuxer *demux = WebPDemuxPartial(&(WebPData){ file, size }, &state);
-    if (!demux || state != WEBP_DEMUX_DONE) {
-        WebPDemuxDelete(demux);
-        return because(job->why, -EBADMSG, state == WEBP_DEMUX_PARSE_ERROR ? "WebP is damaged" : "WebP data ends too early");
-    }
-    job->demux = demux;
-    job->width = (int)WebPDemuxGetI(demux, WEBP_FF_CANVAS_WIDTH);
-    job->height = (int)WebPDemuxGetI(demux, WEBP_FF_CANVAS_HEIGHT);
-    int r = WebPDemuxGetFrame(demux, 1, &job->first) ? read_frame(job) : because(job->why, -EBADMSG, "WebP without a frame");
+    int r = open_container(job, file, size);
+    if (r < 0)
+        return r;
+    job->width = (int)WebPDemuxGetI(job->demux, WEBP_FF_CANVAS_WIDTH);
+    job->height = (int)WebPDemuxGetI(job->demux, WEBP_FF_CANVAS_HEIGHT);
+    r = WebPDemuxGetFrame(job->demux, 1, &job->first) ? read_frame(job) : because(job->why, -EBADMSG, "WebP without a frame");
     WebPDemuxReleaseIterator(&job->first);
-    WebPDemuxDelete(demux);
+    WebPDemuxDelete(job->demux);
     free(job->pixels);
     return r;
 }
