@@ -193,6 +193,32 @@ TEST(other_chunks_are_taken_as_pillow_takes_them)
     CHECK(accepted > 5);
 }
 
+/* A palette image whose only palette is in front of `before`. */
+static void add_palette(struct trial *trial, const char *before, size_t colours)
+{
+    static const uint8_t data[3 * 300] = { 200, 100, 50, 25 };
+    size_t size;
+    uint8_t *file = png_draw(&recipes[12], &size), *palette = png_find(file, size, "PLTE");
+    memcpy(palette + 4, "none", 4);
+    png_seal(palette);
+    file = png_insert(file, &size, before, "PLTE", data, 3 * colours);
+    trial_add(trial, file, size, before, colours);
+    free(file);
+}
+
+TEST(a_palette_in_front_of_the_header_is_none_as_in_pillow)
+{
+    struct trial trial;
+    int accepted;
+    trial_new(&trial, RESIZE, CROP);
+    add_palette(&trial, "IHDR", 200);
+    add_palette(&trial, "IHDR", 300);
+    add_palette(&trial, "IDAT", 200);
+    add_palette(&trial, "IDAT", 300);
+    trial_end(&trial, &accepted);
+    CHECK_INT(accepted, 3);
+}
+
 static void refused(const void *file, size_t size, int r, const char *part)
 {
     struct preprocess_spec spec = { .resize = 256, .crop = 224 };

@@ -58,9 +58,12 @@ static void grey_palette(struct png_chunks *chunks)
         memset(chunks->palette[i], i, 3);
 }
 
+/* A palette counts behind a header that asks for one. */
 static int read_palette(struct png_chunks *chunks, const struct png_chunk *chunk)
 {
-    if (chunks->header && chunks->header[9] == PNG_PALETTE && chunk->size / 3 > 256)
+    if (!chunks->header || chunks->header[9] != PNG_PALETTE)
+        return 0;
+    if (chunk->size / 3 > 256)
         return because(chunks->why, -EBADMSG, "PNG is damaged: a palette of %zu colours", chunk->size / 3);
     size_t bytes = chunk->size < sizeof(chunks->palette) ? chunk->size : sizeof(chunks->palette);
     grey_palette(chunks);
