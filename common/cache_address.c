@@ -67,8 +67,11 @@ static int check_object(const char *uri, struct why *why)
 int cache_check_url(const char *uri, struct why *why)
 {
     char sha256[SHA256_HEX];
-    if (strlen(uri) >= CACHE_URL_MAX)
-        return because(why, -EINVAL, "%.*s...: the address is longer than %d bytes", (int)strcspn(uri, "?@") < 200 ? (int)strcspn(uri, "?@") : 200, uri, CACHE_URL_MAX - 1);
+    if (strlen(uri) >= CACHE_URL_MAX) {
+        char shown[CACHE_URL_MAX];
+        show(uri, shown);
+        return because(why, -EINVAL, "%.200s...: the address is longer than %d bytes", shown, CACHE_URL_MAX - 1);
+    }
     if (is_object(uri))
         return check_object(uri, why);
     for (const char *c = uri; *c; c++)

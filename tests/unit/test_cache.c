@@ -1,5 +1,6 @@
 /* Weights from the web, against a server on this machine that behaves well and badly. */
 #include "common/cache.h"
+#include "common/cache_address.h"
 
 #include "common/clock.h"
 #include "common/download.h"
@@ -160,12 +161,46 @@ TEST(a_full_disk_is_told)
     close(fd);
 }
 
+TEST(the_longest_address_is_kept_whole_and_a_longer_one_refused)
+{
+    struct cache_address address;
+    struct why why;
+    char longest[CACHE_URL_MAX + 1] = "https://host/";
+    memset(longest + strlen(longest), 'x', sizeof(longest) - strlen(longest) - 2);
+    CHECK_INT(strlen(longest), CACHE_URL_MAX - 1);
+    CHECK_INT(cache_address_parse(longest, &address, &why), 0);
+    CHECK_STR(address.url, longest);
+    strcat(longest, "x");
+    CHECK_INT(cache_address_parse(longest, &address, &why), -EINVAL);
+    CHECK_CONTAINS(why.text, "is longer than");
+    memcpy(longest, "https://me:hush@host/", strlen("https://me:hush@host/"));
+    CHECK_INT(cache_address_parse(longest, &address, &why), -EINVAL);
+    CHECK_CONTAINS(why.text, "https://host/xxx");
+    CHECK(!strstr(why.text, "hush"));
+}
+
+TEST(in_the_key_of_an_object_only_a_whole_hash_is_one)
+{
+    static const char pin[] = "#sha256=0123456789abcdef0123456789abcdef0123456789ABCDEF0123456789abcdef";
+    struct cache_address address;
+    struct why why;
+    char uri[200];
+    CHECK_INT(cache_address_parse("s3://bucket/a#sha256=b#c", &address, &why), 0);
+    CHECK_STR(address.url, "s3://bucket/a#sha256=b#c");
+    CHECK_STR(address.sha256, "");
+    snprintf(uri, sizeof(uri), "s3://bucket/a#b%s", pin);
+    CHECK_INT(cache_address_parse(uri, &address, &why), 0);
+    CHECK_STR(address.url, "s3://bucket/a#b");
+    CHECK_STR(address.sha256, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+}
+
 TEST(impossible_addresses_are_refused_before_anything_is_sent)
 {
     CHECK(cache_is_url("http://a/b") && cache_is_url("https://a") && cache_is_url("s3://a/b") && !cache_is_url("/http://a"));
     refuse("https://host/file#sha256=123", "", -EINVAL, "64 hex digits");
     refuse("https://host/file#main", "", -EINVAL, "64 hex digits");
     refuse("https://host/a file", "", -EINVAL, "write it as %20");
+    refuse("https://host/a\x7f" "file", "", -EINVAL, "write it as %7F");
     struct why why;
     static const char *const secret[] = { "https://me:hush@host/f#x", "https://h/f?X-Amz-Signature=hush#x", "https://h/f?a=1&sig=hush#sha256=1" };
     for (int i = 0; i < 3; i++) {
