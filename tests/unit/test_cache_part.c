@@ -132,6 +132,26 @@ TEST(what_was_used_longest_ago_leaves_first_and_what_is_not_ours_stays)
     CHECK_INT(cache_make_room("cache", 0, 1000, &why), 0); /* no limit */
 }
 
+TEST(one_file_may_have_the_room_of_all)
+{
+    keep_file("sha256-a", 100, 1000);
+    keep_file("sha256-b", 100, 2000);
+    CHECK_INT(cache_make_room("cache", 200, 200, &why), 2);
+    CHECK(!is_kept("sha256-a") && !is_kept("sha256-b"));
+}
+
+TEST(what_is_no_file_takes_no_room_and_stays_whatever_its_name)
+{
+    keep_file("sha256-a", 100, 1000);
+    CHECK_INT(mkdir("cache/sha256-folder", 0700), 0);
+    CHECK_INT(mkfifo("cache/half-pipe", 0600), 0);
+    CHECK_INT(symlink("sha256-a", "cache/sha256-link"), 0);
+    CHECK_INT(cache_make_room("cache", 200, 100, &why), 0);
+    CHECK_INT(cache_make_room("cache", 200, 200, &why), 1);
+    CHECK(!is_kept("sha256-a") && is_kept("sha256-folder") && is_kept("half-pipe"));
+    CHECK_INT(unlink("cache/sha256-link"), 0);
+}
+
 TEST(what_is_in_use_stays_and_counts_as_used)
 {
     keep_file("sha256-old", 100, 1000);

@@ -42,7 +42,8 @@ TEST(version_1_has_its_own_tree)
     CHECK(cgroup_memory("r") == 9223372036854771712u);
     put("r/sys/fs/cgroup/memory/docker/0123/memory.limit_in_bytes", "3000000000\n");
     CHECK(cgroup_memory("r") == 3000000000);
-    put("r/sys/fs/cgroup/memory/a/memory.limit_in_bytes", "7\n");
+    put("r/sys/fs/cgroup/memory/a/memory.limit_in_bytes", "7\n"); /* of the line "memoryless" */
+    CHECK(cgroup_memory("r") == 3000000000);
     put("r/sys/fs/cgroup/memory.max", "1\n2\n"); /* version 2 of the line 0:: */
     CHECK(cgroup_memory("r") == 1);
     put("r/proc/self/cgroup", "4:memory:/docker/of the host\n"); /* a container that does not see its path */

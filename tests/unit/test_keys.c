@@ -85,6 +85,14 @@ TEST(the_sign_of_a_comment_may_be_in_a_key_and_cannot_begin_one)
     key_list_free(&list);
 }
 
+TEST(a_word_as_long_as_most_of_a_key_is_not_repeated)
+{
+    CHECK(key_may_be_in("abcdefghijklmnopqrstuvwxyz0123"));
+    CHECK(!key_may_be_in("abcdefghijklmnopqrstuvwxyz012"));
+    CHECK(key_may_be_in("some words abcdefghijklmnopqrstuvwxyz0123"));
+    CHECK(!key_may_be_in("many short words that are together as long as a key and longer"));
+}
+
 TEST(a_list_has_a_limit)
 {
     size_t size;

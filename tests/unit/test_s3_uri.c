@@ -90,3 +90,12 @@ TEST(passwords_and_queries_are_not_shown)
     check_shown("s3://b/what?.jpg", "s3://b/what?.jpg");
     check_shown("/home/a?b", "/home/a?b");
 }
+
+TEST(nothing_behind_an_address_is_looked_at)
+{
+    struct bytes out;
+    bytes_init(&out, 1000);
+    CHECK_INT(uri_redact(&out, "https://host/a?of somebody else", strlen("https://host/a")), 0);
+    CHECK_STR(out.data, "https://host/a");
+    bytes_done(&out);
+}
