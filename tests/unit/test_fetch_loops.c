@@ -184,6 +184,37 @@ TEST(abandoned_work_is_let_go_at_once)
     web_stop(web);
 }
 
+TEST(an_abandoned_get_is_let_go_with_its_copy)
+{
+    struct web *web = fetch_bed_serve(&(struct web_spec){ .delay_ms = 5 });
+    open_quick(web);
+    uint64_t copies = fetch_bed.stage.copies;
+    struct rec_item item = fetch_bed_item(web_url(web, "/slow?silent"));
+    fetch_bed_submit(&item, 1);
+    WAIT_FOR(atomic_load(&fetch_bed.stage.copies) == copies + 1);
+    atomic_store(&fetch_bed.work->abandoned, true);
+    loops_poke(fetch_bed.loops);
+    fetch_bed_wait(1);
+    CHECK_STR(fetch_bed.outcomes[0].detail, "abandoned");
+    CHECK_INT(fetch_bed.budget.used, 0);
+    fetch_bed_close();
+    CHECK_INT(fetch_bed.done, 1);
+    web_stop(web);
+}
+
+TEST(loops_end_with_gets_that_rest_before_another_attempt)
+{
+    struct web *web = fetch_bed_serve(&(struct web_spec){ 0 });
+    fetch_bed_open(&(struct fetch_setting){ .store_timeout_ms = 60000 });
+    fetch_bed_submit_many(web, 20, "/%d.jpg?status=500");
+    WAIT_FOR(atomic_load(&fetch_bed.stage.retries) >= 20);
+    fetch_bed_close();
+    CHECK_INT(fetch_bed.done, 20);
+    for (int i = 0; i < 20; i++)
+        CHECK_INT(fetch_bed.outcomes[i].error, ROW_ERRORS);
+    web_stop(web);
+}
+
 TEST(loops_end_with_much_inside)
 {
     struct web *web = fetch_bed_serve(&(struct web_spec){ 0 });
