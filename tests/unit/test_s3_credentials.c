@@ -2,9 +2,11 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/s3/provider.h"
+#include "tests/cluster/lib/process.h"
 #include "tests/credentials_bed.h"
 #include "tests/origin.h"
 
+#include <signal.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -97,6 +99,29 @@ TEST(a_process_that_fails_is_told_with_its_first_words)
     credentials_bed_check_failed("flood", -EFBIG, "writes far more than credentials");
 }
 
+static bool is_running(const char *pid_file)
+{
+    return test_shell(NULL, "grep -v '^[0-9]* (.*) Z' /proc/$(cat %s)/stat", pid_file) == 0;
+}
+
+TEST(a_process_that_is_ended_takes_its_children_with_it)
+{
+    credentials_bed_clear();
+    credentials_bed_write("config", "[default]\ncredential_process = sleep 500 & echo $! >child; exec yes\n");
+    credentials_bed_check_failed(NULL, -EFBIG, "writes far more than credentials");
+    WAIT_FOR(!is_running("child"));
+}
+
+TEST(a_process_may_be_ended_by_signals_whatever_is_blocked_here)
+{
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL);
+    credentials_bed_clear();
+    credentials_bed_write("config", "[default]\ncredential_process = kill -TERM $$; echo '{}'\n");
+    credentials_bed_check_failed(NULL, -EACCES, "status 143");
+}
+
 TEST(times_are_read_as_the_services_write_them)
 {
     double s;
@@ -120,11 +145,15 @@ static void be_imds(void *arg, int fd, const struct origin_request *request)
 {
     const char *wrong = arg;
     char text[64];
+    static char longest[1025];
     static const char roles[] = "/latest/meta-data/iam/security-credentials/";
     if (!strcmp(request->target, "/latest/api/token")) {
         CHECK_STR(request->method, "PUT");
         CHECK(origin_header(request, "X-aws-ec2-metadata-token-ttl-seconds", text, sizeof(text)) && atoi(text) == 21600);
-        origin_answer(fd, !strcmp(wrong, "no token") ? 403 : 200, "", "session==", 9);
+        bool long_one = !strcmp(wrong, "long token"), lines = !strcmp(wrong, "lines");
+        memset(longest, 'x', sizeof(longest));
+        const char *token = long_one ? longest : lines ? "session==\r\nHost: elsewhere" : "session==";
+        origin_answer(fd, !strcmp(wrong, "no token") ? 403 : 200, "", token, long_one ? sizeof(longest) : !strcmp(wrong, "empty token") ? 0 : strlen(token));
         return;
     }
     CHECK_STR(request->method, "GET");
@@ -173,7 +202,8 @@ TEST(a_metadata_service_that_does_not_help_is_told)
         const char *wrong;
         int code;
         const char *part;
-    } cases[] = { { "no token", -ENOKEY, "gives no session token (status 403)" }, { "no role", -ENOKEY, "this machine has no role" },
+    } cases[] = { { "no token", -ENOKEY, "gives no session token (status 403)" }, { "lines", -ENOKEY, "gives no session token (status 200)" },
+                  { "long token", -ENOKEY, "gives no session token" }, { "empty token", -ENOKEY, "gives no session token" }, { "no role", -ENOKEY, "this machine has no role" },
                   { "broken", -EACCES, "the service answered with status 500" }, { "odd role", -EBADMSG, "no name of a role" },
                   { "failed", -EACCES, "the machine's role (EC2 instance metadata): Failed" } };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
