@@ -31,6 +31,8 @@ TEST(a_histogram_counts_by_magnitude_and_knows_the_extremes)
         below += h.below[i];
     }
     CHECK(above == 5 && below == 1);
+    CHECK_INT(histogram_add(&h, (float[]){ -1, 2 }, 2), 0);
+    CHECK(h.low == -2.5f && h.high == 7 && h.total == 8);
     CHECK_INT(histogram_add(&h, (float[]){ NAN }, 1), -ERANGE);
     CHECK_INT(histogram_add(&h, (float[]){ -INFINITY }, 1), -ERANGE);
     histogram_done(&h);

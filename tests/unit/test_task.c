@@ -89,6 +89,21 @@ TEST(a_stage_knows_how_many_images_it_is_at_work_on)
     CHECK_INT(stage_record(&stage).active, 1);
 }
 
+TEST(a_stage_says_what_it_repeated_and_what_it_waits_for)
+{
+    struct stage stage;
+    stage_init(&stage, "fetch", 1);
+    stage_enter(&stage);
+    for (int i = 0; i < 4; i++)
+        stage_count_retry(&stage);
+    for (int i = 0; i < 5; i++)
+        stage_count_copy(&stage);
+    stage_count_down(&stage, 3);
+    stage_count_down(&stage, -1);
+    struct rec_stage record = stage_record(&stage);
+    CHECK(record.retries == 4 && record.copies == 5 && record.down == 2 && record.active == 1);
+}
+
 static bool is_sim(const char *text)
 {
     return sim_is(&(struct span){ text, (uint32_t)strlen(text) });

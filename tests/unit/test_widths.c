@@ -67,6 +67,38 @@ TEST(a_rounded_tensor_takes_the_levels_of_its_range_and_others_stay)
     observation_done(&seen);
 }
 
+TEST(what_is_looked_at_is_averaged_by_channel)
+{
+    struct observation seen = { .looking = true };
+    struct ranges ranges = { .images = 2 };
+    struct why why;
+    const struct network *network = network_find("resnet18");
+    CHECK_INT(observation_init(&seen, network, &why), 0);
+    float image[] = { 1, 2, 3, 2, 4, 6 }, more[] = { 6, 0, 3 };
+    const float seen_first[] = { 1, 2, 3, 2, 4, 6 };
+    observation_observe(&seen, NETWORK_IMAGE, image, 6, 2);
+    observation_observe(&seen, NETWORK_IMAGE, more, 3, 1);
+    CHECK(memcmp(image, seen_first, sizeof(image)) == 0);
+    CHECK_INT(seen.pixels[NETWORK_IMAGE], 3);
+    CHECK_INT(observation_means(&seen, &ranges, &why), 0);
+    const float *means = ranges_means(&ranges, network, NETWORK_IMAGE), *others = ranges_means(&ranges, network, 1);
+    CHECK(means[0] == 3 && means[1] == 2 && means[2] == 4 && others[0] == 0);
+    CHECK(!atomic_load(&seen.not_finite));
+    free(ranges.means);
+    observation_done(&seen);
+}
+
+TEST(a_number_that_is_not_finite_is_noticed)
+{
+    struct observation seen = { .looking = true };
+    struct why why;
+    CHECK_INT(observation_init(&seen, network_find("resnet18"), &why), 0);
+    float values[64] = { [7] = INFINITY };
+    observation_observe(&seen, 1, values, ARRAY_SIZE(values), 1);
+    CHECK(atomic_load(&seen.not_finite));
+    observation_done(&seen);
+}
+
 /* ---- widths --------------------------------------------------------------------------------------------------------------- */
 
 struct bed {
