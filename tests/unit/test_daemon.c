@@ -77,9 +77,9 @@ TEST(a_sign_of_life_is_withheld_while_a_stage_stands_still_but_fetching)
     CHECK(service_gets_on(stages, 3));
     stages[0].still_ms = 100000;
     CHECK(service_gets_on(stages, 3));
-    stages[2].still_ms = 900; /* between two looks */
+    stages[2].still_ms = 1000; /* between two looks */
     CHECK(service_gets_on(stages, 3));
-    stages[2].still_ms = 1500;
+    stages[2].still_ms = 1001;
     CHECK(!service_gets_on(stages, 3));
     CHECK(!service_gets_on(&load, 1));
     CHECK(service_gets_on(stages, 0));

@@ -4,7 +4,9 @@
 #include "worker/engines.h"
 #include "worker/pipeline_parts.h"
 
-#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define BATCH 4
 
@@ -193,40 +195,37 @@ TEST(a_decoder_that_computes_for_far_too_long_is_given_up)
     scene_close(&scene);
 }
 
-static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
-
-static void *wait_at_gate(void *arg)
+/* A process that is stopped, whose clock stands for that of a decoder that waits for something that does not come. */
+static pid_t stop_a_process(clockid_t *ret_clock)
 {
-    (void)arg;
-    pthread_mutex_lock(&gate);
-    pthread_mutex_unlock(&gate);
-    return NULL;
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        raise(SIGSTOP);
+        _exit(0);
+    }
+    CHECK(pid > 0 && waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
+    CHECK_INT(clock_getcpuclockid(pid, ret_clock), 0);
+    return pid;
 }
 
 TEST(a_decoder_that_has_an_image_and_uses_no_time_is_given_up)
 {
     static struct scene scene;
     struct why why;
-    pthread_t thread;
-    struct timespec before = { -1, 0 }, cpu;
+    struct timespec cpu;
     scene_open(&scene, true);
-    pthread_mutex_lock(&gate);
-    CHECK_INT(pthread_create(&thread, NULL, wait_at_gate, NULL), 0);
-    CHECK_INT(pthread_getcpuclockid(thread, &scene.watched.clock), 0);
+    pid_t pid = stop_a_process(&scene.watched.clock);
     struct crumb *crumb = crumbs_decoder(scene.pipeline.spec.crumbs, 0);
     watch_closely(&scene);
-    int r = 0;
-    for (int i = 0; i < 1000 && r == 0; i++) { /* until it has come to the gate, and a look has seen so */
-        CHECK_INT(clock_gettime(scene.watched.clock, &cpu), 0);
-        if (cpu.tv_sec != before.tv_sec || cpu.tv_nsec != before.tv_nsec)
-            crumb_leave(crumb, &scene.tasks[1], CRUMB_DECODE, (uint64_t)cpu.tv_sec * NS_PER_S + (uint64_t)cpu.tv_nsec);
-        before = cpu;
-        r = pipeline_watch(&scene.pipeline, &why);
-    }
-    CHECK_INT(r, -ETIMEDOUT);
+    CHECK_INT(clock_gettime(scene.watched.clock, &cpu), 0);
+    crumb_leave(crumb, &scene.tasks[1], CRUMB_DECODE, (uint64_t)cpu.tv_sec * NS_PER_S + (uint64_t)cpu.tv_nsec);
+    CHECK_INT(pipeline_watch(&scene.pipeline, &why), 0); /* it may just have begun */
+    CHECK_INT(pipeline_watch(&scene.pipeline, &why), -ETIMEDOUT);
+    CHECK_CONTAINS(why.text, "item 1 of batch 6: its decoder has stood still for");
     CHECK(crumb->marked && crumb->stage == CRUMB_ENDLESS);
-    pthread_mutex_unlock(&gate);
-    pthread_join(thread, NULL);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
     scene_close(&scene);
 }
 
