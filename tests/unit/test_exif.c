@@ -177,6 +177,8 @@ TEST(an_orientation_is_found_behind_other_markers_as_pillow_finds_it)
     add_jpeg_behind(&trial, &wide, 6, "\xff\xd9\xff\xd8", 4); /* tables only, and then the image */
     add_jpeg_behind(&trial, &wide, 6, "\xff\xd0\xff\xd7", 4);
     add_jpeg_behind(&trial, &wide, 6, "\xff\xe1\0\4no", 6);
+    add_jpeg_behind(&trial, &wide, 6, "\xff\xe0\0\0", 4); /* a segment that says that not even its length is in it */
+    add_jpeg_behind(&trial, &wide, 6, "\xff\xfe\0\1", 4);
     trial_end(&trial, &accepted);
     CHECK_INT(accepted, trial.count);
 }

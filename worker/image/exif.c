@@ -89,7 +89,9 @@ int exif_orientation_of_jpeg(const uint8_t *file, size_t size)
             continue;
         }
         size_t length = (size_t)file[at + 2] << 8 | file[at + 3];
-        if (file[at + 1] == 0xda || length < 2 || length > size - at - 2)
+        if (length < 2) /* an empty segment, for libjpeg and for Pillow */
+            length = 2;
+        if (file[at + 1] == 0xda || length > size - at - 2)
             return 1;
         if (file[at + 1] == 0xe1 && length >= 8 && !memcmp(file + at + 4, "Exif\0", 5))
             return exif_orientation(file + at + 4, length - 2);
