@@ -94,6 +94,73 @@ TEST(what_follows_the_image_is_judged_as_pillow_judges_it)
     CHECK(accepted > 0 && accepted < trial.count);
 }
 
+/* ---- files longer than the pieces that Pillow reads (64 KB) ------------------------------------------------------------- */
+
+#define PIECE 65536
+
+static const struct jpeg_recipe longer = { .name = "longer", .width = 1000, .height = 800, .quality = 40, .colour = JPEG_GREY };
+
+/* What libjpeg makes of bytes that are neither data nor a marker depends on how far it has read ahead, and so on where the pieces before them
+ * ended. Nothing is resized here: a block of 8 x 8 is all that would differ. */
+TEST(damaged_data_of_a_long_file_is_decoded_as_pillow_decodes_it)
+{
+    struct trial trial;
+    int accepted;
+    size_t size;
+    CLEANUP(freep) uint8_t *file = jpeg_draw(&longer, &size);
+    trial_new(&trial, longer.height, longer.width);
+    for (size_t at = PIECE + 4; at + 200 < size; at += 331) {
+        uint8_t right[3];
+        memcpy(right, file + at, 3);
+        memcpy(file + at, "\xff\xff", 3);
+        trial_add(&trial, file, size, longer.name, at);
+        memcpy(file + at, right, 3);
+    }
+    trial_end(&trial, &accepted);
+    CHECK(trial.count > 20 && accepted == trial.count);
+}
+
+/* The image, a comment of 65,000 bytes in place of the end marker, and what would be refused if anybody looked. */
+TEST(what_follows_the_image_is_judged_up_to_the_end_of_the_piece_as_in_pillow)
+{
+    static uint8_t tail[2 + 65000 + 4] = { 0xff, 0xfe, 65000 >> 8, 65000 & 255 };
+    struct trial trial;
+    int accepted;
+    memcpy(tail + 2 + 65000, "\xff\xd8\xff\xd9", 4); /* a second beginning */
+    trial_new(&trial, RESIZE, CROP);
+    for (size_t i = 0; i < ARRAY_SIZE(recipes); i++) {
+        if (recipes[i].arithmetic)
+            continue; /* is one piece */
+        add_with_tail(&trial, &recipes[i], 0, tail, sizeof(tail));
+        add_with_tail(&trial, &recipes[i], 0, tail + 2 + 65000, 4);
+    }
+    add_with_tail(&trial, &longer, 0, tail, sizeof(tail));
+    add_with_tail(&trial, &longer, 0, tail + 2 + 65000, 4);
+    trial_end(&trial, &accepted);
+    CHECK(accepted > 0 && accepted < trial.count);
+}
+
+TEST(segments_longer_than_a_piece_are_skipped_as_in_pillow)
+{
+    static uint8_t segment[2 + 65535] = { 0xff, 0xe2, 0xff, 0xff };
+    struct trial trial;
+    int accepted;
+    size_t size;
+    CLEANUP(freep) uint8_t *file = jpeg_draw(&recipes[0], &size), *whole = malloc(size + 3 * sizeof(segment));
+    trial_new(&trial, RESIZE, CROP);
+    for (size_t count = 0; count <= 3; count++) {
+        memcpy(whole, file, 2);
+        for (size_t i = 0; i < count; i++)
+            memcpy(whole + 2 + i * sizeof(segment), segment, sizeof(segment));
+        memcpy(whole + 2 + count * sizeof(segment), file + 2, size - 2);
+        trial_add(&trial, whole, size + count * sizeof(segment), "skipped", count);
+        trial_add(&trial, whole, 2 + count * sizeof(segment), "cut", count);
+        trial_add(&trial, whole, 2 + count * sizeof(segment) / 2, "cut inside", count);
+    }
+    trial_end(&trial, &accepted);
+    CHECK_INT(accepted, 4);
+}
+
 /* ---- what Pillow need not be asked about ----------------------------------------------------------------------------- */
 
 static int decode(const void *file, size_t size, struct why *why)
@@ -231,6 +298,27 @@ TEST(a_progressive_file_with_a_thousand_scans_is_refused)
     }
     memcpy(bomb + used, "\xff\xd9", 2);
     refused(bomb, used + 2, -EBADMSG, "more than 500 scans");
+}
+
+/* Pillow refuses it, because libjpeg cannot wait for more of such a file. */
+TEST(an_arithmetic_coded_file_longer_than_a_piece_has_the_pixels_of_the_same_picture_coded_otherwise)
+{
+    struct preprocess_spec spec = { .resize = RESIZE, .crop = CROP };
+    struct jpeg_recipe recipe = { .name = "arithmetic", .width = 1000, .height = 800, .quality = 80 };
+    static uint8_t pixels[2][3 * CROP * CROP];
+    CLEANUP(preprocess_freep) struct preprocess *p = NULL;
+    CHECK_INT(preprocess_new(&spec, &p), 0);
+    for (int i = 0; i < 2; i++) {
+        struct why why;
+        size_t size;
+        CLEANUP(freep) uint8_t *file = jpeg_draw(&recipe, &size);
+        CHECK(size > PIECE);
+        CHECK_INT(preprocess_decode(p, file, size, &why), 0);
+        preprocess_render(p, pixels[i]);
+        refused(file, size - 500, -EBADMSG, "JPEG data ends after line");
+        recipe.arithmetic = true;
+    }
+    CHECK(!memcmp(pixels[0], pixels[1], sizeof(pixels[0])));
 }
 
 TEST(an_image_has_so_much_processor_time_and_no_more)

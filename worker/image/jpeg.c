@@ -7,11 +7,14 @@
  * Kept equal to Pillow 9.4, by experiment (tests/unit/test_hostile.c):
  *   - 1, 3 or 4 components of 8 bits. Grey is replicated; four components are CMYK or YCCK, taken as inverted with or
  *     without an Adobe marker.
+ *   - libjpeg gets the file in pieces of PIECE bytes, and is suspended between them: what it makes of damaged data depends on
+ *     how far it has read ahead, and so on where the pieces end.
  *   - A file without its end marker is refused: the entropy decoder reads up to a marker. But when anything else follows the
- *     last row, no end marker is needed; what does follow, up to one, must be well formed.
+ *     last row, no end marker is needed; what does follow in the same piece, up to one, must be well formed.
  *   - Warnings are ignored: the data is damaged, but decoded the same way there and here.
  * Different on purpose: a progressive file of more than SCANS_MAX scans is refused. A few bytes can ask for thousands of passes
- * over a huge frame; libjpeg-turbo's authors advise such a limit, and real files have about ten scans. */
+ * over a huge frame; libjpeg-turbo's authors advise such a limit, and real files have about ten scans. An arithmetic-coded file, for which
+ * libjpeg cannot be suspended, is one piece (Pillow refuses it if it is longer than a piece). */
 #include "worker/image/jpeg.h"
 
 #include "worker/image/exif.h"
@@ -32,6 +35,7 @@
 const char jpeg_library[] = "libjpeg-turbo " TEXT_OF(LIBJPEG_TURBO_VERSION);
 
 #define SCANS_MAX 500
+#define PIECE     65536
 
 enum jump {
     JUMP_ERROR = 1, /* libjpeg gave up; its message is in the error manager */
@@ -46,7 +50,8 @@ struct job {
     struct jpeg_source_mgr source;
     struct jpeg_progress_mgr progress;
     const uint8_t *file;
-    size_t size;
+    size_t size, given; /* bytes of the file, and of those that libjpeg knows of */
+    size_t skip;        /* bytes to leave out of the next piece */
     struct frame *frame;
     struct why *why;
     struct window window;
@@ -84,17 +89,22 @@ static void on_progress(j_common_ptr jpeg)
 
 static boolean on_more(j_decompress_ptr jpeg)
 {
-    jump((j_common_ptr)jpeg, JUMP_END);
+    (void)jpeg;
+    return FALSE;
+}
+
+static void skip(struct job *job, size_t count)
+{
+    size_t here = count < job->source.bytes_in_buffer ? count : job->source.bytes_in_buffer;
+    job->source.next_input_byte += here;
+    job->source.bytes_in_buffer -= here;
+    job->skip = count - here;
 }
 
 static void on_skip(j_decompress_ptr jpeg, long count)
 {
-    if (count <= 0)
-        return;
-    if ((size_t)count > jpeg->src->bytes_in_buffer)
-        jump((j_common_ptr)jpeg, JUMP_END);
-    jpeg->src->next_input_byte += count;
-    jpeg->src->bytes_in_buffer -= (size_t)count;
+    if (count > 0)
+        skip(jpeg->client_data, (size_t)count);
 }
 
 static void on_source(j_decompress_ptr jpeg)
@@ -102,15 +112,14 @@ static void on_source(j_decompress_ptr jpeg)
     (void)jpeg;
 }
 
-static void job_prepare(struct job *job, const uint8_t *file, size_t size)
+static void job_prepare(struct job *job)
 {
     job->jpeg.err = jpeg_std_error(&job->errors);
     job->jpeg.client_data = job;
     job->errors.error_exit = on_error;
     job->errors.output_message = on_message;
     job->source = (struct jpeg_source_mgr){
-        .next_input_byte = file,
-        .bytes_in_buffer = size,
+        .next_input_byte = job->file,
         .init_source = on_source,
         .fill_input_buffer = on_more,
         .skip_input_data = on_skip,
@@ -118,6 +127,17 @@ static void job_prepare(struct job *job, const uint8_t *file, size_t size)
         .term_source = on_source,
     };
     job->progress.progress_monitor = on_progress;
+}
+
+/* The pieces lie one behind the other, so what libjpeg has not read of the last one stays where it is. */
+static void give(struct job *job, size_t most)
+{
+    size_t left = job->size - job->given, count = left < most ? left : most;
+    if (!left)
+        jump((j_common_ptr)&job->jpeg, JUMP_END);
+    job->given += count;
+    job->source.bytes_in_buffer += count;
+    skip(job, job->skip);
 }
 
 /* ---- from header to rows --------------------------------------------------------------------------------------------- */
@@ -162,9 +182,11 @@ static int read_header(struct job *job)
     jpeg_create_decompress(&job->jpeg);
     job->jpeg.src = &job->source;
     job->jpeg.progress = &job->progress;
-    while (jpeg_read_header(&job->jpeg, FALSE) != JPEG_HEADER_OK)
-        ; /* tables only, as in Pillow: the image follows */
-    int r = check_variant(job);
+    int r;
+    while ((r = jpeg_read_header(&job->jpeg, FALSE)) != JPEG_HEADER_OK) /* or tables only, as in Pillow: the image follows */
+        if (r == JPEG_SUSPENDED)
+            give(job, PIECE);
+    r = check_variant(job);
     if (r < 0)
         return r;
     job->jpeg.out_color_space = job->jpeg.num_components == 4 ? JCS_CMYK : JCS_RGB;
@@ -221,6 +243,8 @@ static void read_rows(struct job *job)
     while (jpeg->output_scanline < jpeg->output_height) {
         int y = (int)jpeg->output_scanline;
         int n = (int)jpeg_read_scanlines(jpeg, rows, (JDIMENSION)jpeg->rec_outbuf_height);
+        if (!n)
+            give(job, PIECE);
         for (int i = 0; i < n; i++)
             deliver(job, y + i, rows[i]);
     }
@@ -232,9 +256,12 @@ static int read_image(struct job *job)
     if (r < 0)
         return r;
     job->started = true;
-    jpeg_start_decompress(&job->jpeg);
+    if (job->jpeg.arith_code && job->given < job->size)
+        give(job, SIZE_MAX);
+    while (!jpeg_start_decompress(&job->jpeg))
+        give(job, PIECE);
     read_rows(job);
-    jpeg_finish_decompress(&job->jpeg);
+    jpeg_finish_decompress(&job->jpeg); /* or not: only the end marker is missing, or it is in another piece */
     return 0;
 }
 
@@ -245,8 +272,6 @@ static int explain_end(struct job *job)
     const struct jpeg_decompress_struct *jpeg = &job->jpeg;
     if (!job->started)
         return because(job->why, -EBADMSG, "JPEG data ends inside the header");
-    if (jpeg->output_height && jpeg->output_scanline == jpeg->output_height)
-        return 0; /* only the end marker is missing */
     if (jpeg_has_multiple_scans(&job->jpeg))
         return because(job->why, -EBADMSG, "JPEG data ends before its last scan is complete");
     return because(job->why, -EBADMSG, "JPEG data ends after line %u of %u", jpeg->output_scanline * jpeg->scale_denom, jpeg->image_height);
@@ -257,6 +282,8 @@ static int explain_error(struct job *job)
     char message[JMSG_LENGTH_MAX];
     job->errors.format_message((j_common_ptr)&job->jpeg, message);
     switch (job->errors.msg_code) {
+    case JERR_CANT_SUSPEND:
+        return explain_end(job);
     case JERR_OUT_OF_MEMORY:
     case JERR_NO_BACKING_STORE:
         return because(job->why, -ENOMEM, "no memory to decode a JPEG of %u x %u pixels", job->jpeg.image_width,
@@ -293,7 +320,7 @@ static int explain(struct job *job, enum jump reason)
 static int jpeg_decode(const uint8_t *file, size_t size, struct frame *frame, struct why *why)
 {
     struct job job = { .file = file, .size = size, .frame = frame, .why = why };
-    job_prepare(&job, file, size);
+    job_prepare(&job);
     int reason = setjmp(job.failed);
     int r = reason ? explain(&job, (enum jump)reason) : read_image(&job);
     jpeg_destroy_decompress(&job.jpeg);
