@@ -292,6 +292,45 @@ TEST(an_animation_is_read_if_its_first_frame_is_the_whole_picture)
     refused_frame(60, 50, 0, 1, "IDAT", 26, -EOPNOTSUPP, "first frame is a part of the picture");
     refused_frame(60, 50, 0, 0, "IDAT", 25, -EBADMSG, "fcTL chunk is too short or comes first");
     refused_frame(60, 50, 0, 0, "IHDR", 26, -EBADMSG, "fcTL chunk is too short or comes first");
+    file = png_insert(file, &size, "fcTL", "acTL", "\0\0\0\2\0\0", 7);
+    refused(file, size, -EBADMSG, "acTL chunk is too short");
+}
+
+/* An animation of so many frames by its own count, with an orientation behind the second, and cut inside the chunk `cut` unless that is NULL. */
+static void add_animation(struct trial *trial, uint32_t frames, bool first_is_frame, const char *cut)
+{
+    static const uint8_t control[26] = { 0, 0, 0, 0, 0, 0, 0, 60, 0, 0, 0, 50 };
+    static const char exif[] = "II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\x06\0\0\0\0\0\0";
+    uint8_t count[8] = { (uint8_t)(frames >> 24), (uint8_t)(frames >> 16), (uint8_t)(frames >> 8), (uint8_t)frames }, next[26], data[200] = { 0 };
+    const struct png_recipe recipe = { .name = "animated", .width = 60, .height = 50, .bits = 8, .type = 2 };
+    size_t size;
+    uint8_t *file = png_insert(png_draw(&recipe, &size), &size, "IDAT", "acTL", count, sizeof(count));
+    memcpy(next, control, sizeof(next));
+    next[3] = data[3] = first_is_frame;
+    data[3]++;
+    file = png_insert(file, &size, "IEND", "fcTL", next, sizeof(next));
+    file = png_insert(file, &size, "IEND", "fdAT", data, sizeof(data));
+    file = png_insert(file, &size, "IEND", "eXIf", exif, sizeof(exif));
+    if (first_is_frame)
+        file = png_insert(file, &size, "IDAT", "fcTL", control, sizeof(control));
+    if (cut)
+        size = (size_t)(png_find(file, size, cut) - file) + 20;
+    trial_add(trial, file, size, "animation", frames);
+    free(file);
+}
+
+TEST(what_follows_the_first_frame_of_an_animation_counts_as_in_pillow)
+{
+    static const uint32_t frames[] = { 0, 1, 2, 5, 0x80000000, 0x80000001 };
+    static const char *const cuts[] = { NULL, "fdAT", "eXIf" };
+    struct trial trial;
+    int accepted;
+    trial_new_spec(&trial, &(struct preprocess_spec){ .resize = RESIZE, .crop = CROP, .exif_orient = true });
+    for (size_t i = 0; i < 2 * ARRAY_SIZE(frames); i++)
+        for (size_t k = 0; k < ARRAY_SIZE(cuts); k++)
+            add_animation(&trial, frames[i / 2], i % 2, cuts[k]);
+    trial_end(&trial, &accepted);
+    CHECK(accepted > 2 * (int)ARRAY_SIZE(frames) && accepted < trial.count);
 }
 
 /* ---- compressed data that go on behind the last row ---- */

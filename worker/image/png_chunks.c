@@ -71,12 +71,23 @@ static int read_palette(struct png_chunks *chunks, const struct png_chunk *chunk
     return 0;
 }
 
-static int read_frame_control(const struct png_chunks *chunks, const struct png_chunk *chunk)
+/* A count that no animation can have makes it none, and so does a second one. */
+static int read_animation_control(struct png_chunks *chunks, const struct png_chunk *chunk)
+{
+    if (chunk->size < 8)
+        return because(chunks->why, -EBADMSG, "PNG is damaged: an acTL chunk is too short");
+    uint32_t frames = read_u32(chunk->data);
+    chunks->frames = chunks->frames || frames > 0x80000000 ? 0 : frames;
+    return 0;
+}
+
+static int read_frame_control(struct png_chunks *chunks, const struct png_chunk *chunk)
 {
     if (!chunks->header || chunk->size < 26)
         return because(chunks->why, -EBADMSG, "PNG is damaged: an fcTL chunk is too short or comes first");
     if (memcmp(chunk->data + 4, chunks->header, 8) || read_u32(chunk->data + 12) || read_u32(chunk->data + 16))
         return because(chunks->why, -EOPNOTSUPP, "APNG whose first frame is a part of the picture");
+    chunks->first_is_frame = true;
     return 0;
 }
 
@@ -91,6 +102,8 @@ static int read_chunk(struct png_chunks *chunks, const struct png_chunk *chunk)
     }
     if (is(chunk, "PLTE"))
         return read_palette(chunks, chunk);
+    if (is(chunk, "acTL"))
+        return read_animation_control(chunks, chunk);
     if (is(chunk, "fcTL"))
         return read_frame_control(chunks, chunk);
     return 0;
@@ -116,21 +129,31 @@ int png_chunks_open(struct png_chunks *chunks)
     return chunks->header ? 0 : because(chunks->why, -EBADMSG, "PNG without a header");
 }
 
+/* Behind the image: nobody reads on from here. */
+static bool ends_tail(const struct png_chunks *chunks, const struct png_chunk *chunk)
+{
+    bool has_more = chunks->frames > (chunks->first_is_frame ? 1 : 0);
+    return is(chunk, "IEND") || (has_more && is(chunk, "fcTL"));
+}
+
 /* What is behind the image counts where nothing is in front of it. */
 int png_chunks_orientation(const struct png_chunks *chunks)
 {
     struct png_chunk chunk;
     int orientation = 0;
-    for (size_t at = SIGNATURE; chunk_at(chunks, at, &chunk) && !is(&chunk, "IEND") && !(orientation && is(&chunk, "IDAT")); at = chunk_end(chunks, &chunk))
+    for (size_t at = SIGNATURE; chunk_at(chunks, at, &chunk); at = chunk_end(chunks, &chunk)) {
+        if (at >= chunks->at && (orientation || ends_tail(chunks, &chunk)))
+            break;
         if (is(&chunk, "eXIf"))
             orientation = exif_orientation(chunk.data, chunk.there);
+    }
     return orientation ? orientation : 1;
 }
 
 int png_chunks_check_tail(const struct png_chunks *chunks)
 {
     struct png_chunk chunk;
-    for (size_t at = chunks->at; chunk_at(chunks, at, &chunk) && !is(&chunk, "IEND"); at = chunk_end(chunks, &chunk))
+    for (size_t at = chunks->at; chunk_at(chunks, at, &chunk) && !ends_tail(chunks, &chunk); at = chunk_end(chunks, &chunk))
         if (chunk.there < chunk.size)
             return because(chunks->why, -EBADMSG, "PNG data ends inside the %.4s chunk", (const char *)chunk.name);
     return 0;

@@ -3,7 +3,7 @@
  * Threads:   no state but the caller's.
  * Ownership: everything points into the file, which is only read.
  * Errors:    -EBADMSG, -EOPNOTSUPP, with a sentence.
- * Source:    PNG specification, third edition, sections 5 (chunks) and 11 (IHDR, PLTE, fcTL, eXIf). */
+ * Source:    PNG specification, third edition, sections 5 (chunks) and 11 (IHDR, PLTE, acTL, fcTL, eXIf). */
 #pragma once
 
 #include "common/why.h"
@@ -26,6 +26,8 @@ struct png_chunks {
     struct why *why;
     const uint8_t *header;   /* PNG_HEADER bytes: width, height (u32), bits, colour type, 0, 0, interlaced */
     uint8_t palette[256][3]; /* an entry that the file does not have is the grey of its own number */
+    uint32_t frames;         /* of an animation; 0: it is none */
+    bool first_is_frame;     /* of the animation, and not only what is shown where it cannot be */
 };
 
 /* Reads up to the first IDAT. Set file, size and why before. */
@@ -34,8 +36,8 @@ int png_chunks_open(struct png_chunks *chunks);
 /* The next IDAT, which may be cut; false where none follows. */
 bool png_chunks_next(struct png_chunks *chunks, struct png_chunk *ret);
 
-/* What follows the image must be whole chunks, up to one that ends the file or is none. */
+/* What follows the image must be whole chunks, up to one that ends the file, begins the next frame or is none. */
 int png_chunks_check_tail(const struct png_chunks *chunks);
 
-/* EXIF's, 1 to 8. It may stand behind the image. */
+/* EXIF's, 1 to 8. It may stand behind the image. Before png_chunks_next(). */
 int png_chunks_orientation(const struct png_chunks *chunks);
