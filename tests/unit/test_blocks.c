@@ -34,6 +34,22 @@ TEST(no_more_is_kept_than_the_limit)
     blocks_done(&blocks);
 }
 
+TEST(the_largest_block_that_is_kept_may_fill_the_limit)
+{
+    const size_t largest = (size_t)BLOCK_CLASSES << 15;
+    struct blocks blocks;
+    blocks_init(&blocks, largest);
+    char *block = blocks_take(&blocks, largest), *larger = blocks_take(&blocks, largest + 1);
+    CHECK(block && larger);
+    blocks_give(&blocks, larger, largest + 1);
+    CHECK_INT(blocks.kept, 0);
+    blocks_give(&blocks, block, largest);
+    CHECK_INT(blocks.kept, largest);
+    CHECK(blocks_take(&blocks, largest) == block);
+    blocks_give(&blocks, block, largest);
+    blocks_done(&blocks);
+}
+
 TEST(a_block_is_never_smaller_than_asked_nor_much_larger)
 {
     for (size_t size = 0; size < 2000000; size += 999) {

@@ -63,6 +63,28 @@ TEST(folders_take_turns_and_keep_their_order)
     leave_all();
 }
 
+static bool is_second(const struct get *get)
+{
+    return get == &gets[1];
+}
+
+TEST(a_lane_whose_last_get_was_taken_out_goes_on_behind_the_one_before)
+{
+    for (int i = 0; i < 2; i++)
+        wait_at(i, "s3://b/one/1");
+    CHECK(origin_take(&origins, gets[0].origin, is_second) == &gets[1]);
+    CHECK(!origin_take(&origins, gets[0].origin, is_second));
+    origins_leave(&origins, &gets[1]);
+    wait_at(2, "s3://b/one/2");
+    CHECK_INT(origins.waiting, 2);
+    CHECK_INT(next_number(0), 0);
+    CHECK_INT(next_number(0), 2);
+    CHECK_INT(next_number(0), -1);
+    origins_leave(&origins, &gets[0]);
+    origins_leave(&origins, &gets[2]);
+    leave_all();
+}
+
 TEST(origins_take_turns)
 {
     for (int i = 0; i < 10; i++)
