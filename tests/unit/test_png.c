@@ -259,6 +259,25 @@ TEST(what_is_wrong_with_a_png_is_said)
     refused(file, size, -EBADMSG, "checksum wrong");
 }
 
+/* Pillow makes one of both, with pixels that neither of them asks for. */
+TEST(two_headers_must_be_the_same)
+{
+    struct trial trial;
+    int accepted;
+    size_t size;
+    uint8_t header[13], *file = png_draw(&recipes[3], &size);
+    memcpy(header, png_find(file, size, "IHDR") + 8, sizeof(header));
+    file = png_insert(file, &size, "IDAT", "IHDR", header, sizeof(header));
+    trial_new(&trial, RESIZE, CROP);
+    trial_add(&trial, file, size, "same", 0);
+    trial_end(&trial, &accepted);
+    CHECK_INT(accepted, 1);
+    header[12] = 1; /* interlaced */
+    file = png_insert(file, &size, "IDAT", "IHDR", header, sizeof(header));
+    refused(file, size, -EBADMSG, "two headers, which differ");
+    free(file);
+}
+
 static uint8_t *draw_animated(uint32_t width, uint32_t height, uint32_t x, uint32_t y, const char *before, size_t control, size_t *ret_size)
 {
     const struct png_recipe recipe = { .name = "animated", .width = 60, .height = 50, .bits = 8, .type = 2 };

@@ -98,6 +98,8 @@ static int read_chunk(struct png_chunks *chunks, const struct png_chunk *chunk)
     if (is(chunk, "IHDR")) {
         if (chunk->size < PNG_HEADER)
             return because(chunks->why, -EBADMSG, "PNG is damaged: its header is too short");
+        if (chunks->header && memcmp(chunks->header, chunk->data, PNG_HEADER))
+            return because(chunks->why, -EBADMSG, "PNG is damaged: it has two headers, which differ");
         chunks->header = chunk->data;
     }
     if (is(chunk, "PLTE"))
