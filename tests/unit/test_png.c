@@ -313,6 +313,8 @@ TEST(an_animation_is_read_if_its_first_frame_is_the_whole_picture)
     refused_frame(60, 50, 0, 0, "IHDR", 26, -EBADMSG, "fcTL chunk is too short or comes first");
     file = png_insert(file, &size, "fcTL", "acTL", "\0\0\0\2\0\0", 7);
     refused(file, size, -EBADMSG, "acTL chunk is too short");
+    file = png_insert(file, &size, "acTL", "fdAT", "\0\0\0\1\0", 5);
+    refused(file, size, -EBADMSG, "a frame of an animation comes before the image");
 }
 
 /* An animation of so many frames by its own count, with an orientation behind the second, and cut inside the chunk `cut` unless that is NULL. */

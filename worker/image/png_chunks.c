@@ -104,6 +104,8 @@ static int read_chunk(struct png_chunks *chunks, const struct png_chunk *chunk)
     }
     if (is(chunk, "PLTE"))
         return read_palette(chunks, chunk);
+    if (is(chunk, "fdAT"))
+        return because(chunks->why, -EBADMSG, "PNG is damaged: a frame of an animation comes before the image");
     if (is(chunk, "acTL"))
         return read_animation_control(chunks, chunk);
     if (is(chunk, "fcTL"))
