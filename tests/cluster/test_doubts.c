@@ -5,6 +5,8 @@
 
 #include "common/cleanup.h"
 
+#include <signal.h>
+
 #define IMAGES 300
 
 static void make_files(const char *folder, int count)
@@ -109,9 +111,11 @@ TEST(a_node_that_loses_its_mount_on_the_way_is_dismissed)
     hidden_enter();
     BEGIN(&run, "run", "run", "--nodes", "nodes", "--min-nodes", "3", "--batch", "5", "--job", "job", "mine", "mine", "mine", "mine", "mine", "mine");
     WAIT_FOR(job_done("job") > 100);
+    process_signal(&run, SIGSTOP); /* so that enough is left to be handed out afterwards */
     hidden_leave();
     CHECK_INT(test_shell(NULL, "rm -r mine/*"), 0);
     hidden_enter();
+    process_signal(&run, SIGCONT);
     CHECK_INT(process_end(&run), 0);
     check_all_read("job/predictions.jsonl", 6 * IMAGES);
     CHECK_INT(count_dismissed("run.err"), 1);
