@@ -66,7 +66,7 @@ static int walk_batch(void *arg, const struct db_batch *batch, struct why *why)
 
 int finish_judge_by(struct spec *spec, const char *truth, struct why *why)
 {
-    char *text, *sha256;
+    char *text = NULL, *sha256 = NULL;
     if (!truth)
         return 0;
     int r = truth_check(truth, why);
